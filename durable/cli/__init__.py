@@ -1,0 +1,1 @@
+"""The `durable` command: argv to client and worker; prints."""

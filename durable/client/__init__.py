@@ -1,0 +1,1 @@
+"""Starting, finding, signalling and awaiting runs."""

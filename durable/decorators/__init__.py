@@ -1,0 +1,1 @@
+"""What people write: `@workflow`, `@activity`, `Signal` and the calls they make."""

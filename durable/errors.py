@@ -1,0 +1,188 @@
+"""Every error that durable raises, in one tree.
+
+    DurableError
+    ├── ConfigurationError          a wrong option, DSN, name or state of the surroundings
+    │   ├── DefinitionError         a decorated function that cannot be durable as written
+    │   ├── DescriptorError         an app document that does not hold together
+    │   └── EmbeddedPostgresError   no usable Postgres could be started here
+    ├── PayloadError                a value that cannot be written down or read back
+    ├── DatabaseError               Postgres answered with an error, or could not be reached
+    ├── WorkflowAlreadyStarted      the id is taken, and the reuse policy says no
+    ├── WorkflowNotFound            no run with that id
+    ├── WorkflowEnded               a run ended without a result
+    │   ├── WorkflowFailed          its function raised; `.cause` is what it raised
+    │   ├── WorkflowCancelled       it was cancelled
+    │   └── WorkflowTerminated      it was stopped from outside, without cleaning up
+    ├── ResultTimeout               `result(timeout=…)` ran out; the run goes on
+    ├── StepFailed                  what a workflow sees of a step that failed
+    │   ├── ActivityFailed          an activity raised; `.cause` is the exception
+    │   │   └── ActivityTimeout     an activity took too long
+    │   └── ChildFailed             a child workflow ended badly; `.cause` says how
+    ├── ApplicationError            raised by users, with a type and retry advice
+    ├── NonDeterminismError         the code no longer does what its history says
+    ├── NotDurableError             something in a workflow that replay cannot repeat
+    └── InternalError               a bug in durable itself
+
+Foreign errors (asyncpg's, pydantic's, yaml's) are translated at the room that meets them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class DurableError(Exception):
+    """The root: `except DurableError` catches whatever durable raises on purpose."""
+
+
+class ConfigurationError(DurableError):
+    """An option, a name, a DSN or the surroundings are not usable; the message says what to do."""
+
+
+class DefinitionError(ConfigurationError):
+    """A decorated function cannot be durable as it is written; found when it is decorated."""
+
+
+class DescriptorError(ConfigurationError):
+    """An app document does not hold together; the message lists every finding, path and line."""
+
+
+class EmbeddedPostgresError(ConfigurationError):
+    """No Postgres could be started on this machine; the message says what to install or mend."""
+
+
+class PayloadError(DurableError):
+    """A value cannot be written down, or what was written cannot be read as the type asked for."""
+
+
+class DatabaseError(DurableError):
+    """Postgres refused a statement or could not be reached; nothing was recorded."""
+
+
+class WorkflowAlreadyStarted(DurableError):  # noqa: N818 - the fixed public name
+    """A run with this id exists and the reuse policy does not allow another."""
+
+    def __init__(self, message: str, *, id: str, run_id: int | None = None) -> None:  # noqa: A002 - the word users know
+        super().__init__(message)
+        self.id = id
+        self.run_id = run_id
+
+
+class WorkflowNotFound(DurableError):  # noqa: N818 - the fixed public name
+    """No run has this id in this namespace."""
+
+
+class WorkflowEnded(DurableError):  # noqa: N818 - a family of outcomes
+    """A run ended without a result."""
+
+    def __init__(self, message: str, *, id: str = "") -> None:  # noqa: A002 - the word users know
+        super().__init__(message)
+        self.id = id
+
+
+class WorkflowFailed(WorkflowEnded):
+    """The workflow function raised; `cause` is the exception, rebuilt where its type is importable."""
+
+    def __init__(
+        self, message: str, *, id: str = "", cause: BaseException | None = None  # noqa: A002
+    ) -> None:
+        super().__init__(message, id=id)
+        self.cause = cause
+        self.__cause__ = cause
+
+
+class WorkflowCancelled(WorkflowEnded):
+    """The run was cancelled, and let the cancellation through."""
+
+
+class WorkflowTerminated(WorkflowEnded):
+    """The run was terminated from outside."""
+
+
+class ResultTimeout(DurableError, TimeoutError):  # noqa: N818 - reads as what happened
+    """The wait for a result ran out of time; the run itself goes on."""
+
+
+class StepFailed(DurableError):  # noqa: N818 - a family of outcomes
+    """A step of a workflow failed for good.
+
+    `name` is the step's name, `attempts` how often it was tried, `cause` the exception (rebuilt
+    as the user's own type where that is importable, else an `ApplicationError`).
+    """
+
+    def __init__(
+        self, message: str, *, name: str = "", attempts: int = 1, cause: BaseException | None = None
+    ) -> None:
+        super().__init__(message)
+        self.name = name
+        self.attempts = attempts
+        self.cause = cause
+        self.__cause__ = cause
+
+
+class ActivityFailed(StepFailed):
+    """An activity failed and its retry policy has no attempt left, or forbids one."""
+
+
+class ActivityTimeout(ActivityFailed, TimeoutError):
+    """An activity exceeded a timeout; `kind` is the option's name, such as `start_to_close`."""
+
+    def __init__(
+        self, message: str, *, name: str = "", attempts: int = 1, kind: str = "start_to_close",
+        cause: BaseException | None = None,
+    ) -> None:
+        super().__init__(message, name=name, attempts=attempts, cause=cause)
+        self.kind = kind
+
+
+class ChildFailed(StepFailed):
+    """A child workflow ended without a result; `cause` says how."""
+
+
+class ApplicationError(DurableError):
+    """Raise this in an activity or workflow to fail with a type of your own and retry advice.
+
+    `type` is matched by `RetryPolicy(non_retryable=…)`; `non_retryable=True` stops retries at
+    once; `next_retry_delay` (seconds, timedelta or text) overrides the policy's next delay;
+    `details` is any value that JSON can hold, kept with the failure.
+
+    Example:
+        >>> raise ApplicationError("card declined", type="CardDeclined", non_retryable=True)
+        Traceback (most recent call last):
+        ...
+        durable.errors.ApplicationError: card declined
+    """
+
+    def __init__(
+        self, message: str = "", *, type: str = "ApplicationError", non_retryable: bool = False,  # noqa: A002
+        next_retry_delay: Any = None, details: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.type = type
+        self.non_retryable = non_retryable
+        self.next_retry_delay = next_retry_delay
+        self.details = details
+
+
+class NonDeterminismError(DurableError):
+    """The code no longer issues the commands that the history recorded.
+
+    Never raised into user code: it suspends the run. `step` is the command's number,
+    `expected` what was recorded, `got` what the code did, `site` its "file:line".
+    """
+
+    def __init__(self, message: str, *, step: int, expected: str, got: str, site: str = "") -> None:
+        super().__init__(message)
+        self.step = step
+        self.expected = expected
+        self.got = got
+        self.site = site
+
+
+class NotDurableError(DurableError):
+    """A workflow used something that replay cannot repeat: a socket, a thread, a subprocess, …"""
+
+
+class InternalError(DurableError):
+    """This cannot happen: a bug in durable. Please report it with the traceback."""

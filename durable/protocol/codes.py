@@ -1,0 +1,14 @@
+"""HotMesh's reply codes and the semaphore's special values."""
+
+from __future__ import annotations
+
+OK = 200  # the activity is done
+PENDING = 202  # an answer that keeps the second leg open
+NOT_FOUND = 404
+INTERRUPTED = 410
+CONFLICT = 409
+FAILED = 500  # a worker raised something without a code of its own
+TIMEOUT = 504
+
+STATUS_PENDING = -1  # created, waiting to be resumed
+INTERRUPTED_BY = 1_000_000_000  # what an interruption subtracts from the semaphore

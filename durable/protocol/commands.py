@@ -1,0 +1,69 @@
+"""Commands: what a turn of a workflow asks for. Each has a number, its place in the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from durable.protocol.failures import Failure
+from durable.protocol.options import ActivityOptions, WorkflowOptions
+
+
+@dataclass(frozen=True, slots=True)
+class StartActivity:
+    """Run activity `name` with these encoded arguments; `site` is "file:line" of the call."""
+
+    number: int
+    name: str
+    input: str
+    options: ActivityOptions
+    site: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Wake the run at `due`, Unix seconds. Named "timer"."""
+
+    number: int
+    due: float
+    site: str = ""
+    name: str = "timer"
+
+
+@dataclass(frozen=True, slots=True)
+class StartChild:
+    """Run workflow `name` as a child under `id`."""
+
+    number: int
+    name: str
+    id: str
+    input: str
+    options: WorkflowOptions
+    site: str = ""
+
+
+Step = StartActivity | StartTimer | StartChild
+"""A command that opens a step, to be settled by a fact with its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelStep:
+    """Nobody waits for step `number` any more: stop it; what it still answers is dropped."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The function ended. `state` is "completed", "failed" or "cancelled"."""
+
+    state: str
+    data: str | None = None
+    failure: Failure | None = None
+
+
+Command = Step | CancelStep | Finish
+
+
+def kind_of(step: Step) -> str:
+    """The step's kind, as facts and open rows name it: activity, timer or child."""
+    return {StartActivity: "activity", StartTimer: "timer", StartChild: "child"}[type(step)]

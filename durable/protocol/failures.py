@@ -1,0 +1,57 @@
+"""An exception as data: what streams, histories and jobs hold of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception written down.
+
+    Args:
+        type: the name that retry policies compare: the class's name, or `ApplicationError.type`.
+        message: its text.
+        kind: which family it belongs to: `application` (users' own and any other exception),
+            `activity`, `child`, `timeout`, `cancelled`, `terminated`, `payload`, `lost`.
+        path: "module:qualname" of the class, from which it is rebuilt where importable.
+        traceback: the remote traceback as text.
+        non_retryable: never try again.
+        next_retry_delay: seconds that override the policy's next delay.
+        details: JSON-able extras of an `ApplicationError`, or arguments of the exception.
+        cause: the failure beneath it.
+        name, attempts: for `activity`, `child` and `timeout`: the step's name and its attempts.
+    """
+
+    type: str
+    message: str
+    kind: str = "application"
+    path: str = ""
+    traceback: str = ""
+    non_retryable: bool = False
+    next_retry_delay: float | None = None
+    details: Any = None
+    cause: Failure | None = None
+    name: str = ""
+    attempts: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON-able dict, empty fields left out."""
+        out: dict[str, Any] = {"type": self.type, "message": self.message, "kind": self.kind}
+        for key in ("path", "traceback", "non_retryable", "next_retry_delay", "details", "name"):
+            value = getattr(self, key)
+            if value not in ("", False, None):
+                out[key] = value
+        if self.attempts != 1:
+            out["attempts"] = self.attempts
+        if self.cause is not None:
+            out["cause"] = self.cause.to_dict()
+        return out
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Failure:
+        """The inverse of `to_dict`; unknown keys, of a later version, are ignored."""
+        known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__ and k != "cause"}
+        cause = data.get("cause")
+        return cls(**known, cause=None if cause is None else cls.from_dict(cause))

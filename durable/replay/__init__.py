@@ -1,0 +1,1 @@
+"""The deterministic loop: a workflow function folded over its history."""

@@ -1,0 +1,1 @@
+"""Jobs, histories, apps and members as rows; one method per block of `sql/`."""

@@ -1,0 +1,1 @@
+"""Logs and spans, by the OpenTelemetry API package only."""

@@ -1,0 +1,1 @@
+"""A process that takes turns and runs activities."""
