@@ -1,0 +1,131 @@
+"""LISTEN: one connection, any number of channels, a callback each.
+
+A notification is a wake-up and carries names, never data. While the connection is away nothing is
+heard; so after every (re)connection each callback is called once with an empty payload, and its owner
+looks for itself. One rule makes that complete: listen first, then look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+
+from durable.errors import DatabaseError
+from durable.postgres.pool import ConnectionLost, open_connection, patiently, translated
+
+Heard = Callable[[str], None]
+
+
+class Listener:
+    """The LISTEN connection of a process."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._heard: dict[str, list[Heard]] = {}
+        self._connection: asyncpg.Connection | None = None
+        self._lost = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Connect, and stay connected until `close`."""
+        await patiently(self._connect)
+        self._keeper = asyncio.create_task(self._keep(), name="durable listener")
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        if self._connection is not None:
+            self._connection.terminate()
+
+    async def listen(self, channel: str, heard: Heard) -> None:
+        """Call `heard(payload)` for each notification on `channel`, from when this returns."""
+        callbacks = self._heard.setdefault(channel, [])
+        callbacks.append(heard)
+        if len(callbacks) == 1:
+            with contextlib.suppress(ConnectionLost):  # the reconnection listens to every channel
+                await self._add(channel)
+
+    async def unlisten(self, channel: str, heard: Heard) -> None:
+        """Stop calling `heard` for `channel`."""
+        callbacks = self._heard.get(channel, [])
+        if heard in callbacks:
+            callbacks.remove(heard)
+        if not callbacks and self._heard.pop(channel, None) is not None and self._connection is not None:
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                async with self._lock:
+                    await self._connection.remove_listener(channel, self._on_notification)
+
+    async def _add(self, channel: str) -> None:
+        try:
+            async with self._lock:
+                if self._connection is not None:
+                    await self._connection.add_listener(channel, self._on_notification)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise translated(error) from error
+
+    async def _connect(self) -> None:
+        try:
+            connection = await open_connection(self._dsn)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncio.TimeoutError) as error:
+            raise translated(error) from error
+        connection.add_termination_listener(self._on_lost)
+        self._connection = connection
+        self._lost.clear()
+        for channel in list(self._heard):
+            await self._add(channel)
+        for callbacks in list(self._heard.values()):
+            for heard in list(callbacks):
+                heard("")
+
+    async def _keep(self) -> None:
+        while True:
+            await self._lost.wait()
+            with contextlib.suppress(DatabaseError):
+                await patiently(self._connect)
+
+    def _on_lost(self, _connection: Any) -> None:
+        self._lost.set()
+
+    def _on_notification(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
+        for heard in list(self._heard.get(channel, ())):
+            heard(str(payload))
+
+
+class Notifier:
+    """Sends notifications after the fact: what is said in one moment goes as one statement.
+
+    NOTIFY inside a writing transaction would serialise every commit of the cluster behind its fsync;
+    here it is a transaction of its own, which writes nothing and so waits for no disk. A crash between
+    the commit and its notification is caught by the polling beneath.
+    """
+
+    def __init__(self, send: Callable[[list[str], list[str]], Any]) -> None:
+        self._send = send
+        self._waiting: dict[tuple[str, str], None] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def notify(self, channel: str, payload: str = "") -> None:
+        """Have `payload` sent on `channel` soon; the same words in one moment are sent once."""
+        self._waiting[channel, payload] = None
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._drain(), name="durable notifier")
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            batch = list(self._waiting)
+            self._waiting.clear()
+            with contextlib.suppress(DatabaseError):  # the poll beneath finds what was not announced
+                await self._send([c for c, _ in batch], [p for _, p in batch])
+
+    async def close(self) -> None:
+        """Send what is waiting, then stop."""
+        if self._task is not None:
+            await self._task

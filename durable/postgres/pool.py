@@ -1,0 +1,167 @@
+"""The database as the other rooms see it: statements in, rows out, errors in our own words.
+
+A `Database` wraps one asyncpg pool and one schema. A statement either ran or raised: nothing is sent
+twice behind the caller's back, because only the caller knows whether that is harmless. Who does know
+uses `patiently`, which waits out a restart of the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+
+from durable.errors import DatabaseError
+from durable.postgres.sql import schema_name
+
+R = TypeVar("R")
+Row = asyncpg.Record
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+SETTINGS = {"application_name": "durable", "timezone": "UTC", "jit": "off"}
+
+_GONE = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,
+)
+
+
+class ConnectionLost(DatabaseError):
+    """The connection broke: what was sent may or may not have happened."""
+
+
+def translated(error: Exception) -> DatabaseError:
+    """An error of asyncpg or the socket as one of ours; the original becomes its cause."""
+    if isinstance(error, _GONE):
+        return ConnectionLost(f"the connection to Postgres broke: {error or type(error).__name__}")
+    return DatabaseError(f"Postgres refused a statement: {error}")
+
+
+async def _keep(_connection: Any) -> None:
+    """Nothing to reset between uses: no statement of ours changes its session."""
+
+
+async def patiently(action: Callable[[], Awaitable[R]]) -> R:
+    """Run `action` until Postgres can be reached; only for what may safely happen twice."""
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(ConnectionLost),
+        wait=wait_exponential_jitter(initial=0.05, max=1.0, jitter=0.1),
+        reraise=True,
+    ):
+        with attempt:
+            return await action()
+    raise AssertionError  # pragma: no cover - tenacity never ends without a result or an error
+
+
+class Database:
+    """A pool of connections to one database, and the schema that a namespace is.
+
+    Example:
+        >>> database = await Database.open("postgresql://localhost/app", schema="durable")  # doctest: +SKIP
+    """
+
+    def __init__(self, pool: asyncpg.Pool, dsn: str, schema: str) -> None:
+        self._pool = pool
+        self.dsn = dsn
+        self.schema = schema_name(schema)
+
+    @classmethod
+    async def open(cls, dsn: str, *, schema: str = "durable", size: int = 8) -> Database:
+        """Connect; raises `ConnectionLost` when the server cannot be reached."""
+        schema_name(schema)
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=size,
+                max_inactive_connection_lifetime=0,
+                max_cached_statement_lifetime=0,
+                reset=_keep,
+                server_settings=SETTINGS,
+                timeout=10,
+            )
+        except (*_GONE, asyncpg.PostgresError) as error:
+            raise translated(error) from error
+        return cls(pool, dsn, schema)
+
+    async def close(self) -> None:
+        """Close the connections, after a moment for what is in flight."""
+        try:
+            await asyncio.wait_for(self._pool.close(), 5)
+        except asyncio.TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """One connection, for a transaction; errors leave it translated."""
+        try:
+            async with self._pool.acquire(timeout=10) as connection:
+                yield connection
+        except (*_GONE, asyncpg.PostgresError) as error:
+            raise translated(error) from error
+
+    async def fetch(self, statement: str, *args: Any) -> list[Row]:
+        """Run one statement; its rows."""
+        try:
+            async with self._pool.acquire(timeout=10) as connection:
+                return await connection.fetch(statement, *args)  # type: ignore[no-any-return]
+        except (*_GONE, asyncpg.PostgresError) as error:
+            raise translated(error) from error
+
+    async def fetchrow(self, statement: str, *args: Any) -> Row | None:
+        """Run one statement; its first row, or None."""
+        rows = await self.fetch(statement, *args)
+        return rows[0] if rows else None
+
+    async def fetchval(self, statement: str, *args: Any) -> Any:
+        """Run one statement; the first column of its first row, or None."""
+        rows = await self.fetch(statement, *args)
+        return rows[0][0] if rows else None
+
+
+class Lane:
+    """One connection held by one user, for statements whose round trip is the cost that counts."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: asyncpg.Connection | None = None
+
+    async def fetch(self, statement: str, *args: Any) -> Sequence[Row]:
+        """Run one statement on the held connection, opening it when there is none."""
+        try:
+            connection = self._connection
+            if connection is None or connection.is_closed():
+                connection = await open_connection(self._dsn)
+                self._connection = connection
+            return await connection.fetch(statement, *args)  # type: ignore[no-any-return]
+        except (*_GONE, asyncpg.PostgresError) as error:
+            await self._drop_if_closed()
+            raise translated(error) from error
+
+    async def _drop_if_closed(self) -> None:
+        if self._connection is not None and self._connection.is_closed():
+            self._connection = None
+
+    async def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+
+async def open_connection(dsn: str) -> asyncpg.Connection:
+    """A connection of one's own, outside of the pool."""
+    return await asyncpg.connect(
+        dsn, timeout=10, server_settings=SETTINGS, max_cached_statement_lifetime=0
+    )

@@ -1,0 +1,32 @@
+"""Instants: Unix seconds that are whole microseconds, so that Postgres gives back what it was given."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Protocol
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Clock(Protocol):
+    """Where a room takes the time from."""
+
+    def now(self) -> float:
+        """Unix seconds, as `whole` makes them."""
+        ...
+
+
+def whole(at: float) -> float:
+    """The instant rounded to the microsecond."""
+    return round(at * 1e6) / 1e6
+
+
+def to_datetime(at: float) -> datetime:
+    """Unix seconds as an aware datetime, exact to the microsecond."""
+    return _EPOCH + _MICROSECOND * round(at * 1e6)
+
+
+def from_datetime(at: datetime) -> float:
+    """The inverse of `to_datetime`."""
+    return (at - _EPOCH) // _MICROSECOND / 1e6
