@@ -1,0 +1,24 @@
+"""The mapping language: what a descriptor may write where a value is wanted.
+
+    literal                      any JSON value, also a text with braces that is no reference
+    '{t1.output.data.x}'         a reference, also {t1.hook.data.x}, {$self.…}, {$job.data.x}
+    '{@math.random}'             a function without arguments
+    {'@pipe': [[…], […]]}        rows: the values of one are the arguments of the next
+    {a: …, b: […]}               an object or array of the same
+
+A value is compiled once (`pipe.compile_value`) and evaluated often. Functions mean what they mean
+in JavaScript: see `values` for its conversions.
+
+    paths.py      references, and the walk along a path
+    context.py    what an evaluation may ask of its surroundings: data, time, dice
+    pipe.py       compile_value: raw value -> Expression
+    expression.py the kinds of expressions
+    rows.py       the rows of a pipe, compiled
+    values.py     undefined, truth, conversions to number and text
+    comparing.py  equality and order
+    collating.py  the order of texts for readers
+    numerals.py   numbers as text, and text as numbers
+    units.py      text measured in UTF-16 code units, as JavaScript does
+    regexes.py    JavaScript's regular expressions as Python's
+    functions/    the functions, one file per domain, and the table of domains
+"""
