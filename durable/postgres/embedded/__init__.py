@@ -1,0 +1,31 @@
+"""The embedded Postgres: what `connect()` uses when nobody named a database.
+
+    launcher     ensure_running(): find out whether all is well, else start; the lease of a user
+    watcher      a script of its own: parent of `postgres`, which outlives every user by a moment
+    cluster      the data directory: made once, checked at each start
+    endpoint     where the server listens, and the DSN that leads there
+    binaries     which Postgres programs to run
+    ownership    which uid runs them, when we are root
+    relocation   a copy of the programs that this uid can reach
+    home         the names of the files below `.durable/`
+    locks        flock, with a deadline
+    failures     from what Postgres wrote to what the reader should do
+
+The life of a server is told by four lock files, because the kernel drops a lock when its holder
+dies, however it dies, while a pid in a file may by then belong to somebody else:
+
+    start.lock    exclusive: held by whoever is starting or stopping the server, one at a time
+    users.lock    shared: held by every process that uses the server, until it ends
+    watcher.lock  exclusive: held by the watcher while it lives
+    server.lock   exclusive: held by `postgres` itself and its children, who inherit it
+
+The watcher looks for an exclusive users.lock. When it gets it (and start.lock, so that nobody is
+about to join), the last user is gone and it stops Postgres. When Postgres dies first, the watcher
+starts it again. When the watcher dies, the kernel sends Postgres the signal for a fast shutdown,
+and the next `ensure_running()` of a surviving user starts another watcher.
+
+A root process cannot run Postgres, which refuses to be root. The server then runs as another uid,
+and the way to its data may lead through directories closed to that uid. So the watcher enters the
+data directory before it gives up root, and names it `/proc/self/cwd` from then on: all that
+Postgres opens is relative to there, the socket too, and no mode of any directory is touched.
+"""
