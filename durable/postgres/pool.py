@@ -41,10 +41,23 @@ class ConnectionLost(DatabaseError):
     """The connection broke: what was sent may or may not have happened."""
 
 
+class Conflict(DatabaseError):
+    """Two transactions stood in each other's way; nothing happened, and trying again is right."""
+
+
+_CONFLICTS = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+)
+
+
 def translated(error: Exception) -> DatabaseError:
     """An error of asyncpg or the socket as one of ours; the original becomes its cause."""
     if isinstance(error, _GONE):
         return ConnectionLost(f"the connection to Postgres broke: {error or type(error).__name__}")
+    if isinstance(error, _CONFLICTS):
+        return Conflict(f"Postgres resolved a conflict against this transaction: {error}")
     return DatabaseError(f"Postgres refused a statement: {error}")
 
 
@@ -55,7 +68,7 @@ async def _keep(_connection: Any) -> None:
 async def patiently(action: Callable[[], Awaitable[R]]) -> R:
     """Run `action` until Postgres can be reached; only for what may safely happen twice."""
     async for attempt in AsyncRetrying(
-        retry=retry_if_exception_type(ConnectionLost),
+        retry=retry_if_exception_type((ConnectionLost, Conflict)),
         wait=wait_exponential_jitter(initial=0.05, max=1.0, jitter=0.1),
         reraise=True,
     ):

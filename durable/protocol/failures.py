@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,3 +56,12 @@ class Failure:
         known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__ and k != "cause"}
         cause = data.get("cause")
         return cls(**known, cause=None if cause is None else cls.from_dict(cause))
+
+    def to_json(self) -> str:
+        """As JSON text, the form in which columns hold it."""
+        return json.dumps(self.to_dict(), separators=(",", ":"))
+
+
+def failure_from_json(text: str | None) -> Failure | None:
+    """The inverse of `Failure.to_json`; None stays None."""
+    return None if text is None else Failure.from_dict(json.loads(text))

@@ -1,0 +1,6 @@
+"""The place where steps are committed.
+
+- `committer`: gathers the commits of function workflows and sends them as one statement.
+- `workflow_commits`: those statements, scalar and batched.
+- `graph_steps`: the steps of hand-written graphs.
+"""

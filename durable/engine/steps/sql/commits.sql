@@ -1,0 +1,165 @@
+-- name: commit_step
+-- The heart: one run, one fact, nothing else. One round trip, one commit. The job row is locked by the
+-- update itself; the wake row says who holds the run; the fact is written only if both agree.
+with passed as (
+    update durable.jobs j
+    set revision = $3 + 1, issued = greatest(j.issued, $4), token = $5, status = $6
+    where j.run_id = $2 and j.revision = $3
+      and exists (select from durable.worker_streams w where w.id = $2 and w.reserved_by = $1)
+    returning j.run_id
+)
+insert into durable.history (run_id, revision, kind, number, at, name, data, failure, input)
+select run_id, $3 + 1, $7::text, $8::int, $9::timestamptz, $10::text, $11::json, $12::json, $13::json from passed
+returning run_id
+
+-- name: commit_batch
+-- Many runs at once, each all or nothing. Jobs are locked first, in id order, and a locked one is
+-- left for the next batch; `passed` are the runs that clear every fence; every write joins it.
+with wanted as (
+    select * from unnest(
+        $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[], $7::bigint[], $8::text[], $9::text[],
+        $10::text[], $11::text[]
+    ) as w(run_id, expected, facts, issued, pending, status, state, output, error, version)
+), locked as (
+    select j.run_id, j.revision, j.reply_to, j.parent_run_id, j.parent_number, j.jid, j.graph
+    from durable.jobs j
+    where j.run_id = any($2::bigint[])
+    order by j.run_id for no key update skip locked
+), wake as (
+    -- A run that ends locks its wake row too: who signals it meanwhile waits for the outcome.
+    select w.id from durable.worker_streams w
+    where w.id = any($2::bigint[]) and w.reserved_by = $1
+), settled as (
+    select m.run_id, count(*) as n from durable.worker_streams m
+    join unnest($12::bigint[]) s(id) using (id)
+    where m.reserved_by = $1 and m.expired_at is null
+    group by m.run_id
+), passed as materialized (
+    select w.*, l.reply_to, l.parent_run_id, l.parent_number, l.jid, l.graph
+    from wanted w
+    join locked l on l.run_id = w.run_id and l.revision = w.expected
+    join wake k on k.id = w.run_id
+    left join settled s on s.run_id = w.run_id
+    where coalesce(s.n, 0) = (select count(*) from unnest($13::bigint[]) x(run_id) where x.run_id = w.run_id)
+), job as (
+    update durable.jobs j
+    set revision = p.expected + p.facts, issued = greatest(j.issued, p.issued),
+        pending = coalesce(p.pending::json, j.pending), token = $14, status = p.status,
+        state = coalesce(p.state, 'running'), output = coalesce(p.output::json, j.output),
+        error = p.error::json, graph_version = coalesce(j.graph_version, p.version),
+        finished_at = case when p.state is not null then durable.now() end
+    from passed p where j.run_id = p.run_id
+    returning j.run_id
+), facts as (
+    insert into durable.history (run_id, revision, kind, number, at, name, data, failure, input)
+    select f.run_id, f.revision, f.kind, f.number, f.at, f.name, f.data::json, f.failure::json, f.input::json
+    from unnest($15::bigint[], $16::int[], $17::text[], $18::int[], $19::timestamptz[], $20::text[],
+                $21::text[], $22::text[], $23::text[])
+        as f(run_id, revision, kind, number, at, name, data, failure, input)
+    join passed p on p.run_id = f.run_id
+), inbox as (
+    delete from durable.engine_streams e
+    using unnest($24::bigint[], $25::bigint[]) as i(id, run_id), passed p
+    where e.id = i.id and p.run_id = i.run_id
+), unread as (
+    -- What was never folded when the run ended stays as an expired row, for people to see.
+    update durable.engine_streams e set expired_at = durable.now()
+    from passed p
+    where p.state is not null and e.run_id = p.run_id and e.expired_at is null and e.id <> all($24::bigint[])
+), done as (
+    delete from durable.worker_streams m
+    using passed p
+    where m.id = any($12::bigint[]) and m.run_id = p.run_id
+), ended as (
+    delete from durable.worker_streams m using passed p where m.id = p.run_id and p.state is not null
+), unwanted as (
+    select m.id, m.run_id, m.reserved_by from durable.worker_streams m join passed p on m.run_id = p.run_id
+    where m.msg_type = 'activity' and m.expired_at is null and m.id <> all($12::bigint[])
+      and (p.state is not null
+           or exists (select from unnest($26::bigint[], $27::text[]) c(run_id, dad)
+                      where c.run_id = m.run_id and c.dad = m.dad))
+    order by m.id for update of m
+), dropped as (
+    -- Nobody waits for these attempts any more: who runs one is told, and what it answers is refused.
+    update durable.worker_streams m set expired_at = durable.now(), reserved_by = null
+    from unwanted u where m.id = u.id
+), intents as (
+    insert into durable.worker_streams (
+        stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, metadata, error,
+        priority, created_at, visible_at, reserved_at, reserved_by, expired_at, dead_lettered_at,
+        max_retry_attempts, backoff_coefficient, maximum_interval_seconds, initial_interval_seconds,
+        retry_attempt)
+    select i.stream, p.graph, p.jid, p.run_id, i.name, i.dad, 'activity', i.name, i.message::json,
+        i.metadata::json, i.error::json, i.priority, durable.now(),
+        durable.now() + make_interval(secs => i.delay),
+        case when i.held then durable.now() end, case when i.held then $1 end,
+        case when i.error is not null then durable.now() end, case when i.dead then durable.now() end,
+        i.attempts, i.coefficient, i.maximum, i.initial, i.retry_attempt
+    from unnest($28::bigint[], $29::text[], $30::text[], $31::text[], $32::text[], $33::text[], $34::text[],
+                $35::smallint[], $36::float8[], $37::bool[], $38::bool[], $39::int[], $40::float8[],
+                $41::float8[], $42::float8[], $43::int[])
+        as i(run_id, stream, name, dad, message, metadata, error, priority, delay, held, dead, attempts,
+             coefficient, maximum, initial, retry_attempt)
+    join passed p on p.run_id = i.run_id
+    returning id, run_id, dad, expired_at
+), asked as (
+    select c.*, nextval('durable.ids') as child_id
+    from unnest($44::bigint[], $45::int[], $46::text[], $47::text[], $48::text[], $49::text[], $50::smallint[])
+        as c(run_id, number, workflow, jid, queue, input, priority)
+    join passed p on p.run_id = c.run_id
+), born as (
+    insert into durable.jobs (run_id, jid, app_id, graph, priority, input, parent_run_id, parent_number, created_at)
+    select a.child_id, a.jid, a.queue, a.workflow, a.priority, a.input::json, a.run_id, a.number, durable.now()
+    from asked a
+    on conflict (scope, jid) where finished_at is null do nothing
+    returning run_id
+), wakes as (
+    insert into durable.worker_streams (id, stream_name, workflow_name, jid, run_id, msg_type, priority, created_at, visible_at)
+    select a.child_id, a.queue, a.workflow, a.jid, a.child_id, 'turn', a.priority, durable.now(), durable.now()
+    from asked a join born b on b.run_id = a.child_id
+), taken as (
+    -- The child's id belongs to an open run: the parent hears of it as of any other failure.
+    insert into durable.engine_streams (
+        stream_name, workflow_name, jid, run_id, dad, msg_type, topic, error, created_at, visible_at)
+    select a.queue, a.workflow, a.jid, a.run_id, a.number::text, 'step', 'child',
+        json_build_object('type', 'WorkflowAlreadyStarted', 'kind', 'child', 'name', a.workflow, 'message',
+            format('a run with the id %L is already open', a.jid)),
+        durable.now(), durable.now()
+    from asked a where not exists (select from born b where b.run_id = a.child_id)
+    returning run_id
+), parent as (
+    -- A child that ended tells its parent, whose wake row is locked as for every arrival.
+    select k.id, k.reserved_by, k.stream_name, k.workflow_name, k.jid, p.parent_number, p.graph, p.state, p.output, p.error
+    from passed p join durable.worker_streams k on k.id = p.parent_run_id
+    where p.state is not null
+    order by k.id for no key update of k
+), told as (
+    insert into durable.engine_streams (
+        stream_name, workflow_name, jid, run_id, dad, msg_type, topic, aid, message, error, created_at, visible_at)
+    select p.stream_name, p.workflow_name, p.jid, p.id, p.parent_number::text, 'step', 'child', p.graph,
+        p.output::json, p.error::json, durable.now(), durable.now()
+    from parent p
+), pulled as (
+    update durable.worker_streams k set visible_at = durable.now()
+    from parent p
+    where k.id = p.id and p.reserved_by is null and k.visible_at > durable.now()
+)
+select 'passed' as what, p.run_id, null::bigint as id, null::text as word, case when p.state is not null then p.reply_to end as words
+from passed p
+union all
+select 'locked', w.run_id, null, null, null from wanted w where not exists (select from locked l where l.run_id = w.run_id)
+    and exists (select from durable.jobs j where j.run_id = w.run_id and j.revision = w.expected)
+union all
+select 'intent', i.run_id, i.id, i.dad, null from intents i where i.expired_at is null
+union all
+select 'dropped', u.reserved_by, u.id, null, null from unwanted u where u.reserved_by is not null
+union all
+select 'parent', t.id, t.reserved_by, t.stream_name, null from (select distinct id, reserved_by, stream_name from parent) t
+union all
+select 'child', a.run_id, a.child_id, a.queue, null from asked a
+union all
+select 'inbox', t.run_id, null, null, null from taken t
+
+-- name: outcomes
+-- After a connection broke during a commit: what do the rows say?
+select run_id, revision, token from durable.jobs where run_id = any($1::bigint[])

@@ -1,0 +1,161 @@
+"""The statements that commit turns of function workflows: a scalar one, and one for any number of runs.
+
+Both are fenced by the run's revision and by the member that holds it; the batched one also by the
+attempts whose results it carries. A run passes with everything or with nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from durable.postgres.pool import Lane, Row
+from durable.postgres.sql import Statements
+from durable.protocol.clock import to_datetime
+from durable.protocol.commits import Commit, Committed, Intent
+from durable.protocol.failures import Failure
+from durable.protocol.retry import RetryPolicy
+from durable.protocol.durations import seconds
+
+
+@dataclass(slots=True)
+class BatchOutcome:
+    """What came of a batch: how each run went, who was locked, and whom to tell."""
+
+    committed: dict[int, Committed] = field(default_factory=dict)
+    locked: set[int] = field(default_factory=set)
+    ended: list[tuple[int, list[str]]] = field(default_factory=list)
+    holders: set[tuple[int, int]] = field(default_factory=set)
+    queues: set[tuple[str, str]] = field(default_factory=set)
+    inboxes: set[int] = field(default_factory=set)
+    unwanted: list[tuple[int, int]] = field(default_factory=list)
+
+
+def _json(failure: Failure | None) -> str | None:
+    return None if failure is None else failure.to_json()
+
+
+def is_plain(commit: Commit) -> bool:
+    """Whether the scalar statement can carry it: one fact and nothing else."""
+    return (
+        len(commit.facts) == 1
+        and commit.finish is None
+        and commit.pending is None
+        and commit.version is None
+        and not (commit.inbox or commit.settled or commit.cancelled or commit.intents or commit.children)
+    )
+
+
+def scalar_arguments(member: int, token: int, commit: Commit) -> tuple[Any, ...]:
+    """The parameters of `commit_step`."""
+    fact = commit.facts[0]
+    return (
+        member, commit.run_id, commit.expected, commit.issued, token, commit.status, fact.kind.value,
+        fact.number, to_datetime(fact.at), fact.name, fact.data, _json(fact.failure), fact.input,
+    )  # fmt: skip
+
+
+def _policy(policy: RetryPolicy) -> tuple[int, float, float, float | None]:
+    initial = None if policy.initial_interval is None else seconds(policy.initial_interval)
+    return policy.maximum_attempts, float(policy.backoff_coefficient), seconds(policy.maximum_interval), initial
+
+
+def _intent(run_id: int, intent: Intent, metadata: str | None) -> tuple[Any, ...]:
+    return (
+        run_id, intent.queue, intent.name, str(intent.number), intent.input, metadata, _json(intent.failure),
+        intent.options.priority, intent.delay, intent.held, intent.dead, *_policy(intent.options.retry),
+        intent.attempt - 1,
+    )  # fmt: skip
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    if not rows:
+        return [[] for _ in range(width)]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def batch_arguments(member: int, token: int, commits: Sequence[Commit], metadata: Any) -> list[Any]:
+    """The parameters of `commit_batch`; `metadata` writes options as JSON."""
+    runs, facts, inbox, settled, cancelled, intents, children = [], [], [], [], [], [], []
+    for c in commits:
+        finish = c.finish
+        runs.append((
+            c.run_id, c.expected, len(c.facts), c.issued, c.pending, 0 if finish else c.status,
+            finish.state if finish else None, finish.data if finish else None,
+            _json(finish.failure) if finish else None, c.version,
+        ))  # fmt: skip
+        for place, f in enumerate(c.facts, start=c.expected + 1):
+            facts.append((
+                c.run_id, place, f.kind.value, f.number, to_datetime(f.at), f.name, f.data, _json(f.failure), f.input,
+            ))  # fmt: skip
+        inbox += [(i, c.run_id) for i in c.inbox]
+        settled += [(m, c.run_id) for m in c.settled]
+        cancelled += [(c.run_id, str(n)) for n in c.cancelled]
+        intents += [_intent(c.run_id, i, metadata(i.options)) for i in c.intents]
+        children += [(c.run_id, k.number, k.workflow, k.id, k.queue, k.input, k.priority) for k in c.children]
+    return [
+        member, *_columns(runs, 10), *_columns(settled, 2), token, *_columns(facts, 9), *_columns(inbox, 2),
+        *_columns(cancelled, 2), *_columns(intents, 16), *_columns(children, 7),
+    ]  # fmt: skip
+
+
+def _note(outcome: BatchOutcome, row: Row) -> None:
+    what, run_id = row["what"], row["run_id"]
+    if what == "passed":
+        outcome.committed[run_id] = Committed(passed=True)
+        if row["words"] is not None:
+            outcome.ended.append((run_id, row["words"]))
+    elif what == "locked":
+        outcome.locked.add(run_id)
+    elif what == "parent":
+        if row["id"] is None:
+            outcome.queues.add((row["word"], "turn"))
+        else:
+            outcome.holders.add((row["id"], run_id))
+    elif what == "child":
+        outcome.queues.add((row["word"], "turn"))
+    elif what == "dropped":
+        outcome.unwanted.append((run_id, row["id"]))
+    elif what == "inbox":
+        outcome.inboxes.add(run_id)
+
+
+def read_batch(commits: Sequence[Commit], rows: Sequence[Row]) -> BatchOutcome:
+    """Sort the answer of `commit_batch`: a run that did not come back was refused."""
+    outcome = BatchOutcome()
+    for row in rows:
+        _note(outcome, row)
+    for row in rows:
+        if row["what"] == "intent":
+            outcome.committed[row["run_id"]].messages[int(row["word"])] = row["id"]
+    for commit in commits:
+        if commit.run_id not in outcome.locked:
+            outcome.committed.setdefault(commit.run_id, Committed(passed=False))
+        if commit.run_id in outcome.committed and outcome.committed[commit.run_id].passed:
+            outcome.queues.update((i.queue, "activity") for i in commit.intents if not i.held and i.failure is None)
+    return outcome
+
+
+class CommitStatements:
+    """Sends commits over a lane."""
+
+    def __init__(self, schema: str, metadata: Any) -> None:
+        self._sql = Statements("durable.engine.steps", "sql/commits.sql", schema)
+        self._metadata = metadata
+
+    async def one(self, lane: Lane, member: int, token: int, commit: Commit) -> bool:
+        """Commit a plain step; False when it was refused."""
+        return bool(await lane.fetch(self._sql["commit_step"], *scalar_arguments(member, token, commit)))
+
+    async def many(self, lane: Lane, member: int, token: int, commits: Sequence[Commit]) -> BatchOutcome:
+        """Commit a batch."""
+        rows = await lane.fetch(
+            self._sql["commit_batch"], *batch_arguments(member, token, commits, self._metadata)
+        )
+        return read_batch(commits, rows)
+
+    async def outcomes(self, lane: Lane, run_ids: Sequence[int]) -> dict[int, tuple[int, int | None]]:
+        """Revision and token of each run, after an unknown outcome."""
+        rows = await lane.fetch(self._sql["outcomes"], list(run_ids))
+        return {r["run_id"]: (r["revision"], r["token"]) for r in rows}

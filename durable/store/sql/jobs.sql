@@ -1,0 +1,126 @@
+-- name: start_runs
+-- Starts many runs in one statement. A request id that is already there is a start that happened: its
+-- run comes back as started. An id taken by an open run, or by an ended one when the policy says no,
+-- comes back as a conflict with that run.
+with asked as (
+    select * from unnest(
+        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[]
+    ) with ordinality as a(request_id, jid, queue, workflow, input, priority, policy, reply_to, place)
+), again as (
+    select a.place, j.run_id from asked a join durable.jobs j on j.request_id = a.request_id
+), standing as (
+    -- The newest run of each id decides, together with the policy.
+    select a.place, j.run_id, j.state, j.finished_at
+    from asked a
+    cross join lateral (
+        select run_id, state, finished_at from durable.jobs
+        where scope = '' and jid = a.jid order by run_id desc limit 1
+    ) j
+    where a.policy <> 'fresh'
+), free as (
+    select a.* from asked a left join standing s using (place)
+    where not exists (select from again g where g.place = a.place)
+      and (s.place is null
+           or (s.finished_at is not null
+               and (a.policy = 'allow' or (a.policy = 'failed_only' and s.state <> 'completed'))))
+), numbered as (
+    select f.*, nextval('durable.ids') as run_id from free f
+), born as (
+    insert into durable.jobs (run_id, jid, app_id, graph, priority, input, request_id, reply_to, created_at)
+    select n.run_id, n.jid, n.queue, n.workflow, n.priority, n.input::json, n.request_id,
+        case when n.reply_to is null then '{}' else array[n.reply_to] end, durable.now()
+    from numbered n
+    on conflict do nothing
+    returning run_id
+), wake as (
+    insert into durable.worker_streams (id, stream_name, workflow_name, jid, run_id, msg_type, priority, created_at, visible_at)
+    select n.run_id, n.queue, n.workflow, n.jid, n.run_id, 'turn', n.priority, durable.now(), durable.now()
+    from numbered n join born using (run_id)
+)
+select a.place, coalesce(b.run_id, g.run_id, s.run_id) as run_id,
+    b.run_id is not null or g.run_id is not null as started
+from asked a
+left join numbered n using (place)
+left join born b on b.run_id = n.run_id
+left join again g using (place)
+left join standing s using (place)
+
+-- name: latest
+-- The newest run of an id.
+select run_id, state from durable.jobs where scope = '' and jid = $1 order by run_id desc limit 1
+
+-- name: outcomes
+-- How runs stand; what a waiter reads when it was told, and when it polls.
+select run_id, jid, state, output, error from durable.jobs where run_id = any($1::bigint[]) and finished_at is not null
+
+-- name: await_end
+-- A waiter that did not start the run itself leaves its channel; no row means that it has ended.
+update durable.jobs set reply_to = array_append(array_remove(reply_to, $2), $2)
+where run_id = $1 and finished_at is null returning run_id
+
+-- name: describe
+select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.revision, j.issued, j.pending,
+    j.priority, j.input, j.output, j.error, j.parent_run_id, j.created_at, j.finished_at,
+    w.visible_at, w.reserved_by, w.losses, m.name as member
+from durable.jobs j
+left join durable.worker_streams w on w.id = j.run_id
+left join durable.members m on m.member_id = w.reserved_by
+where j.run_id = $1
+
+-- name: open_activities
+-- Attempts of a run's activities that have not settled, and the failed ones kept for people.
+select id, aid, dad, stream_name, retry_attempt, max_retry_attempts, visible_at, reserved_by, expired_at,
+    dead_lettered_at, error
+from durable.worker_streams where run_id = $1 and msg_type = 'activity' order by id
+
+-- name: list
+-- Newest first. Every filter may be null.
+select run_id, jid, app_id, graph, state, created_at, finished_at
+from durable.jobs
+where scope = ''
+  and ($1::text is null or graph = $1) and ($2::text is null or state = $2)
+  and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
+  and ($5::bigint is null or run_id < $5)
+order by run_id desc limit $6
+
+-- name: count
+select count(*) from durable.jobs
+where scope = ''
+  and ($1::text is null or graph = $1) and ($2::text is null or state = $2)
+  and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
+
+-- name: terminate
+-- Ends a run from outside, without its code: the same writes as a finish.
+with ended as (
+    update durable.jobs j
+    set state = 'terminated', status = 0, error = $2::json, finished_at = durable.now(), revision = j.revision + 1
+    where j.run_id = $1 and j.finished_at is null
+    returning j.run_id, j.revision, j.reply_to, j.parent_run_id, j.parent_number, j.graph
+), fact as (
+    insert into durable.history (run_id, revision, kind, number, at, name, failure)
+    select run_id, revision, 'finished', 0, durable.now(), 'terminated', $2::json from ended
+), wake as (
+    delete from durable.worker_streams w using ended e where w.id = e.run_id returning w.reserved_by
+), unread as (
+    update durable.engine_streams s set expired_at = durable.now()
+    from ended e where s.run_id = e.run_id and s.expired_at is null
+), dropped as (
+    update durable.worker_streams m set expired_at = durable.now(), reserved_by = null
+    from ended e where m.run_id = e.run_id and m.msg_type = 'activity' and m.expired_at is null
+), parent as (
+    select k.id, k.reserved_by, k.stream_name, k.workflow_name, k.jid, e.parent_number, e.graph
+    from ended e join durable.worker_streams k on k.id = e.parent_run_id
+    for no key update of k
+), told as (
+    insert into durable.engine_streams (
+        stream_name, workflow_name, jid, run_id, dad, msg_type, topic, aid, error, created_at, visible_at)
+    select p.stream_name, p.workflow_name, p.jid, p.id, p.parent_number::text, 'step', 'child', p.graph,
+        $2::json, durable.now(), durable.now()
+    from parent p
+), pulled as (
+    update durable.worker_streams k set visible_at = durable.now() from parent p
+    where k.id = p.id and p.reserved_by is null and k.visible_at > durable.now()
+)
+select e.run_id, e.reply_to, (select reserved_by from wake) as holder,
+    p.id as parent, p.reserved_by as parent_holder, p.stream_name as parent_stream
+from ended e left join parent p on true

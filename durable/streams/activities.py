@@ -1,0 +1,121 @@
+"""Attempts of activities as rows: claimed, settled, tried again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from durable.postgres.pool import Database
+from durable.postgres.sql import Statements
+from durable.protocol.clock import from_datetime
+from durable.protocol.options import ActivityOptions
+from durable.protocol.retry import RetryPolicy
+from durable.streams.runs import Reached
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of one activity, reserved by this member. `id` None: it has no row (yet)."""
+
+    id: int | None
+    run_id: int
+    jid: str
+    workflow: str
+    number: int
+    name: str
+    input: str
+    options: ActivityOptions
+    attempt: int
+    scheduled_at: float
+    losses: int = 0
+
+    @property
+    def last(self) -> bool:
+        """Whether no attempt follows this one."""
+        return self.attempt >= self.options.retry.maximum_attempts
+
+
+def metadata_of(options: ActivityOptions) -> str | None:
+    """What the retry columns do not hold of the options, as JSON text; None for nothing."""
+    extra: dict[str, Any] = {
+        key: value
+        for key in ("start_to_close", "schedule_to_close", "schedule_to_start", "heartbeat")
+        if (value := getattr(options, key)) is not None
+    }
+    if options.retry.non_retryable:
+        extra["non_retryable"] = options.retry.non_retryable_names
+    return json.dumps(extra) if extra else None
+
+
+def options_of(row: Any) -> ActivityOptions:
+    """The options that a row stands for: the inverse of its columns and `metadata_of`."""
+    extra = json.loads(row["metadata"]) if row["metadata"] else {}
+    retry = RetryPolicy(
+        maximum_attempts=row["max_retry_attempts"],
+        backoff_coefficient=row["backoff_coefficient"],
+        maximum_interval=row["maximum_interval_seconds"],
+        initial_interval=row["initial_interval_seconds"],
+        non_retryable=tuple(extra.pop("non_retryable", ())),
+    )
+    return ActivityOptions(retry=retry, priority=row["priority"], **extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of an attempt: `message` on success, else `error`, both JSON text."""
+
+    id: int
+    message: str | None
+    error: str | None
+
+
+class ActivityStream:
+    """The activity rows of `worker_streams`."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._sql = Statements("durable.streams", "sql/activities.sql", database.schema)
+
+    async def claim(self, member: int, queue: str, names: Sequence[str], limit: int) -> list[Attempt]:
+        """Take up to `limit` visible attempts of these activities."""
+        rows = await self._db.fetch(self._sql["claim"], member, queue, list(names), limit)
+        return [
+            Attempt(
+                r["id"], r["run_id"], r["jid"], r["workflow_name"], int(r["dad"]), r["aid"], r["message"],
+                options_of(r), r["retry_attempt"] + 1, from_datetime(r["created_at"]), r["losses"],
+            )
+            for r in rows
+        ]  # fmt: skip
+
+    async def flush(self, member: int, ids: Sequence[int]) -> set[int]:
+        """Put claims on disk; the ids that are still ours."""
+        return {r["id"] for r in await self._db.fetch(self._sql["flush"], member, list(ids))}
+
+    async def settle(self, member: int, settlements: Sequence[Settlement]) -> list[tuple[int, Reached | None]]:
+        """End attempts; each with whom to tell, None where the run has ended. Refused ones are missing."""
+        rows = await self._db.fetch(
+            self._sql["settle"], member,
+            [s.id for s in settlements], [s.message for s in settlements], [s.error for s in settlements],
+        )  # fmt: skip
+        return [
+            (r["id"], Reached(r["run_id"], r["reserved_by"], r["stream_name"]) if r["stream_name"] else None)
+            for r in rows
+        ]
+
+    async def retry(self, member: int, failed: Sequence[tuple[int, str, float]]) -> list[tuple[str, datetime]]:
+        """Expire failed attempts (id, error, delay in seconds) and write the next; queue and time of each."""
+        rows = await self._db.fetch(
+            self._sql["retry"], member, [f[0] for f in failed], [f[1] for f in failed], [f[2] for f in failed]
+        )
+        return [(r["stream_name"], r["visible_at"]) for r in rows]
+
+    async def unclaim(self, member: int, ids: Sequence[int]) -> set[str]:
+        """Give attempts back uncounted; the queues to wake."""
+        return {r["stream_name"] for r in await self._db.fetch(self._sql["unclaim"], member, list(ids))}
+
+    async def unwanted(self, member: int, ids: Sequence[int]) -> set[int]:
+        """Those of our attempts that nobody waits for any more."""
+        return {r["id"] for r in await self._db.fetch(self._sql["wanted"], member, list(ids))}

@@ -1,0 +1,69 @@
+"""Telling others what a commit has brought, after it: names on channels, never data.
+
+A channel of this very process is served by a call; the others by the notifier.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from durable.postgres.listen import Heard, Listener, Notifier
+from durable.protocol import channels
+
+
+class Announcer:
+    """Who is woken by what, for one namespace."""
+
+    def __init__(self, namespace: str, listener: Listener, notifier: Notifier) -> None:
+        self._namespace = namespace
+        self._listener = listener
+        self._notifier = notifier
+        self._local: dict[str, Heard] = {}
+
+    async def hear_queue(self, queue: str, heard: Heard) -> None:
+        """Have `heard("turn" | "activity" | "")` called when the queue holds something new."""
+        await self._listener.listen(channels.queue(self._namespace, queue), heard)
+
+    async def unhear_queue(self, queue: str, heard: Heard) -> None:
+        """The end of `hear_queue`."""
+        await self._listener.unlisten(channels.queue(self._namespace, queue), heard)
+
+    async def hear_own(self, channel: str, heard: Heard) -> None:
+        """Listen on a channel that only this process has (a member's, a client's)."""
+        self._local[channel] = heard
+        await self._listener.listen(channel, heard)
+
+    async def unhear_own(self, channel: str) -> None:
+        """The end of `hear_own`."""
+        heard = self._local.pop(channel, None)
+        if heard is not None:
+            await self._listener.unlisten(channel, heard)
+
+    def member_channel(self, member: int) -> str:
+        """The channel of a member."""
+        return channels.member(self._namespace, member)
+
+    def queue(self, queue: str, kind: str) -> None:
+        """The queue holds a new `turn` or `activity`."""
+        self._notifier.notify(channels.queue(self._namespace, queue), kind)
+
+    def inbox(self, member: int, run_id: int) -> None:
+        """Something arrived for a run that `member` holds."""
+        self._own(channels.member(self._namespace, member), str(run_id))
+
+    def unwanted(self, member: int, message: int) -> None:
+        """Nobody waits for an attempt that `member` runs."""
+        self._own(channels.member(self._namespace, member), f"x{message}")
+
+    def ended(self, run_id: int, waiters: Iterable[str]) -> None:
+        """A run ended; `waiters` are the channels left in its job row."""
+        for channel in waiters:
+            self._own(channel, str(run_id))
+
+    def _own(self, channel: str, payload: str) -> None:
+        heard = self._local.get(channel)
+        if heard is None:
+            self._notifier.notify(channel, payload)
+        else:
+            asyncio.get_running_loop().call_soon(heard, payload)

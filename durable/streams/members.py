@@ -1,0 +1,78 @@
+"""Members: the processes that hold leases, and what happens to the leases of dead ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from durable.postgres.sql import Statements
+from durable.protocol.failures import Failure
+
+LOCK_CLASS = 0x64757262  # "durb": keeps our advisory locks apart from other people's
+
+_UNKNOWN = Failure(
+    type="OutcomeUnknown",
+    kind="lost",
+    message="the worker that ran this attempt was lost, and the attempt may not be repeated: whether it "
+    "took effect is unknown",
+)
+
+
+class Connection(Protocol):
+    """What this module needs of a connection: it is used on a thread of its own."""
+
+    async def fetch(self, query: str, *args: Any) -> list[Any]:
+        """Run a statement."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Burial:
+    """Whom to wake after a dead member's leases were freed: queues by message type, and holders."""
+
+    queues: tuple[tuple[str, str], ...]
+    holders: tuple[int, ...]
+
+
+class MemberStore:
+    """The `members` table, on a connection that the caller passes."""
+
+    def __init__(self, schema: str) -> None:
+        self._sql = Statements("durable.streams", "sql/members.sql", schema)
+
+    async def join(self, connection: Connection, name: str, host: str, pid: int) -> int:
+        """A new member; its id."""
+        return int((await connection.fetch(self._sql["join"], name, host, pid))[0][0])
+
+    async def lock(self, connection: Connection, member_id: int) -> bool:
+        """Take the member's lock for this session; False when another session has it."""
+        return bool((await connection.fetch(self._sql["lock"], LOCK_CLASS, member_id))[0][0])
+
+    async def beat(self, connection: Connection, member_id: int) -> float | None:
+        """Say "alive"; the database's time in Unix seconds, None for one who was declared dead."""
+        rows = await connection.fetch(self._sql["beat"], member_id)
+        return float(rows[0][0]) if rows else None
+
+    async def leave(self, connection: Connection, member_id: int) -> None:
+        """Stop being a member."""
+        await connection.fetch(self._sql["leave"], member_id)
+
+    async def elect(self, connection: Connection) -> None:
+        """Return when this session is the sweeper."""
+        await connection.fetch(self._sql["elect"], LOCK_CLASS)
+
+    async def dead(self, connection: Connection) -> list[int]:
+        """The members to bury."""
+        return [r["member_id"] for r in await connection.fetch(self._sql["dead"], LOCK_CLASS)]
+
+    async def bury(self, connection: Connection, member_id: int) -> Burial:
+        """Free what a dead member held, in one transaction."""
+        rows = await connection.fetch(self._sql["bury"], member_id, _UNKNOWN.to_json())
+        return Burial(
+            tuple((r["word"], r["msg_type"]) for r in rows if r["what"] == "queue"),
+            tuple(r["id"] for r in rows if r["what"] == "holder"),
+        )
+
+    async def tidy(self, connection: Connection) -> None:
+        """Expire inbox rows whose run ended in the moment of their arrival."""
+        await connection.fetch(self._sql["tidy"])

@@ -1,0 +1,34 @@
+"""What a worker is given by its client: the streams, and ports to who commits and who deploys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from durable.protocol.commits import Deployer, Histories, StepCommitter
+from durable.streams.activities import ActivityStream
+from durable.streams.announce import Announcer
+from durable.streams.runs import RunStream
+
+
+class ClosingCommitter(StepCommitter, Protocol):
+    """A committer that a worker made for itself, and closes."""
+
+    async def close(self) -> None:
+        """Finish what is waiting."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything a worker needs, built by `durable.app`."""
+
+    dsn: str
+    schema: str
+    runs: RunStream
+    activities: ActivityStream
+    histories: Histories
+    announcer: Announcer
+    committer: Callable[[int], ClosingCommitter]
+    deployer: Deployer

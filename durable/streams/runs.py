@@ -1,0 +1,150 @@
+"""Wake rows and inboxes: who holds a run, and what has arrived for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from durable.protocol.failures import failure_from_json
+from durable.postgres.pool import Database, Row
+from durable.postgres.sql import Statements
+from durable.protocol.clock import from_datetime, to_datetime
+from durable.protocol.commits import Arrival
+from durable.protocol.facts import Fact, FactKind
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRun:
+    """A run that this member now holds, with what its job row says."""
+
+    run_id: int
+    jid: str
+    queue: str
+    workflow: str
+    version: str | None
+    suspended: bool
+    revision: int
+    issued: int
+    pending: list[dict[str, Any]]
+    priority: int
+    input: str
+    started_at: float
+    losses: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something for a run's inbox: msg_type is step, signal or cancel."""
+
+    run_id: int
+    msg_type: str
+    topic: str
+    dad: str | None = None
+    message: str | None = None
+    error: str | None = None
+    request_id: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A run that took a message, and who is to be told: its holder, or its queue."""
+
+    run_id: int
+    holder: int | None
+    queue: str
+
+
+def claimed_run(row: Row) -> ClaimedRun:
+    """A claimed row as a value."""
+    return ClaimedRun(
+        run_id=row["run_id"], jid=row["jid"], queue=row["app_id"], workflow=row["graph"],
+        version=row["graph_version"], suspended=row["state"] == "suspended", revision=row["revision"],
+        issued=row["issued"], pending=json.loads(row["pending"] or "[]"), priority=row["priority"],
+        input=row["input"], started_at=from_datetime(row["created_at"]), losses=row["losses"],
+    )  # fmt: skip
+
+
+def arrival(row: Row) -> Arrival:
+    """An inbox row as the fact that it may become."""
+    kind = {"signal": FactKind.SIGNAL, "cancel": FactKind.CANCEL}.get(row["msg_type"])
+    if kind is None:
+        kind = FactKind(row["topic"])
+    settles = row["msg_type"] == "step"
+    fact = Fact(
+        kind,
+        from_datetime(row["created_at"]),
+        number=int(row["dad"]) if settles else 0,
+        name=(row["aid"] or "") if settles else (row["topic"] or ""),
+        data=row["message"],
+        failure=failure_from_json(row["error"]),
+    )
+    return Arrival(row["id"], fact, row["retry_attempt"] + 1)
+
+
+class RunStream:
+    """The turn rows of `worker_streams`, and the inbox rows of `engine_streams`."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._sql = Statements("durable.streams", "sql/runs.sql", database.schema)
+
+    async def claim(self, member: int, queue: str, workflows: Sequence[str], limit: int) -> list[ClaimedRun]:
+        """Take up to `limit` runs that have something to do."""
+        rows = await self._db.fetch(self._sql["claim"], member, queue, list(workflows), limit)
+        return [claimed_run(r) for r in rows]
+
+    async def next_due(self, queue: str, msg_types: Sequence[str]) -> float | None:
+        """When the queue will next have something visible, in Unix seconds; None for never."""
+        at = await self._db.fetchval(self._sql["next_due"], queue, list(msg_types))
+        return None if at is None or at.year >= 9999 else from_datetime(at)
+
+    async def survived(self, member: int, run_ids: Sequence[int]) -> None:
+        """Note that these runs' cold turns did not take the process down."""
+        await self._db.fetch(self._sql["survived"], list(run_ids), member)
+
+    async def give_back(self, member: int, due: dict[int, float | None]) -> list[int]:
+        """Let go of runs; each is visible again at its time, None for not before something arrives."""
+        infinity = to_datetime(_INFINITY)
+        times = [infinity if at is None else to_datetime(at) for at in due.values()]
+        rows = await self._db.fetch(self._sql["give_back"], member, list(due), times)
+        return [r[0] for r in rows]
+
+    async def held(self, member: int) -> dict[int, str]:
+        """What the database thinks that `member` holds: message id to message type."""
+        return {r["id"]: r["msg_type"] for r in await self._db.fetch(self._sql["held"], member)}
+
+    async def release(self, member: int, ids: Sequence[int]) -> None:
+        """Let go of rows that a lost answer gave us."""
+        await self._db.fetch(self._sql["release"], member, list(ids))
+
+    async def suspend(self, member: int, run_id: int, revision: int, error: str) -> bool:
+        """Stop a run that cannot go on with this code; False when it is no longer ours."""
+        return bool(await self._db.fetch(self._sql["suspend"], member, run_id, revision, error))
+
+    async def resume(
+        self, *, jid: str | None = None, queue: str | None = None, workflows: Sequence[str] = ()
+    ) -> list[str]:
+        """Let suspended runs be tried again; the queues to wake."""
+        rows = await self._db.fetch(self._sql["resume"], jid, queue, list(workflows))
+        return [r["stream_name"] for r in rows]
+
+    async def arrive(self, messages: Sequence[Message]) -> list[Reached]:
+        """Put messages into inboxes; runs that have ended are missing from the answer."""
+        columns = zip(
+            *((m.run_id, m.msg_type, m.topic, m.dad, m.message, m.error, m.request_id) for m in messages),
+            strict=True,
+        )
+        rows = await self._db.fetch(self._sql["arrive"], *(list(c) for c in columns))
+        return [Reached(r["run_id"], r["reserved_by"], r["stream_name"]) for r in rows]
+
+    async def inboxes(self, run_ids: Sequence[int]) -> dict[int, list[Arrival]]:
+        """What has arrived for each run, in id order."""
+        found: dict[int, list[Arrival]] = {}
+        for row in await self._db.fetch(self._sql["inboxes"], list(run_ids)):
+            found.setdefault(row["run_id"], []).append(arrival(row))
+        return found
+
+
+_INFINITY = 253402214400.0  # 9999-12-31: later than any timer, and a date that every driver can read

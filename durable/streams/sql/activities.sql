@@ -1,0 +1,93 @@
+-- name: claim
+-- Takes attempts of activities that this worker serves. The commit does not wait for the disk: a lost
+-- claim loses nothing, but for an attempt that may not be repeated, and for those `flush` follows.
+with quick as materialized (
+    select set_config('synchronous_commit', 'off', true)
+), due as (
+    select w.id from durable.worker_streams w
+    where w.stream_name = $2 and w.msg_type = 'activity' and w.visible_at <= durable.now()
+      and w.reserved_by is null and w.expired_at is null and w.topic = any($3::text[])
+    order by w.priority desc, w.visible_at
+    limit $4 for update skip locked
+), taken as (
+    update durable.worker_streams w set reserved_by = $1, reserved_at = durable.now()
+    from due, quick where w.id = due.id
+    returning w.*
+)
+select id, jid, run_id, aid, dad, workflow_name, message, metadata, priority, created_at, max_retry_attempts,
+    backoff_coefficient::float8, maximum_interval_seconds::float8, initial_interval_seconds::float8,
+    retry_attempt, losses
+from taken
+
+-- name: flush
+-- A claim of attempts that may not be repeated is on disk before user code runs, so that a crash can
+-- never run them twice. What is no longer ours does not come back.
+update durable.worker_streams set reserved_at = durable.now()
+where id = any($2::bigint[]) and reserved_by = $1 and expired_at is null
+returning id
+
+-- name: settle
+-- Ends attempts for good, with a result or an error: the row goes (or stays expired, when it failed),
+-- the answer goes to the run's inbox, and the wake row is pulled. Fenced by message, member and expiry.
+with asked as (
+    select * from unnest($2::bigint[], $3::text[], $4::text[]) as a(id, message, error)
+), mine as (
+    select m.id, m.run_id, m.dad, m.aid, m.retry_attempt, a.message, a.error
+    from asked a join durable.worker_streams m on m.id = a.id
+    where m.reserved_by = $1 and m.expired_at is null
+    order by m.id for update of m
+), gone as (
+    delete from durable.worker_streams m using mine where m.id = mine.id and mine.error is null
+), failed as (
+    update durable.worker_streams m
+    set expired_at = durable.now(), dead_lettered_at = durable.now(), reserved_by = null, error = mine.error::json
+    from mine where m.id = mine.id and mine.error is not null
+), wake as (
+    select w.id, w.reserved_by, w.visible_at, w.stream_name, w.workflow_name, w.jid
+    from durable.worker_streams w
+    where w.id in (select run_id from mine) and w.msg_type = 'turn'
+    order by w.id for no key update
+), told as (
+    insert into durable.engine_streams (
+        stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, error, retry_attempt, created_at, visible_at)
+    select w.stream_name, w.workflow_name, w.jid, w.id, mine.aid, mine.dad, 'step', 'activity',
+        mine.message::json, mine.error::json, mine.retry_attempt, durable.now(), durable.now()
+    from mine join wake w on w.id = mine.run_id
+), pulled as (
+    update durable.worker_streams k set visible_at = durable.now()
+    from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
+)
+select mine.id, mine.run_id, w.reserved_by, w.stream_name from mine left join wake w on w.id = mine.run_id
+
+-- name: retry
+-- The failed attempt stays, expired, with its error; the next is a new row, visible after its delay.
+with asked as (
+    select * from unnest($2::bigint[], $3::text[], $4::float8[]) as a(id, error, delay)
+), failed as (
+    update durable.worker_streams m
+    set expired_at = durable.now(), reserved_by = null, error = a.error::json
+    from asked a
+    where m.id = a.id and m.reserved_by = $1 and m.expired_at is null
+    returning m.*, a.delay
+)
+insert into durable.worker_streams (
+    stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, metadata, priority, created_at,
+    visible_at, max_retry_attempts, backoff_coefficient, maximum_interval_seconds, initial_interval_seconds,
+    retry_attempt, losses)
+select f.stream_name, f.workflow_name, f.jid, f.run_id, f.aid, f.dad, f.msg_type, f.topic, f.message, f.metadata,
+    f.priority, f.created_at, durable.now() + make_interval(secs => f.delay), f.max_retry_attempts, f.backoff_coefficient,
+    f.maximum_interval_seconds, f.initial_interval_seconds, f.retry_attempt + 1, f.losses
+from failed f
+returning id, stream_name, visible_at
+
+-- name: unclaim
+-- A graceful stop gives back what never started or may be repeated, uncounted.
+update durable.worker_streams m
+set reserved_by = null, reserved_at = null, visible_at = durable.now()
+where m.id = any($2::bigint[]) and m.reserved_by = $1 and m.expired_at is null
+returning m.stream_name
+
+-- name: wanted
+-- Which of these attempts does nobody wait for any more?
+select a.id from unnest($2::bigint[]) as a(id)
+where not exists (select from durable.worker_streams m where m.id = a.id and m.reserved_by = $1 and m.expired_at is null)

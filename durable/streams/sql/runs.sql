@@ -1,0 +1,96 @@
+-- name: claim
+-- Takes wake rows that have something to do. Losing a claim loses nothing, so its commit does not wait
+-- for the disk. `marked` (retry_attempt) says that a cold turn is under way, until `survived`.
+with quick as materialized (
+    select set_config('synchronous_commit', 'off', true)
+), due as (
+    select w.id from durable.worker_streams w
+    where w.stream_name = $2 and w.msg_type = 'turn' and w.visible_at <= durable.now()
+      and w.reserved_by is null and w.expired_at is null and w.workflow_name = any($3::text[])
+    order by w.priority desc, w.visible_at
+    limit $4 for update skip locked
+), taken as (
+    update durable.worker_streams w
+    set reserved_by = $1, reserved_at = durable.now(), retry_attempt = 1
+    from due, quick where w.id = due.id
+    returning w.id, w.losses
+)
+select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.revision, j.issued, j.pending, j.priority,
+    j.input, j.created_at, t.losses
+from taken t join durable.jobs j on j.run_id = t.id
+
+-- name: next_due
+-- When the stream will have something to do next: the poll sleeps no longer than that.
+select min(visible_at) from durable.worker_streams
+where stream_name = $1 and msg_type = any($2::text[]) and reserved_by is null and expired_at is null
+
+-- name: survived
+-- The cold turns of runs that had taken a process down came to rest.
+update durable.worker_streams set retry_attempt = 0 where id = any($1::bigint[]) and reserved_by = $2
+
+-- name: give_back
+select * from durable.give_back_v1($1, $2::bigint[], $3::timestamptz[])
+
+-- name: held
+-- After a broken connection: what does the database think that we hold?
+select id, msg_type from durable.worker_streams where reserved_by = $1
+
+-- name: release
+-- Lets go of rows whose claim was answered into a broken connection.
+update durable.worker_streams
+set reserved_by = null, reserved_at = null, visible_at = durable.now()
+where id = any($2::bigint[]) and reserved_by = $1
+
+-- name: arrive
+-- Messages from outside to open runs. Each goes into the inbox and pulls the wake row, which is locked
+-- first: the holder, if there is one, is told after the commit; a run that ended takes nothing.
+with asked as (
+    select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[])
+        with ordinality as a(run_id, msg_type, topic, dad, message, error, request_id, place)
+), wake as (
+    select w.id, w.reserved_by, w.visible_at, w.stream_name, w.workflow_name, w.jid
+    from durable.worker_streams w
+    where w.id in (select run_id from asked) and w.msg_type = 'turn'
+    order by w.id for no key update
+), written as (
+    insert into durable.engine_streams (
+        stream_name, workflow_name, jid, run_id, dad, msg_type, topic, message, error, metadata, created_at, visible_at)
+    select w.stream_name, w.workflow_name, w.jid, w.id, a.dad, a.msg_type, a.topic, a.message::json, a.error::json,
+        case when a.request_id is not null then json_build_object('request', a.request_id) end,
+        durable.now(), durable.now()
+    from asked a join wake w on w.id = a.run_id
+    order by a.place
+), pulled as (
+    update durable.worker_streams k set visible_at = durable.now()
+    from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
+)
+select w.id as run_id, w.reserved_by, w.stream_name from wake w
+
+-- name: inboxes
+-- What has arrived, in the order of arrival.
+select id, run_id, msg_type, topic, aid, dad, message, error, created_at, retry_attempt
+from durable.engine_streams
+where run_id = any($1::bigint[]) and expired_at is null and msg_type in ('step', 'signal', 'cancel')
+order by id
+
+-- name: suspend
+-- Stops a run whose code and history disagree, until other code comes or somebody resumes it. The
+-- revision fences: who was overtaken does not suspend.
+with held as (
+    update durable.worker_streams w set reserved_by = null, reserved_at = null, visible_at = 'infinity'
+    where w.id = $2 and w.reserved_by = $1 returning w.id
+)
+update durable.jobs j set state = 'suspended', error = $4::json
+from held where j.run_id = held.id and j.revision = $3 returning j.run_id
+
+-- name: resume
+-- Lets suspended runs be tried again: those of one id, or those of workflows that a fresh worker brings.
+with chosen as (
+    select j.run_id from durable.jobs j
+    where j.state = 'suspended' and j.finished_at is null and j.scope = ''
+      and ($1::text is null or j.jid = $1) and ($2::text is null or (j.app_id = $2 and j.graph = any($3::text[])))
+), woken as (
+    update durable.worker_streams w set visible_at = durable.now(), losses = 0
+    from chosen c where w.id = c.run_id returning w.stream_name
+)
+select distinct stream_name from woken
