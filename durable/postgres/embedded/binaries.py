@@ -100,9 +100,7 @@ def candidates(pg_bin: str | None) -> Iterator[Programs]:
             )
         yield named
     found = [inspect(directory, "the system") for directory in system_directories()]
-    yield from sorted(
-        (programs for programs in found if programs), key=_release, reverse=True
-    )
+    yield from sorted((programs for programs in found if programs), key=_release, reverse=True)
 
 
 def wheel_directory() -> Path | None:

@@ -122,22 +122,25 @@ class Launcher:
 
     def _join(self, account: Account | None) -> Embedded:
         """Become a user, and start the server unless it runs; nobody else does so meanwhile."""
-        leases = locks.open_here(self.home.users_lock)
-        lease = None if leases else locks.share(self.home.users_lock, wait_seconds=LEASE_SECONDS_MAX)
+        if locks.open_here(self.home.users_lock):
+            return self._start_unless_running(account)
+        lease = locks.share(self.home.users_lock, wait_seconds=LEASE_SECONDS_MAX)
         try:
-            if not self._outlast_watcher():
-                self._start(account)
-            endpoint.check(self.home)
-            found = _current(self.home)
-            if found is None:
-                raise EmbeddedPostgresError(
-                    f"The embedded Postgres in {self.home.root} started and ended again at once. "
-                    f"See {self.home.log}, then try again, {failures.OR_ANOTHER}."
-                )
+            return self._start_unless_running(account)
         except BaseException:
-            if lease is not None:
-                os.close(lease)
+            os.close(lease)
             raise
+
+    def _start_unless_running(self, account: Account | None) -> Embedded:
+        if not self._outlast_watcher():
+            self._start(account)
+        endpoint.check(self.home)
+        found = _current(self.home)
+        if found is None:
+            raise EmbeddedPostgresError(
+                f"The embedded Postgres in {self.home.root} started and ended again at once. "
+                f"See {self.home.log}, then try again, {failures.OR_ANOTHER}."
+            )
         return found
 
     def _outlast_watcher(self) -> bool:
@@ -169,9 +172,7 @@ class Launcher:
         self.report(f"Starting Postgres {programs.major}…")
         _rotate(self.home)
         for tries_left in reversed(range(TCP_TRIES)):
-            address = endpoint.choose(
-                self.home, account, programs.version, self.short_directories
-            )
+            address = endpoint.choose(self.home, account, programs.version, self.short_directories)
             endpoint.record(self.home, address, account)
             said = self._run_watcher(programs, address, account)
             if said is None:

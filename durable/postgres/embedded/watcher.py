@@ -30,6 +30,11 @@ READY_SECONDS_MAX = 600  # a recovery after a crash reads the whole log of chang
 STOP_SECONDS_MAX = 30  # for a fast shutdown, which writes a checkpoint
 QUIT_SECONDS_MAX = 5  # for an immediate one, which writes nothing
 ORPHAN_SECONDS_MAX = 0.5  # for backends to notice that the postmaster is gone
+ENDINGS = (
+    (signal.SIGINT, STOP_SECONDS_MAX),
+    (signal.SIGQUIT, QUIT_SECONDS_MAX),
+    (signal.SIGKILL, QUIT_SECONDS_MAX),
+)
 RESTARTS_MAX = 5
 RESTARTS_WINDOW_SECONDS = 60
 PR_SET_PDEATHSIG = 1
@@ -87,7 +92,7 @@ class Watcher:
         """
         self._listen_to_signals()
         own = _open(self.order.watcher_lock)
-        _lock(own, LOCK_SECONDS_MAX, "Another watcher is running")
+        _lock(own, LOCK_SECONDS_MAX, "another watcher is running")
         server = self._launch()
         report_ready()
         while True:
@@ -158,20 +163,8 @@ class Watcher:
     def _clear_the_ground(self, lock: int) -> None:
         """Take server.lock: end what another watcher left, and remove what a dead server left."""
         data = Path(self.order.data)
-        patience = ((signal.SIGINT, STOP_SECONDS_MAX), (signal.SIGQUIT, QUIT_SECONDS_MAX))
         if not _try_lock(lock, 0):
-            for signum, seconds in patience:
-                leader = _postmaster(data, self.order.server_lock)
-                if leader is not None:
-                    with suppress(ProcessLookupError):
-                        os.kill(leader, signum)
-                if _try_lock(lock, seconds if leader is not None else ORPHAN_SECONDS_MAX):
-                    break
-            else:
-                for pid in holders(self.order.server_lock):
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                _lock(lock, QUIT_SECONDS_MAX, "An earlier Postgres does not end")
+            self._end_predecessor(lock)
         stranger = foreign_server(data)
         if stranger is not None:
             raise WatchError(
@@ -184,19 +177,30 @@ class Watcher:
                 path.unlink(missing_ok=True)
         (data / "postmaster.pid").unlink(missing_ok=True)
 
+    def _end_predecessor(self, lock: int) -> None:
+        """End a server whose watcher died, or the backends of one that died itself."""
+        data, server_lock = Path(self.order.data), Path(self.order.server_lock)
+        for signum, seconds in ENDINGS[:-1]:
+            leader = _postmaster(data, server_lock)
+            if leader is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(leader, signum)
+            if _try_lock(lock, seconds if leader is not None else ORPHAN_SECONDS_MAX):
+                return
+        for pid in servers(data, server_lock):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        _lock(lock, QUIT_SECONDS_MAX, "an earlier Postgres does not end")
+
     def _stop(self, server: subprocess.Popen[bytes]) -> None:
-        for signum, seconds in (
-            (signal.SIGINT, STOP_SECONDS_MAX),
-            (signal.SIGQUIT, QUIT_SECONDS_MAX),
-            (signal.SIGKILL, QUIT_SECONDS_MAX),
-        ):
+        for signum, seconds in ENDINGS:
             server.send_signal(signum)
             with suppress(subprocess.TimeoutExpired):
                 server.wait(seconds)
                 break
         if self.order.socket_directory:
             with suppress(OSError):
-                os.rmdir(self.order.socket_directory)
+                Path(self.order.socket_directory).rmdir()
 
     def _is_unused(self) -> bool:
         """Tell whether the last user is gone; if so, keep new ones out until we are gone too."""
@@ -210,11 +214,10 @@ class Watcher:
     def _is_deserted(self) -> bool:
         """Tell whether our lock files were deleted: then nobody can join, nor find the server."""
         try:
-            there = os.stat(self.order.users_lock)
+            there = Path(self.order.users_lock).stat()
         except OSError:
             return True
-        ours = os.fstat(self.users)
-        return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
+        return not os.path.samestat(there, os.fstat(self.users))
 
     def _sleep(self) -> None:
         """Wait a moment, or until a child ends or a signal tells us to stop."""
@@ -251,36 +254,50 @@ def status(data: Path, pid: int | None = None) -> str:
     return lines[PIDFILE_STATUS_LINE].strip()
 
 
-def holders(path: str) -> Iterator[int]:
-    """Yield the processes that have the file `path` open, ours left out; on Linux only."""
-    wanted = os.stat(path)
-    for pid in _pids():
-        for name in _listing(f"/proc/{pid}/fd"):
-            with suppress(OSError):
-                there = os.stat(f"/proc/{pid}/fd/{name}")
-                if (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino):
-                    yield pid
-                    break
+def servers(data: Path, server_lock: Path) -> Iterator[int]:
+    """Yield the processes of our server: they work in `data` and hold the lock; on Linux only.
+
+    Both are asked for, since a user who looks whether the lock is held has it open for a moment.
+    """
+    wanted = server_lock.stat()
+    for entry in Path("/proc").glob("[0-9]*"):
+        if _works_in(entry, data) and any(_is(link, wanted) for link in _listing(entry / "fd")):
+            yield int(entry.name)
 
 
 def foreign_server(data: Path) -> int | None:
     """Return the pid of a live server on `data`, which must not be one of ours; on Linux only."""
     pid = _pid_in_file(data)
-    if pid is None:
-        return None
-    try:
-        there, here = os.stat(f"/proc/{pid}/cwd"), os.stat(data)
-    except OSError:
-        return None
-    return pid if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino) else None
+    return pid if pid is not None and _works_in(Path(f"/proc/{pid}"), data) else None
 
 
-def _postmaster(data: Path, server_lock: str) -> int | None:
+def _postmaster(data: Path, server_lock: Path) -> int | None:
     """Return the pid of the server that holds server.lock, as far as that can be known."""
     pid = _pid_in_file(data)
-    if pid is None or (sys.platform == "linux" and pid not in set(holders(server_lock))):
+    if pid is None or (sys.platform == "linux" and pid not in set(servers(data, server_lock))):
         return None
     return pid
+
+
+def _works_in(process: Path, directory: Path) -> bool:
+    try:
+        return os.path.samestat((process / "cwd").stat(), directory.stat())
+    except OSError:
+        return False  # another user's, or gone
+
+
+def _is(link: Path, wanted: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(link.stat(), wanted)
+    except OSError:
+        return False
+
+
+def _listing(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except OSError:
+        return []
 
 
 def _pid_in_file(data: Path) -> int | None:
@@ -289,17 +306,6 @@ def _pid_in_file(data: Path) -> int | None:
         return abs(int(first))
     except (FileNotFoundError, IndexError, ValueError):
         return None
-
-
-def _pids() -> list[int]:
-    return [int(name) for name in _listing("/proc") if name.isdigit() and int(name) != os.getpid()]
-
-
-def _listing(directory: str) -> list[str]:
-    try:
-        return os.listdir(directory)
-    except OSError:
-        return []  # another user's, gone, or no Linux
 
 
 def _open(path: str) -> int:
@@ -343,7 +349,7 @@ def main() -> int:
     """Read the order, run it, and answer "ready" or "failed: why" on the standard output."""
     order = Order(**json.load(sys.stdin))
     answer = os.dup(1)
-    with _detached(), open(os.devnull, "r+b") as nothing:
+    with _detached(), Path(os.devnull).open("r+b") as nothing:
         for descriptor in (0, 1):
             os.dup2(nothing.fileno(), descriptor)
 
