@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from durable.codec import Signature
+from durable.codec.signature import Signature
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 
 

@@ -1,0 +1,14 @@
+"""Values to JSON text and back, by the type hints; exceptions to `Failure` and back.
+
+The promise: a value comes back as it went in, or `PayloadError` says which part would not.
+
+    adapters     `Adapter(T)`: one type; results and signals
+    signature    `Signature.of(fn)`: a function's arguments, by name, and its result
+    guards       says at a glance that a value is sure to survive: the fast road
+    differences  compares what came back with what went in: the sure road
+    failures     `failure_of(exception)`, `exception_of(failure)`
+    payloads     `PayloadCodec`: encryption or compression around the text
+
+Most values never leave the fast road: the guard looks at exact types, then one pass writes the
+text. Whatever a guard is not sure of is written, read back and compared before it is let go.
+"""

@@ -1,0 +1,173 @@
+"""Adapters: one type hint, to JSON text and back.
+
+Built at first use, because a hint may name what is defined further down in its module.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, SchemaError
+from typing_extensions import TypeAliasType
+
+from durable.codec.differences import difference
+from durable.codec.guards import Guard, guard_for
+from durable.errors import DefinitionError, PayloadError
+
+CONFIG: Final = ConfigDict(
+    ser_json_bytes="base64",
+    val_json_bytes="base64",
+    ser_json_inf_nan="strings",
+    extra="forbid",
+)
+"""How plain values, dataclasses and typed dicts are written; pydantic models have their own."""
+
+
+class Machine:
+    """A hint made ready: the guard, the writer and the reader of one schema.
+
+    Args:
+        hint: the resolved type hint.
+        owner: who asks, for messages: "charge()", or "signal 'approval'".
+    """
+
+    __slots__ = ("_extra", "_owner", "_read", "_write", "adapter", "guard")
+
+    def __init__(self, hint: Any, owner: str) -> None:
+        try:
+            # By way of an alias pydantic takes our settings even for a dataclass.
+            self.adapter: TypeAdapter[Any] = TypeAdapter(TypeAliasType("_", hint), config=CONFIG)
+        except (PydanticUserError, SchemaError, NameError, TypeError) as error:
+            raise DefinitionError(
+                f"{owner}: the type {hint!r} cannot be written down: {_first_line(error)};"
+                " use a dataclass, a pydantic model or a builtin type"
+            ) from error
+        self._owner = owner
+        self._write = self.adapter.serializer.to_json
+        self._read = self.adapter.validator.validate_json
+        # What says itself what to do with unknown fields is obeyed; elsewhere none is dropped.
+        self._extra: Any = None if _says_extra(self.adapter.core_schema) else "forbid"
+        self.guard: Guard = guard_for(hint)
+
+    def write(self, value: Any) -> str:
+        """The text of a value that the guard is sure of."""
+        try:
+            return self._write(value, by_alias=False, round_trip=True, warnings=False).decode()
+        except (PydanticSerializationError, RecursionError) as error:
+            raise PayloadError(
+                f"{self._owner}: the value cannot be written as JSON: {_first_line(error)}"
+                f"{_advice(error)}"
+            ) from error
+
+    def write_checked(self, value: Any, path: str) -> str:
+        """The text of any other value, once it has been seen to come back as it went in."""
+        text = self.write(value)
+        try:
+            back = self._read(text, extra=self._extra, by_alias=False, by_name=True)
+        except ValidationError as error:
+            raise PayloadError(
+                f"{self._owner}: {_findings(error, path)}; the value does not fit its annotation,"
+                " or its JSON cannot be read back"
+            ) from error
+        found = difference(value, back, path)
+        if found:
+            raise PayloadError(f"{self._owner}: {found}; annotate it with the type that it has")
+        return text
+
+    def read(self, text: str, path: str) -> Any:
+        """The value of a text."""
+        try:
+            return self._read(text, extra=self._extra, by_alias=False, by_name=True)
+        except ValidationError as error:
+            raise PayloadError(
+                f"{self._owner}: what was written cannot be read as the annotated type:"
+                f" {_findings(error, path)}"
+            ) from error
+
+
+class Adapter:
+    """One type, such as a signal's payload or a function's result.
+
+    Args:
+        hint: any type hint that pydantic knows.
+        owner: who asks, for messages.
+        path: what the value is called there.
+
+    Example:
+        >>> adapter = Adapter(tuple[int, bytes])
+        >>> adapter.encode((1, b"\\xff"))
+        '[1,"_w=="]'
+        >>> adapter.decode('[1,"_w=="]')
+        (1, b'\\xff')
+    """
+
+    __slots__ = ("_machine", "_owner", "_path", "hint")
+
+    def __init__(self, hint: Any, *, owner: str = "payload", path: str = "value") -> None:
+        self.hint = hint
+        self._owner = owner
+        self._path = path
+        self._machine: Machine | None = None
+
+    def __repr__(self) -> str:
+        return f"Adapter({self.hint!r})"
+
+    def encode(self, value: Any) -> str:
+        """JSON text of the value. `PayloadError` if it would not come back as it is."""
+        machine = self._machine or self.prepare()
+        if machine.guard(value):
+            return "null" if value is None else machine.write(value)
+        return machine.write_checked(value, self._path)
+
+    def decode(self, text: str) -> Any:
+        """The value of a text. `PayloadError` if it is no JSON of this type."""
+        return (self._machine or self.prepare()).read(text, self._path)
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema of the type."""
+        return (self._machine or self.prepare()).adapter.json_schema(by_alias=False)
+
+    def prepare(self) -> Machine:
+        """Build now what is otherwise built at first use. `DefinitionError` for a bad type."""
+        self._machine = Machine(self.hint, self._owner)
+        return self._machine
+
+
+def _says_extra(schema: Any) -> bool:
+    """Whether a pydantic model within says what to do with unknown fields."""
+    if isinstance(schema, dict):
+        config = schema.get("config")
+        if schema.get("type") == "model" and config and "extra_fields_behavior" in config:
+            return True
+        return any(_says_extra(part) for key, part in schema.items() if key != "metadata")
+    if isinstance(schema, (list, tuple)):
+        return any(_says_extra(part) for part in schema)
+    return False
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".:") if lines else type(error).__name__
+
+
+def _advice(error: BaseException) -> str:
+    if "invalid utf-8" not in str(error):
+        return ""
+    return (
+        "; bytes within a pydantic model need"
+        " model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"
+    )
+
+
+def _findings(error: ValidationError, path: str) -> str:
+    return "; ".join(
+        f"at {_spelled(path, finding['loc'])}: {finding['msg']}"
+        for finding in error.errors(include_url=False, include_context=False)[:5]
+    )
+
+
+def _spelled(path: str, loc: tuple[int | str, ...]) -> str:
+    for part in loc:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path

@@ -1,0 +1,194 @@
+"""What is not the same about a value that went through JSON and came back.
+
+Stricter than `==`: `True`, `1` and `1.0` differ, so do `-0.0` and `0.0`, `Decimal("1.0")` and
+`Decimal("1.00")`, a class and its subclass; NaN equals itself. Three things are let through: an
+int where a float is declared, if no digit is lost; a subclass of `UUID` (database drivers have
+their own); and what a `functools.cached_property` has computed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+import functools
+import math
+import reprlib
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import TzInfo
+
+_MISSING = object()
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+
+
+def shown(value: Any) -> str:
+    """The value for a message: short, with its type.
+
+    Example:
+        >>> shown((1, 2))
+        '(1, 2) (tuple)'
+    """
+    return f"{_SHORT.repr(value)} ({type(value).__name__})"
+
+
+def difference(sent: Any, back: Any, path: str = "") -> str | None:
+    """What differs, with its path, or None if nothing does.
+
+    Args:
+        sent: the value that was written.
+        back: the value that was read.
+        path: where they are, as "order.lines[0]".
+
+    Example:
+        >>> difference({"a": [1, True]}, {"a": [1, 1]}, "order")
+        "at order['a'][1]: True (bool) would come back as 1 (int)"
+    """
+    if type(sent) is not type(back):
+        return None if _stands_for(sent, back) else _changed(sent, back, path)
+    for kind, compare in _BY_KIND:
+        if isinstance(sent, kind):
+            return compare(sent, back, path)
+    return _objects(sent, back, path)
+
+
+def _changed(sent: Any, back: Any, path: str, why: str = "") -> str:
+    where = f"at {path}: " if path else ""
+    return f"{where}{shown(sent)} would come back as {shown(back)}{why}"
+
+
+def _stands_for(sent: Any, back: Any) -> bool:
+    if type(sent) is int and type(back) is float:
+        return bool(sent == back)  # Python compares these two exactly
+    return isinstance(sent, uuid.UUID) and isinstance(back, uuid.UUID) and sent == back
+
+
+def _scalars(sent: Any, back: Any, path: str) -> str | None:
+    return None if sent == back else _changed(sent, back, path)
+
+
+def _enums(sent: Any, back: Any, path: str) -> str | None:
+    return None if sent is back else _changed(sent, back, path)
+
+
+def _floats(sent: float, back: float, path: str) -> str | None:
+    if math.isnan(sent) and math.isnan(back):
+        return None
+    same = sent == back and math.copysign(1, sent) == math.copysign(1, back)
+    return None if same else _changed(sent, back, path)
+
+
+def _decimals(sent: Decimal, back: Decimal, path: str) -> str | None:
+    return None if sent.as_tuple() == back.as_tuple() else _changed(sent, back, path)
+
+
+def _times(sent: Any, back: Any, path: str) -> str | None:
+    same = sent.replace(tzinfo=None) == back.replace(tzinfo=None) and sent.fold == back.fold
+    if not same or sent.utcoffset() != back.utcoffset():
+        return _changed(sent, back, path)
+    zone = sent.tzinfo
+    if zone is None or isinstance(zone, (dt.timezone, TzInfo)) or _is_utc(zone):
+        return None
+    why = (
+        ": JSON keeps the offset and loses the time zone;"
+        " pass `.astimezone(datetime.UTC)`, and the zone's name beside it"
+    )
+    return _changed(sent, back, path, why)
+
+
+def _is_utc(zone: dt.tzinfo) -> bool:
+    return getattr(zone, "key", None) in ("UTC", "Etc/UTC")
+
+
+def _sequences(sent: Any, back: Any, path: str) -> str | None:
+    if len(sent) != len(back):
+        return _changed(sent, back, path)
+    for index, (one, other) in enumerate(zip(sent, back, strict=True)):
+        found = difference(one, other, f"{path}[{index}]")
+        if found:
+            return found
+    return _attributes(sent, back, path)
+
+
+def _sets(sent: Any, back: Any, path: str) -> str | None:
+    if sent != back:
+        return _changed(sent, back, path)
+    # Equal sets may hold 1 for True: look at what each element has become.
+    twins = {item: item for item in back}
+    for item in sent:
+        found = difference(item, twins[item], f"{path}{{…}}")
+        if found:
+            return found
+    return _attributes(sent, back, path)
+
+
+def _mappings(sent: Any, back: Any, path: str) -> str | None:
+    if len(sent) != len(back):
+        return _changed(sent, back, path)
+    # JSON keeps the order, so the pairs must match one by one.
+    for (key, item), (other_key, other) in zip(sent.items(), back.items(), strict=True):
+        found = difference(key, other_key, f"{path} key") or difference(
+            item, other, f"{path}[{key!r}]"
+        )
+        if found:
+            return found
+    return _attributes(sent, back, path)
+
+
+def _models(sent: BaseModel, back: BaseModel, path: str) -> str | None:
+    for name in ("__pydantic_extra__", "__pydantic_private__"):
+        found = difference(getattr(sent, name) or {}, getattr(back, name) or {}, path)
+        if found:
+            return found
+    return _attributes(sent, back, path)
+
+
+def _objects(sent: Any, back: Any, path: str) -> str | None:
+    """Anything else: by its attributes; by its own `==` where it has none or is no dataclass."""
+    if not dataclasses.is_dataclass(sent) and type(sent).__eq__ is not object.__eq__:
+        return None if sent == back else _changed(sent, back, path)
+    if not any(True for _ in _state(sent)) and not dataclasses.is_dataclass(sent):
+        return None if sent is back else _changed(sent, back, path)
+    return _attributes(sent, back, path)
+
+
+def _attributes(sent: Any, back: Any, path: str) -> str | None:
+    one, other = dict(_state(sent)), dict(_state(back))
+    for name in one.keys() | other.keys():
+        if name not in other:
+            return f"at {path}.{name}: {shown(one[name])} is no field of its type: it would be lost"
+        found = difference(one.get(name, _MISSING), other[name], f"{path}.{name}")
+        if found:
+            return found
+    return None
+
+
+def _state(value: Any) -> Iterable[tuple[str, Any]]:
+    cls = type(value)
+    for name, item in getattr(value, "__dict__", {}).items():
+        if not isinstance(getattr(cls, name, None), functools.cached_property):
+            yield name, item
+    for base in cls.__mro__:
+        slots = vars(base).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
+                yield name, getattr(value, name)
+
+
+_Compare = Callable[[Any, Any, str], str | None]
+_BY_KIND: tuple[tuple[Any, _Compare], ...] = (
+    (enum.Enum, _enums),
+    (float, _floats),
+    ((str, int, bytes, type(None), type), _scalars),
+    (Decimal, _decimals),
+    ((dt.datetime, dt.time), _times),
+    (BaseModel, _models),
+    ((list, tuple), _sequences),
+    ((set, frozenset), _sets),
+    (Mapping, _mappings),
+)
