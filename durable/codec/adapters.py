@@ -37,7 +37,8 @@ class Machine:
     def __init__(self, hint: Any, owner: str) -> None:
         try:
             # By way of an alias pydantic takes our settings even for a dataclass.
-            self.adapter: TypeAdapter[Any] = TypeAdapter(TypeAliasType("_", hint), config=CONFIG)
+            alias: Any = TypeAliasType("alias", hint)
+            self.adapter: TypeAdapter[Any] = TypeAdapter(alias, config=CONFIG)
         except (PydanticUserError, SchemaError, NameError, TypeError) as error:
             raise DefinitionError(
                 f"{owner}: the type {hint!r} cannot be written down: {_first_line(error)};"
@@ -87,7 +88,7 @@ class Machine:
 
 
 class Adapter:
-    """One type, such as a signal's payload or a function's result.
+    r"""One type, such as a signal's payload or a function's result.
 
     Args:
         hint: any type hint that pydantic knows.
@@ -96,10 +97,10 @@ class Adapter:
 
     Example:
         >>> adapter = Adapter(tuple[int, bytes])
-        >>> adapter.encode((1, b"\\xff"))
+        >>> adapter.encode((1, b"\xff"))
         '[1,"_w=="]'
         >>> adapter.decode('[1,"_w=="]')
-        (1, b'\\xff')
+        (1, b'\xff')
     """
 
     __slots__ = ("_machine", "_owner", "_path", "hint")

@@ -150,11 +150,16 @@ def _models(sent: BaseModel, back: BaseModel, path: str) -> str | None:
 
 def _objects(sent: Any, back: Any, path: str) -> str | None:
     """Anything else: by its attributes; by its own `==` where it has none or is no dataclass."""
-    if not dataclasses.is_dataclass(sent) and type(sent).__eq__ is not object.__eq__:
+    if not dataclasses.is_dataclass(sent) and "__eq__" in _defined(type(sent)):
         return None if sent == back else _changed(sent, back, path)
     if not any(True for _ in _state(sent)) and not dataclasses.is_dataclass(sent):
         return None if sent is back else _changed(sent, back, path)
     return _attributes(sent, back, path)
+
+
+def _defined(cls: type) -> set[str]:
+    """Names that the class or a base of it defines, `object` left out."""
+    return {name for base in cls.__mro__[:-1] for name in vars(base)}
 
 
 def _attributes(sent: Any, back: Any, path: str) -> str | None:

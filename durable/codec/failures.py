@@ -189,7 +189,7 @@ def _step(failure: Failure, cause: Exception | None) -> Exception | None:
 
 
 def _ended(failure: Failure) -> Exception | None:
-    """durable's own, where the failure was written down without an exception to begin with."""
+    """The end of a run, where the failure was written down without an exception to begin with."""
     kinds = {
         "cancelled": WorkflowCancelled, "terminated": WorkflowTerminated, "payload": PayloadError,
     }  # fmt: skip

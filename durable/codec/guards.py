@@ -55,18 +55,12 @@ def plain(value: Any, depth: int = _PLAIN_DEPTH_MAX) -> bool:
         >>> plain({"a": [1, 2.5, None]}), plain({"a": (1, 2)}), plain({1: "a"})
         (True, False, False)
     """
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return True
-    if kind is int:
-        return _is_int(value)
-    if kind is float:
-        return math.isfinite(value)
-    if depth == 0:
-        return False
-    if kind is list:
+    scalar = _PLAIN_SCALARS.get(type(value))
+    if scalar is not None:
+        return scalar(value)
+    if type(value) is list and depth:
         return all(plain(item, depth - 1) for item in value)
-    if kind is dict:
+    if type(value) is dict and depth:
         return _all_str(value) and all(plain(item, depth - 1) for item in value.values())
     return False
 
@@ -130,13 +124,16 @@ def _all_str(values: Any) -> bool:
     return set(map(type, values)) <= {str}
 
 
-_SCALARS: dict[Any, Guard] = {
-    None: _is_none,
+_PLAIN_SCALARS: dict[type, Guard] = {
     types.NoneType: _is_none,
     str: _is_str,
-    int: _is_int,
     bool: _is_bool,
+    int: _is_int,
     float: _is_float,
+}
+_SCALARS: dict[Any, Guard] = {
+    **_PLAIN_SCALARS,
+    None: _is_none,
     bytes: _is_bytes,
     Decimal: _is_decimal,
     uuid.UUID: _is_uuid,
@@ -201,22 +198,22 @@ class _Compiler:
         return self.compile(bare[hint]) if hint in bare else never
 
     def _generic(self, hint: Any, origin: Any, args: tuple[Any, ...]) -> Guard:
-        if origin is typing.Union or origin is types.UnionType:
+        if origin in (typing.Union, types.UnionType):
             return self._union(args)
-        if origin is typing.Literal:
-            return _literal(args)
         if origin is typing.Annotated:
             told = all(isinstance(extra, str) for extra in hint.__metadata__)
             return self.compile(args[0]) if told else never
-        if origin in (typing_extensions.Required, typing_extensions.NotRequired):
-            return self.compile(args[0])
-        if origin in (list, set, frozenset):
-            return _items(origin, self.compile(args[0]))
-        if origin is tuple:
-            return self._tuple(args)
-        if origin is dict:
-            return _mapping(self.compile(args[0]), self.compile(args[1]))
-        return never
+        build = {
+            typing.Literal: lambda: _literal(args),
+            typing.Required: lambda: self.compile(args[0]),
+            typing.NotRequired: lambda: self.compile(args[0]),
+            list: lambda: _items(list, self.compile(args[0])),
+            set: lambda: _items(set, self.compile(args[0])),
+            frozenset: lambda: _items(frozenset, self.compile(args[0])),
+            tuple: lambda: self._tuple(args),
+            dict: lambda: _mapping(self.compile(args[0]), self.compile(args[1])),
+        }.get(origin)
+        return never if build is None else build()
 
     def _union(self, args: tuple[Any, ...]) -> Guard:
         members = [self.compile(arg) for arg in args]
@@ -309,10 +306,10 @@ def _instance(cls: type, guards: Mapping[str, Guard]) -> Guard:
     return check
 
 
-def _items(kind: type, guard: Guard) -> Guard:
+def _items(kind: Any, guard: Guard) -> Guard:
     if guard is _is_str:
         return lambda value: type(value) is kind and _all_str(value)
-    return lambda value: type(value) is kind and all(map(guard, value))
+    return lambda value: type(value) is kind and all(guard(item) for item in value)
 
 
 def _mapping(key: Guard, item: Guard) -> Guard:
@@ -343,12 +340,19 @@ def _literal(values: tuple[Any, ...]) -> Guard:
     return lambda value: type(value) is kind and value in allowed
 
 
+_ODD = (
+    "__post_init__",
+    "__pydantic_config__",
+    "__pydantic_validator__",
+    "__get_pydantic_core_schema__",
+    "__get_validators__",
+)
+
+
 def _is_simple_dataclass(hint: type) -> bool:
     """Whether pydantic does no more than fill in the fields."""
-    odd = ("__post_init__", "__pydantic_config__", "__pydantic_validator__")
-    odd += ("__get_pydantic_core_schema__", "__get_validators__")
-    pseudo = vars(hint)["__dataclass_fields__"] if "__dataclass_fields__" in vars(hint) else None
-    if pseudo is None or any(hasattr(hint, name) for name in odd):
+    pseudo = vars(hint).get("__dataclass_fields__")
+    if pseudo is None or any(hasattr(hint, name) for name in _ODD):
         return False
     fields = dataclasses.fields(hint)
     return (

@@ -11,9 +11,9 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from inspect import Parameter
-from typing import Any
+from typing import Any, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from durable.codec.adapters import Adapter, Machine
 from durable.codec.guards import Guard
@@ -37,9 +37,17 @@ class Signature:
     """
 
     __slots__ = (
-        "_at_least", "_fn", "_guards", "_machine", "_names", "_namespace", "_owner", "_parameters",
-        "_result", "_rest", "_shape",
-    )  # fmt: skip
+        "_at_least",
+        "_fn",
+        "_guards",
+        "_machine",
+        "_names",
+        "_namespace",
+        "_owner",
+        "_parameters",
+        "_result",
+        "_shape",
+    )
 
     def __init__(
         self, fn: Callable[..., Any], shape: inspect.Signature, namespace: Mapping[str, Any] | None
@@ -51,7 +59,6 @@ class Signature:
         self._parameters = shape.parameters
         parameters = shape.parameters.values()
         self._names = tuple(p.name for p in parameters if p.kind in _POSITIONAL)
-        self._rest = next((p.name for p in parameters if p.kind is Parameter.VAR_POSITIONAL), None)
         self._at_least = _fewest(shape)
         self._machine: Machine | None = None
         self._guards: dict[str, Guard] = {}
@@ -210,7 +217,9 @@ def _fewest(shape: inspect.Signature) -> int | None:
 def _keywords(hint: Any) -> Any:
     """`**kwargs: Unpack[SomeTypedDict]` is that dict; `**kwargs: T` is a dict of T."""
     args = typing.get_args(hint)
-    return args[0] if typing.get_origin(hint) is typing.Unpack else dict[str, hint]
+    if typing.get_origin(hint) is typing.Unpack:
+        return args[0]
+    return dict[str, hint]  # type: ignore[valid-type]  # a hint at run time, none for mypy
 
 
 def _object(members: dict[str, Any]) -> Any:

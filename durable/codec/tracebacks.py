@@ -25,11 +25,11 @@ REMOTE: Final = "\nRemote traceback:\n"
 
 
 def clean(text: str, longest: int = _TEXT_MAX) -> str:
-    """Text that Postgres can hold: lone surrogates and NULs spelled out, cut at `longest`.
+    r"""Text that Postgres can hold: lone surrogates and NULs spelled out, cut at `longest`.
 
     Example:
-        >>> clean("a\\x00b"), clean("abcdef", 3)
-        ('a\\\\x00b', 'abc… (3 more characters)')
+        >>> clean("a\x00b"), clean("abcdef", 3)
+        ('a\\x00b', 'abc… (3 more characters)')
     """
     text = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
     if len(text) <= longest:
@@ -49,7 +49,9 @@ def remote_traceback(exc: BaseException, notes: Iterable[str] = ()) -> str:
     if not useful and hung and hung[-1].startswith(REMOTE):
         # Rebuilt here and never raised: what hangs on it already is its traceback.
         return _middle_cut(clean(hung[-1].removeprefix(REMOTE), 10 * _TEXT_MAX))
-    lines = ["Traceback (most recent call last):\n", *traceback.format_list(useful)] if useful else []
+    lines = traceback.format_list(useful)
+    if lines:
+        lines.insert(0, "Traceback (most recent call last):\n")
     lines += traceback.format_exception_only(exc)
     lines += [f"{note}\n" for note in notes]
     return _middle_cut(clean("".join(lines), 10 * _TEXT_MAX))
