@@ -1,1 +1,25 @@
-"""The deterministic loop: a workflow function folded over its history."""
+"""The deterministic loop: a workflow function folded over its history.
+
+State is the fold of the history. A `Run` is fed facts one at a time; after each it lets the user's
+coroutines go on until nothing is ready any more (a *drain*), and hands back the commands they issued.
+The same facts give the same commands, in every process, on every day. What makes that true:
+
+- `loop`: an asyncio event loop without clock, selector or threads. Its time is the time of the last
+  fact. A timer is a command; whatever else reaches for the outside is refused by name (`guards`).
+- `tasks`: tasks and futures whose hash is the number of their creation, so that sets of them iterate
+  alike everywhere: `asyncio.wait`, `as_completed` and `TaskGroup` work unmodified.
+- `steps`: the numbers, what is open, and what is still to be sent.
+- `context`: what `sleep`, `now`, `random` and a call of an activity find when they look around.
+- `mailbox`: signals. Receiving is no command: it takes what the history has delivered.
+- `mismatch`: the code does other things than its history says.
+- `sites`: "file:line" of the user's call.
+- `run`: one run, from its first fact to its `Finish`.
+- `cache`: the runs that a worker keeps in memory.
+
+A drain happens inside the worker's own running loop: the running loop, the hooks for async generators
+and the context variables are exchanged for its length and put back.
+
+What cannot be promised: sets of *strings* depend on `PYTHONHASHSEED`, sets of bare coroutines on
+addresses; `asyncio.as_completed` and `asyncio.wait` refuse the latter, a linter warns of both.
+`asyncio.all_tasks()` has the right members, but no order to rely on.
+"""

@@ -1,0 +1,203 @@
+"""What a call in workflow code finds when it looks around: the run it belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from inspect import iscoroutine
+from random import Random
+from typing import Any
+
+from durable.codec.adapters import Adapter
+from durable.definitions import ActivityDefinition, WorkflowDefinition
+from durable.errors import NotDurableError
+from durable.protocol.commands import StartActivity, StartChild
+from durable.protocol.options import ActivityOptions, WorkflowOptions
+from durable.replay.loop import ReplayLoop
+from durable.replay.mailbox import Mailbox
+from durable.replay.sites import text
+from durable.replay.steps import StepFuture, Steps
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """Who a run is; the same at every replay of it.
+
+    Args:
+        run_id: the surrogate key of the run.
+        id: the id that people gave or see.
+        workflow: the workflow's name.
+        task_queue: where its turns are taken, and its steps unless they say otherwise.
+        started_at: Unix seconds.
+        python: the Python that began it, such as "3.12".
+        parent: the id of the parent, if it is a child.
+        seed: of random numbers and uuids; None means `run_id`. A run forked from another's history
+            carries the seed of that one.
+    """
+
+    run_id: int
+    id: str
+    workflow: str
+    task_queue: str = "default"
+    started_at: float = 0.0
+    python: str = ""
+    parent: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowInfo:
+    """What a workflow may know of its own run.
+
+    Args:
+        id: the id that was given at the start.
+        run_id: the key of this run; a new one after continue-as-new.
+        workflow: the workflow's name.
+        task_queue: its task queue.
+        started_at: aware, UTC.
+        parent: the id of the parent, if it is a child.
+        revision: facts behind the code, the one that woke it included.
+        steps: commands issued until now.
+    """
+
+    id: str
+    run_id: int
+    workflow: str
+    task_queue: str
+    started_at: datetime
+    parent: str | None
+    revision: int
+    steps: int
+
+
+class Context:
+    """One run as its code sees it. Found by `current()`."""
+
+    __slots__ = ("_identity", "_loop", "_mailbox", "_random", "_steps", "revision")
+
+    def __init__(
+        self, identity: RunIdentity, loop: ReplayLoop, steps: Steps, mailbox: Mailbox
+    ) -> None:
+        self._identity = identity
+        self._loop = loop
+        self._steps = steps
+        self._mailbox = mailbox
+        self._random: Random | None = None
+        self.revision = 0
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the code only goes over what it has done before; logs are silent then."""
+        return self._loop.replaying
+
+    def activity(
+        self, definition: ActivityDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any],
+        options: ActivityOptions | None = None,
+    ) -> StepFuture:
+        """Issue an activity, now; await the future for its result.
+
+        Raises `PayloadError` or `TypeError` for arguments that do not fit; no number is used then.
+        """
+        self._steps.next_number()
+        encoded = definition.signature.encode_arguments(args, kwargs)
+        number = self._steps.next_number()
+        step = StartActivity(
+            number, definition.name, encoded, options or definition.options, text(self._loop.site())
+        )
+        return self._issue(step, definition.signature)
+
+    def child(
+        self, definition: WorkflowDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any],
+        options: WorkflowOptions | None = None, id: str | None = None,  # noqa: A002 - users' word
+    ) -> StepFuture:
+        """Issue a child workflow, now; await the future for its result.
+
+        Its id is "{id of this run}/{number of the step}" unless one is given.
+        """
+        self._steps.next_number()
+        encoded = definition.signature.encode_arguments(args, kwargs)
+        number = self._steps.next_number()
+        child_id = f"{self._identity.id}/{number}" if id is None else id
+        step = StartChild(
+            number, definition.name, child_id, encoded, options or definition.options,
+            text(self._loop.site()),
+        )  # fmt: skip
+        return self._issue(step, definition.signature)
+
+    def _issue(self, step: StartActivity | StartChild, signature: Any) -> StepFuture:
+        future = StepFuture(loop=self._loop)
+        self._loop.number(future)
+        future.steps = self._steps
+        future.signature = signature
+        self._steps.start(step, future)
+        return future
+
+    async def receive(self, name: str, adapter: Adapter) -> Any:
+        """The next unread signal of this name, in order of arrival; waits for one.
+
+        Cancelling the wait loses nothing. A payload that cannot be read raises `PayloadError` here;
+        it is taken then, and stays visible in the history.
+        """
+        letter = await self._mailbox.take(name, self._loop)
+        return None if letter.data is None else adapter.decode(letter.data)
+
+    async def wait_until(
+        self, predicate: Callable[[], bool], timeout: float | None = None  # noqa: ASYNC109 - public
+    ) -> None:
+        """Wait until `predicate` is true; it is asked again whenever the run has moved.
+
+        It still holds when this returns. `TimeoutError` after `timeout` seconds; None makes no timer.
+        """
+        holds: Any = predicate()
+        if iscoroutine(holds):
+            holds.close()
+            raise NotDurableError("wait_until() needs a plain function that only looks, not a coroutine")
+        if not holds:
+            async with asyncio.timeout(timeout):
+                await self._loop.watch(predicate)
+
+    async def sleep(self, seconds: float) -> None:
+        """A durable timer; no timer if `seconds` is 0 or less."""
+        await asyncio.sleep(seconds)
+
+    def now(self) -> datetime:
+        """The time of the last fact, aware, UTC. It stands still until the code waits."""
+        return datetime.fromtimestamp(self._loop.now, UTC)
+
+    def random(self) -> Random:
+        """Random numbers, seeded by the run: the same at each replay."""
+        if self._random is None:
+            seed = self._identity.seed
+            self._random = Random(self._identity.run_id if seed is None else seed)  # noqa: S311 - repeatable by design
+        return self._random
+
+    def uuid4(self) -> uuid.UUID:
+        """A random uuid from `random()`."""
+        return uuid.UUID(int=self.random().getrandbits(128), version=4)
+
+    def info(self) -> WorkflowInfo:
+        """Who the run is and how far it has come."""
+        me = self._identity
+        return WorkflowInfo(
+            id=me.id, run_id=me.run_id, workflow=me.workflow, task_queue=me.task_queue,
+            started_at=datetime.fromtimestamp(me.started_at, UTC), parent=me.parent,
+            revision=self.revision, steps=self._steps.issued,
+        )  # fmt: skip
+
+    def call_number(self) -> int:
+        """The number of the last command issued."""
+        return self._steps.issued
+
+
+def current() -> Context | None:
+    """The run whose code is running on this thread; None outside of workflow code.
+
+    Example:
+        >>> current() is None
+        True
+    """
+    loop = asyncio._get_running_loop()  # noqa: SLF001 - the only form that does not raise
+    return loop.context if isinstance(loop, ReplayLoop) else None

@@ -1,0 +1,388 @@
+"""An asyncio event loop that only moves when it is told to.
+
+It has a line of ready callbacks, no clock, no selector, no threads. Its time is the time of the
+run's last fact and stands still during a drain. A callback for later is a timer of the history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+from durable.errors import NotDurableError
+from durable.protocol.commands import StartTimer
+from durable.replay.guards import NoOutside, check_task_order, check_wait_order
+from durable.replay.sites import Site, call_site, text
+from durable.replay.steps import Steps, StepTimer
+from durable.replay.tasks import Gone, RunFuture, RunTask, keys_of
+
+_LOG = logging.getLogger("durable.replay")
+
+CALLBACKS_MAX = 100_000  # one drain; asyncio.gather of 10,000 activities takes about 60,000
+_DUE_MAX = 253_402_300_799.0  # the last second of the year 9999: what comes later never comes
+
+_NUMBERED = (RunFuture, RunTask)
+
+
+class ReplayLoop(NoOutside):
+    """The loop of one run. `label` names the run in messages.
+
+    Attributes:
+        now: Unix seconds of the last fact.
+        tasks: the live tasks in order of creation (strongly held: asyncio holds them weakly).
+        context: what `durable.replay.context.current()` finds; set by the run.
+        replaying: silences reports of unhandled exceptions.
+    """
+
+    def __init__(self, steps: Steps, seed: int, label: str, callbacks_max: int = CALLBACKS_MAX) -> None:
+        self.now = 0.0
+        self.context: Any = None
+        self.replaying = False
+        self.tasks: dict[int, RunTask] = {}
+        self._label = label
+        self._steps = steps
+        self._callbacks_max = callbacks_max
+        self._ready: deque[asyncio.Handle] = deque()
+        self._watches: list[tuple[Callable[[], bool], RunFuture, contextvars.Context]] = []
+        self._generators: dict[int, AsyncGenerator[Any, Any]] = {}
+        self._task_key, self._future_key = keys_of(seed)
+        self._tasks_made = 0
+        self._running = False
+        self._gone = False
+        self._eager = False
+        self._handler: Callable[[Any, dict[str, Any]], object] | None = None
+
+    # --- what the run does -------------------------------------------------------------------
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Be this thread's running loop, and give the place back."""
+        outer = asyncio._get_running_loop()  # noqa: SLF001 - the documented way for other loops
+        hooks = sys.get_asyncgen_hooks()
+        asyncio._set_running_loop(self)  # noqa: SLF001
+        sys.set_asyncgen_hooks(self._generator_begins, _generator_dropped)
+        self._running = True
+        try:
+            yield
+        finally:
+            self._running = False
+            sys.set_asyncgen_hooks(*hooks)
+            asyncio._set_running_loop(outer)  # noqa: SLF001
+
+    def drain(self) -> None:
+        """Run callbacks until nothing is ready, within a turn.
+
+        Raises `NotDurableError` when that takes more than the limit: the code never waits.
+        """
+        ready, left = self._ready, self._callbacks_max
+        while True:
+            while ready:
+                if left == 0:
+                    raise NotDurableError(
+                        f"{self._label} went through {self._callbacks_max:,} callbacks without waiting "
+                        "for anything: a loop such as `while True: await asyncio.sleep(0)` never ends, "
+                        "await an activity, a signal or a sleep in it"
+                    )
+                left -= 1
+                handle = ready.popleft()
+                if not handle.cancelled():
+                    try:
+                        handle._run()  # noqa: SLF001 - every event loop calls it
+                    except SystemExit:
+                        continue  # its task holds it too, and fails with it
+            if not self._watch():
+                return
+
+    def watch(self, predicate: Callable[[], bool]) -> RunFuture:
+        """A future that is settled when `predicate` is true at the end of a drain."""
+        future = self.create_future()
+        self._watches.append((predicate, future, contextvars.copy_context()))
+        return future
+
+    def _watch(self) -> bool:
+        """Settle the first watch that holds, so that it still holds when its waiter goes on."""
+        if not self._watches:
+            return False
+        self._watches = [watch for watch in self._watches if not watch[1].done()]
+        self._steps.freeze("the predicate of wait_until()")
+        try:
+            for predicate, future, context in self._watches:
+                try:
+                    if context.run(predicate):
+                        future.set_result(None)
+                        return True
+                except Exception as exc:  # noqa: BLE001 - it belongs to who waits
+                    future.set_exception(exc)
+                    return True
+        finally:
+            self._steps.freeze("")
+        return False
+
+    def wind_up(self, main: RunTask) -> None:
+        """End what `main` left running, as `asyncio.run` does: cancel, drain, report."""
+        self._steps.shut()
+        left = [task for task in self.tasks.values() if task is not main]
+        for task in left:
+            task.cancel()
+        self.drain()
+        for task in left:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                self.call_exception_handler(
+                    {
+                        "message": "unhandled exception while the workflow ended",
+                        "exception": task.exception(),
+                        "task": task,
+                    }
+                )
+        self._close_generators()
+        self.drain()
+
+    def evict(self) -> None:
+        """Take down every task; nothing that user code does meanwhile has an effect."""
+        self._steps.shut()
+        self.replaying = self._gone = True
+        with self.turn():
+            for _ in range(3):  # a `finally` that waits again gets a second and a third cancel
+                if not self.tasks:
+                    break
+                for task in list(self.tasks.values()):
+                    task.cancel()
+                self._drain_quietly()
+            self._close_generators()
+            self._drain_quietly()
+            for task in list(self.tasks.values()):
+                _put_down(task)
+        self.tasks.clear()
+        self._ready.clear()
+        self._watches.clear()
+        self._generators.clear()
+        self.context = None
+
+    def _drain_quietly(self) -> None:
+        try:
+            self.drain()
+        except NotDurableError:
+            self._ready.clear()
+
+    def _close_generators(self) -> None:
+        generators, self._generators = list(self._generators.values()), {}
+        for generator in generators:
+            if generator.ag_frame is not None and not generator.ag_running:
+                self.create_task(_aclose(generator))
+
+    def _generator_begins(self, generator: AsyncGenerator[Any, Any]) -> None:
+        # Held until the end: otherwise the garbage collector would choose when its `finally` runs.
+        if len(self._generators) & 63 == 63:
+            self._generators = {k: g for k, g in self._generators.items() if g.ag_frame is not None}
+        self._generators[id(generator)] = generator
+
+    # --- what asyncio calls ------------------------------------------------------------------
+
+    def _check_turn(self) -> None:
+        if not self._running:
+            raise NotDurableError(
+                f"{self._label} was touched from outside of its turn (a future or queue of a workflow, "
+                "used by other code): send it a signal instead"
+            )
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """Run `callback` in this drain."""
+        if not self._running:
+            self._check_turn()
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_soon_threadsafe(
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """As `call_soon`; refused to other threads."""
+        if asyncio._get_running_loop() is not self:  # noqa: SLF001
+            raise NotDurableError(
+                "loop.call_soon_threadsafe() / asyncio.run_coroutine_threadsafe() from another thread "
+                "cannot be replayed: do it in an activity, or send a signal"
+            )
+        return self.call_soon(callback, *args, context=context)
+
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Run `callback` after `delay` seconds: a durable timer, unless that is now."""
+        return self.call_at(self.now + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Run `callback` at `when` (Unix seconds): a durable timer, unless that has come."""
+        if not self._running:
+            self._check_turn()
+        if when != when:  # noqa: PLR0124 - the test for NaN
+            raise ValueError("a timer cannot be due at NaN")
+        timer = StepTimer(when, callback, args, self, context)
+        timer.number = 0
+        if when <= self.now:
+            self._ready.append(timer)
+        elif when <= _DUE_MAX:
+            number = self._steps.next_number()
+            self._steps.start(StartTimer(number, when, text(self.site())), timer)
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        self._steps.abandon(handle.number)  # type: ignore[attr-defined]  # all of them are ours
+
+    def fire(self, timer: StepTimer) -> None:
+        """The timer's fact has come."""
+        self._ready.append(timer)
+
+    def site(self) -> Site:
+        """Where in user code we are; the creation of the task where it is a bare call."""
+        found = call_site(3)
+        if not found[0]:
+            task = asyncio.current_task(self)
+            if isinstance(task, RunTask):
+                return task.site
+        return found
+
+    def create_future(self) -> RunFuture:
+        """A future with a fixed place in sets."""
+        check_wait_order(_NUMBERED, 2)
+        return self.number(RunFuture(loop=self))
+
+    def number(self, future: RunFuture) -> RunFuture:
+        """Give a future its place."""
+        self._future_key += 1
+        future.key = self._future_key
+        return future
+
+    def create_task(
+        self, coro: Any, *, name: str | None = None, context: contextvars.Context | None = None,
+        eager_start: bool | None = None,
+    ) -> RunTask:
+        """A task with a fixed place in sets and a name that is the same on replay."""
+        if not self._running:
+            self._check_turn()
+        check_task_order(coro, 2)
+        self._tasks_made += 1
+        self._task_key += 1
+        options: dict[str, Any] = {"loop": self, "context": context}
+        if self._eager if eager_start is None else eager_start:
+            options["eager_start"] = True
+        options["name"] = f"Task-{self._tasks_made}" if name is None else name
+        task = RunTask(coro, self._task_key, call_site(2), **options)
+        if not task.done():
+            self.tasks[task.key] = task
+            task.add_done_callback(self._task_ended)
+        return task
+
+    def _task_ended(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.pop(hash(task), None)
+
+    def set_task_factory(self, factory: Any) -> None:
+        """None, or `asyncio.eager_task_factory`: any other would make tasks without a number."""
+        eager = getattr(asyncio, "eager_task_factory", None)
+        if factory is not None and factory is not eager:
+            raise NotDurableError(
+                "loop.set_task_factory(): the tasks of a workflow are numbered by its own loop; "
+                "only None and asyncio.eager_task_factory are possible"
+            )
+        self._eager = factory is not None
+
+    def get_task_factory(self) -> Any:
+        """What `set_task_factory` was given."""
+        return asyncio.eager_task_factory if self._eager else None  # type: ignore[attr-defined]
+
+    def time(self) -> float:
+        """Unix seconds of the last fact."""
+        return self.now
+
+    def is_running(self) -> bool:
+        """Whether this is a turn."""
+        return self._running
+
+    def is_closed(self) -> bool:
+        """Whether the run has been evicted."""
+        return self._gone
+
+    def get_debug(self) -> bool:
+        """Never: asyncio asks with each future."""
+        return False
+
+    def set_debug(self, enabled: bool) -> None:  # noqa: FBT001 - asyncio's signature
+        """Has no effect."""
+
+    def get_exception_handler(self) -> Any:
+        """What `set_exception_handler` was given."""
+        return self._handler
+
+    def set_exception_handler(self, handler: Any) -> None:
+        """Who is told of exceptions that nobody awaited; None means the log."""
+        self._handler = handler
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """Log it, unless this is a replay: then it was logged at the first time."""
+        if self.replaying:
+            return
+        exc: BaseException | None = context.get("exception")
+        details = "".join(
+            f"\n{key}: {value!r}" for key, value in sorted(context.items())
+            if key not in {"message", "exception"}
+        )  # fmt: skip
+        info: tuple[type[BaseException], BaseException, TracebackType | None] | None = (
+            None if exc is None else (type(exc), exc, exc.__traceback__)
+        )
+        message = context.get("message") or "unhandled exception"
+        _LOG.error("%s: %s%s", self._label, message, details, exc_info=info)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Report an exception that nobody awaited."""
+        if self._gone or _is_gone(context.get("exception")):
+            return
+        if self._handler is None:
+            self.default_exception_handler(context)
+            return
+        try:
+            self._handler(self, context)
+        except Exception as exc:  # noqa: BLE001 - a handler's own fault must not end the run
+            self.default_exception_handler(
+                {"message": "the exception handler failed", "exception": exc, "context": context}
+            )
+
+
+def _is_gone(exc: BaseException | None) -> bool:
+    if isinstance(exc, BaseExceptionGroup):
+        return all(_is_gone(inner) for inner in exc.exceptions)
+    return isinstance(exc, Gone)
+
+
+async def _aclose(generator: AsyncGenerator[Any, Any]) -> None:
+    await generator.aclose()
+
+
+def _generator_dropped(_: AsyncGenerator[Any, Any]) -> None:
+    """Never happens while the run lives; afterwards there is nothing left to do."""
+
+
+def _put_down(task: RunTask) -> None:
+    """End a task that swallows every cancellation."""
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
+    coroutine: Coroutine[Any, Any, Any] | None = task.get_coro()  # type: ignore[assignment]
+    for _ in range(10):
+        try:
+            if coroutine is not None:
+                coroutine.close()
+        except RuntimeError:
+            continue  # it ignored that too
+        except BaseException:  # noqa: BLE001 - whatever it says, it has ended
+            return
+        return

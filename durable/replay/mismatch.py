@@ -1,0 +1,137 @@
+"""The code does other things than its history says: finding it, and saying so.
+
+Nothing here is ever raised into user code: it leaves `Run.apply`, and the worker suspends the run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from durable.errors import NonDeterminismError
+from durable.protocol.commands import Finish, Step, kind_of
+from durable.protocol.facts import Fact, FactKind
+from durable.replay.sites import Site, text
+
+STEP_KINDS: Mapping[FactKind, str] = {
+    FactKind.ACTIVITY: "activity",
+    FactKind.TIMER: "timer",
+    FactKind.CHILD: "child",
+}
+"""Facts that settle a step, and the kind of step that each settles."""
+
+_UNKNOWN_END = frozenset({"terminated"})  # ends that come from outside, and say nothing of the code
+
+_ADVICE = (
+    "Replay needs the code to take the same steps in the same order. Run the worker with the code that "
+    "began this run, or keep the old path beside the new one under durable.patched(); then resume it."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedStep:
+    """A step that the store holds as issued and open; `kind` is activity, timer or child."""
+
+    number: int
+    kind: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What a message says of the run: its label, the site at which it waits, a hint."""
+
+    label: str
+    site: Site
+    hint: str = ""
+
+    def error(self, step: int, expected: str, got: str, site: str | None = None) -> NonDeterminismError:
+        """The error, in words."""
+        place = text(self.site) if site is None else site
+        at = f" at {place}" if place else ""
+        which = f"step {step}" if step else "the end of the run"
+        return NonDeterminismError(
+            f"{self.label}: {which} was recorded as {expected}, but the code now has {got}{at}. "
+            f"{self.hint}{_ADVICE}",
+            step=step, expected=expected, got=got, site=place,
+        )  # fmt: skip
+
+
+def shown(kind: str, name: str) -> str:
+    """A step for a message.
+
+    Example:
+        >>> shown("activity", "charge"), shown("timer", "timer")
+        ("activity 'charge'", 'a timer')
+    """
+    return "a timer" if kind == "timer" else f"{kind} {name!r}"
+
+
+def check_settled(fact: Fact, step: Step | None, issued: int, where: Where) -> None:
+    """The fact settles the step that the code issued under its number.
+
+    `step` None means that no such step is open. A number that was issued but is not open belongs to a
+    step that user code has abandoned; its answer is of no use, and no fault.
+    """
+    kind = STEP_KINDS[fact.kind]
+    expected = shown(kind, fact.name)
+    if step is None:
+        if not 0 < fact.number <= issued:
+            raise where.error(fact.number, expected, "no such step: it waits")
+        return
+    if kind_of(step) != kind or (kind != "timer" and fact.name and step.name != fact.name):
+        raise where.error(fact.number, expected, shown(kind_of(step), step.name), step.site)
+
+
+def check_open(
+    expected: Sequence[ExpectedStep], opened: Mapping[int, Step], issued: int | None, where: Where
+) -> None:
+    """What the store holds open is what the code waits for.
+
+    Args:
+        expected: the open steps by the store.
+        opened: the open steps by the code.
+        issued: the highest number that the store has written down; None: not known.
+        where: for the message.
+    """
+    known = {step.number: step for step in expected}
+    for number in sorted(known):
+        wanted, step = known[number], opened.get(number)
+        named = shown(wanted.kind, wanted.name)
+        if step is None:
+            raise where.error(number, named, "no such step open: it waits")
+        got = shown(kind_of(step), step.name)
+        if kind_of(step) != wanted.kind or (wanted.kind != "timer" and wanted.name != step.name):
+            raise where.error(number, named, got, step.site)
+    for number, step in opened.items():
+        if issued is not None and number <= issued and number not in known:
+            got = shown(kind_of(step), step.name)
+            raise where.error(number, "settled or cancelled", f"{got} open", step.site)
+
+
+def check_finished(fact: Fact, finished: Finish | None, where: Where) -> None:
+    """The run ended as the last fact of its history says."""
+    if fact.name in _UNKNOWN_END:
+        return
+    if finished is None:
+        raise where.error(0, fact.name, "not ended: it waits")
+    if finished.state != fact.name:
+        raise where.error(0, fact.name, finished.state)
+
+
+def after_the_end(fact: Fact, finished: Finish, where: Where) -> NonDeterminismError:
+    """The history goes on where the code has ended."""
+    kind = STEP_KINDS.get(fact.kind)
+    expected = shown(kind, fact.name) if kind else f"going on with {fact.kind.value} {fact.name}".rstrip()
+    return where.error(fact.number, expected, f"ended already ({finished.state})", "")
+
+
+def python_hint(data: str | None) -> str:
+    """A sentence, if the history was begun by another Python than this one."""
+    recorded = json.loads(data).get("python") if data else None
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if recorded is None or recorded == here:
+        return ""
+    return f"The run was begun by Python {recorded}, this is {here}, and asyncio differs between them. "

@@ -1,0 +1,297 @@
+"""One run: facts in, commands out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from durable.codec.failures import exception_of, failure_of
+from durable.definitions import WorkflowDefinition
+from durable.errors import (
+    ActivityFailed,
+    ChildFailed,
+    InternalError,
+    PayloadError,
+)
+from durable.protocol.commands import Command, Finish, Step
+from durable.protocol.facts import Fact, FactKind
+from durable.protocol.failures import Failure
+from durable.replay.context import Context, RunIdentity
+from durable.replay.loop import CALLBACKS_MAX, ReplayLoop
+from durable.replay.mailbox import Letter, Mailbox
+from durable.replay.mismatch import (
+    ExpectedStep,
+    Where,
+    after_the_end,
+    check_finished,
+    check_open,
+    check_settled,
+    python_hint,
+)
+from durable.replay.sites import NOWHERE, waiting_site
+from durable.replay.steps import StepFuture, Steps, StepTimer
+from durable.replay.tasks import Gone, RunTask
+
+_ACTIVITY_KINDS = frozenset({"activity", "timeout", "lost"})  # wrapped already by who recorded them
+_EMPTY_WEIGHT = 6_000  # bytes of a run that waits for its first step: loop, context, main task
+_TASK_WEIGHT = 2_000
+_STEP_WEIGHT = 1_000
+
+
+class Run:
+    """The coroutine of a workflow, folded over its history.
+
+    Args:
+        definition: the workflow.
+        identity: who the run is.
+        callbacks_max: how many callbacks one drain may take; more means that the code never waits.
+
+    Attributes:
+        revision: facts applied.
+        finished: how the function ended, None until it has.
+
+    Feed it facts in order. When `apply` raises, the run is evicted, and what was fed is of no
+    consequence: build a new one from the history.
+    """
+
+    def __init__(
+        self, definition: WorkflowDefinition, identity: RunIdentity, *,
+        callbacks_max: int = CALLBACKS_MAX,
+    ) -> None:
+        self.definition = definition
+        self.identity = identity
+        self.revision = 0
+        self.finished: Finish | None = None
+        self._label = f"run {identity.id!r} (workflow {identity.workflow!r})"
+        self._steps = Steps()
+        self._mailbox = Mailbox()
+        seed = identity.run_id if identity.seed is None else identity.seed
+        self._loop = ReplayLoop(self._steps, seed, self._label, callbacks_max)
+        self._context = Context(identity, self._loop, self._steps, self._mailbox)
+        self._loop.context = self._context
+        self._variables = contextvars.Context()
+        self._main: RunTask | None = None
+        self._outcome: Finish | None = None
+        self._cancelled = False
+        self._dead = False
+        self._received = 0
+        self._hint = ""
+
+    # --- what a worker reads -----------------------------------------------------------------
+
+    @property
+    def issued(self) -> int:
+        """The highest command number given so far."""
+        return self._steps.issued
+
+    @property
+    def open(self) -> Mapping[int, Step]:
+        """Steps issued, not settled, not cancelled, in the order of their numbers."""
+        return self._steps.open
+
+    @property
+    def time(self) -> float:
+        """Unix seconds of the last fact."""
+        return self._loop.now
+
+    @property
+    def replaying(self) -> bool:
+        """Set it while facts are fed that have been folded before: logs stay silent."""
+        return self._loop.replaying
+
+    @replaying.setter
+    def replaying(self, value: bool) -> None:
+        self._loop.replaying = value
+
+    @property
+    def evicted(self) -> bool:
+        """Whether it has been evicted, and can only be thrown away."""
+        return self._dead
+
+    @property
+    def weight(self) -> int:
+        """Bytes held, about: tasks, open steps, unread signals, and what its facts brought."""
+        return (
+            _EMPTY_WEIGHT + _TASK_WEIGHT * len(self._loop.tasks) + _STEP_WEIGHT * len(self._steps.open)
+            + self._steps.held + self._mailbox.held + self._received
+        )  # fmt: skip
+
+    def unread(self) -> list[Letter]:
+        """Signals that the code has not received."""
+        return self._mailbox.unread()
+
+    # --- what a worker does ------------------------------------------------------------------
+
+    def apply(self, fact: Fact) -> list[Command]:
+        """Feed one fact, let the code go on until it waits, and return what it issued, in order.
+
+        Raises:
+            NonDeterminismError: the fact does not fit what the code did.
+            PayloadError: the arguments or a step's result cannot be read as the annotated type.
+            NotDurableError: the code never waits.
+        """
+        if self._dead:
+            raise InternalError(f"{self._label} has been evicted and cannot take facts")
+        try:
+            with self._loop.turn():
+                self._feed(fact)
+                self._loop.drain()
+                if self._outcome is not None and self.finished is None and self._main is not None:
+                    self._loop.wind_up(self._main)
+                    self.finished = self._outcome
+                    self._steps.send(self.finished)
+        except BaseException:
+            self.evict()
+            raise
+        self.revision = self._context.revision
+        return self._steps.take()
+
+    def expect(self, steps: Sequence[ExpectedStep], issued: int | None = None) -> None:
+        """After a cold fold: what the store holds open must be what the code waits for.
+
+        Args:
+            steps: the steps that the store holds as issued and open.
+            issued: the highest number that the store has written down; then no other step up to
+                it may be open.
+
+        Raises `NonDeterminismError` when they disagree; the run is evicted then.
+        """
+        try:
+            check_open(steps, self._steps.open, issued, self._where())
+        except BaseException:
+            self.evict()
+            raise
+
+    def evict(self) -> None:
+        """End its tasks without a trace, and let go of everything. Can be called twice."""
+        if self._dead:
+            return
+        self._dead = True
+        self._loop.evict()
+        self._steps.clear()
+        self._main = None
+
+    # --- facts -------------------------------------------------------------------------------
+
+    def _feed(self, fact: Fact) -> None:
+        if self.finished is not None:
+            if fact.kind is not FactKind.FINISHED:
+                raise after_the_end(fact, self.finished, self._where())
+            check_finished(fact, self.finished, self._where())
+        elif fact.kind is FactKind.STARTED:
+            self._start(fact)
+        elif self._main is None:
+            raise InternalError(f"{self._label}: its history begins with {fact.kind.value!r}, not 'started'")
+        self._loop.now = max(self._loop.now, fact.at)
+        self._context.revision += 1
+        self._received += len(fact.data or "")
+        _FEED[fact.kind](self, fact)
+
+    def _start(self, fact: Fact) -> None:
+        if self._main is not None:
+            raise InternalError(f"{self._label}: its history begins twice")
+        self._loop.now = fact.at
+        self._hint = python_hint(fact.data)
+        args, kwargs = self.definition.signature.decode_arguments(fact.input or "{}")
+        self._main = self._loop.create_task(
+            self._run(args, kwargs), name="main", context=self._variables
+        )
+        self._main.site = _site_of(self.definition.site)
+
+    def _started(self, fact: Fact) -> None:
+        """All done by `_start`, before the fact was counted."""
+
+    def _settled(self, fact: Fact) -> None:
+        step = self._steps.open.get(fact.number)
+        check_settled(fact, step, self._steps.issued, self._where())
+        if step is None:
+            return
+        waiter = self._steps.settle(fact.number)
+        if isinstance(waiter, StepTimer):
+            self._loop.now = max(self._loop.now, waiter.when())  # however `at` was rounded
+            self._loop.fire(waiter)
+        else:
+            self._answer(waiter, step, fact)
+
+    def _answer(self, waiter: StepFuture, step: Step, fact: Fact) -> None:
+        if fact.failure is None:
+            try:
+                result = waiter.signature.decode_result(fact.data or "null")
+            except PayloadError as exc:
+                raise PayloadError(
+                    f"{self._label}: the result of step {step.number} ({step.name!r}, awaited at "
+                    f"{step.site}) cannot be read: {exc}"
+                ) from exc
+            waiter.set_result(result)
+        elif fact.failure.kind == "cancelled":
+            waiter.cancel(fact.failure.message or None)
+        else:
+            waiter.set_exception(_raised(fact, fact.failure))
+
+    def _signalled(self, fact: Fact) -> None:
+        self._mailbox.put(Letter(fact.name, fact.data, fact.at))
+
+    def _cancel(self, fact: Fact) -> None:
+        if self._cancelled or self._main is None:
+            return  # asked twice is cancelled once
+        self._cancelled = True
+        reason = json.loads(fact.data) if fact.data else None
+        self._main.cancel(reason)
+
+    def _finished(self, fact: Fact) -> None:
+        check_finished(fact, self.finished, self._where())
+
+    # --- the main task -----------------------------------------------------------------------
+
+    async def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            value = await self.definition.fn(*args, **kwargs)
+            self._outcome = Finish("completed", data=self.definition.signature.encode_result(value))
+        except (Gone, KeyboardInterrupt, GeneratorExit):
+            raise
+        except asyncio.CancelledError as exc:
+            state = "cancelled" if self._cancelled else "failed"
+            self._outcome = Finish(state, failure=failure_of(exc))
+        except BaseException as exc:  # noqa: BLE001 - it becomes the run's failure
+            self._outcome = Finish("failed", failure=failure_of(exc))
+        # What the other tasks do from here on has no effect: see ReplayLoop.wind_up.
+        self._steps.shut()
+
+    def _where(self) -> Where:
+        coroutine = None if self._main is None else self._main.get_coro()
+        site = NOWHERE if coroutine is None else waiting_site(coroutine)  # type: ignore[arg-type]
+        return Where(self._label, site, self._hint)
+
+
+_FEED: Mapping[FactKind, Any] = {
+    FactKind.STARTED: Run._started,  # noqa: SLF001 - this class's own table
+    FactKind.ACTIVITY: Run._settled,  # noqa: SLF001
+    FactKind.TIMER: Run._settled,  # noqa: SLF001
+    FactKind.CHILD: Run._settled,  # noqa: SLF001
+    FactKind.SIGNAL: Run._signalled,  # noqa: SLF001
+    FactKind.CANCEL: Run._cancel,  # noqa: SLF001
+    FactKind.FINISHED: Run._finished,  # noqa: SLF001
+}
+
+
+def _site_of(place: str) -> tuple[str, int]:
+    name, _, line = place.rpartition(":")
+    return (name, int(line)) if line.isdigit() else NOWHERE
+
+
+def _raised(fact: Fact, failure: Failure) -> Exception:
+    """What user code sees of a step that failed: of the step's own family, with the cause in it."""
+    cause = exception_of(failure)
+    if fact.kind is FactKind.CHILD:
+        # Always wrapped: a child that failed by a child of its own must not look like that one.
+        message = f"child workflow {fact.name!r} failed: {failure.type}: {failure.message}"
+        return ChildFailed(message, name=fact.name, cause=cause)
+    if isinstance(cause, ActivityFailed) and failure.kind in _ACTIVITY_KINDS:
+        cause.name = cause.name or fact.name
+        return cause
+    tries = "" if failure.attempts == 1 else f" after {failure.attempts} attempts"
+    message = f"activity {fact.name!r} failed{tries}: {failure.type}: {failure.message}"
+    return ActivityFailed(message, name=fact.name, attempts=failure.attempts, cause=cause)
