@@ -38,7 +38,9 @@ ADVICE = (  # what Postgres writes, in English since LC_ALL is C; the first that
     (r"unrecognized configuration parameter|configuration file .* contains errors", SETTINGS),
     (r"Permission denied|Operation not permitted", CLOSED),
 )
-TELLING = re.compile(r"FATAL|PANIC|ERROR|[Ee]rror:|unshare:|durable:")
+TELLING = re.compile(
+    r"FATAL|PANIC|ERROR|HINT|DETAIL|[Ee]rror:|unshare:|durable:|unrecognized|invalid value|in file"
+)
 
 
 def failed(what: str, output: str, home: Home) -> EmbeddedPostgresError:
