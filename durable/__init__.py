@@ -14,3 +14,82 @@
 
 Imports go down only. Everything for users is re-exported here, and nowhere else.
 """
+
+from __future__ import annotations
+
+from durable.codec.payloads import PayloadCodec
+from durable.decorators.activity import Activity, activity
+from durable.decorators.calls import Call
+from durable.decorators.logs import logger
+from durable.decorators.signals import Signal
+from durable.decorators.verbs import info, now, random, sleep, uuid4, wait_until
+from durable.decorators.workflow import Workflow, workflow
+from durable.errors import (
+    ActivityFailed,
+    ActivityTimeout,
+    ApplicationError,
+    ChildFailed,
+    ConfigurationError,
+    DatabaseError,
+    DefinitionError,
+    DescriptorError,
+    DurableError,
+    EmbeddedPostgresError,
+    InternalError,
+    NonDeterminismError,
+    NotDurableError,
+    PayloadError,
+    ResultTimeout,
+    StepFailed,
+    WorkflowAlreadyStarted,
+    WorkflowCancelled,
+    WorkflowEnded,
+    WorkflowFailed,
+    WorkflowNotFound,
+    WorkflowTerminated,
+)
+from durable.protocol.durations import Duration
+from durable.protocol.retry import RetryPolicy
+from durable.replay.context import WorkflowInfo
+
+__all__ = [
+    "Activity",
+    "ActivityFailed",
+    "ActivityTimeout",
+    "ApplicationError",
+    "Call",
+    "ChildFailed",
+    "ConfigurationError",
+    "DatabaseError",
+    "DefinitionError",
+    "DescriptorError",
+    "DurableError",
+    "Duration",
+    "EmbeddedPostgresError",
+    "InternalError",
+    "NonDeterminismError",
+    "NotDurableError",
+    "PayloadCodec",
+    "PayloadError",
+    "ResultTimeout",
+    "RetryPolicy",
+    "Signal",
+    "StepFailed",
+    "Workflow",
+    "WorkflowAlreadyStarted",
+    "WorkflowCancelled",
+    "WorkflowEnded",
+    "WorkflowFailed",
+    "WorkflowInfo",
+    "WorkflowNotFound",
+    "WorkflowTerminated",
+    "activity",
+    "info",
+    "logger",
+    "now",
+    "random",
+    "sleep",
+    "uuid4",
+    "wait_until",
+    "workflow",
+]

@@ -140,7 +140,7 @@ class Signature:
         for name, parameter in self._parameters.items():
             hint = hints.get(name, Any)
             if parameter.kind is Parameter.VAR_POSITIONAL:
-                hint = tuple[hint, ...]
+                hint = tuple[hint, ...]  # type: ignore[valid-type]  # a hint at run time, none for mypy
             elif parameter.kind is Parameter.VAR_KEYWORD:
                 hint = _keywords(hint)
             guards[name] = Machine(hint, f"{self._owner} parameter {name!r}")
@@ -219,7 +219,7 @@ def _keywords(hint: Any) -> Any:
     args = typing.get_args(hint)
     if typing.get_origin(hint) is typing.Unpack:
         return args[0]
-    return dict[str, hint]  # type: ignore[valid-type]  # a hint at run time, none for mypy
+    return dict[str, hint]
 
 
 def _object(members: dict[str, Any]) -> Any:

@@ -1,1 +1,13 @@
-"""What people write: `@workflow`, `@activity`, `Signal` and the calls they make."""
+"""What people write: `@workflow`, `@activity`, `Signal` and the calls they make.
+
+    activity    `@activity` and `Activity`, what it returns
+    workflow    `@workflow` and `Workflow`, what it returns
+    calls       `Call`: what calling either gives; awaitable once
+    signals     `Signal`: one name and one payload type for both sides
+    verbs       `sleep`, `now`, `random`, `uuid4`, `info`, `wait_until` for workflow code
+    logs        `logger`, silent while a run is replayed
+    overrides   the options of definitions and calls, checked
+    functions   which functions can be durable, and what to do about those that cannot
+
+Nothing registers itself: a decorator returns a frozen value, and a worker is given those it serves.
+"""

@@ -1,0 +1,137 @@
+"""Options as users give them: to a decorator, and to one call by `.options(…)`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypedDict
+
+from durable.errors import ConfigurationError
+from durable.protocol.durations import Duration, seconds
+from durable.protocol.options import ActivityOptions, WorkflowOptions
+from durable.protocol.retry import RetryPolicy
+
+_PRIORITY_MAX = 32_767  # a smallint of either sign
+
+
+class ActivityOverrides(TypedDict, total=False):
+    """What `activity.options(…)` takes; durations are seconds, `timedelta` or text.
+
+    Keys:
+        task_queue: the queue whose workers run it; None means the queue of the workflow.
+        retry: the retry policy.
+        start_to_close_timeout: limit of one attempt; None means no limit, here and below.
+        schedule_to_close_timeout: limit from the first scheduling to the end, retries included.
+        schedule_to_start_timeout: limit of the wait for a worker.
+        heartbeat_timeout: longest silence between two heartbeats of one attempt.
+        priority: larger goes first; 0 unless given.
+    """
+
+    task_queue: str | None
+    retry: RetryPolicy
+    start_to_close_timeout: Duration | None
+    schedule_to_close_timeout: Duration | None
+    schedule_to_start_timeout: Duration | None
+    heartbeat_timeout: Duration | None
+    priority: int
+
+
+class ActivityDeclaration(ActivityOverrides, total=False):
+    """What `@activity(…)` takes: the overrides, and `name` (the function's own unless given)."""
+
+    name: str
+
+
+class WorkflowDeclaration(TypedDict, total=False):
+    """What `@workflow(…)` takes.
+
+    Keys:
+        name: the function's own unless given.
+        task_queue: the queue of its turns; None means that of whoever starts it.
+        priority: larger goes first; 0 unless given.
+    """
+
+    name: str
+    task_queue: str | None
+    priority: int
+
+
+class WorkflowOverrides(TypedDict, total=False):
+    """What `workflow.options(…)` takes: see `WorkflowDeclaration`; `id` is that of the run."""
+
+    id: str | None
+    task_queue: str | None
+    priority: int
+
+
+_TIMEOUTS = {
+    "start_to_close_timeout": "start_to_close",
+    "schedule_to_close_timeout": "schedule_to_close",
+    "schedule_to_start_timeout": "schedule_to_start",
+    "heartbeat_timeout": "heartbeat",
+}
+
+
+def activity_options(base: ActivityOptions, given: ActivityOverrides, who: str) -> ActivityOptions:
+    """`base` with what is given; `who` begins the message of a `ConfigurationError`."""
+    _check_names(given, ActivityOverrides, who)
+    changes: dict[str, Any] = dict(given)
+    for option, field in _TIMEOUTS.items():
+        if option in changes:
+            changes[field] = _timeout(option, changes.pop(option), who)
+    if not isinstance(changes.get("retry", base.retry), RetryPolicy):
+        raise ConfigurationError(
+            f"{who}: retry={changes['retry']!r} is no RetryPolicy:"
+            " write retry=durable.RetryPolicy(maximum_attempts=…)"
+        )
+    _check_placement(changes, who)
+    return dataclasses.replace(base, **changes)
+
+
+def workflow_options(base: WorkflowOptions, given: WorkflowOverrides, who: str) -> WorkflowOptions:
+    """`base` with what is given, `id` left aside; `who` begins the message of an error."""
+    _check_names(given, WorkflowOverrides, who)
+    changes: dict[str, Any] = {key: value for key, value in given.items() if key != "id"}
+    _check_placement(changes, who)
+    return dataclasses.replace(base, **changes)
+
+
+def check_text(option: str, value: Any, who: str) -> str:
+    """A name or id: text, not empty, without control characters or surrounding blanks."""
+    if isinstance(value, str) and value and value == value.strip() and value.isprintable():
+        return value
+    raise ConfigurationError(
+        f"{who}: {option}={value!r}: give text that is not empty, without control characters"
+        " and without blanks around it"
+    )
+
+
+def _check_names(given: Any, declared: Any, who: str) -> None:
+    unknown = sorted(given.keys() - declared.__annotations__.keys())
+    if unknown:
+        raise ConfigurationError(
+            f"{who}: there is no option {', '.join(unknown)};"
+            f" there are {', '.join(sorted(declared.__annotations__))}"
+        )
+
+
+def _check_placement(changes: dict[str, Any], who: str) -> None:
+    if changes.get("task_queue") is not None:
+        check_text("task_queue", changes["task_queue"], who)
+    priority = changes.get("priority", 0)
+    if type(priority) is not int or abs(priority) > _PRIORITY_MAX:
+        raise ConfigurationError(
+            f"{who}: priority={priority!r}: give an int between"
+            f" -{_PRIORITY_MAX} and {_PRIORITY_MAX}; larger goes first"
+        )
+
+
+def _timeout(option: str, value: Duration | None, who: str) -> float | None:
+    if value is None:
+        return None
+    try:
+        result = seconds(value)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{who}: {option}: {error}") from error
+    if result == 0:
+        raise ConfigurationError(f"{who}: {option}={value!r} leaves no time; None means no limit")
+    return result
