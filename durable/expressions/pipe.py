@@ -20,7 +20,7 @@ from durable.expressions.expression import (
     path_text,
 )
 from durable.expressions.functions.table import DOMAINS
-from durable.expressions.paths import LOOP_VARIABLES, parse_reference
+from durable.expressions.paths import LOOP_VARIABLES, Reference, parse_reference
 from durable.expressions.rows import Pipe, Row
 
 PIPE: Final = "@pipe"
@@ -29,6 +29,9 @@ DEEPEST = 64  # nested objects, arrays and pipes; a mapping written by a person 
 
 Report = Callable[[Path, str], None]
 """Takes a finding: where, and what is wrong."""
+
+Witness = Callable[[Path, Reference], None]
+"""Takes a reference, and where it stands."""
 
 _FUNCTION: Final = re.compile(r"\{@(\w+)\.(\w+)\}")
 _LITERAL_BRACES: Final = re.compile(r"\{\s*\}|\{.*[\"{}\n].*\}", re.DOTALL)
@@ -61,14 +64,21 @@ def compile_value(raw: object, at: Path = ()) -> Expression:
     return expression
 
 
-def compile_into(raw: object, at: Path, report: Report) -> Expression:
-    """As `compile_value`, but hand each finding to `report` and go on."""
-    return _Compiler(report).value(raw, at)
+def _unwitnessed(_at: Path, _reference: Reference) -> None:
+    """Nobody asked."""
+
+
+def compile_into(
+    raw: object, at: Path, report: Report, witness: Witness = _unwitnessed
+) -> Expression:
+    """As `compile_value`, but hand each finding to `report`, each reference to `witness`."""
+    return _Compiler(report, witness).value(raw, at)
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiler:
     report: Report
+    witness: Witness
 
     def value(self, raw: object, at: Path, depth: int = 0) -> Expression:
         if depth > DEEPEST:
@@ -106,6 +116,7 @@ class _Compiler:
             return self._wrong(at, f"{raw} is no reference: {reference}")
         if reference.root in LOOP_VARIABLES:
             return self._wrong(at, f"{raw} has a meaning inside {REDUCE} only")
+        self.witness(at, reference)
         return Lookup(reference)
 
     def _function(self, raw: str, at: Path) -> Call | None:

@@ -1,0 +1,13 @@
+"""The app document: what a descriptor may say, read, written, checked and compiled.
+
+model.py      the document as frozen values: App, Graph, the seven kinds of activities
+document.py   load (YAML text, path or dict -> App), dump (App -> YAML text), content_hash
+marks.py      YAML read with care: plain data, with the line of every key and item
+files.py      `$ref` to other files, for documents that come from a path
+layout.py     how a document is laid out as YAML, for people
+findings.py   what is wrong and where: path, line, sentence; pydantic's errors translated
+validate.py   whether a document holds together: one pass, all findings
+wording.py    which references a place may use
+plan.py       compile_graph: graph -> Plan, the form that the engine interprets
+routes.py     the transitions of a node, indexed
+"""

@@ -1,0 +1,116 @@
+"""From YAML to the model and back, and the hash by which contents are told apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from durable.descriptor.files import read_file
+from durable.descriptor.findings import from_pydantic, refuse
+from durable.descriptor.layout import to_yaml
+from durable.descriptor.marks import Mark, read
+from durable.descriptor.model import App, Graph, Part
+from durable.descriptor.validate import findings_of
+from durable.errors import DescriptorError
+
+_FIRST = ("title", "type", "subtype", "topic", "ancestor", "target", "reentrant", "retry")
+
+
+class Document(Part):
+    """The whole document: an app."""
+
+    app: App
+
+
+def load(source: str | Path | Mapping[str, object]) -> App:
+    """Read, check and return an app.
+
+    Args:
+        source: YAML text, a path to a YAML file (a text of one line that does not begin with
+            `app:` is a path), or the document as plain data. From a path `$ref: ./other.yaml`
+            brings in other files.
+
+    Raises `DescriptorError` with one line per finding: line, path, and what is wrong.
+
+    Example:
+        >>> app = load("app: {id: a, version: 1, graphs: [{subscribes: t, activities: "
+        ...            "{t1: {type: trigger}}}]}")
+        >>> app.graphs[0].subscribes, app.version
+        ('t', '1')
+    """
+    data, marks = _read(source)
+    try:
+        document = Document.model_validate(data)
+    except ValidationError as error:
+        found = from_pydantic(error.errors(include_url=False, include_context=False), data)
+        refuse(found, marks)
+        raise
+    refuse(findings_of(document.app), marks)
+    return document.app
+
+
+def _read(source: str | Path | Mapping[str, object]) -> tuple[object, Mark | None]:
+    if isinstance(source, Mapping):
+        return source, None
+    if isinstance(source, str) and not _is_path(source):
+        return read(source)
+    return read_file(Path(source))
+
+
+def _is_path(text: str) -> bool:
+    stripped = text.strip()
+    return bool(stripped) and "\n" not in stripped and not stripped.startswith(("app:", "{"))
+
+
+def dump(app: App) -> str:
+    """The app as YAML for people; `load(dump(app)) == app`.
+
+    Short entries stand on one line, nothing is wider than 120 columns (but for very long names),
+    the order of graphs, activities and transitions is kept, and defaults are left out.
+    """
+    return to_yaml({"app": plain(app)})
+
+
+def plain(part: App | Graph) -> dict[str, object]:
+    """The document as plain data, without defaults, the fields of activities in a fixed order."""
+    data: dict[str, object] = part.model_dump(by_alias=True, exclude_defaults=True, mode="json")
+    graphs = data.get("graphs", [data])
+    for graph in graphs if isinstance(graphs, list) else []:
+        activities = graph.get("activities", {})
+        graph["activities"] = {aid: _ordered(fields) for aid, fields in activities.items()}
+    return data
+
+
+def _ordered(fields: Mapping[str, object]) -> dict[str, object]:
+    first = {name: fields[name] for name in _FIRST if name in fields}
+    return {**first, **fields}
+
+
+def content_hash(part: App | Graph) -> str:
+    """8 hex digits that tell contents apart: of sha256 over canonical JSON, versions left out.
+
+    The order of activities and of mapped keys does not count; that of transitions does.
+    """
+    data = plain(part)
+    data.pop("version", None)
+    graphs = data.get("graphs", [])
+    for graph in graphs if isinstance(graphs, list) else []:
+        graph.pop("version", None)
+    try:
+        text = json.dumps(_canonical(data), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except ValueError as error:
+        raise DescriptorError(f"the descriptor holds what JSON cannot: {error}") from error
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _canonical(value: object) -> object:
+    """Numbers that are equal are written equally: 1.0 as 1."""
+    if isinstance(value, dict):
+        return {key: _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_canonical(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,138 @@
+"""How plain data is laid out as YAML for people: short things on one line, the rest in blocks.
+
+What fits within the width becomes `{a: 1, b: 2}`; only the frame of a descriptor (app, graphs,
+activities, transitions, hooks) always stands in blocks. Text is quoted whenever any YAML reader,
+old or new, could take it for something else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import yaml
+
+from durable.descriptor.marks import scalar
+
+WIDTH = 120  # columns
+_FRAME: Final = frozenset({"app", "graphs", "activities", "transitions", "hooks"})
+_FRAME_DEPTH = 4  # app -> graphs -> graph -> activities
+
+_PLAIN: Final = re.compile(r"[\w./$][\w./$+@-]*(?: [\w./$+@()-]+)*")
+_SHORT_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def to_yaml(data: Mapping[str, object]) -> str:
+    """The data as YAML text that `marks.read` reads back to the same data.
+
+    Example:
+        >>> graph = {"subscribes": "t", "expire": 1}
+        >>> print(to_yaml({"app": {"id": "x", "graphs": [graph]}}), end="")
+        app:
+          id: x
+          graphs:
+            - subscribes: t
+              expire: 1
+    """
+    return "\n".join(_mapping(data, 0, 0)) + "\n"
+
+
+def _mapping(data: Mapping[str, object], indent: int, frame: int) -> list[str]:
+    """Lines of a block mapping; `frame` is how deep in the frame this is, -1 beyond it."""
+    lines: list[str] = []
+    for key, value in data.items():
+        inside = frame + 1 if 0 <= frame < _FRAME_DEPTH and key in _FRAME else -1
+        lines.extend(_entry(" " * indent + text_scalar(key) + ":", value, indent, inside))
+    return lines
+
+
+def _entry(head: str, value: object, indent: int, frame: int) -> list[str]:
+    """A key or dash with its value behind it, or in a block below it."""
+    if frame < 0 or not value or not isinstance(value, (Mapping, list, tuple)):
+        flow = f"{head} {_flow(value)}"
+        if len(flow) <= WIDTH:
+            return [flow]
+    if isinstance(value, Mapping):
+        # Below `activities`, `transitions` and `hooks` the names belong to the user.
+        return [head, *_mapping(value, indent + 2, frame if frame in {1, 3} else -1)]
+    if isinstance(value, (list, tuple)):
+        return [head, *_sequence(value, indent + 2, frame)]
+    return _folded(head, str(value), indent + 2) if isinstance(value, str) else [head + f" {value}"]
+
+
+def _sequence(items: list[object] | tuple[object, ...], indent: int, frame: int) -> list[str]:
+    lines: list[str] = []
+    for item in items:
+        dash = " " * indent + "-"
+        flow = f"{dash} {_flow(item)}"
+        if (frame < 0 or not item) and len(flow) <= WIDTH:
+            lines.append(flow)
+        elif isinstance(item, Mapping) and item:
+            first, *rest = _mapping(item, indent + 2, frame + 1 if frame >= 0 else -1)
+            lines.extend([f"{dash} {first.lstrip()}", *rest])
+        else:
+            lines.extend(_entry(dash, item, indent, -1))
+    return lines
+
+
+def _flow(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{text_scalar(k)}: {_flow(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    if isinstance(value, str):
+        return text_scalar(value)
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return repr(value)
+
+
+def text_scalar(text: str) -> str:
+    r"""Text as a YAML scalar: bare where it is safe, else in single or double quotes.
+
+    Example:
+        >>> print(text_scalar("300s"), text_scalar("{a.b}"), text_scalar("no"), text_scalar("a\nb"))
+        300s '{a.b}' 'no' "a\nb"
+    """
+    if _is_safe_bare(text):
+        return text
+    if text.isprintable() and not text.startswith(" ") and not text.endswith(" "):
+        return "'" + text.replace("'", "''") + "'"
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in _SHORT_ESCAPES:
+        return _SHORT_ESCAPES[character]
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - four digits
+
+
+def _is_safe_bare(text: str) -> bool:
+    if not _PLAIN.fullmatch(text) or not text.isprintable() or text in {".", ".."}:
+        return False
+    try:
+        if not isinstance(scalar(text), str):
+            return False
+    except ValueError:
+        return False
+    # What PyYAML, a reader of YAML 1.1, would take for a date, an octal or a boolean.
+    old = yaml.SafeLoader.yaml_implicit_resolvers.get(text[0], [])
+    return not any(pattern.match(text) for _, pattern in old)
+
+
+def _folded(head: str, text: str, indent: int) -> list[str]:
+    """Long text over several lines, in double quotes; a backslash at the end joins the lines."""
+    room = WIDTH - indent - 2
+    lines, line = [head], '"'
+    for character in text:
+        piece = _escaped(character)
+        if len(line) + len(piece) > room:
+            lines.append(" " * indent + line + "\\")
+            # A blank at the start of a line is layout; escaped it is text.
+            line, piece = "", "\\ " if piece == " " else piece
+        line += piece
+    return [*lines, " " * indent + line + '"']

@@ -1,0 +1,376 @@
+"""The app document as frozen values.
+
+Keys are written in camelCase (`maximumAttempts`) and read as attributes in snake_case. A field
+that is not declared here is refused, never ignored; `NOT_YET` names those that will come.
+
+An app has graphs. A graph is a tree of activities below one trigger, with transitions from parent
+to child. What may be a reference or a pipe is of type `JsonValue` here and compiled by `plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from durable.errors import ConfigurationError
+from durable.protocol.codes import OK
+from durable.protocol.retry import RetryPolicy
+
+NOT_YET: Final[frozenset[str]] = frozenset(
+    {
+        "adjacent", "emit", "entity", "escalation", "granularity", "key", "key_name", "key_value",
+        "measures", "parent", "persist", "persistent", "resolver", "scrub", "statusThreshold",
+        "statusThresholdType", "telemetry",
+    }
+)  # fmt: skip
+"""Fields of the language that this version refuses, because it could not honour them."""
+
+ID_LONGEST = 200  # characters of an id or topic; they become keys of indexes
+
+Id = Annotated[
+    str,
+    StringConstraints(
+        strict=True,
+        min_length=1,
+        max_length=ID_LONGEST,
+        pattern=r"^[^\s{}\"'@$,\x00-\x1f][^\s{}\"'\x00-\x1f]*$",
+    ),
+]
+"""An activity's id: no blanks, braces or quotes; generated ones begin with a dot."""
+
+Topic = Annotated[
+    str,
+    StringConstraints(
+        strict=True, min_length=1, max_length=ID_LONGEST, pattern=r"^[^\s{}\x00-\x1f]+$"
+    ),
+]
+"""A topic that is fixed: no blanks or braces."""
+
+Text = Annotated[str, StringConstraints(strict=True, min_length=1)]
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Code = Annotated[int, Field(strict=True, ge=100, le=999)]
+Schema = dict[str, JsonValue]
+Maps = dict[str, JsonValue]
+
+
+class Part(BaseModel):
+    """What all parts of a document have in common: frozen, and closed to unknown fields."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        hide_input_in_errors=True,
+        protected_namespaces=(),
+    )
+
+
+class Port(Part):
+    """A side of an activity or graph that only has a JSON Schema, kept as documentation."""
+
+    schema_: Schema | None = Field(default=None, alias="schema")
+
+
+class MappedPort(Port):
+    """A side of an activity whose data is built by maps: key -> value of the language."""
+
+    maps: Maps | None = None
+
+
+class OutputPort(MappedPort):
+    """The answer of an activity; `by_code` documents what it looks like with other codes."""
+
+    by_code: dict[str, Port] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_codes(cls, data: object) -> object:
+        """`output: {500: {schema: …}}` is the ancestor's way to write `byCode`."""
+        if not isinstance(data, dict) or "byCode" in data:
+            return data
+        codes = {key: value for key, value in data.items() if str(key).isdigit()}
+        rest = {key: value for key, value in data.items() if key not in codes}
+        return {**rest, "byCode": codes} if codes else data
+
+
+class HookPort(Part):
+    """What a hook waits for: a topic, unless the graph's `hooks` name one, and a schema."""
+
+    topic: Topic | None = None
+    schema_: Schema | None = Field(default=None, alias="schema")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_schema(cls, data: object) -> object:
+        """`hook: {type: object, …}` is a JSON Schema by itself."""
+        is_bare = isinstance(data, dict) and not data.keys() & {"topic", "schema"} and data
+        return {"schema": data} if is_bare else data
+
+
+class Retry(Part):
+    """How often a worker's activity is tried; what is not given has `RetryPolicy`'s default."""
+
+    maximum_attempts: Whole | None = None
+    backoff_coefficient: Whole | Number | None = None
+    maximum_interval: Text | Whole | Number | None = None
+    initial_interval: Text | Whole | Number | None = None
+    non_retryable: tuple[Text, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_codes(cls, data: object) -> object:
+        if isinstance(data, dict) and any(str(key).isdigit() for key in data):
+            raise ValueError(
+                "retries by code are not supported: give maximumAttempts, backoffCoefficient, "
+                "maximumInterval and initialInterval"
+            )
+        return data
+
+    @model_validator(mode="after")
+    def _check(self) -> Retry:
+        try:
+            self.policy()
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def policy(self) -> RetryPolicy:
+        """The policy in force, defaults filled in."""
+        given = {name: value for name, value in self if value is not None}
+        return RetryPolicy(**given)
+
+
+class Stats(Part):
+    """What identifies a job: `id` is the value that becomes the job's id."""
+
+    id: JsonValue = None
+
+
+class ActivityPart(Part):
+    """What every kind of activity may have."""
+
+    title: Text | None = None
+    output: OutputPort | None = None
+    job: MappedPort | None = None
+    settings: dict[str, JsonValue] | None = None
+
+
+class Trigger(ActivityPart):
+    """The entry of a graph: its output is the data that the job was started with."""
+
+    type: Literal["trigger"]
+    input: Port | None = None
+    stats: Stats | None = None
+
+
+class Worker(ActivityPart):
+    """Work for whoever serves the topic.
+
+    `reentrant` is an addition to the ancestor's language: whatever lies below such an activity
+    enters it again when it settles, with any code.
+    """
+
+    type: Literal["worker"]
+    topic: JsonValue
+    input: MappedPort | None = None
+    retry: Retry | None = None
+    reentrant: Flag = False
+    cycle: Flag = False
+
+
+class Await(ActivityPart):
+    """Starts the graph that subscribes to the topic and waits for its end (`await: false`: not)."""
+
+    type: Literal["await"]
+    topic: JsonValue
+    input: MappedPort | None = None
+    await_: JsonValue = Field(default=True, alias="await")
+    cycle: Flag = False
+
+
+class Hook(ActivityPart):
+    """Sleeps, or waits for a signal, or both, or does neither and passes on."""
+
+    type: Literal["hook", "activity"]
+    input: Port | None = None
+    sleep: JsonValue = None
+    hook: HookPort | None = None
+    cycle: Flag = False
+
+    @field_validator("type")
+    @classmethod
+    def _one_name(cls, _value: str) -> str:
+        return "hook"  # `activity` is the ancestor's other name for it
+
+
+class Signal(ActivityPart):
+    """Sends a signal to the hook that waits at the topic."""
+
+    type: Literal["signal"]
+    subtype: Literal["one"] = "one"
+    topic: JsonValue
+    input: Port | None = None
+    signal: MappedPort | None = None
+    status: JsonValue = None
+    code: JsonValue = None
+
+
+class Interrupt(ActivityPart):
+    """Interrupts the job itself, or the job that `target` names, and then goes on."""
+
+    type: Literal["interrupt"]
+    input: Port | None = None
+    target: JsonValue = None
+    topic: JsonValue = None
+    reason: JsonValue = None
+    throw: JsonValue = True
+    descend: JsonValue = False
+    code: JsonValue = None
+    expire: JsonValue = None
+    stack: JsonValue = None
+
+
+class Cycle(ActivityPart):
+    """Enters an ancestor again; `input.maps` become that ancestor's output in the new pass."""
+
+    type: Literal["cycle"]
+    ancestor: Id
+    input: MappedPort | None = None
+
+
+Activity = Annotated[
+    Trigger | Worker | Await | Hook | Signal | Interrupt | Cycle, Field(discriminator="type")
+]
+
+
+class Match(Part):
+    """A condition: `actual`, resolved, is strictly equal to `expected`."""
+
+    expected: JsonValue
+    actual: JsonValue
+
+
+class Conditions(Part):
+    """When a transition is followed: on these codes, and when all (or any) matches hold."""
+
+    code: tuple[Code, ...] = Field(default=(OK,), min_length=1)
+    gate: Literal["and", "or"] = "and"
+    match: tuple[Match, ...] = ()
+
+    @field_validator("code", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        values = value if isinstance(value, (list, tuple)) else [value]
+        return tuple(int(v) if isinstance(v, str) and v.isdecimal() else v for v in values)
+
+    @field_serializer("code")
+    def _write_one_as_itself(self, codes: tuple[int, ...]) -> int | list[int]:
+        return codes[0] if len(codes) == 1 else list(codes)
+
+
+class Transition(Part):
+    """From the activity under whose id it stands to the activity `to`."""
+
+    to: Id
+    conditions: Conditions | None = None
+
+
+class HookConditions(Part):
+    """Which waiting hook a signal is for.
+
+    Each `expected`, resolved in the waiting job, equals `actual`, resolved in the signal.
+    """
+
+    gate: Literal["and"] = "and"
+    match: tuple[Match, ...] = ()
+
+
+class HookRule(Part):
+    """A signal on the topic under which it stands wakes the hook `to`."""
+
+    to: Id
+    conditions: HookConditions | None = None
+
+
+class Graph(Part):
+    """One flow: what it subscribes to, its activities and how they follow each other."""
+
+    subscribes: Topic
+    publishes: Topic | None = None
+    version: Text | None = None
+    title: Text | None = None
+    expire: JsonValue = None
+    input: Port | None = None
+    output: Port | None = None
+    activities: dict[Id, Activity] = Field(min_length=1)
+    transitions: dict[Id, tuple[Transition, ...]] = Field(default_factory=dict)
+    hooks: dict[Topic, tuple[HookRule, ...]] = Field(default_factory=dict)
+
+    @field_validator("transitions", "hooks", mode="before")
+    @classmethod
+    def _empty(cls, value: object) -> object:
+        return {} if value is None else value
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _version(cls, value: object) -> object:
+        return version_text(value)
+
+
+class App(Part):
+    """An app: graphs that are deployed and versioned together."""
+
+    id: Topic
+    version: Text
+    settings: dict[str, JsonValue] | None = None
+    graphs: tuple[Graph, ...] = Field(min_length=1)
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _version(cls, value: object) -> object:
+        return version_text(value)
+
+
+def version_text(value: object) -> object:
+    """A version is text; a whole number is read as its digits, a fraction is refused."""
+    if isinstance(value, float):
+        raise ValueError(  # noqa: TRY004 - pydantic's way to say it
+            "put the version in quotes: as a number it would lose digits"
+        )
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _fields() -> frozenset[str]:
+    parts: list[type[Part]] = [Part]
+    names: set[str] = set()
+    while parts:
+        part = parts.pop()
+        parts.extend(part.__subclasses__())
+        names.update(field.alias or name for name, field in part.model_fields.items())
+    return frozenset(names)
+
+
+FIELDS: Final[frozenset[str]] = _fields()
+"""Every field name of the language, for suggestions."""
+
+KINDS: Final[Mapping[str, type[ActivityPart]]] = MappingProxyType(
+    {
+        "trigger": Trigger, "worker": Worker, "await": Await, "hook": Hook, "signal": Signal,
+        "interrupt": Interrupt, "cycle": Cycle,
+    }
+)  # fmt: skip

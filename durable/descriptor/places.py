@@ -1,0 +1,108 @@
+"""Where in a graph values of the mapping language stand, and which references make sense there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from durable.descriptor.model import ActivityPart, Graph, Hook, MappedPort, Trigger
+from durable.expressions.expression import Path
+from durable.expressions.paths import JOB, SELF, Reference
+
+PORTS: Final = ("input", "output", "job", "signal")
+SINGLES: Final = (
+    "topic", "sleep", "await_", "status", "target", "reason", "throw", "descend", "code",
+    "expire", "stack",
+)  # fmt: skip
+"""The attributes of activities that hold one value of the language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A value of the mapping language in a graph.
+
+    Attributes:
+        path: where it stands, below the graph.
+        raw: what stands there.
+        owner: the activity for which `$self` stands; "" where there is none.
+        role: `activity`, or `signal` for what is resolved in a signal, before any job is known.
+    """
+
+    path: Path
+    raw: object
+    owner: str
+    role: str = "activity"
+
+
+def key_of(attribute: str) -> str:
+    """The key in the document for an attribute of the model."""
+    return attribute.rstrip("_")
+
+
+def places(graph: Graph) -> Iterator[Place]:
+    """All values of the mapping language in a graph, in no particular order."""
+    triggers = [aid for aid, part in graph.activities.items() if isinstance(part, Trigger)]
+    if graph.expire is not None:
+        yield Place(("expire",), graph.expire, triggers[0] if triggers else "")
+    for aid, activity in graph.activities.items():
+        for path, raw in _of_activity(activity):
+            yield Place(("activities", aid, *path), raw, aid)
+    for aid, transitions in graph.transitions.items():
+        for i, transition in enumerate(transitions):
+            at: Path = ("transitions", aid, i, "conditions", "match")
+            for j, match in enumerate(transition.conditions.match if transition.conditions else ()):
+                yield Place((*at, j, "actual"), match.actual, aid)
+    for topic, rules in graph.hooks.items():
+        for i, rule in enumerate(rules):
+            at = ("hooks", topic, i, "conditions", "match")
+            for j, match in enumerate(rule.conditions.match if rule.conditions else ()):
+                yield Place((*at, j, "expected"), match.expected, rule.to)
+                yield Place((*at, j, "actual"), match.actual, rule.to, "signal")
+
+
+def _of_activity(activity: ActivityPart) -> Iterator[tuple[Path, object]]:
+    for name in PORTS:
+        port = getattr(activity, name, None)
+        if isinstance(port, MappedPort) and port.maps is not None:
+            yield (name, "maps"), port.maps
+    for name in SINGLES:
+        value = getattr(activity, name, None)
+        if value is not None:
+            yield (key_of(name),), value
+    if isinstance(activity, Trigger) and activity.stats is not None:
+        yield ("stats", "id"), activity.stats.id
+
+
+def complaint(
+    reference: Reference, place: Place, graph: Graph, ancestors: Sequence[str]
+) -> str | None:
+    """Why the reference has no value at this place, or None if it has one."""
+    if reference.root == JOB:
+        return "a signal is matched before its job is known" if place.role == "signal" else None
+    root = place.owner if reference.root == SELF else reference.root
+    activity = graph.activities.get(root)
+    if activity is None:
+        return f"there is no activity {root!r} in this graph"
+    if place.role == "signal":
+        fits = root == place.owner and reference.section == "hook"
+        return None if fits else "`actual` is resolved in the signal: use {$self.hook.data.…}"
+    if root != place.owner and root not in ancestors:
+        return (
+            f"{root!r} does not lie above {place.owner!r}, so its data need not be there; "
+            "share it by job.maps and {$job.data.…}"
+        )
+    return _section_complaint(reference, place, activity, root)
+
+
+def _section_complaint(
+    reference: Reference, place: Place, activity: ActivityPart, root: str
+) -> str | None:
+    if reference.section == "hook" and not isinstance(activity, Hook):
+        return f"{root!r} is no hook, so nothing is signalled to it"
+    if reference.section == "input":
+        if not isinstance(activity, Trigger):
+            return "only a trigger's input can be referred to"
+        if root != place.owner:
+            return f"beyond the trigger itself its input is {{{root}.output.data.…}}"
+    return None

@@ -1,0 +1,258 @@
+"""The compiled form of a graph: what the engine interprets. Frozen, and made by a pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from durable.descriptor.model import (
+    Activity,
+    App,
+    Cycle,
+    Graph,
+    Hook,
+    HookRule,
+    MappedPort,
+    Trigger,
+    Worker,
+)
+from durable.descriptor.places import PORTS, SINGLES, key_of
+from durable.descriptor.routes import Routes, compile_routes
+from durable.descriptor.tree import Tree, tree_of
+from durable.errors import DescriptorError
+from durable.expressions.expression import Expression, Path
+from durable.expressions.pipe import compile_value
+from durable.protocol.retry import RetryPolicy
+
+
+class Kind(StrEnum):
+    """The kinds of activities."""
+
+    TRIGGER = "trigger"
+    WORKER = "worker"
+    AWAIT = "await"
+    HOOK = "hook"
+    SIGNAL = "signal"
+    INTERRUPT = "interrupt"
+    CYCLE = "cycle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One activity, compiled. An expression is None where the document says nothing.
+
+    Attributes:
+        id: its id.
+        kind: its kind.
+        parent: the activity from which it is entered; None for the trigger.
+        ancestors: all above it, the trigger first, the parent last.
+        routes: its outgoing transitions.
+        reentrant: a worker that is entered again by whatever settles below it.
+        reenters: the nearest reentrant activity above it, None if there is none.
+        revolves: whether it is entered again: by a cycle below it, or as it says `cycle: true`.
+        cycles_to: of a cycle, the ancestor that it enters again.
+        retry: of a worker, the policy that the document gives; None leaves it to the worker.
+        hook_topic: of a hook, where it waits for a signal; None when it waits for none.
+        input: builds the outbound data (worker, await) or the ancestor's new output (cycle).
+        output: is merged over the activity's own output.
+        job: is merged into the job's shared data.
+        signal: of a signal, builds its payload.
+        topic: of a worker its stream, of an await a graph's topic, of a signal a hook's.
+        sleep: of a hook, seconds or a duration.
+        awaits: of an await, whether to wait for the child's end.
+        job_id: of a trigger, the id of the job.
+        status, code: of a signal, what the hook is told. Of an interrupt `code` is the error's.
+        target, reason, throw, descend, expire, stack: of an interrupt, its options.
+    """
+
+    id: str
+    kind: Kind
+    parent: str | None
+    ancestors: tuple[str, ...]
+    routes: Routes
+    reentrant: bool = False
+    reenters: str | None = None
+    revolves: bool = False
+    cycles_to: str | None = None
+    retry: RetryPolicy | None = None
+    hook_topic: str | None = None
+    input: Expression | None = None
+    output: Expression | None = None
+    job: Expression | None = None
+    signal: Expression | None = None
+    topic: Expression | None = None
+    sleep: Expression | None = None
+    awaits: Expression | None = None
+    job_id: Expression | None = None
+    status: Expression | None = None
+    code: Expression | None = None
+    target: Expression | None = None
+    reason: Expression | None = None
+    throw: Expression | None = None
+    descend: Expression | None = None
+    expire: Expression | None = None
+    stack: Expression | None = None
+
+    @property
+    def children(self) -> tuple[str, ...]:
+        """The activities to which a transition leads, in the document's order."""
+        return self.routes.targets
+
+
+@dataclass(frozen=True, slots=True)
+class HookKey:
+    """How signals on a topic find the hook that waits.
+
+    A hook registers with the values of `expected`, evaluated in its job; a signal is for it when
+    the values of `actual`, evaluated with the payload as `{$self.hook.data}`, are strictly equal.
+    Both are empty for a hook without rule, whose signals are addressed to the job itself.
+    """
+
+    topic: str
+    to: str
+    expected: tuple[Expression, ...] = ()
+    actual: tuple[Expression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A graph, compiled.
+
+    Attributes:
+        app_id, app_version: the app it belongs to.
+        version: the version of the graph, that of the app where the graph has none.
+        subscribes, publishes: its topics.
+        expire: seconds that a finished job is kept, or None.
+        trigger: the id of its trigger.
+        nodes: all activities by id, in the document's order.
+        hooks: topic -> the hooks that may wait there.
+    """
+
+    app_id: str
+    app_version: str
+    version: str
+    subscribes: str
+    publishes: str | None
+    expire: Expression | None
+    trigger: str
+    nodes: Mapping[str, Node]
+    hooks: Mapping[str, tuple[HookKey, ...]]
+
+    def node(self, aid: str) -> Node:
+        """The activity with this id; `DescriptorError` if the graph has none."""
+        try:
+            return self.nodes[aid]
+        except KeyError:
+            raise DescriptorError(
+                f"graph {self.subscribes!r}, version {self.version}, has no activity {aid!r}"
+            ) from None
+
+
+def compile_graph(app: App, graph: Graph) -> Plan:
+    """Compile one graph of an app that was loaded or validated.
+
+    Raises `DescriptorError` for what validation would have found in an expression.
+
+    Example:
+        >>> from durable.descriptor.document import load
+        >>> app = load("app: {id: a, version: 1, graphs: [{subscribes: t, activities: "
+        ...            "{t1: {type: trigger}, w: {type: worker, topic: w}}, "
+        ...            "transitions: {t1: [{to: w}]}}]}")
+        >>> compile_graph(app, app.graphs[0]).nodes["w"].ancestors
+        ('t1',)
+    """
+    tree = tree_of(graph)
+    trigger = next((a for a, part in graph.activities.items() if isinstance(part, Trigger)), None)
+    if trigger is None:
+        raise DescriptorError(f"graph {graph.subscribes!r} has no trigger")
+    hooks = _hooks(graph)
+    return Plan(
+        app_id=app.id,
+        app_version=app.version,
+        version=graph.version or app.version,
+        subscribes=graph.subscribes,
+        publishes=graph.publishes,
+        expire=None if graph.expire is None else compile_value(graph.expire, ("expire",)),
+        trigger=trigger,
+        nodes=MappingProxyType(
+            _nodes(graph, tree, {k.to: k.topic for ks in hooks.values() for k in ks})
+        ),
+        hooks=MappingProxyType(hooks),
+    )
+
+
+def _nodes(graph: Graph, tree: Tree, waits: Mapping[str, str]) -> dict[str, Node]:
+    revolving = {a.ancestor for a in graph.activities.values() if isinstance(a, Cycle)}
+    nodes: dict[str, Node] = {}
+    for aid, activity in graph.activities.items():
+        ancestors = tree.ancestors.get(aid, ())
+        nodes[aid] = Node(
+            id=aid,
+            kind=Kind(activity.type),
+            parent=ancestors[-1] if ancestors else None,
+            ancestors=ancestors,
+            routes=compile_routes(graph.transitions.get(aid, ()), ("transitions", aid)),
+            reentrant=_is_reentrant(activity),
+            reenters=next(
+                (a for a in reversed(ancestors) if _is_reentrant(graph.activities[a])), None
+            ),
+            revolves=aid in revolving or bool(getattr(activity, "cycle", False)),
+            cycles_to=activity.ancestor if isinstance(activity, Cycle) else None,
+            retry=activity.retry.policy()
+            if isinstance(activity, Worker) and activity.retry
+            else None,
+            hook_topic=waits.get(aid),
+            **_expressions(activity, ("activities", aid)),
+        )
+    return nodes
+
+
+def _is_reentrant(activity: Activity) -> bool:
+    return isinstance(activity, Worker) and activity.reentrant
+
+
+def _expressions(activity: Activity, at: Path) -> dict[str, Expression]:
+    found: dict[str, Expression] = {}
+    for name in PORTS:
+        port = getattr(activity, name, None)
+        if isinstance(port, MappedPort) and port.maps is not None:
+            found[name] = compile_value(port.maps, (*at, name, "maps"))
+    for name in SINGLES:
+        value = getattr(activity, name, None)
+        if value is not None:
+            key = key_of(name)
+            found["awaits" if key == "await" else key] = compile_value(value, (*at, key))
+    if isinstance(activity, Trigger) and activity.stats and activity.stats.id is not None:
+        found["job_id"] = compile_value(activity.stats.id, (*at, "stats", "id"))
+    return found
+
+
+def _hooks(graph: Graph) -> dict[str, tuple[HookKey, ...]]:
+    hooks = {
+        topic: tuple(_key(topic, rule, ("hooks", topic, i)) for i, rule in enumerate(rules))
+        for topic, rules in graph.hooks.items()
+    }
+    ruled = {key.to for keys in hooks.values() for key in keys}
+    for aid, activity in graph.activities.items():
+        if (
+            isinstance(activity, Hook)
+            and activity.hook
+            and activity.hook.topic
+            and aid not in ruled
+        ):
+            topic = activity.hook.topic
+            hooks[topic] = (*hooks.get(topic, ()), HookKey(topic, aid))
+    return hooks
+
+
+def _key(topic: str, rule: HookRule, at: Path) -> HookKey:
+    matches = rule.conditions.match if rule.conditions else ()
+    where = (*at, "conditions", "match")
+    return HookKey(
+        topic,
+        rule.to,
+        tuple(compile_value(m.expected, (*where, i, "expected")) for i, m in enumerate(matches)),
+        tuple(compile_value(m.actual, (*where, i, "actual")) for i, m in enumerate(matches)),
+    )

@@ -1,0 +1,247 @@
+"""Whether an app holds together. All findings come at once, each with its path."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from durable.descriptor.findings import Finding, refuse
+from durable.descriptor.model import (
+    App,
+    Await,
+    Cycle,
+    Graph,
+    Hook,
+    Interrupt,
+    Signal,
+    Trigger,
+    Worker,
+)
+from durable.descriptor.places import Place, complaint, places
+from durable.descriptor.tree import Tree, tree_of
+from durable.errors import ConfigurationError
+from durable.expressions.expression import Literal, Path
+from durable.expressions.paths import Reference
+from durable.expressions.pipe import compile_into
+from durable.protocol.durations import seconds
+
+_SECTION_IN_ID: Final = re.compile(r"\.(input|output|hook)(\.|$)")
+_WILDCARD: Final = re.compile(r".*\[(\d+|-|_)\]")
+_STATUSES: Final = ("success", "pending", "error")
+
+
+def validate(app: App) -> None:
+    """Check an app that was built in memory; `load` has done so for one that was read.
+
+    Raises `DescriptorError` with one line per finding.
+    """
+    refuse(findings_of(app), None)
+
+
+def findings_of(app: App) -> list[Finding]:
+    """Everything that is wrong with the app, as far as can be told without running it."""
+    found: list[Finding] = list(_topics(app))
+    for index, graph in enumerate(app.graphs):
+        at: Path = ("app", "graphs", index)
+        tree = tree_of(graph)
+        for check in (_shape, _transitions, _cycles, _hooks, _expressions):
+            found.extend(Finding((*at, *f.path), f.message) for f in check(graph, tree))
+        found.extend(_targets(app, graph, at))
+    return found
+
+
+def _topics(app: App) -> Iterator[Finding]:
+    """Topics of graphs and of hooks are unique in an app."""
+    seen: dict[str, int] = {}
+    hook_topics: dict[str, int] = {}
+    for index, graph in enumerate(app.graphs):
+        if graph.subscribes in seen:
+            first = seen[graph.subscribes]
+            yield Finding(
+                ("app", "graphs", index, "subscribes"),
+                f"graph {first} subscribes to {graph.subscribes!r} too; topics are unique",
+            )
+        seen.setdefault(graph.subscribes, index)
+        for topic, path in _hook_topics(graph):
+            if hook_topics.setdefault(topic, index) != index:
+                yield Finding(
+                    ("app", "graphs", index, *path),
+                    f"graph {hook_topics[topic]} has hooks on {topic!r} too; topics are unique",
+                )
+
+
+def _hook_topics(graph: Graph) -> Iterator[tuple[str, Path]]:
+    for topic in graph.hooks:
+        yield topic, ("hooks", topic)
+    for aid, activity in graph.activities.items():
+        if isinstance(activity, Hook) and activity.hook and activity.hook.topic:
+            yield activity.hook.topic, ("activities", aid, "hook", "topic")
+
+
+def _shape(graph: Graph, tree: Tree) -> Iterator[Finding]:
+    """One trigger, and every activity below it exactly once."""
+    triggers = [aid for aid, part in graph.activities.items() if isinstance(part, Trigger)]
+    if len(triggers) != 1:
+        names = f": {', '.join(triggers)}" if triggers else ""
+        yield Finding(("activities",), f"a graph has one trigger; this has {len(triggers)}{names}")
+    for aid in graph.activities:
+        path: Path = ("activities", aid)
+        if _SECTION_IN_ID.search(aid):
+            yield Finding(path, "an id cannot contain .input, .output or .hook: see references")
+        if len(parents := tree.parents.get(aid, ())) > 1:
+            yield Finding(
+                path,
+                f"it is entered from {', '.join(parents)}; an activity has one parent "
+                "(joins do not exist: share data by job.maps)",
+            )
+        elif triggers and aid not in tree.reachable:
+            yield Finding(path, "no transition leads to it from the trigger")
+
+
+def _transitions(graph: Graph, _tree: Tree) -> Iterator[Finding]:
+    for source, transitions in graph.transitions.items():
+        at: Path = ("transitions", source)
+        activity = graph.activities.get(source)
+        if activity is None:
+            yield Finding(at, f"there is no activity {source!r} in this graph")
+        elif transitions and isinstance(activity, Cycle):
+            yield Finding(at, "a cycle goes on at its ancestor; its transitions are never followed")
+        elif transitions and isinstance(activity, Interrupt) and activity.target is None:
+            yield Finding(at, "an interrupt of the job itself ends it; nothing follows")
+        for index, transition in enumerate(transitions):
+            target = graph.activities.get(transition.to)
+            if target is None:
+                message = f"it leads nowhere: there is no activity {transition.to!r} in this graph"
+                yield Finding((*at, index, "to"), message)
+            elif isinstance(target, Trigger):
+                yield Finding((*at, index, "to"), "a trigger is entered by starting a job only")
+            conditions = transition.conditions
+            for place, match in enumerate(conditions.match if conditions else ()):
+                path = (*at, index, "conditions", "match", place, "expected")
+                yield from _expected(match.expected, path)
+
+
+def _expected(value: object, path: Path) -> Iterator[Finding]:
+    """In a transition `expected` is a literal, compared strictly."""
+    if isinstance(value, (list, dict)):
+        yield Finding(path, "it can never be equal: arrays and objects are compared by identity")
+    elif isinstance(value, str) and not isinstance(
+        compile_into(value, (), lambda *_: None), Literal
+    ):
+        yield Finding(path, "`expected` is taken literally; put the reference into `actual`")
+
+
+def _cycles(graph: Graph, tree: Tree) -> Iterator[Finding]:
+    for aid, activity in graph.activities.items():
+        if not isinstance(activity, Cycle):
+            continue
+        path: Path = ("activities", aid, "ancestor")
+        target = graph.activities.get(activity.ancestor)
+        if target is None:
+            yield Finding(path, f"there is no activity {activity.ancestor!r} in this graph")
+        elif activity.ancestor not in tree.ancestors.get(aid, ()):
+            yield Finding(path, f"{activity.ancestor!r} does not lie above {aid!r}")
+        elif not isinstance(target, (Hook, Worker, Await)):
+            yield Finding(path, "only a hook, a worker or an await can be entered again")
+
+
+def _hooks(graph: Graph, _tree: Tree) -> Iterator[Finding]:
+    own = {
+        aid: activity.hook.topic
+        for aid, activity in graph.activities.items()
+        if isinstance(activity, Hook) and activity.hook and activity.hook.topic
+    }
+    shared = [topic for topic, count in Counter(own.values()).items() if count > 1]
+    for aid, topic in own.items():
+        if topic in shared:
+            message = f"several hooks wait at {topic!r}; tell them apart by rules under `hooks`"
+            yield Finding(("activities", aid, "hook", "topic"), message)
+    topics: dict[str, str] = {}
+    for topic, rules in graph.hooks.items():
+        if not rules:
+            yield Finding(("hooks", topic), "it has no rule; name the hook that waits here")
+        for index, rule in enumerate(rules):
+            path: Path = ("hooks", topic, index)
+            target = graph.activities.get(rule.to)
+            if target is None:
+                yield Finding((*path, "to"), f"there is no activity {rule.to!r} in this graph")
+            elif not isinstance(target, Hook):
+                yield Finding((*path, "to"), f"{rule.to!r} is no hook and cannot wait for a signal")
+            elif own.get(rule.to, topic) != topic or topics.setdefault(rule.to, topic) != topic:
+                yield Finding((*path, "to"), f"{rule.to!r} waits at another topic already")
+            if not (rule.conditions and rule.conditions.match):
+                yield Finding(path, "it needs a match that tells which job a signal is for")
+
+
+def _targets(app: App, graph: Graph, at: Path) -> Iterator[Finding]:
+    """Fixed topics of await and signal are those of this app."""
+    subscribed = {g.subscribes for g in app.graphs}
+    signalled = {topic for g in app.graphs for topic, _ in _hook_topics(g)}
+    for aid, activity in graph.activities.items():
+        path: Path = (*at, "activities", aid, "topic")
+        topic = getattr(activity, "topic", None)
+        if not isinstance(activity, (Worker, Await, Signal)):
+            continue
+        if not isinstance(topic, str | dict) or not topic:
+            yield Finding(path, "a topic is text, a reference or a pipe")
+        elif not isinstance(topic, str) or topic.startswith("{"):
+            continue
+        elif isinstance(activity, Await) and topic not in subscribed:
+            yield Finding(path, f"no graph of this app subscribes to {topic!r}")
+        elif isinstance(activity, Signal) and topic not in signalled:
+            yield Finding(path, f"no hook of this app waits at {topic!r}")
+
+
+def _expressions(graph: Graph, tree: Tree) -> Iterator[Finding]:
+    """Every value of the language compiles, and its references have a value where they stand."""
+    for place in places(graph):
+        found: list[tuple[Path, str]] = []
+        references: list[tuple[Path, Reference]] = []
+        expression = compile_into(
+            place.raw,
+            place.path,
+            lambda *finding, to=found: to.append(finding),
+            lambda *reference, to=references: to.append(reference),
+        )
+        above = tree.ancestors.get(place.owner, ())
+        for path, reference in references:
+            problem = complaint(reference, place, graph, above)
+            if problem:
+                found.append((path, f"{reference}: {problem}"))
+        if expression.is_constant and not found:
+            found.extend(_constant(place))
+        found.extend(_wildcards(place))
+        yield from (Finding(path, message) for path, message in found)
+
+
+def _wildcards(place: Place) -> Iterator[tuple[Path, str]]:
+    """Keys such as `x[25]`, `x[-]` and `x[_]` have a meaning to the ancestor."""
+    if place.path[-2:] == ("job", "maps") and isinstance(place.raw, Mapping):
+        for key in place.raw:
+            if _WILDCARD.fullmatch(str(key)):
+                yield (*place.path, key), "wildcard keys are not supported yet by this version"
+
+
+def _constant(place: Place) -> Iterator[tuple[Path, str]]:
+    """Literals where only some make sense."""
+    field, value = place.path[-1], place.raw
+    if field in {"sleep", "expire"}:
+        yield from _duration(place.path, value)
+    elif field in {"await", "throw", "descend"} and not isinstance(value, bool):
+        yield place.path, "it must be true, false, a reference or a pipe"
+    elif field == "code" and (isinstance(value, bool) or not isinstance(value, int)):
+        yield place.path, "it must be a whole number, a reference or a pipe"
+    elif field == "status" and value not in _STATUSES:
+        yield place.path, f"it must be one of {', '.join(_STATUSES)}"
+
+
+def _duration(path: Path, value: object) -> Iterator[tuple[Path, str]]:
+    """A number of seconds, where 0 and less mean "not at all", or text such as "30 days"."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return
+    try:
+        seconds(value if isinstance(value, str) else "")
+    except ConfigurationError as error:
+        yield path, str(error) if isinstance(value, str) else "it must be seconds or a duration"
