@@ -1,0 +1,95 @@
+"""The public types as users see them. Never executed: mypy --strict and pyright read it."""
+
+import asyncio
+import datetime as dt
+from dataclasses import dataclass
+from typing import assert_type
+
+import durable
+
+
+@dataclass
+class Order:
+    id: str
+
+
+@dataclass
+class Receipt:
+    id: str
+
+
+@dataclass
+class Label:
+    text: str
+
+
+@dataclass
+class Approval:
+    by: str
+
+
+@durable.activity
+async def charge(order: Order) -> Receipt:
+    return Receipt(order.id)
+
+
+@durable.activity(
+    retry=durable.RetryPolicy(maximum_attempts=5, backoff_coefficient=2, maximum_interval="300s"),
+    start_to_close_timeout=dt.timedelta(minutes=1),
+)
+async def print_label(order: Order, *, copies: int = 1) -> Label:
+    return Label(order.id * copies)
+
+
+@durable.activity
+def checksum(data: bytes) -> int:
+    return len(data)
+
+
+@durable.activity(name="archive", task_queue="slow", priority=-1, heartbeat_timeout="10s")
+def archive(path: str) -> None: ...
+
+
+approval = durable.Signal("approval", Approval)
+go = durable.Signal("go")
+tags = durable.Signal("tags", list[str])
+
+
+@durable.workflow
+async def fulfil(order: Order) -> Label:
+    receipt = await charge(order)
+    assert_type(receipt, Receipt)
+    assert_type(await print_label(order, copies=2), Label)
+    assert_type(await checksum(b""), int)
+    assert_type(await archive("x"), None)
+    both = await asyncio.gather(charge(order), print_label(order))
+    assert_type(both, tuple[Receipt, Label])
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(charge(order))
+    assert_type(task, asyncio.Task[Receipt])
+    assert_type(await asyncio.wait_for(charge(order), 5), Receipt)
+    assert_type(await approval.receive(), Approval)
+    assert_type(await go.receive(), None)
+    assert_type(await tags.receive(), list[str])
+    async for decision in approval:
+        assert_type(decision, Approval)
+    await durable.sleep("1 hour")
+    await durable.wait_until(lambda: bool(receipt.id), timeout=dt.timedelta(days=30))
+    assert_type(durable.now(), dt.datetime)
+    assert_type(durable.info().id, str)
+    durable.logger.info("charged %s", receipt.id)
+    return Label("")
+
+
+@durable.workflow(name="orders.parent", task_queue="orders")
+async def parent(order: Order) -> str:
+    assert_type(await fulfil(order), Label)
+    assert_type(await fulfil.options(id="child-1")(order), Label)
+    return order.id
+
+
+def calls(order: Order) -> None:
+    assert_type(charge(order), durable.Call[Receipt])
+    assert_type(fulfil(order), durable.Call[Label])
+    assert_type(charge.options(task_queue="gpu")(order), durable.Call[Receipt])
+    assert_type(charge.name, str)

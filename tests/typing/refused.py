@@ -1,0 +1,53 @@
+"""Mistakes that a type checker must find.
+
+Each line with an ignore is one. Both checkers report an ignore that is not needed, so a mistake
+that is no longer found fails the check.
+"""
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
+import asyncio
+
+import durable
+
+
+@durable.activity
+async def charge(order: str, *, times: int = 1) -> int:
+    return times * len(order)
+
+
+@durable.activity(priority=1)
+def checksum(data: bytes) -> int:
+    return len(data)
+
+
+@durable.workflow
+async def fulfil(order: str) -> str:
+    await charge(order.encode())  # type: ignore[arg-type]
+    await charge()  # type: ignore[call-arg]
+    await charge("o", 2)  # type: ignore[call-arg]
+    await charge("o", times="2")  # type: ignore[arg-type]
+    await charge("o", unknown=1)  # type: ignore[call-arg]
+    await checksum("text")  # type: ignore[arg-type]
+    wrong: str = await charge("o")  # type: ignore[assignment]
+    first, second = await asyncio.gather(charge("o"), checksum(b""))
+    wrong = first  # type: ignore[assignment]
+    await fulfil(b"")  # type: ignore[arg-type]
+    charge.options(priority="high")  # type: ignore[arg-type]
+    charge.options(retries=3)  # type: ignore[call-arg]
+    await charge.options(priority=1)(7)  # type: ignore[arg-type]
+    payload: int = await durable.Signal("approval", str).receive()  # type: ignore[assignment]
+    await durable.sleep(None)  # type: ignore[arg-type]
+    return wrong + str(second + payload)
+
+
+@durable.workflow  # type: ignore[arg-type]
+def not_async(order: str) -> str:
+    return order
+
+
+@durable.workflow(name=7)  # type: ignore[call-overload, untyped-decorator]
+async def misnamed() -> None: ...
+
+
+@durable.activity(timeout=5)  # type: ignore[call-overload, untyped-decorator]
+async def mistaken() -> None: ...
