@@ -8,8 +8,8 @@ uses `patiently`, which waits out a restart of the server.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import asyncpg
@@ -61,6 +61,15 @@ def translated(error: Exception) -> DatabaseError:
     return DatabaseError(f"Postgres refused a statement: {error}")
 
 
+@contextmanager
+def translating() -> Iterator[None]:
+    """Errors of asyncpg and the socket leave the block as ours."""
+    try:
+        yield
+    except (*_GONE, asyncpg.PostgresError) as error:
+        raise translated(error) from error
+
+
 async def _keep(_connection: Any) -> None:
     """Nothing to reset between uses: no statement of ours changes its session."""
 
@@ -93,7 +102,7 @@ class Database:
     async def open(cls, dsn: str, *, schema: str = "durable", size: int = 8) -> Database:
         """Connect; raises `ConnectionLost` when the server cannot be reached."""
         schema_name(schema)
-        try:
+        with translating():
             pool = await asyncpg.create_pool(
                 dsn,
                 min_size=1,
@@ -104,8 +113,6 @@ class Database:
                 server_settings=SETTINGS,
                 timeout=10,
             )
-        except (*_GONE, asyncpg.PostgresError) as error:
-            raise translated(error) from error
         return cls(pool, dsn, schema)
 
     async def close(self) -> None:
@@ -118,19 +125,15 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """One connection, for a transaction; errors leave it translated."""
-        try:
+        with translating():
             async with self._pool.acquire(timeout=10) as connection:
                 yield connection
-        except (*_GONE, asyncpg.PostgresError) as error:
-            raise translated(error) from error
 
     async def fetch(self, statement: str, *args: Any) -> list[Row]:
         """Run one statement; its rows."""
-        try:
+        with translating():
             async with self._pool.acquire(timeout=10) as connection:
                 return await connection.fetch(statement, *args)  # type: ignore[no-any-return]
-        except (*_GONE, asyncpg.PostgresError) as error:
-            raise translated(error) from error
 
     async def fetchrow(self, statement: str, *args: Any) -> Row | None:
         """Run one statement; its first row, or None."""
@@ -152,19 +155,12 @@ class Lane:
 
     async def fetch(self, statement: str, *args: Any) -> Sequence[Row]:
         """Run one statement on the held connection, opening it when there is none."""
-        try:
+        with translating():
             connection = self._connection
             if connection is None or connection.is_closed():
                 connection = await open_connection(self._dsn)
                 self._connection = connection
             return await connection.fetch(statement, *args)  # type: ignore[no-any-return]
-        except (*_GONE, asyncpg.PostgresError) as error:
-            await self._drop_if_closed()
-            raise translated(error) from error
-
-    async def _drop_if_closed(self) -> None:
-        if self._connection is not None and self._connection.is_closed():
-            self._connection = None
 
     async def close(self) -> None:
         """Close the connection."""

@@ -126,11 +126,3 @@ class Histories(Protocol):
     async def inboxes(self, run_ids: Sequence[int]) -> dict[int, list[Arrival]]:
         """What has arrived for each run and is not folded yet, in id order."""
         ...
-
-
-class Deployer(Protocol):
-    """Storing the descriptor that a worker's definitions generate."""
-
-    async def deploy(self, app_id: str, document: str, version: str) -> None:
-        """Store the document under its version; the same content twice is once."""
-        ...

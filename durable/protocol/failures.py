@@ -62,6 +62,24 @@ class Failure:
         return json.dumps(self.to_dict(), separators=(",", ":"))
 
 
+def step_failed(kind: str, name: str, attempts: int, failure: Failure) -> Failure:
+    """What a run sees of a failed step: the step's family around what went wrong.
+
+    Args:
+        kind: "activity" or "child".
+        name, attempts: the step's, and how often it was tried.
+        failure: of the last attempt, or of the child run.
+    """
+    if failure.kind == kind or (kind == "activity" and failure.kind in ("timeout", "cancelled")):
+        return failure
+    if kind == "child":
+        message = f"the child workflow {name} did not complete: {failure.type}: {failure.message}"
+        return Failure("ChildFailed", message, "child", name=name, cause=failure)
+    tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    message = f"{name} failed after {tried}: {failure.type}: {failure.message}"
+    return Failure("ActivityFailed", message, "activity", name=name, attempts=attempts, cause=failure)
+
+
 def failure_from_json(text: str | None) -> Failure | None:
     """The inverse of `Failure.to_json`; None stays None."""
     return None if text is None else Failure.from_dict(json.loads(text))

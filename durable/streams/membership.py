@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 from durable.errors import DatabaseError
-from durable.postgres.pool import open_connection, translated
+from durable.postgres.pool import open_connection, translating
 from durable.protocol.clock import whole
 from durable.streams.announce import Announcer
 from durable.streams.members import Burial, MemberStore
@@ -53,11 +53,12 @@ class Membership:
         announcer: tells others whom a burial has freed.
         busy: whether the member holds anything; read by the thread.
         on_lost: called on the joining loop when the member was declared dead.
+        on_joined: called there with the id of the new member that follows it.
     """
 
     def __init__(
         self, dsn: str, schema: str, name: str, announcer: Announcer, *,
-        busy: Callable[[], bool], on_lost: Callable[[], Any],
+        busy: Callable[[], bool], on_lost: Callable[[], Any], on_joined: Callable[[int], Any],
     ) -> None:  # fmt: skip
         self.id = 0
         self.clock = MemberClock()
@@ -67,6 +68,7 @@ class Membership:
         self._announcer = announcer
         self._busy = busy
         self._on_lost = on_lost
+        self._on_joined = on_joined
         self._outer: asyncio.AbstractEventLoop | None = None
         self._inner: asyncio.AbstractEventLoop | None = None
         self._nudge: asyncio.Event | None = None
@@ -140,6 +142,7 @@ class Membership:
             self.id = 0
             self._drop("member")
             await self._enter()
+            self._call(self._on_joined, self.id)
             return
         self.clock.offset = now - time.time()  # noqa: TID251 - measuring the offset is what a beat is for
 
@@ -183,16 +186,12 @@ class Membership:
             self._announcer.inbox(holder, 0)
 
     async def _query(self, ask: Callable[[Any], Any], which: str) -> Any:
-        try:
+        with translating():
             connection = self._connections.get(which)
             if connection is None or connection.is_closed():
                 connection = await open_connection(self._dsn)
                 self._connections[which] = connection
             return await ask(connection)
-        except DatabaseError:
-            raise
-        except Exception as error:
-            raise translated(error) from error
 
     def _drop(self, which: str) -> None:
         connection = self._connections.pop(which, None)

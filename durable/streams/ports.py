@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from durable.protocol.commits import Deployer, Histories, StepCommitter
+from durable.definitions import ActivityDefinition, WorkflowDefinition
+from durable.protocol.commits import Histories, StepCommitter
 from durable.streams.activities import ActivityStream
 from durable.streams.announce import Announcer
 from durable.streams.runs import RunStream
@@ -17,6 +18,16 @@ class ClosingCommitter(StepCommitter, Protocol):
 
     async def close(self) -> None:
         """Finish what is waiting."""
+        ...
+
+
+class Deployer(Protocol):
+    """Generating and storing the descriptor of what a worker serves."""
+
+    async def deploy(
+        self, queue: str, workflows: Sequence[WorkflowDefinition], activities: Sequence[ActivityDefinition]
+    ) -> dict[str, str]:
+        """Store the generated app, once per content; the graph version of each workflow."""
         ...
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from durable.protocol.failures import failure_from_json
+from durable.protocol.failures import failure_from_json, step_failed
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
 from durable.protocol.clock import from_datetime, to_datetime
@@ -72,13 +72,16 @@ def arrival(row: Row) -> Arrival:
     if kind is None:
         kind = FactKind(row["topic"])
     settles = row["msg_type"] == "step"
+    failure = failure_from_json(row["error"])
+    if settles and failure is not None:
+        failure = step_failed(row["topic"], row["aid"] or "", row["retry_attempt"] + 1, failure)
     fact = Fact(
         kind,
         from_datetime(row["created_at"]),
         number=int(row["dad"]) if settles else 0,
         name=(row["aid"] or "") if settles else (row["topic"] or ""),
         data=row["message"],
-        failure=failure_from_json(row["error"]),
+        failure=failure,
     )
     return Arrival(row["id"], fact, row["retry_attempt"] + 1)
 
@@ -95,10 +98,13 @@ class RunStream:
         rows = await self._db.fetch(self._sql["claim"], member, queue, list(workflows), limit)
         return [claimed_run(r) for r in rows]
 
-    async def next_due(self, queue: str, msg_types: Sequence[str]) -> float | None:
-        """When the queue will next have something visible, in Unix seconds; None for never."""
-        at = await self._db.fetchval(self._sql["next_due"], queue, list(msg_types))
-        return None if at is None or at.year >= 9999 else from_datetime(at)
+    async def look(
+        self, queue: str, workflows: Sequence[str], activities: Sequence[str]
+    ) -> tuple[bool, bool, float | None]:
+        """Whether turns and activities are due, and when the queue has something next (Unix seconds)."""
+        (row,) = await self._db.fetch(self._sql["look"], queue, list(workflows), list(activities))
+        at = row["next"]
+        return row["turns"], row["activities"], None if at is None or at.year >= 9999 else from_datetime(at)
 
     async def survived(self, member: int, run_ids: Sequence[int]) -> None:
         """Note that these runs' cold turns did not take the process down."""
@@ -111,9 +117,9 @@ class RunStream:
         rows = await self._db.fetch(self._sql["give_back"], member, list(due), times)
         return [r[0] for r in rows]
 
-    async def held(self, member: int) -> dict[int, str]:
-        """What the database thinks that `member` holds: message id to message type."""
-        return {r["id"]: r["msg_type"] for r in await self._db.fetch(self._sql["held"], member)}
+    async def held(self, member: int) -> dict[int, int]:
+        """What the database thinks that `member` holds: message id to run."""
+        return {r["id"]: r["run_id"] for r in await self._db.fetch(self._sql["held"], member)}
 
     async def release(self, member: int, ids: Sequence[int]) -> None:
         """Let go of rows that a lost answer gave us."""

@@ -38,7 +38,7 @@ with asked as (
     from numbered n join born using (run_id)
 )
 select a.place, coalesce(b.run_id, g.run_id, s.run_id) as run_id,
-    b.run_id is not null or g.run_id is not null as started
+    b.run_id is not null or g.run_id is not null as started, s.finished_at is null as open
 from asked a
 left join numbered n using (place)
 left join born b on b.run_id = n.run_id

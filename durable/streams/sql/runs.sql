@@ -19,10 +19,18 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.revision,
     j.input, j.created_at, t.losses
 from taken t join durable.jobs j on j.run_id = t.id
 
--- name: next_due
--- When the stream will have something to do next: the poll sleeps no longer than that.
-select min(visible_at) from durable.worker_streams
-where stream_name = $1 and msg_type = any($2::text[]) and reserved_by is null and expired_at is null
+-- name: look
+-- The poll beneath the notifications, one statement for both kinds: is something due, and when is the next?
+select
+    exists(select from durable.worker_streams where stream_name = $1 and msg_type = 'turn'
+        and visible_at <= durable.now() and reserved_by is null and expired_at is null
+        and workflow_name = any($2::text[])) as turns,
+    exists(select from durable.worker_streams where stream_name = $1 and msg_type = 'activity'
+        and visible_at <= durable.now() and reserved_by is null and expired_at is null
+        and topic = any($3::text[])) as activities,
+    (select min(visible_at) from durable.worker_streams where stream_name = $1
+        and msg_type in ('turn', 'activity') and visible_at > durable.now()
+        and reserved_by is null and expired_at is null) as next
 
 -- name: survived
 -- The cold turns of runs that had taken a process down came to rest.
@@ -33,7 +41,7 @@ select * from durable.give_back_v1($1, $2::bigint[], $3::timestamptz[])
 
 -- name: held
 -- After a broken connection: what does the database think that we hold?
-select id, msg_type from durable.worker_streams where reserved_by = $1
+select id, run_id from durable.worker_streams where reserved_by = $1
 
 -- name: release
 -- Lets go of rows whose claim was answered into a broken connection.

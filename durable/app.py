@@ -1,0 +1,129 @@
+"""The composition root: the only module that builds concrete things, and `connect()`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from durable.client.client import Client, Runs
+from durable.client.waiters import Waiters
+from durable.compiler.generate import generate
+from durable.definitions import ActivityDefinition, WorkflowDefinition
+from durable.engine.steps.committer import Committer
+from durable.engine.versions import deploy_generated
+from durable.postgres.embedded.launcher import ensure_running
+from durable.postgres.listen import Listener, Notifier
+from durable.postgres.migrate import migrate
+from durable.postgres.pool import Database
+from durable.postgres.sql import Statements, schema_name
+from durable.protocol import channels
+from durable.protocol.commits import Arrival
+from durable.protocol.facts import Fact
+from durable.protocol.ids import new_id
+from durable.store.histories import HistoryStore
+from durable.store.jobs import JobStore
+from durable.streams.activities import ActivityStream
+from durable.streams.announce import Announcer
+from durable.streams.ports import Ports
+from durable.streams.runs import RunStream
+
+HOME = ".durable"
+
+
+async def connect(
+    dsn: str | None = None, *, namespace: str = "durable", report: Callable[[str], None] | None = None
+) -> Client:
+    """Connect to Postgres; create or update the namespace's schema where that is allowed.
+
+    Args:
+        dsn: a libpq URI, such as "postgresql://user@host/db". Without one, the environment's
+            DURABLE_DATABASE_URL; without that, an embedded Postgres keeps its data in `.durable/` of
+            the working directory, and stops when the last process that uses it ends.
+        namespace: the Postgres schema that holds everything.
+        report: gets a sentence at the start of each slow thing, such as creating the data directory.
+
+    Raises:
+        ConfigurationError: the namespace is no identifier, or the schema is missing and may not be made.
+        EmbeddedPostgresError: no Postgres can be started here; the message says what to do.
+        DatabaseError: the database cannot be reached.
+
+    Example:
+        >>> client = await durable.connect()  # doctest: +SKIP
+    """
+    schema_name(namespace)
+    where = dsn or os.environ.get("DURABLE_DATABASE_URL")  # noqa: TID251 - one of the two readers
+    if where is None:
+        bin_dir = os.environ.get("DURABLE_PG_BIN")  # noqa: TID251
+        where = (await ensure_running(Path(HOME).absolute(), pg_bin=bin_dir, report=report)).dsn
+    database = await Database.open(where, schema=namespace)
+    try:
+        if await migrate(database) and report is not None:
+            report(f"Created the schema {namespace!r}.")
+        return await _assemble(database)
+    except BaseException:
+        await database.close()
+        raise
+
+
+async def _assemble(database: Database) -> Client:
+    namespace = database.schema
+    listener = Listener(database.dsn)
+    await listener.start()
+    sql = Statements("durable.postgres", "sql/notify.sql", namespace)
+
+    async def send(names: list[str], payloads: list[str]) -> None:
+        await database.fetch(sql["notify"], names, payloads)
+
+    notifier = Notifier(send)
+    announcer = Announcer(namespace, listener, notifier)
+    runs = RunStream(database)
+    ports = Ports(
+        dsn=database.dsn,
+        schema=namespace,
+        runs=runs,
+        activities=ActivityStream(database),
+        histories=_Histories(HistoryStore(database), runs),
+        announcer=announcer,
+        committer=lambda member: Committer(database.dsn, namespace, member, announcer),
+        deployer=_Deployer(database),
+    )
+    jobs = JobStore(database)
+    waiters = Waiters(jobs, announcer, channels.waiter(namespace, new_id()))
+    await waiters.start()
+
+    async def closing() -> None:
+        await waiters.close()
+        await notifier.close()
+        await listener.close()
+        await database.close()
+
+    return Client(database.dsn, namespace, Runs(jobs, ports, waiters), closing)
+
+
+class _Histories:
+    """Facts from the store, inboxes from the streams: `protocol.commits.Histories`."""
+
+    def __init__(self, store: HistoryStore, runs: RunStream) -> None:
+        self._store = store
+        self._runs = runs
+
+    async def facts(self, run_ids: Sequence[int]) -> dict[int, list[Fact]]:
+        return await self._store.facts(run_ids)
+
+    async def inboxes(self, run_ids: Sequence[int]) -> dict[int, list[Arrival]]:
+        return await self._runs.inboxes(run_ids)
+
+
+class _Deployer:
+    """Generates, and stores through the engine: `streams.ports.Deployer`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def deploy(
+        self, queue: str, workflows: Sequence[WorkflowDefinition], activities: Sequence[ActivityDefinition]
+    ) -> dict[str, str]:
+        generated = generate(queue, workflows, activities)
+        await deploy_generated(self._database, queue, generated.document, generated.version)
+        return dict(generated.versions)

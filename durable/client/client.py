@@ -1,0 +1,260 @@
+"""The client: start runs, find them, list them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, TypeVar, overload
+
+from durable.client.handle import Handle
+from durable.client.waiters import Waiters
+from durable.codec.adapters import Adapter
+from durable.decorators.calls import Call, WorkflowCall
+from durable.errors import ConfigurationError, InternalError, WorkflowAlreadyStarted, WorkflowEnded
+from durable.protocol.commits import Histories
+from durable.protocol.failures import Failure
+from durable.protocol.ids import new_id, new_request
+from durable.store.jobs import JobStore, RunFilter, RunSummary, Start, Started
+from durable.streams.grouping import Grouped
+from durable.streams.ports import Ports
+from durable.streams.runs import Message, Reached
+
+R = TypeVar("R")
+IfRunning = Literal["raise", "attach"]
+IfEnded = Literal["start", "start_if_failed", "attach", "raise"]
+
+_POLICIES = {"start": "allow", "start_if_failed": "failed_only", "attach": "reject", "raise": "reject"}
+
+
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """How to start: see `Client.start`."""
+
+    task_queue: str
+    priority: int
+    if_running: IfRunning
+    if_ended: IfEnded
+
+
+class Runs:
+    """What handles need: rows, waiters, and the way into inboxes. Made by `durable.app`."""
+
+    def __init__(self, jobs: JobStore, ports: Ports, waiters: Waiters) -> None:
+        self.jobs = jobs
+        self.ports = ports
+        self.waiters = waiters
+        self.histories: Histories = ports.histories
+        self._starts: Grouped[Start, Started] = Grouped(jobs.start)
+        self._arrivals: Grouped[Message, Reached | None] = Grouped(self._send)
+
+    async def start(self, start: Start) -> Started:
+        """Write a start, together with others of this moment, and wake its queue."""
+        started = await self._starts.ask(start)
+        while started.run_id is None:  # another start of the same id won in the same moment
+            started = await self._starts.ask(start)
+        if started.started:
+            self.waiters.started(started.run_id)
+            self.ports.announcer.queue(start.queue, "turn")
+        return started
+
+    async def arrive(self, run_id: int, name: str, msg_type: str, topic: str, message: str) -> None:
+        """Put a message into a run's inbox, and wake who holds it."""
+        reached = await self._arrivals.ask(Message(run_id, msg_type, topic, message=message, request_id=new_request()))
+        if reached is None:
+            raise WorkflowEnded(f"the workflow {name!r} has ended: it takes no {msg_type} any more", id=name)
+        if reached.holder is not None:
+            self.ports.announcer.inbox(reached.holder, run_id)
+        else:
+            self.ports.announcer.queue(reached.queue, "turn")
+
+    async def terminate(self, run_id: int, reason: str) -> None:
+        """End a run from outside."""
+        failure = Failure(type="WorkflowTerminated", message=reason, kind="terminated")
+        ended = await self.jobs.terminate(run_id, failure)
+        if ended is None:
+            return
+        announcer = self.ports.announcer
+        announcer.ended(run_id, ended.waiters)
+        if ended.holder is not None:
+            announcer.inbox(ended.holder, run_id)
+        if ended.parent_holder is not None and ended.parent is not None:
+            announcer.inbox(ended.parent_holder, ended.parent)
+        elif ended.parent_queue is not None:
+            announcer.queue(ended.parent_queue, "turn")
+
+    async def _send(self, messages: list[Message]) -> list[Reached | None]:
+        reached = {r.run_id: r for r in await self.ports.runs.arrive(messages)}
+        return [reached.get(m.run_id) for m in messages]
+
+    async def close(self) -> None:
+        """Wait for what is on its way."""
+        await self._starts.close()
+        await self._arrivals.close()
+
+
+class Client:
+    """A connection to one database and one namespace. Got from `durable.connect`.
+
+    Use it as an async context manager, or call `close` at the end.
+
+    Attributes:
+        dsn: the database, as a URI; with an embedded Postgres, where that listens.
+        namespace: the Postgres schema.
+
+    Example:
+        >>> async with await durable.connect() as client:  # doctest: +SKIP
+        ...     shipment = await client.execute(fulfil(order), id="order-1")
+    """
+
+    def __init__(self, dsn: str, namespace: str, runs: Runs, closing: Callable[[], Awaitable[None]]) -> None:
+        self.dsn = dsn
+        self.namespace = namespace
+        self._runs = runs
+        self._closing = closing
+
+    @property
+    def ports(self) -> Ports:
+        """What a `Worker` takes from its client."""
+        return self._runs.ports
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; handles of this client are of no use then."""
+        await self._runs.close()
+        await self._closing()
+
+    @overload
+    async def start(
+        self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None, priority: int | None = None,  # noqa: A002
+        if_running: IfRunning = "raise", if_ended: IfEnded = "start",
+    ) -> Handle[R]: ...  # fmt: skip
+    @overload
+    async def start(
+        self, call: str, /, *args: Any, id: str | None = None, task_queue: str | None = None,  # noqa: A002
+        priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
+    ) -> Handle[Any]: ...  # fmt: skip
+
+    async def start(  # noqa: PLR0913 - each is a word that users look for
+        self, call: Call[Any] | str, /, *args: Any, id: str | None = None, task_queue: str | None = None,  # noqa: A002
+        priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
+    ) -> Handle[Any]:  # fmt: skip
+        """Start a workflow; when this returns, it is on disk and will run.
+
+        Args:
+            call: a workflow's call, such as `fulfil(order)`; or its name, with `args`, where the
+                function cannot be imported.
+            id: names the run; at most one open run has an id. A fresh one unless given.
+            task_queue: overrides the workflow's own; "default" when neither names one.
+            priority: larger goes first.
+            if_running: what to do when a run of this id is open: "raise" `WorkflowAlreadyStarted`, or
+                "attach" to it.
+            if_ended: what to do when the newest run of this id has ended: "start" another,
+                "start_if_failed" (else raise), "attach" to the ended one, or "raise".
+
+        Raises:
+            WorkflowAlreadyStarted: the id is taken, and the policy says no.
+            PayloadError: an argument is not of its annotated type, or cannot be written down.
+        """
+        if isinstance(call, str):
+            workflow, text, signature = call, encode_positional(args), None
+            options = None
+        else:
+            taken = _workflow_call(call, args)
+            definition = taken.definition
+            workflow, signature, options = definition.name, definition.signature, taken.options
+            text = signature.encode_arguments(taken.args, dict(taken.kwargs))
+            id = id if id is not None else taken.id  # noqa: A001
+        queue = task_queue or (options.task_queue if options else None) or "default"
+        rank = priority if priority is not None else (options.priority if options else 0)
+        chosen = StartOptions(queue, rank, if_running, if_ended)
+        run_id, jid = await self._start(workflow, text, id, chosen)
+        return Handle(self._runs, jid, run_id, signature)
+
+    async def execute(
+        self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None,  # noqa: A002
+        if_running: IfRunning = "raise", if_ended: IfEnded = "start",
+    ) -> R:  # fmt: skip
+        """Start a workflow and wait for its result: `start`, then `Handle.result`."""
+        handle = await self.start(call, id=id, task_queue=task_queue, if_running=if_running, if_ended=if_ended)
+        return await handle.result()
+
+    def handle(self, id: str) -> Handle[Any]:  # noqa: A002 - the word users know
+        """The newest run of an id; whether there is one shows at the first use."""
+        return Handle(self._runs, id)
+
+    async def list(
+        self, *, workflow: str | None = None, state: str | None = None, task_queue: str | None = None,
+        id_prefix: str | None = None, before: int | None = None, limit: int = 100,
+    ) -> list[RunSummary]:  # fmt: skip
+        """Runs, the newest first.
+
+        Args:
+            workflow, state, task_queue, id_prefix: only those; None means any.
+            before: only runs with a smaller `run_id`: the last one of the page before.
+            limit: at most so many.
+        """
+        return await self._runs.jobs.list(RunFilter(workflow, state, task_queue, id_prefix), before, limit)
+
+    async def count(
+        self, *, workflow: str | None = None, state: str | None = None, task_queue: str | None = None,
+        id_prefix: str | None = None,
+    ) -> int:  # fmt: skip
+        """How many runs there are; filters as in `list`."""
+        return await self._runs.jobs.count(RunFilter(workflow, state, task_queue, id_prefix))
+
+    async def resume(self, id: str) -> bool:  # noqa: A002
+        """Let a suspended run be tried again; False when the id has none that is suspended."""
+        queues = await self._runs.ports.runs.resume(jid=id)
+        for queue in queues:
+            self._runs.ports.announcer.queue(queue, "turn")
+        return bool(queues)
+
+    async def _start(self, workflow: str, text: str, id: str | None, chosen: StartOptions) -> tuple[int, str]:  # noqa: A002
+        jid = id if id is not None else new_id()
+        start = Start(
+            new_request(), jid, chosen.task_queue, workflow, text, chosen.priority,
+            "fresh" if id is None else _POLICIES[chosen.if_ended], self._runs.waiters.channel,
+        )  # fmt: skip
+        started = await self._runs.start(start)
+        if started.run_id is None:
+            raise InternalError("a start came back without its run")
+        attach = chosen.if_running == "attach" if started.open else chosen.if_ended == "attach"
+        if not started.started and not attach:
+            how = "is open" if started.open else "has ended"
+            raise WorkflowAlreadyStarted(
+                f"a run with the id {jid!r} {how} already: choose another id, or say "
+                f"{'if_running' if started.open else 'if_ended'}='attach' to get its handle",
+                id=jid,
+                run_id=started.run_id,
+            )
+        return started.run_id, jid
+
+
+def _workflow_call(call: Any, args: tuple[Any, ...]) -> WorkflowCall[Any]:
+    if args:
+        raise ConfigurationError("arguments go into the call: client.start(fulfil(order)), or follow a name")
+    if not isinstance(call, WorkflowCall):
+        given = "an activity's call" if isinstance(call, Call) else repr(call)
+        raise ConfigurationError(
+            f"client.start takes the call of a workflow, such as client.start(fulfil(order)), not {given}"
+        )
+    return call.take()
+
+
+def encode_positional(args: tuple[Any, ...]) -> str:
+    """Arguments of a workflow that is known by name only, as a JSON list; its worker binds them.
+
+    Raises `PayloadError` for what JSON cannot hold: such a workflow's values are given as JSON has them.
+    """
+    return _ANY.encode(list(args))
+
+
+_ANY = Adapter(list[Any], owner="client.start()", path="args")

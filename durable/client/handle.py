@@ -1,0 +1,157 @@
+"""A handle: one run, seen from outside."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from durable.codec.failures import exception_of
+from durable.codec.signature import Signature
+from durable.decorators.signals import Signal
+from durable.errors import WorkflowCancelled, WorkflowEnded, WorkflowFailed, WorkflowNotFound, WorkflowTerminated
+from durable.protocol.clock import to_datetime
+from durable.protocol.durations import Duration, seconds
+from durable.protocol.failures import Failure
+from durable.protocol.facts import Fact
+from durable.store.jobs import Ended, RunDescription
+
+if TYPE_CHECKING:
+    from durable.client.client import Runs
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEvent:
+    """One fact of a history, for people.
+
+    `kind`: started, activity, timer, child, signal, cancel or finished; `step` the number of the command
+    that it settles, 0 for none; `input` and `data` decoded from JSON.
+    """
+
+    revision: int
+    kind: str
+    at: datetime
+    step: int
+    name: str
+    input: Any
+    data: Any
+    failure: Failure | None
+
+
+def event_of(revision: int, fact: Fact) -> HistoryEvent:
+    """A fact as an event."""
+    return HistoryEvent(
+        revision, fact.kind.value, to_datetime(fact.at), fact.number, fact.name,
+        None if fact.input is None else json.loads(fact.input),
+        None if fact.data is None else json.loads(fact.data), fact.failure,
+    )  # fmt: skip
+
+
+class Handle(Generic[R]):
+    """One run of a workflow: await its result, signal it, look at it, stop it.
+
+    Got from `client.start(…)`, or from `client.handle(id)`, which stands for the newest run of the id.
+
+    Attributes:
+        id: the id that was given at the start.
+
+    Example:
+        >>> handle = await client.start(fulfil(order), id="order-1")  # doctest: +SKIP
+        >>> shipment = await handle.result(timeout="1 minute")  # doctest: +SKIP
+    """
+
+    def __init__(self, runs: Runs, id: str, run_id: int | None = None, signature: Signature | None = None) -> None:  # noqa: A002
+        self.id = id
+        self._runs = runs
+        self._run_id = run_id
+        self._signature = signature
+
+    def __repr__(self) -> str:
+        return f"<Handle of run {self.id!r}>"
+
+    async def run_id(self) -> int:
+        """The run's number, which no other run has; raises `WorkflowNotFound`."""
+        if self._run_id is None:
+            self._run_id = await self._runs.jobs.latest(self.id)
+        if self._run_id is None:
+            raise WorkflowNotFound(f"no workflow was ever started with the id {self.id!r} in this namespace")
+        return self._run_id
+
+    async def result(self, timeout: Duration | None = None) -> R:  # noqa: ASYNC109 - the fixed public name
+        """What the workflow returned; waits until it has.
+
+        Args:
+            timeout: how long to wait (seconds, `timedelta` or text); for ever unless given.
+
+        Raises:
+            WorkflowFailed: the function raised; `.cause` is what.
+            WorkflowCancelled, WorkflowTerminated: it was stopped.
+            ResultTimeout: the time ran out; the run goes on.
+            WorkflowNotFound: there is no such run.
+        """
+        run_id = await self.run_id()
+        limit = None if timeout is None else seconds(timeout)
+        ended = await self._runs.waiters.wait(run_id, limit, self.id)
+        if ended.state == "completed":
+            text = ended.output or "null"
+            value: R = json.loads(text) if self._signature is None else self._signature.decode_result(text)
+            return value
+        raise ending(ended)
+
+    async def status(self) -> str:
+        """One word: running, suspended, completed, failed, cancelled or terminated."""
+        return (await self.describe()).state
+
+    async def describe(self) -> RunDescription:
+        """All that is known of the run but its history: state, open steps, attempts, timers, failure."""
+        found = await self._runs.jobs.describe(await self.run_id())
+        if found is None:
+            raise WorkflowNotFound(f"the run {self.id!r} is gone: it ended, and was pruned")
+        return found
+
+    async def history(self) -> list[HistoryEvent]:
+        """What has happened, in order."""
+        run_id = await self.run_id()
+        facts = (await self._runs.histories.facts([run_id])).get(run_id, [])
+        return [event_of(revision, fact) for revision, fact in enumerate(facts, start=1)]
+
+    async def signal(self, signal: Signal[T], payload: T = None) -> None:  # type: ignore[assignment]
+        """Tell the run something; when this returns, it is on disk, and the run will receive it.
+
+        Raises `PayloadError` when the payload is not of the signal's type, `WorkflowEnded` when the run
+        has ended already, `WorkflowNotFound` when there is none.
+        """
+        await self._runs.arrive(await self.run_id(), self.id, "signal", signal.name, signal.adapter.encode(payload))
+
+    async def cancel(self, reason: str = "") -> None:
+        """Ask the workflow to stop: `asyncio.CancelledError` is raised where it waits, and it may clean up.
+
+        Returns when the request is on disk; a run that has ended already is left as it is.
+        """
+        try:
+            await self._runs.arrive(await self.run_id(), self.id, "cancel", "cancel", json.dumps(reason))
+        except WorkflowNotFound:
+            raise
+        except WorkflowEnded:
+            return
+
+    async def terminate(self, reason: str = "") -> None:
+        """End the run at once, without running any more of its code; one that has ended stays as it is."""
+        await self._runs.terminate(await self.run_id(), reason)
+
+
+def ending(ended: Ended) -> WorkflowEnded:
+    """The error that tells how a run ended without a result."""
+    failure = ended.failure
+    said = f": {failure.message}" if failure is not None and failure.message else ""
+    if ended.state == "cancelled":
+        return WorkflowCancelled(f"the workflow {ended.jid!r} was cancelled{said}", id=ended.jid)
+    if ended.state == "terminated":
+        return WorkflowTerminated(f"the workflow {ended.jid!r} was terminated{said}", id=ended.jid)
+    cause = None if failure is None else exception_of(failure)
+    kind = "" if failure is None else f" with {failure.type}"
+    return WorkflowFailed(f"the workflow {ended.jid!r} failed{kind}{said}", id=ended.jid, cause=cause)

@@ -1,0 +1,113 @@
+"""Waiting for the ends of runs: told by notification, with a slow poll beneath."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from durable.errors import DatabaseError, ResultTimeout
+from durable.postgres.pool import patiently
+from durable.store.jobs import Ended, JobStore
+from durable.streams.announce import Announcer
+
+POLL = 1.0  # seconds; what a lost notification costs at most
+
+
+class Waiters:
+    """Everybody in this client who waits for a run to end.
+
+    A run that this client starts carries the client's channel from the start; for any other the channel is
+    left in the job row first, and then the row is read: no end falls between.
+    """
+
+    def __init__(self, jobs: JobStore, announcer: Announcer, channel: str) -> None:
+        self.channel = channel
+        self._jobs = jobs
+        self._announcer = announcer
+        self._futures: dict[int, list[asyncio.Future[Ended]]] = {}
+        self._told: set[int] = set()
+        self._ours: set[int] = set()
+        self._reader: asyncio.Task[None] | None = None
+        self._poller: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        await self._announcer.hear_own(self.channel, self._heard)
+
+    async def close(self) -> None:
+        """Stop; who still waits is cancelled."""
+        await self._announcer.unhear_own(self.channel)
+        for task in (self._reader, self._poller):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        for futures in self._futures.values():
+            for future in futures:
+                future.cancel()
+
+    def started(self, run_id: int) -> None:
+        """A run of ours: its end will be told without asking."""
+        self._ours.add(run_id)
+
+    async def wait(self, run_id: int, limit: float | None, name: str) -> Ended:
+        """How the run ended, once it has; `limit` in seconds, `name` for the error."""
+        future: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        self._futures.setdefault(run_id, []).append(future)
+        try:
+            if run_id in self._ours:
+                if run_id in self._told:
+                    self._look(run_id)
+            else:
+                await patiently(lambda: self._jobs.await_end(run_id, self.channel))
+                self._look(run_id)
+            if self._poller is None or self._poller.done():
+                self._poller = asyncio.create_task(self._poll(), name="durable results")
+            async with asyncio.timeout(limit):
+                return await asyncio.shield(future)
+        except TimeoutError:
+            raise ResultTimeout(
+                f"the workflow {name!r} has not ended within {limit:g} s; it goes on, and may be awaited again"
+            ) from None
+        finally:
+            self._leave(run_id, future)
+
+    def _leave(self, run_id: int, future: asyncio.Future[Ended]) -> None:
+        future.cancel()
+        waiting = self._futures.get(run_id, [])
+        if future in waiting:
+            waiting.remove(future)
+        if not waiting:
+            self._futures.pop(run_id, None)
+
+    def _heard(self, payload: str) -> None:
+        if not payload:
+            for run_id in self._futures:
+                self._look(run_id)
+            return
+        self._look(int(payload))
+
+    def _look(self, run_id: int) -> None:
+        """Have the row of a run read soon."""
+        self._told.add(run_id)
+        if run_id in self._futures and (self._reader is None or self._reader.done()):
+            self._reader = asyncio.get_running_loop().create_task(self._read(), name="durable results read")
+
+    async def _read(self) -> None:
+        while ids := [r for r in self._told if r in self._futures]:
+            self._told.difference_update(ids)
+            for ended in await patiently(lambda ids=ids: self._jobs.outcomes(ids)):  # type: ignore[misc]
+                self._resolve(ended)
+
+    def _resolve(self, ended: Ended) -> None:
+        self._ours.discard(ended.run_id)
+        for future in self._futures.pop(ended.run_id, []):
+            if not future.done():
+                future.set_result(ended)
+
+    async def _poll(self) -> None:
+        while self._futures:
+            await asyncio.sleep(POLL)
+            with contextlib.suppress(DatabaseError):
+                for ended in await self._jobs.outcomes(list(self._futures)):
+                    self._resolve(ended)

@@ -1,0 +1,67 @@
+"""Apps, their versions, which one is active, and the rules by which signals are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from durable.postgres.pool import Row
+from durable.postgres.sql import Statements
+
+
+class AppStore:
+    """The tables `apps`, `app_versions` and `hook_rules`, on a connection that the caller passes."""
+
+    def __init__(self, schema: str) -> None:
+        self._sql = Statements("durable.store", "sql/apps.sql", schema)
+
+    async def lock(self, connection: Any, app_id: str) -> str | None:
+        """Have deployments of an app follow each other; its active version."""
+        version: str | None = await connection.fetchval(self._sql["lock_app"], app_id)
+        return version
+
+    async def hold(self, connection: Any, app_ids: Sequence[str]) -> None:
+        """Keep the rules of these apps as they are until commit."""
+        await connection.fetch(self._sql["hold_app"], list(app_ids))
+
+    async def insert(
+        self, connection: Any, app: tuple[str, str], text: str, content: str, *, generated: bool
+    ) -> bool:
+        """Store a version (app id, version) of a document; False when that version is there."""
+        row = await connection.fetchval(
+            self._sql["insert_version"], *app, text, content, generated
+        )
+        return row is not None
+
+    async def version(self, connection: Any, app_id: str, version: str) -> Row | None:
+        """What is stored of a version: descriptor, content_hash, generated."""
+        row: Row | None = await connection.fetchrow(self._sql["version"], app_id, version)
+        return row
+
+    async def versions(self, connection: Any, app_id: str) -> list[Row]:
+        """All versions of an app, oldest first, without their documents."""
+        rows: list[Row] = await connection.fetch(self._sql["versions"], app_id)
+        return rows
+
+    async def insert_rules(
+        self, connection: Any, app_id: str, rules: Sequence[tuple[str, str, str]]
+    ) -> list[tuple[str, str]]:
+        """Store rules (topic, rule, actual as JSON text); those that are new, as (topic, rule)."""
+        rows = await connection.fetch(
+            self._sql["insert_rules"], app_id, *map(list, zip(*rules, strict=True))
+        )
+        return [(r["topic"], r["rule"]) for r in rows]
+
+    async def rules(self, connection: Any, app_id: str, topics: Sequence[str]) -> list[Row]:
+        """The rules (topic, rule, actual) of these topics."""
+        rows: list[Row] = await connection.fetch(self._sql["rules"], app_id, list(topics))
+        return rows
+
+    async def active(self, connection: Any, app_id: str) -> str | None:
+        """The active version, None when none ever was."""
+        version: str | None = await connection.fetchval(self._sql["active"], app_id)
+        return version
+
+    async def activate(self, connection: Any, app_id: str, version: str) -> bool:
+        """Switch to a version; False when there is none of that name that could be active."""
+        return await connection.fetchval(self._sql["activate"], app_id, version) is not None

@@ -1,0 +1,150 @@
+"""Jobs of hand-written graphs and what their activities did, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from durable.postgres.pool import Row
+from durable.postgres.sql import Statements
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be inserted; all data as JSON text."""
+
+    jid: str
+    app_id: str
+    graph: str
+    version: str
+    state: str
+    status: int
+    input: str
+    output: str
+    error: str | None
+    metadata: str
+    parent_run_id: int | None
+    reply_to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedJob:
+    """What a step changes of a job."""
+
+    run_id: int
+    state: str
+    status: int
+    output: str
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedInstance:
+    """One instance of an activity as it is after a step."""
+
+    run_id: int
+    dad: str
+    aid: str
+    open: bool
+    replies: int
+    code: int | None
+    input: str | None
+    output: str | None
+    hook: str | None
+    error: str | None
+    settled: bool
+
+
+class GraphJobStore:
+    """Graph jobs and the table `activities`, on a connection that the caller passes."""
+
+    def __init__(self, schema: str) -> None:
+        self._schema = schema
+        self._sql = Statements("durable.store", "sql/graph_jobs.sql", schema)
+
+    async def start(self, connection: Any, job: NewJob, *, chosen: bool) -> int | None:
+        """Insert a job; its run id, None when its id is taken. `chosen`: the id may meet another."""
+        if chosen:
+            await connection.fetch(self._sql["lock_id"], f"{self._schema}\0{job.app_id}\0{job.jid}")
+        run_id: int | None = await connection.fetchval(
+            self._sql["start"], job.jid, job.app_id, job.graph, job.version, job.state, job.status,
+            job.input, job.output, job.error, job.metadata, job.parent_run_id, list(job.reply_to),
+        )  # fmt: skip
+        return run_id
+
+    async def lock(self, connection: Any, run_ids: Iterable[int]) -> list[Row]:
+        """The jobs that nobody else is stepping, locked until commit."""
+        rows: list[Row] = await connection.fetch(self._sql["lock"], list(run_ids))
+        return rows
+
+    async def lock_one(self, connection: Any, run_id: int) -> Row | None:
+        """One job, locked until commit, after whoever is stepping it."""
+        row: Row | None = await connection.fetchrow(self._sql["lock_one"], run_id)
+        return row
+
+    async def find(self, connection: Any, app_id: str, jid: str) -> Row | None:
+        """The latest job of an id."""
+        row: Row | None = await connection.fetchrow(self._sql["find"], app_id, jid)
+        return row
+
+    async def read(self, connection: Any, run_ids: Iterable[int]) -> list[Row]:
+        """Jobs as they are now."""
+        rows: list[Row] = await connection.fetch(self._sql["read"], list(run_ids))
+        return rows
+
+    async def save(self, connection: Any, jobs: Sequence[SavedJob]) -> None:
+        """Write what a step changed of jobs; a state other than running ends one."""
+        await connection.execute(
+            self._sql["save"],
+            [j.run_id for j in jobs], [j.state for j in jobs], [j.status for j in jobs],
+            [j.output for j in jobs], [j.error for j in jobs],
+        )  # fmt: skip
+
+    async def instances(
+        self, connection: Any, addresses: Iterable[tuple[int, str]]
+    ) -> list[Row]:
+        """What activities did at these addresses (run id, dimension)."""
+        wanted = sorted(set(addresses))
+        rows: list[Row] = await connection.fetch(
+            self._sql["instances"], [run_id for run_id, _ in wanted], [dad for _, dad in wanted]
+        )
+        return rows
+
+    async def history(self, connection: Any, run_id: int) -> list[Row]:
+        """Everything that the activities of a job did."""
+        rows: list[Row] = await connection.fetch(self._sql["history"], run_id)
+        return rows
+
+    async def save_instances(self, connection: Any, instances: Sequence[SavedInstance]) -> None:
+        """Write instances of activities."""
+        await connection.execute(
+            self._sql["save_instances"],
+            [i.run_id for i in instances], [i.dad for i in instances], [i.aid for i in instances],
+            [i.open for i in instances], [i.replies for i in instances], [i.code for i in instances],
+            [i.input for i in instances], [i.output for i in instances], [i.hook for i in instances],
+            [i.error for i in instances], [i.settled for i in instances],
+        )  # fmt: skip
+
+    async def open_children(self, connection: Any, run_ids: Iterable[int]) -> list[int]:
+        """The running jobs that these await."""
+        rows = await connection.fetch(self._sql["open_children"], list(run_ids))
+        return [r["run_id"] for r in rows]
+
+    async def ended_since(
+        self, connection: Any, app_id: str, graphs: Iterable[str], since: datetime
+    ) -> list[int]:
+        """The runs of these graphs that ended since a moment, by when they ended."""
+        rows = await connection.fetch(self._sql["ended_since"], app_id, list(graphs), since)
+        return [r["run_id"] for r in rows]
+
+    async def ended_of(self, connection: Any, run_ids: Iterable[int]) -> list[int]:
+        """Which of these runs have ended."""
+        rows = await connection.fetch(self._sql["ended_of"], list(run_ids))
+        return [r["run_id"] for r in rows]
+
+    async def clock(self, connection: Any) -> datetime:
+        """The database's time."""
+        now: datetime = await connection.fetchval(self._sql["clock"])
+        return now

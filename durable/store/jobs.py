@@ -1,0 +1,229 @@
+"""Jobs of function workflows as rows: started, read, listed, ended from outside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from durable.postgres.pool import Database, Row
+from durable.postgres.sql import Statements
+from durable.protocol.failures import Failure, failure_from_json
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A start to be written. `policy`: fresh (the id is new by construction), allow, failed_only, reject."""
+
+    request_id: UUID
+    jid: str
+    queue: str
+    workflow: str
+    input: str
+    priority: int
+    policy: str
+    reply_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What came of a start: the run, and whether it is the one that was asked for.
+
+    `run_id` None: another start of this id won in the same moment; ask again.
+    """
+
+    run_id: int | None
+    started: bool
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: its state, with `output` (JSON text) or `failure`."""
+
+    run_id: int
+    jid: str
+    state: str
+    output: str | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terminated:
+    """Whom to tell after a termination."""
+
+    waiters: tuple[str, ...]
+    holder: int | None
+    parent: int | None
+    parent_holder: int | None
+    parent_queue: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityAttempt:
+    """An attempt of an activity as its row shows it.
+
+    `state`: "waiting", "running", "failed" (another follows), "dead" (none follows), "dropped".
+    """
+
+    number: int
+    name: str
+    task_queue: str
+    attempt: int
+    maximum_attempts: int
+    state: str
+    visible_at: datetime
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A line of a list of runs."""
+
+    id: str
+    run_id: int
+    workflow: str
+    task_queue: str
+    state: str
+    started_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunDescription:
+    """Everything that is known of a run but its history.
+
+    `pending` lists the open commands that are written down (number, kind, name, due); `activities`
+    the attempts with rows, failed ones included; `failure` why it failed or is suspended; `worker` the
+    queue name of the member that holds it, None when none does; `wakes_at` when it is next due.
+    """
+
+    id: str
+    run_id: int
+    workflow: str
+    task_queue: str
+    state: str
+    started_at: datetime
+    finished_at: datetime | None
+    version: str | None
+    open_steps: int
+    revision: int
+    input: Any
+    output: Any
+    failure: Failure | None
+    pending: tuple[dict[str, Any], ...]
+    activities: tuple[ActivityAttempt, ...]
+    parent_run_id: int | None
+    worker: str | None
+    wakes_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs to list; None means any."""
+
+    workflow: str | None = None
+    state: str | None = None
+    task_queue: str | None = None
+    id_prefix: str | None = None
+
+
+def _attempt(row: Row) -> ActivityAttempt:
+    if row["expired_at"] is None:
+        state = "waiting" if row["reserved_by"] is None else "running"
+    elif row["dead_lettered_at"] is not None:
+        state = "dead"
+    else:
+        state = "failed" if row["error"] else "dropped"
+    return ActivityAttempt(
+        int(row["dad"]), row["aid"], row["stream_name"], row["retry_attempt"] + 1, row["max_retry_attempts"],
+        state, row["visible_at"], failure_from_json(row["error"]),
+    )  # fmt: skip
+
+
+def _description(row: Row, activities: Sequence[Row]) -> RunDescription:
+    wakes = row["visible_at"]
+    return RunDescription(
+        id=row["jid"], run_id=row["run_id"], workflow=row["graph"], task_queue=row["app_id"], state=row["state"],
+        started_at=row["created_at"], finished_at=row["finished_at"], version=row["graph_version"],
+        open_steps=max(0, row["status"] - 1), revision=row["revision"],
+        input=json.loads(row["input"]) if row["input"] else None,
+        output=json.loads(row["output"]) if row["output"] else None,
+        failure=failure_from_json(row["error"]), pending=tuple(json.loads(row["pending"] or "[]")),
+        activities=tuple(_attempt(a) for a in activities), parent_run_id=row["parent_run_id"],
+        worker=row["member"], wakes_at=None if wakes is None or wakes.year >= 9999 else wakes,
+    )  # fmt: skip
+
+
+class JobStore:
+    """The `jobs` table."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._sql = Statements("durable.store", "sql/jobs.sql", database.schema)
+
+    async def start(self, starts: Sequence[Start]) -> list[Started]:
+        """Start runs, or find those that stand in the way; in the order asked."""
+        columns = zip(
+            *((s.request_id, s.jid, s.queue, s.workflow, s.input, s.priority, s.policy, s.reply_to) for s in starts),
+            strict=True,
+        )
+        rows = await self._db.fetch(self._sql["start_runs"], *(list(c) for c in columns))
+        found = {r["place"]: Started(r["run_id"], r["started"], r["open"]) for r in rows}
+        return [found[place] for place in range(1, len(starts) + 1)]
+
+    async def latest(self, jid: str) -> int | None:
+        """The newest run of an id."""
+        value = await self._db.fetchval(self._sql["latest"], jid)
+        return None if value is None else int(value)
+
+    async def outcomes(self, run_ids: Sequence[int]) -> list[Ended]:
+        """Those of the runs that have ended."""
+        rows = await self._db.fetch(self._sql["outcomes"], list(run_ids))
+        return [
+            Ended(r["run_id"], r["jid"], r["state"], r["output"], failure_from_json(r["error"])) for r in rows
+        ]
+
+    async def await_end(self, run_id: int, channel: str) -> bool:
+        """Have `channel` notified when the run ends; False when it has ended."""
+        return bool(await self._db.fetch(self._sql["await_end"], run_id, channel))
+
+    async def describe(self, run_id: int) -> RunDescription | None:
+        """All that the rows say of a run."""
+        row = await self._db.fetchrow(self._sql["describe"], run_id)
+        if row is None:
+            return None
+        return _description(row, await self._db.fetch(self._sql["open_activities"], run_id))
+
+    async def list(self, chosen: RunFilter, before: int | None, limit: int) -> list[RunSummary]:
+        """Runs, the newest first, older than `before`."""
+        rows = await self._db.fetch(self._sql["list"], *_filter(chosen), before, limit)
+        return [
+            RunSummary(
+                r["jid"], r["run_id"], r["graph"], r["app_id"], r["state"], r["created_at"], r["finished_at"]
+            )
+            for r in rows
+        ]
+
+    async def count(self, chosen: RunFilter) -> int:
+        """How many runs there are."""
+        return int(await self._db.fetchval(self._sql["count"], *_filter(chosen)))
+
+    async def terminate(self, run_id: int, failure: Failure) -> Terminated | None:
+        """End a run from outside; None when it has ended by itself."""
+        row = await self._db.fetchrow(self._sql["terminate"], run_id, failure.to_json())
+        if row is None:
+            return None
+        return Terminated(
+            tuple(row["reply_to"]), row["holder"], row["parent"], row["parent_holder"], row["parent_stream"]
+        )
+
+
+def _filter(chosen: RunFilter) -> tuple[str | None, ...]:
+    prefix = chosen.id_prefix
+    if prefix is not None:
+        prefix = prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return chosen.workflow, chosen.state, chosen.task_queue, prefix

@@ -1,0 +1,46 @@
+-- name: lock_app
+-- Deploying is one at a time per app; the row is there from the first deployment on.
+insert into durable.apps (app_id) values ($1)
+on conflict (app_id) do update set app_id = excluded.app_id
+returning active_version
+
+-- name: hold_app
+-- Signals that must be parked wait for a deployment that is adding rules, and the other way round.
+select app_id from durable.apps where app_id = any($1::text[]) order by app_id for share
+
+-- name: insert_version
+insert into durable.app_versions (app_id, version, descriptor, content_hash, generated, deployed_at)
+values ($1, $2, $3, $4, $5, durable.now())
+on conflict (app_id, version) do nothing
+returning version
+
+-- name: version
+select descriptor, content_hash, generated from durable.app_versions where app_id = $1 and version = $2
+
+-- name: versions
+select version, content_hash, generated, deployed_at, activated_at from durable.app_versions
+where app_id = $1 order by deployed_at, version
+
+-- name: insert_rules
+insert into durable.hook_rules (app_id, topic, rule, actual)
+select $1, r.topic, r.rule, r.actual::json
+from unnest($2::text[], $3::text[], $4::text[]) as r(topic, rule, actual)
+on conflict do nothing
+returning topic, rule
+
+-- name: rules
+select topic, rule, actual from durable.hook_rules where app_id = $1 and topic = any($2::text[])
+
+-- name: active
+select active_version from durable.apps where app_id = $1
+
+-- name: activate
+-- Refused, by touching nothing, for a version that is not there or was generated.
+with wanted as (
+    update durable.app_versions v set activated_at = durable.now()
+    where v.app_id = $1 and v.version = $2 and not v.generated
+    returning v.app_id, v.version
+)
+update durable.apps a set active_version = w.version, activated_at = durable.now()
+from wanted w where a.app_id = w.app_id
+returning a.active_version

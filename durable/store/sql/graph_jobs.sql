@@ -1,0 +1,89 @@
+-- name: lock_id
+-- Two starts of one id follow each other, so that the second sees the first, even if that has ended.
+select pg_advisory_xact_lock(hashtextextended($1, 7))
+
+-- name: start
+-- The id is taken by an open job, and by an ended one until it expires (0 and less: never). No row: taken.
+insert into durable.jobs (
+    run_id, jid, scope, app_id, graph, graph_version, state, status, input, output, error, metadata,
+    parent_run_id, reply_to, created_at, finished_at)
+select nextval('durable.ids'), $1, $2, $2, $3, $4, $5, $6, $7::json, $8::json, $9::json, $10::json,
+    $11, $12::text[], durable.now(), case when $5 <> 'running' then durable.now() end
+where not exists (
+    select from durable.jobs j where j.scope = $2 and j.jid = $1 and (
+        j.finished_at is null
+        or coalesce((j.metadata ->> 'expire')::float8, 1) <= 0
+        or j.finished_at + make_interval(secs => coalesce((j.metadata ->> 'expire')::float8, 1)) > durable.now()))
+on conflict (scope, jid) where finished_at is null do nothing
+returning run_id
+
+-- name: lock
+-- Jobs that another engine is stepping are skipped: it goes on with them, or we come back.
+select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
+    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at
+from durable.jobs j where j.run_id = any($1::bigint[])
+order by j.run_id for no key update of j skip locked
+
+-- name: lock_one
+-- As `lock`, but waits its turn: for who holds nothing else.
+select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
+    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at
+from durable.jobs j where j.run_id = $1 for no key update of j
+
+-- name: find
+-- The latest job of an id, and nothing of jobs that are not graphs'.
+select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
+    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at
+from durable.jobs j where j.scope = $1 and j.jid = $2 order by j.run_id desc limit 1
+
+-- name: read
+select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
+    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at
+from durable.jobs j where j.run_id = any($1::bigint[])
+
+-- name: save
+update durable.jobs j
+set state = s.state, status = s.status, output = s.output::json, error = s.error::json,
+    finished_at = case when s.state <> 'running' then durable.now() end
+from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[])
+    as s(run_id, state, status, output, error)
+where j.run_id = s.run_id
+
+-- name: instances
+select a.run_id, a.dad, a.aid, a.open, a.replies, a.code, a.output, a.hook, a.error, a.opened_at, a.settled_at
+from unnest($1::bigint[], $2::text[]) as w(run_id, dad)
+join durable.activities a on a.run_id = w.run_id and a.dad = w.dad
+
+-- name: history
+-- Everything that the activities of a job did, in the order in which they were entered.
+select a.run_id, a.dad, a.aid, a.open, a.replies, a.code, a.input, a.output, a.hook, a.error, a.opened_at, a.settled_at
+from durable.activities a where a.run_id = $1 order by a.opened_at, a.dad, a.aid
+
+-- name: save_instances
+insert into durable.activities as a
+    (run_id, dad, aid, open, replies, code, input, output, hook, error, opened_at, settled_at)
+select s.run_id, s.dad, s.aid, s.open, s.replies, s.code, s.input::json, s.output::json, s.hook::json,
+    s.error::json, durable.now(), case when s.settled then durable.now() end
+from unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::integer[], $6::integer[], $7::text[],
+    $8::text[], $9::text[], $10::text[], $11::boolean[])
+    as s(run_id, dad, aid, open, replies, code, input, output, hook, error, settled)
+on conflict (run_id, dad, aid) do update
+set open = excluded.open, replies = excluded.replies, code = excluded.code, output = excluded.output,
+    hook = excluded.hook, error = excluded.error, settled_at = excluded.settled_at
+
+-- name: open_children
+-- The jobs that these await and that are still running.
+select j.run_id from durable.jobs j where j.parent_run_id = any($1::bigint[]) and j.finished_at is null
+
+-- name: ended_since
+-- The net beneath notifications: what ended in these graphs since a moment, by run.
+select j.run_id from durable.jobs j
+where j.scope = $1 and j.graph = any($2::text[]) and j.finished_at >= $3
+order by j.finished_at limit 1000
+
+-- name: ended_of
+-- Which of these runs have ended.
+select j.run_id from durable.jobs j where j.run_id = any($1::bigint[]) and j.finished_at is not null
+
+-- name: clock
+select durable.now() as now

@@ -1,0 +1,54 @@
+-- name: lock_keys
+-- Who registers, wakes or removes waiters of a key holds its lock until commit: a signal and its waiter
+-- then see each other, whichever comes first. Always taken in this order, and in one statement.
+select pg_advisory_xact_lock(k.key)
+from (select distinct key from unnest($1::bigint[]) as k(key) order by key) k
+
+-- name: register
+insert into durable.hooks (app_id, topic, rule, key, run_id, dad, aid, created_at)
+select h.app_id, h.topic, h.rule, h.key, h.run_id, h.dad, h.aid, durable.now()
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[])
+    as h(app_id, topic, rule, key, run_id, dad, aid)
+
+-- name: keys_of
+-- What the waiters of these activities, or of whole runs (dad is null), wait for.
+select distinct h.app_id, h.topic, h.rule, h.key
+from unnest($1::bigint[], $2::text[], $3::text[]) as a(run_id, dad, aid)
+join durable.hooks h on h.run_id = a.run_id and (a.dad is null or (h.dad = a.dad and h.aid = a.aid))
+
+-- name: remove
+delete from durable.hooks h
+using unnest($1::bigint[], $2::text[], $3::text[]) as a(run_id, dad, aid)
+where h.run_id = a.run_id and (a.dad is null or (h.dad = a.dad and h.aid = a.aid))
+
+-- name: find
+-- The oldest waiter of one of these keys.
+select h.run_id, h.dad, h.aid
+from unnest($3::text[], $4::text[]) as k(rule, key)
+join durable.hooks h on h.app_id = $1 and h.topic = $2 and h.rule = k.rule and h.key = k.key
+order by h.id limit 1
+
+-- name: park
+-- One row per rule of the topic, so that whichever hook comes finds it by its own.
+insert into durable.early_signals (signal_id, app_id, topic, rule, key, message, created_at)
+select $1, $2, $3, k.rule, k.key, $6::json, durable.now()
+from unnest($4::text[], $5::text[]) as k(rule, key)
+on conflict do nothing
+
+-- name: unpark
+-- Takes the oldest early signal of one of these keys, with its rows for other rules.
+with first as (
+    select e.signal_id
+    from unnest($3::text[], $4::text[]) as k(rule, key)
+    join durable.early_signals e on e.app_id = $1 and e.topic = $2 and e.rule = k.rule and e.key = k.key
+    order by e.signal_id limit 1
+), gone as (
+    delete from durable.early_signals e using first where e.signal_id = first.signal_id
+    returning e.signal_id, e.message
+)
+select signal_id, message from gone limit 1
+
+-- name: parked
+-- The early signals of a topic, each once: a deployment that adds a rule gives them a key for it.
+select distinct on (e.signal_id) e.signal_id, e.message from durable.early_signals e
+where e.app_id = $1 and e.topic = $2 order by e.signal_id

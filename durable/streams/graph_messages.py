@@ -1,0 +1,224 @@
+"""The queue of hand-written graphs: the engines' messages, and work for the workers of a topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from durable.postgres.pool import Database, Row
+from durable.postgres.sql import Statements
+from durable.protocol.durations import seconds
+from durable.protocol.retry import RetryPolicy
+
+PRIORITY: Final[Mapping[str, int]] = MappingProxyType(
+    {"interrupt": 6, "timehook": 5, "webhook": 5, "transition": 4, "result": 3, "response": 2, "await": 0}
+)
+"""What goes on comes before what begins, so that load does not pile up half-done jobs."""
+
+
+def work_stream(app_id: str, topic: str) -> str:
+    """The worker stream of a topic: two apps may use the same topic."""
+    return f"{app_id}:{topic}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message to the engines of an app; `delay` in seconds, `message` is JSON text."""
+
+    app_id: str
+    kind: str
+    message: str
+    run_id: int | None = None
+    aid: str | None = None
+    dad: str | None = None
+    jid: str | None = None
+    graph: str = ""
+    topic: str | None = None
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A message to the workers of a topic; `own` says that the activity itself has this policy."""
+
+    app_id: str
+    topic: str
+    message: str
+    run_id: int
+    aid: str
+    dad: str
+    jid: str
+    graph: str
+    retry: RetryPolicy
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Work that a worker has taken; `attempt` counts from 1, `retry` is the policy in force."""
+
+    id: int
+    run_id: int
+    jid: str
+    aid: str
+    dad: str
+    topic: str
+    graph: str
+    message: str
+    attempt: int
+    retry: RetryPolicy
+
+    @property
+    def last(self) -> bool:
+        """Whether no attempt may follow this one."""
+        return self.attempt >= self.retry.maximum_attempts
+
+
+class EngineStream:
+    """The messages of graph jobs in `engine_streams`, on a connection that the caller passes."""
+
+    def __init__(self, schema: str) -> None:
+        self._sql = Statements("durable.streams", "sql/graph_messages.sql", schema)
+
+    async def claim(self, connection: Any, app_id: str, limit: int) -> list[Row]:
+        """Up to `limit` messages that are due, locked until commit."""
+        rows: list[Row] = await connection.fetch(self._sql["claim"], app_id, limit)
+        return rows
+
+    async def claim_these(self, connection: Any, ids: Sequence[int]) -> list[Row]:
+        """Those of these messages that are still there and free, locked until commit."""
+        rows: list[Row] = await connection.fetch(self._sql["claim_these"], list(ids))
+        return rows
+
+    async def next_due(self, connection: Any, app_id: str) -> float | None:
+        """Seconds until the next message is due, None when there is none; negative: overdue."""
+        due: float | None = await connection.fetchval(self._sql["next_due"], app_id)
+        return due
+
+    async def consume(self, connection: Any, ids: Sequence[int]) -> None:
+        """Delete messages whose effects are written in this transaction."""
+        await connection.execute(self._sql["consume"], list(ids))
+
+    async def bury(self, connection: Any, message_id: int, error: str) -> bool:
+        """Put a message aside as a dead letter with its error; False when it is gone already."""
+        row = await connection.fetchrow(self._sql["bury"], message_id, error)
+        return row is not None
+
+    async def send(self, connection: Any, messages: Sequence[Sent]) -> None:
+        """Write messages to engines."""
+        await connection.execute(
+            self._sql["send"],
+            [m.app_id for m in messages], [m.graph for m in messages], [m.jid for m in messages],
+            [m.run_id for m in messages], [m.aid for m in messages], [m.dad for m in messages],
+            [m.kind for m in messages], [m.topic for m in messages], [m.message for m in messages],
+            [PRIORITY[m.kind] for m in messages], [m.delay for m in messages],
+        )  # fmt: skip
+
+    async def address(
+        self, connection: Any, found: Sequence[tuple[int, int, str | None, str | None]]
+    ) -> None:
+        """Point signals (message id, run id, dad, aid) at the activities that wait for them."""
+        await connection.execute(
+            self._sql["address"], *map(list, zip(*found, strict=True))
+        )
+
+    async def disarm(
+        self, connection: Any, timers: Sequence[tuple[int, str | None, str | None]]
+    ) -> None:
+        """Delete the timers of activities (run id, dad, aid), or of whole runs (run id, None, None)."""
+        await connection.execute(self._sql["disarm"], *map(list, zip(*timers, strict=True)))
+
+    async def dispatch(self, connection: Any, work: Sequence[Work]) -> None:
+        """Write messages to workers."""
+        first = [w.retry.initial_interval for w in work]
+        await connection.execute(
+            self._sql["dispatch"],
+            [work_stream(w.app_id, w.topic) for w in work], [w.graph for w in work], [w.jid for w in work],
+            [w.run_id for w in work], [w.aid for w in work], [w.dad for w in work], [w.topic for w in work],
+            [w.message for w in work], ['{"retry": "activity"}' if w.own else None for w in work],
+            [w.retry.maximum_attempts for w in work], [w.retry.backoff_coefficient for w in work],
+            [seconds(w.retry.maximum_interval) for w in work],
+            [None if value is None else seconds(value) for value in first],
+        )  # fmt: skip
+
+    async def withdraw(self, connection: Any, run_ids: Iterable[int]) -> None:
+        """Take back the work of jobs that have ended."""
+        await connection.execute(self._sql["withdraw"], list(run_ids))
+
+    async def add(self, connection: Any, app_id: str, jid: str, at: tuple[str, str], message: str) -> int | None:
+        """A further answer for the activity (aid, dad) of a running job; None when there is none."""
+        row: int | None = await connection.fetchval(
+            self._sql["add"], app_id, jid, *at, message, PRIORITY["response"]
+        )
+        return row
+
+
+class WorkStream:
+    """The work of one topic, as a worker sees it."""
+
+    def __init__(self, database: Database, app_id: str, topic: str, retry: RetryPolicy | None) -> None:
+        self._db = database
+        self._sql = Statements("durable.streams", "sql/graph_messages.sql", database.schema)
+        self._app_id = app_id
+        self._name = work_stream(app_id, topic)
+        self._retry = retry
+
+    async def take(self, member: int, limit: int) -> list[Taken]:
+        """Reserve up to `limit` messages that are due; this worker's policy applies where none does."""
+        policy: tuple[Any, ...] = (None, None, None, None)
+        if self._retry is not None:
+            first = self._retry.initial_interval
+            policy = (
+                self._retry.maximum_attempts, float(self._retry.backoff_coefficient),
+                seconds(self._retry.maximum_interval), None if first is None else seconds(first),
+            )  # fmt: skip
+        rows = await self._db.fetch(self._sql["take"], member, self._name, limit, *policy)
+        taken = [_taken(row, self._retry) for row in rows]
+        if final := [t.id for t in taken if t.last]:
+            kept = {r["id"] for r in await self._db.fetch(self._sql["flush"], member, final)}
+            taken = [t for t in taken if not t.last or t.id in kept]
+        return taken
+
+    async def answer(self, member: int, taken: Taken, message: str) -> bool:
+        """End an attempt with its answer; False when this member no longer holds it."""
+        return await self._end("answer", member, taken, message)
+
+    async def give_up(self, member: int, taken: Taken, message: str, error: str) -> bool:
+        """End the last attempt with an error; False when this member no longer holds it."""
+        return await self._end("give_up", member, taken, message, error)
+
+    async def _end(self, how: str, member: int, taken: Taken, message: str, *error: str) -> bool:
+        row = await self._db.fetchval(
+            self._sql[how], member, taken.id, self._app_id, message, PRIORITY["response"], *error
+        )
+        return row is not None
+
+    async def try_again(self, member: int, taken: Taken, error: str, delay: float) -> bool:
+        """End an attempt with an error and write the next, visible after `delay` seconds."""
+        row = await self._db.fetchval(self._sql["try_again"], member, taken.id, error, delay)
+        return row is not None
+
+    async def give_back(self, member: int, ids: Sequence[int]) -> None:
+        """Return work undone, uncounted."""
+        await self._db.fetch(self._sql["give_back"], member, list(ids))
+
+    async def next_due(self) -> float | None:
+        """Seconds until there is work, None when there is none; negative: overdue."""
+        due: float | None = await self._db.fetchval(self._sql["next_work"], self._name)
+        return due
+
+
+def _taken(row: Row, own: RetryPolicy | None) -> Taken:
+    policy = RetryPolicy(
+        maximum_attempts=row["max_retry_attempts"],
+        backoff_coefficient=row["backoff_coefficient"],
+        maximum_interval=row["maximum_interval_seconds"],
+        initial_interval=row["initial_interval_seconds"],
+        non_retryable=own.non_retryable if own is not None and not row["metadata"] else (),
+    )
+    return Taken(
+        row["id"], row["run_id"], row["jid"], row["aid"], row["dad"], row["topic"], row["workflow_name"],
+        row["message"], row["retry_attempt"] + 1, policy,
+    )  # fmt: skip

@@ -1,0 +1,70 @@
+"""Grouping: what many callers ask in one moment goes as one statement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from durable.errors import DatabaseError
+from durable.postgres.pool import patiently
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Grouped(Generic[T, R]):
+    """Gathers items while the last group is in flight, and sends them together.
+
+    Args:
+        send: answers a list of items with a list of results, in order. It is called again when the
+            connection broke, so it must be safe to repeat; a group that Postgres refuses is halved
+            until the item that it refuses stands alone, and that one's caller gets the error.
+        most: items in one group.
+        lanes: groups that may be in flight at once.
+    """
+
+    def __init__(self, send: Callable[[list[T]], Awaitable[list[R]]], *, most: int = 500, lanes: int = 2) -> None:
+        self._send = send
+        self._most = most
+        self._lanes = lanes
+        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self, item: T) -> asyncio.Future[R]:
+        """The result for `item`, when its group has come back."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = loop.create_future()
+        self._waiting.append((item, future))
+        if len(self._tasks) < self._lanes:
+            task = loop.create_task(self._drain(), name="durable group")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return future
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            count = min(self._most, len(self._waiting))
+            await self._answer([self._waiting.popleft() for _ in range(count)])
+
+    async def _answer(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            results = await patiently(lambda: self._send([item for item, _ in group]))
+        except DatabaseError as error:
+            if len(group) == 1:
+                if not group[0][1].done():
+                    group[0][1].set_exception(error)
+                return
+            middle = len(group) // 2
+            await self._answer(group[:middle])
+            await self._answer(group[middle:])
+            return
+        for (_, future), result in zip(group, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+    async def close(self) -> None:
+        """Wait for what is in flight."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks))

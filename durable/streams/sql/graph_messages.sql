@@ -1,0 +1,181 @@
+-- name: claim
+-- What is due for the graphs of these apps. The rows stay locked until the step that consumes them commits,
+-- so they need no lease. The list of types is that of the index. `$3`: dead letters of this very batch.
+select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt
+from durable.engine_streams e
+where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
+  and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
+order by e.priority desc, e.visible_at, e.id
+limit $2 for update of e skip locked
+
+-- name: claim_these
+-- A part of a batch that could not be applied as a whole.
+select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt
+from durable.engine_streams e
+where e.id = any($1::bigint[]) and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
+order by e.priority desc, e.visible_at, e.id
+for update of e skip locked
+
+-- name: next_due
+-- Seconds until the next message of the app is due, null when there is none.
+select extract(epoch from e.visible_at - durable.now())::float8
+from durable.engine_streams e
+where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
+  and e.reserved_by is null and e.expired_at is null
+order by e.visible_at limit 1
+
+-- name: consume
+delete from durable.engine_streams e where e.id = any($1::bigint[])
+
+-- name: bury
+-- A message that cannot be applied stays, with its error, out of everybody's way.
+update durable.engine_streams e
+set expired_at = durable.now(), dead_lettered_at = durable.now(), error = $2::json
+where e.id = $1 and e.expired_at is null
+returning e.run_id
+
+-- name: send
+insert into durable.engine_streams (
+    stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, priority, created_at, visible_at)
+select m.stream_name, m.graph, m.jid, m.run_id, m.aid, m.dad, m.msg_type, m.topic, m.message::json, m.priority,
+    durable.now(), durable.now() + make_interval(secs => m.delay)
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::text[], $10::smallint[], $11::float8[])
+    as m(stream_name, graph, jid, run_id, aid, dad, msg_type, topic, message, priority, delay)
+
+-- name: address
+-- A signal has found its waiter: its message becomes one for the waiting activity.
+update durable.engine_streams e
+set run_id = a.run_id, dad = a.dad, aid = a.aid
+from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) as a(id, run_id, dad, aid)
+where e.id = a.id
+
+-- name: disarm
+-- The timers of these activities, or of whole runs (dad is null).
+delete from durable.engine_streams e
+using unnest($1::bigint[], $2::text[], $3::text[]) as a(run_id, dad, aid)
+where e.run_id = a.run_id and e.expired_at is null and e.msg_type = 'timehook'
+  and (a.dad is null or (e.dad = a.dad and e.aid = a.aid))
+
+-- name: dispatch
+-- Work for the workers of a topic. `metadata` says whether the retry policy is the activity's own.
+insert into durable.worker_streams (
+    stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, metadata, created_at, visible_at,
+    max_retry_attempts, backoff_coefficient, maximum_interval_seconds, initial_interval_seconds)
+select w.stream_name, w.graph, w.jid, w.run_id, w.aid, w.dad, 'worker', w.topic, w.message::json, w.metadata::json,
+    durable.now(), durable.now(), w.attempts, w.coefficient, w.longest, w.first
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::text[], $10::integer[], $11::float8[], $12::float8[], $13::float8[])
+    as w(stream_name, graph, jid, run_id, aid, dad, topic, message, metadata, attempts, coefficient, longest, first)
+
+-- name: withdraw
+-- Work of jobs that have ended: what nobody does yet goes, what somebody does is refused when it answers.
+with idle as (
+    delete from durable.worker_streams w
+    where w.run_id = any($1::bigint[]) and w.msg_type = 'worker' and w.expired_at is null and w.reserved_by is null
+)
+update durable.worker_streams w set expired_at = durable.now()
+where w.run_id = any($1::bigint[]) and w.msg_type = 'worker' and w.expired_at is null and w.reserved_by is not null
+
+-- name: take
+-- A worker takes what is due on its stream. A worker's own policy applies where the activity has none;
+-- the columns then say so. The commit does not wait for the disk: a lost claim loses nothing, and `flush`
+-- follows for attempts that may not be repeated.
+with quick as materialized (
+    select set_config('synchronous_commit', 'off', true)
+), due as (
+    select w.id from durable.worker_streams w
+    where w.stream_name = $2 and w.msg_type = 'worker' and w.visible_at <= durable.now()
+      and w.reserved_by is null and w.expired_at is null
+    order by w.priority desc, w.visible_at, w.id
+    limit $3 for update skip locked
+), taken as (
+    update durable.worker_streams w
+    set reserved_by = $1, reserved_at = durable.now(),
+        max_retry_attempts = case when o.own then $4 else w.max_retry_attempts end,
+        backoff_coefficient = case when o.own then $5::float8::numeric else w.backoff_coefficient end,
+        maximum_interval_seconds = case when o.own then $6::float8::numeric else w.maximum_interval_seconds end,
+        initial_interval_seconds = case when o.own then $7::float8::numeric else w.initial_interval_seconds end
+    from due join durable.worker_streams r on r.id = due.id
+    cross join lateral (select $4::integer is not null and (r.metadata ->> 'retry') is distinct from 'activity') as o(own),
+    quick
+    where w.id = due.id
+    returning w.*
+)
+select id, run_id, jid, aid, dad, topic, workflow_name, message, metadata, retry_attempt, losses, max_retry_attempts,
+    backoff_coefficient::float8, maximum_interval_seconds::float8, initial_interval_seconds::float8
+from taken order by priority desc, visible_at, id
+
+-- name: flush
+-- Puts the claim of attempts that may not be repeated on disk; what is no longer ours does not come back.
+update durable.worker_streams w set reserved_at = durable.now()
+where w.id = any($2::bigint[]) and w.reserved_by = $1 and w.expired_at is null
+returning w.id
+
+-- name: answer
+-- The attempt goes and its answer is on its way to the engine, in one statement: never the one without the
+-- other. Fenced: who lost the message, or whose job has ended, changes nothing.
+with mine as (
+    delete from durable.worker_streams w
+    where w.id = $2 and w.reserved_by = $1 and w.expired_at is null
+    returning w.run_id, w.jid, w.aid, w.dad, w.topic, w.workflow_name
+)
+insert into durable.engine_streams (
+    stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, priority, created_at, visible_at)
+select $3, m.workflow_name, m.jid, m.run_id, m.aid, m.dad, 'response', m.topic, $4::json, $5, durable.now(), durable.now()
+from mine m
+returning id
+
+-- name: give_up
+-- As `answer`, for an attempt that failed and has no successor: it stays, expired, with its error.
+with mine as (
+    update durable.worker_streams w
+    set expired_at = durable.now(), dead_lettered_at = durable.now(), reserved_by = null, error = $6::json
+    where w.id = $2 and w.reserved_by = $1 and w.expired_at is null
+    returning w.run_id, w.jid, w.aid, w.dad, w.topic, w.workflow_name
+)
+insert into durable.engine_streams (
+    stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, priority, created_at, visible_at)
+select $3, m.workflow_name, m.jid, m.run_id, m.aid, m.dad, 'response', m.topic, $4::json, $5, durable.now(), durable.now()
+from mine m
+returning id
+
+-- name: try_again
+-- The failed attempt stays, expired, with its error; the next is a new row, visible after its delay.
+with failed as (
+    update durable.worker_streams w
+    set expired_at = durable.now(), reserved_by = null, error = $3::json
+    where w.id = $2 and w.reserved_by = $1 and w.expired_at is null
+    returning w.*
+)
+insert into durable.worker_streams (
+    stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, metadata, priority, created_at,
+    visible_at, max_retry_attempts, backoff_coefficient, maximum_interval_seconds, initial_interval_seconds,
+    retry_attempt, losses)
+select f.stream_name, f.workflow_name, f.jid, f.run_id, f.aid, f.dad, f.msg_type, f.topic, f.message, f.metadata,
+    f.priority, f.created_at, durable.now() + make_interval(secs => $4::float8), f.max_retry_attempts,
+    f.backoff_coefficient, f.maximum_interval_seconds, f.initial_interval_seconds, f.retry_attempt + 1, f.losses
+from failed f
+returning id
+
+-- name: give_back
+-- A graceful stop returns what it did not finish, uncounted.
+update durable.worker_streams w set reserved_by = null, reserved_at = null, visible_at = durable.now()
+where w.id = any($2::bigint[]) and w.reserved_by = $1 and w.expired_at is null
+returning w.id
+
+-- name: next_work
+-- Seconds until the next message of a worker's stream is due, null when there is none.
+select extract(epoch from w.visible_at - durable.now())::float8
+from durable.worker_streams w
+where w.stream_name = $1 and w.msg_type = 'worker' and w.reserved_by is null and w.expired_at is null
+order by w.visible_at limit 1
+
+-- name: add
+-- A further answer for an activity that stays open, from outside of any worker.
+insert into durable.engine_streams (
+    stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, priority, created_at, visible_at)
+select j.app_id, j.graph, j.jid, j.run_id, $3, $4, 'response', null, $5::json, $6, durable.now(), durable.now()
+from durable.jobs j where j.scope = $1 and j.jid = $2 and j.finished_at is null
+order by j.run_id desc limit 1
+returning id

@@ -1,0 +1,302 @@
+"""A run in memory: what it has committed, what has arrived for it, and what its next turn would write.
+
+A turn folds what has arrived, one fact at a time, and says in one `Commit` what that brought. Nothing
+here waits, and nothing is sent: `hosting` does that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from durable.protocol.commands import CancelStep, Command, Finish, StartActivity, StartChild, StartTimer, Step, kind_of
+from durable.protocol.commits import Arrival, ChildStart, Commit, Intent
+from durable.protocol.facts import Fact, FactKind
+from durable.protocol.failures import Failure
+from durable.replay.mismatch import ExpectedStep
+from durable.replay.run import Run
+from durable.streams.activities import Attempt
+from durable.streams.runs import ClaimedRun
+
+FAST_STEPS_MAX = 100  # then one step goes over the stream, so that a long run lets others in
+
+
+@dataclass(slots=True)
+class Arrived:
+    """A fact on its way: from the inbox (`inbox` its row), or from an attempt that ran here."""
+
+    fact: Fact
+    inbox: int | None = None
+    message: int | None = None
+    failed: Intent | None = None  # the last attempt, to be kept as an expired row
+
+
+@dataclass(slots=True)
+class Retry:
+    """An attempt that ran here without a row has failed and will be tried again."""
+
+    number: int
+    attempt: Attempt
+    failure: Failure
+    delay: float
+
+
+@dataclass(slots=True)
+class Turn:
+    """What came of a turn: a commit (None: nothing to write), and what to start once it passed."""
+
+    commit: Commit | None
+    here: list[StartActivity] = field(default_factory=list)
+    stopped: list[int] = field(default_factory=list)
+    timers: list[StartTimer] = field(default_factory=list)
+
+
+class Held:
+    """One run that this member holds.
+
+    Args:
+        claimed: its job row.
+        run: its coroutine, not yet fed.
+        may_run_here: whether an attempt of this activity could start in this process now.
+        version: content hash of the graph that it is pinned to with its first commit.
+    """
+
+    def __init__(
+        self, claimed: ClaimedRun, run: Run, *, may_run_here: Callable[[StartActivity, str], bool], version: str
+    ) -> None:
+        self.claimed = claimed
+        self.run = run
+        self.revision = claimed.revision
+        self.issued = claimed.issued
+        self.arrived: deque[Arrived] = deque()
+        self.retries: list[Retry] = []
+        self.seen: set[int] = set()
+        self.committing = False
+        self.gone = False
+        self.flush = False
+        self.woken = False
+        self.outcomes: list[tuple[Attempt, Any]] = []
+        self.deferred: dict[int, StartActivity] = {}  # open, running here, and not written down
+        self.messages: dict[int, int] = {}  # own-reserved rows of open steps
+        self._carried: list[Fact] = []  # applied, to be written with the next commit
+        self._may_run_here = may_run_here
+        self._version: str | None = version
+        self._fast = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether it could be given back now: nothing on its way, nothing running for it here."""
+        return not (
+            self.committing or self.arrived or self.retries or self.outcomes or self.deferred or self.messages
+        )
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that it has done is on disk."""
+        return not (self.committing or self._carried)
+
+    def next_due(self) -> float | None:
+        """When its next timer is due; None without one."""
+        return min((s.due for s in self.run.open.values() if isinstance(s, StartTimer)), default=None)
+
+    # --- the first turn ----------------------------------------------------------------------
+
+    def fold(self, facts: Sequence[Fact], python: str) -> Turn:
+        """Bring the coroutine to where its history ends, or begin it; what is to be started then.
+
+        Raises whatever `Run.apply` raises: the code does not fit the history.
+        """
+        self.run.replaying = True
+        if facts:
+            for fact in facts:
+                self.run.apply(fact)
+            self.run.replaying = False
+            expected = [
+                ExpectedStep(p["number"], p["kind"], p["name"])
+                for p in self.claimed.pending
+                if p["number"] not in {f.number for f in facts}
+            ]
+            self.run.expect(expected, self.issued)
+            commands: list[Command] = [s for n, s in self.run.open.items() if n > self.issued]
+        else:
+            self.run.replaying = False
+            started = Fact(
+                FactKind.STARTED, self.claimed.started_at, name=self.claimed.workflow,
+                data=json.dumps({"python": python}), input=self.claimed.input,
+            )  # fmt: skip
+            commands = self.run.apply(started)
+            self._carried.append(started)
+        turn = self._turn([], commands, [])
+        turn.timers = [s for s in self.run.open.values() if isinstance(s, StartTimer)]
+        return turn
+
+    # --- every turn --------------------------------------------------------------------------
+
+    def arrive(self, arrivals: Sequence[Arrival]) -> None:
+        """Note rows of the inbox, each once however often they are read."""
+        for arrival in arrivals:
+            if arrival.id not in self.seen:
+                self.seen.add(arrival.id)
+                self.arrived.append(Arrived(arrival.fact, inbox=arrival.id))
+
+    def take_turn(self) -> Turn:
+        """Fold what has arrived. Raises whatever `Run.apply` raises."""
+        used: list[Arrived] = []
+        commands: list[Command] = []
+        while self.arrived and self.run.finished is None:
+            arrived = self.arrived.popleft()
+            if arrived.inbox is None and arrived.message is None:
+                arrived.message = self.messages.pop(arrived.fact.number, None)
+            used.append(arrived)
+            self.deferred.pop(arrived.fact.number, None)
+            if not self._wanted(arrived.fact):
+                continue
+            fact = self._timed(arrived.fact)
+            commands += self.run.apply(fact)
+            self._carried.append(fact)
+        return self._turn(used, commands, self._retried())
+
+    def _wanted(self, fact: Fact) -> bool:
+        """An answer for a step that is no longer open is deleted, never recorded."""
+        return fact.number == 0 or fact.number in self.run.open
+
+    def _timed(self, fact: Fact) -> Fact:
+        if fact.at >= self.run.time:
+            return fact
+        return Fact(fact.kind, self.run.time, fact.number, fact.name, fact.data, fact.failure, fact.input)
+
+    def _retried(self) -> list[Intent]:
+        retries, self.retries = self.retries, []
+        intents = []
+        for r in retries:
+            self.deferred.pop(r.number, None)
+            if r.number not in self.run.open:
+                continue
+            a = r.attempt
+            queue = a.options.task_queue or self.claimed.queue
+            intents.append(Intent(a.number, a.name, queue, a.input, a.options, a.attempt, failure=r.failure))
+            intents.append(Intent(a.number, a.name, queue, a.input, a.options, a.attempt + 1, delay=r.delay))
+        return intents
+
+    def _turn(self, used: list[Arrived], commands: list[Command], intents: list[Intent]) -> Turn:
+        turn = Turn(None)
+        children: list[ChildStart] = []
+        cancelled: list[int] = []
+        finish: Finish | None = None
+        write = self.flush or bool(intents)
+        self.flush = False
+        retried = {i.number for i in intents}
+        for command in commands:
+            if isinstance(command, StartActivity):
+                if command.number not in self.run.open:
+                    continue
+                here = self._runs_here(command)
+                if here:
+                    turn.here.append(command)
+                write = write or not here or not command.options.repeatable
+            elif isinstance(command, StartTimer):
+                turn.timers.append(command)
+            elif isinstance(command, StartChild):
+                write = True
+            elif isinstance(command, CancelStep):
+                self._cancel(command.number, turn, cancelled)
+            else:
+                finish = command
+        if finish is not None:
+            turn.here.clear()
+            turn.stopped += list(self.deferred)
+            self.deferred.clear()
+        here_now = {c.number for c in turn.here}
+        issued = self.issued
+        pending = None
+        if write and finish is None:
+            issued = self.run.issued
+            for step in self.run.open.values():
+                if step.number > self.issued and step.number not in retried:
+                    self._write(step, here_now, intents, children)
+            pending = _pending(self.run.open.values())
+        else:
+            self.deferred.update((c.number, c) for c in turn.here)
+            if cancelled:
+                pending = _pending(s for s in self.run.open.values() if s.number <= issued)
+        settled = []
+        for a in used:
+            if a.message is not None:
+                settled.append(a.message)
+            if a.failed is not None and a.fact.number:
+                intents.append(a.failed)
+        inbox = tuple(a.inbox for a in used if a.inbox is not None)
+        if write or inbox or settled or cancelled or finish or intents or (used and self._carried):
+            turn.commit = self._commit(
+                issued=issued, pending=pending, inbox=inbox, settled=tuple(settled), cancelled=tuple(cancelled),
+                intents=tuple(intents), children=tuple(children), finish=finish,
+            )  # fmt: skip
+        return turn
+
+    def _write(self, step: Step, here: set[int], intents: list[Intent], children: list[ChildStart]) -> None:
+        if isinstance(step, StartActivity):
+            held = step.number in here or step.number in self.deferred
+            queue = step.options.task_queue or self.claimed.queue
+            intents.append(Intent(step.number, step.name, queue, step.input, step.options, held=held))
+        elif isinstance(step, StartChild):
+            queue = step.options.task_queue or self.claimed.queue
+            children.append(ChildStart(step.number, step.name, step.id, queue, step.input, step.options.priority))
+
+    def _cancel(self, number: int, turn: Turn, cancelled: list[int]) -> None:
+        if number in self.deferred:
+            del self.deferred[number]
+            turn.stopped.append(number)
+        elif number in {c.number for c in turn.here}:
+            turn.here = [c for c in turn.here if c.number != number]
+        elif number <= self.issued:
+            cancelled.append(number)
+            if self.messages.pop(number, None) is not None:
+                turn.stopped.append(number)
+
+    def _runs_here(self, command: StartActivity) -> bool:
+        if self._fast >= FAST_STEPS_MAX:
+            self._fast = 0
+            return False
+        if not self._may_run_here(command, self.claimed.queue):
+            return False
+        self._fast += 1
+        return True
+
+    def _commit(self, **fields: Any) -> Commit:
+        facts = list(self._carried)
+        finish: Finish | None = fields["finish"]
+        if finish is not None:
+            at = self.run.time
+            facts.append(
+                Fact(FactKind.FINISHED, at, name=finish.state, data=finish.data, failure=finish.failure)
+            )
+        self._carried = []
+        version, self._version = self._version, None
+        return Commit(
+            run_id=self.claimed.run_id, expected=self.revision, facts=tuple(facts), version=version,
+            status=1 + len(self.run.open), **fields,
+        )  # fmt: skip
+
+    def passed(self, commit: Commit, messages: dict[int, int]) -> None:
+        """The commit is on disk."""
+        self.revision += len(commit.facts)
+        self.issued = max(self.issued, commit.issued)
+        for number in [n for n in self.deferred if n <= self.issued]:
+            del self.deferred[number]
+        held = {i.number for i in commit.intents if i.held}
+        self.messages.update((n, m) for n, m in messages.items() if n in held)
+        self.seen.difference_update(commit.inbox)
+
+
+def _pending(steps: Any) -> str:
+    return json.dumps(
+        [
+            {"number": s.number, "kind": kind_of(s), "name": s.name, "due": getattr(s, "due", None)}
+            for s in steps
+        ],
+        separators=(",", ":"),
+    )
+

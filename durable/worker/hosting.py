@@ -1,0 +1,456 @@
+"""Holding runs: turns, commits, timers, inboxes, eviction.
+
+One `RunHost` serves one task queue in one process. Every held run is a small state machine (`Held`)
+that this module moves: what arrives is noted, and when no commit of the run is in flight, a turn is
+taken, its commit is handed to the committer, and when that is on disk the next steps start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import platform
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from durable.codec.failures import failure_of
+from durable.definitions import WorkflowDefinition
+from durable.errors import DatabaseError, DurableError
+from durable.postgres.pool import ConnectionLost, patiently
+from durable.protocol.commands import StartActivity, StartTimer
+from durable.protocol.commits import Commit, Committed, Intent, StepCommitter
+from durable.protocol.facts import Fact, FactKind
+from durable.protocol.failures import Failure, step_failed
+from durable.replay.cache import RunCache
+from durable.replay.context import RunIdentity
+from durable.replay.run import Run
+from durable.streams.activities import Attempt, Settlement
+from durable.streams.membership import MemberClock
+from durable.streams.ports import Ports
+from durable.streams.runs import ClaimedRun
+from durable.telemetry.logs import logger
+from durable.worker.attempts import Attempts, Outcome
+from durable.worker.held import Arrived, Held, Retry, Turn
+from durable.worker.retries import delay_after
+
+FLUSH_AFTER = 0.05  # a step that runs longer than this is written down, so that people can see it
+PYTHON = ".".join(platform.python_version_tuple()[:2])
+
+
+class RunHost:
+    """The runs that this member holds for one queue.
+
+    Args:
+        ports: the streams and the rest of what the client gave.
+        workflows: the definitions served, by name.
+        attempts: where activities run.
+        queue: the task queue.
+        versions: content hash of the generated graph of each workflow.
+        clock: the database's time.
+        count_max, bytes_max: bounds of what is held in memory.
+        audit: looks for rows that are reserved by us without our knowledge.
+    """
+
+    def __init__(
+        self, ports: Ports, workflows: Mapping[str, WorkflowDefinition], attempts: Attempts, *,
+        queue: str, versions: Mapping[str, str], clock: MemberClock, count_max: int, bytes_max: int,
+        audit: Callable[[], Any],
+    ) -> None:  # fmt: skip
+        self.member = 0
+        self._audit = audit
+        self.backlogged = False
+        self._ports = ports
+        self._workflows = workflows
+        self._attempts = attempts
+        self._queue = queue
+        self._versions = versions
+        self._clock = clock
+        self._held: dict[int, Held] = {}
+        self._cache = RunCache(count_max, bytes_max, evict=self._evicted, busy=self._is_busy)
+        self._committer: StepCommitter | None = None
+        self._timers: list[tuple[float, int, int]] = []
+        self._alarm: asyncio.TimerHandle | None = None
+        self._flushes: deque[tuple[float, int]] = deque()
+        self._flusher: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._unread: set[int] = set()
+        self._reader: asyncio.Task[None] | None = None
+        self._given: list[tuple[int, float | None]] = []
+        self._folding: set[int] = set()
+
+    # --- beginning and end -------------------------------------------------------------------
+
+    def begin(self, member: int, committer: StepCommitter) -> None:
+        """Hold runs as `member` from now on."""
+        self.member = member
+        self._committer = committer
+
+    @property
+    def count(self) -> int:
+        """How many runs are held."""
+        return len(self._held)
+
+    def holds(self, run_id: int) -> bool:
+        """Whether a run is held here."""
+        return run_id in self._held
+
+    def knows(self, message: int, run_id: int) -> bool:
+        """Whether a row of the worker stream is reserved by us to our knowledge, or may become so."""
+        if message in self._folding:
+            return True
+        held = self._held.get(run_id)
+        return held is not None and (message == run_id or held.committing or message in held.messages.values())
+
+    def abandon(self) -> None:
+        """Drop everything at once: this member was declared dead, and others go on with its runs."""
+        for held in list(self._held.values()):
+            self._forget(held)
+
+    async def give_all_back(self) -> None:
+        """Finish the commits in flight and give every run back; activities have been drained."""
+        deadline = asyncio.get_running_loop().time() + 10
+        while any(h.committing for h in self._held.values()) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.wait([*self._tasks], timeout=0.1) if self._tasks else await asyncio.sleep(0.01)
+        now = self._clock.now()
+        due = {r: now if h.deferred or h.arrived or not h.settled else h.next_due() for r, h in self._held.items()}
+        for held in list(self._held.values()):
+            self._forget(held)
+        if due:
+            await patiently(lambda: self._ports.runs.give_back(self.member, due))
+            self._ports.announcer.queue(self._queue, "turn")
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if self._flusher is not None:
+            self._flusher.cancel()
+        if self._tasks:
+            await asyncio.wait([*self._tasks], timeout=5)
+
+    # --- taking runs -------------------------------------------------------------------------
+
+    def expect(self, claimed: list[ClaimedRun]) -> None:
+        """These runs are ours from now on, though not folded yet."""
+        self._folding.update(c.run_id for c in claimed)
+
+    async def take(self, claimed: list[ClaimedRun]) -> None:
+        """Fold claimed runs, and let them go on."""
+        behind = [c.run_id for c in claimed if c.revision]
+        facts = await patiently(lambda: self._ports.histories.facts(behind)) if behind else {}
+        ids = [c.run_id for c in claimed]
+        inboxes = await patiently(lambda: self._ports.histories.inboxes(ids))
+        survivors = []
+        for c in claimed:
+            self._folding.discard(c.run_id)
+            held = self._begin(c, facts.get(c.run_id, []))
+            if held is None:
+                continue
+            if c.losses:
+                survivors.append(c.run_id)
+            held.arrive(inboxes.get(c.run_id, ()))
+            self._pump(held)
+        if survivors:
+            self._spawn(self._ports.runs.survived(self.member, survivors))
+
+    def _begin(self, claimed: ClaimedRun, facts: list[Fact]) -> Held | None:
+        definition = self._workflows[claimed.workflow]
+        identity = RunIdentity(
+            run_id=claimed.run_id, id=claimed.jid, workflow=claimed.workflow, task_queue=claimed.queue,
+            started_at=claimed.started_at, python=PYTHON,
+        )  # fmt: skip
+        run = Run(definition, identity)
+        held = Held(claimed, run, may_run_here=self._may_run_here, version=self._versions[claimed.workflow])
+        self._held[claimed.run_id] = held
+        try:
+            turn = held.fold(facts, PYTHON)
+        except DurableError as error:
+            self._suspend(held, error)
+            return None
+        self._cache.put(run)
+        self._carry_out(held, turn)
+        return held
+
+    def _may_run_here(self, command: StartActivity, queue: str) -> bool:
+        elsewhere = command.options.task_queue not in (None, self._queue)
+        return not elsewhere and not self.backlogged and queue == self._queue and self._attempts.has_slot(command.name)
+
+    # --- turns -------------------------------------------------------------------------------
+
+    def _pump(self, held: Held) -> None:
+        """Take a turn, if there is something to do and no commit in flight."""
+        held.woken = False
+        if held.committing or held.gone or not (held.arrived or held.retries or held.flush):
+            return
+        try:
+            turn = held.take_turn()
+        except DurableError as error:
+            self._suspend(held, error)
+            return
+        self._cache.put(held.run)
+        self._carry_out(held, turn)
+
+    def _pump_soon(self, held: Held) -> None:
+        """Take a turn once this moment's other results are in too: they share the commit."""
+        if not held.woken:
+            held.woken = True
+            asyncio.get_running_loop().call_soon(self._pump, held)
+
+    def _carry_out(self, held: Held, turn: Turn) -> None:
+        for number in turn.stopped:
+            self._attempts.stop(held.claimed.run_id, number)
+        if turn.commit is None:
+            self._start(held, turn)
+            return
+        held.committing = True
+        assert self._committer is not None
+        future = asyncio.ensure_future(self._committer.commit(turn.commit))
+        future.add_done_callback(lambda f, t=turn: self._committed(held, t, f))
+
+    def _committed(self, held: Held, turn: Turn, future: asyncio.Future[Committed]) -> None:
+        held.committing = False
+        if held.gone or future.cancelled():
+            return
+        commit = turn.commit
+        assert commit is not None
+        error = future.exception()
+        if error is not None:
+            self._suspend(held, error)
+            return
+        committed = future.result()
+        if not committed.passed:
+            logger.info("run %s was refused a commit; it is given back and taken anew", held.claimed.jid)
+            self._drop(held)
+            return
+        held.passed(commit, committed.messages)
+        if commit.finish is not None:
+            self._forget(held)
+            return
+        self._start(held, turn)
+        outcomes, held.outcomes = held.outcomes, []
+        for attempt, outcome in outcomes:
+            self.finished(attempt, outcome)
+        self._pump(held)
+
+    def _start(self, held: Held, turn: Turn) -> None:
+        run_id = held.claimed.run_id
+        for timer in turn.timers:
+            self._arm(run_id, timer)
+        for command in turn.here:
+            attempt = Attempt(
+                held.messages.get(command.number), run_id, held.claimed.jid, held.claimed.workflow, command.number,
+                command.name, command.input, command.options, 1, held.run.time,
+            )  # fmt: skip
+            self._attempts.start(attempt, self.finished)
+        if held.run.issued > held.issued and held.run.open:
+            self._flush_later(run_id)
+
+    # --- what attempts bring -----------------------------------------------------------------
+
+    def finished(self, attempt: Attempt, outcome: Outcome) -> None:
+        """An attempt that ran in this process has ended."""
+        held = self._held.get(attempt.run_id)
+        if held is None or held.gone or attempt.number not in held.run.open:
+            if attempt.id is not None:
+                self._spawn(self._settle_elsewhere(attempt, outcome))
+            return
+        if outcome.abandoned:
+            return
+        if held.committing:
+            # Whether the attempt has a row is known when the commit in flight is answered.
+            held.outcomes.append((attempt, outcome))
+            return
+        message = attempt.id if attempt.id is not None else held.messages.get(attempt.number)
+        if outcome.failure is not None and message is not None:
+            held.messages.pop(attempt.number, None)
+            self._spawn(self._fail(attempt, message, outcome.failure))
+            return
+        self._settle_here(held, attempt, outcome, message)
+        self._pump_soon(held)
+
+    def _settle_here(self, held: Held, attempt: Attempt, outcome: Outcome, message: int | None) -> None:
+        failure = outcome.failure
+        if failure is not None:
+            delay = delay_after(attempt, failure, self._clock.now())
+            if delay is not None:
+                held.retries.append(Retry(attempt.number, attempt, failure, delay))
+                return
+        fact = Fact(
+            FactKind.ACTIVITY, self._clock.now(), attempt.number, attempt.name, outcome.data,
+            None if failure is None else step_failed("activity", attempt.name, attempt.attempt, failure),
+            attempt.input,
+        )  # fmt: skip
+        failed = None
+        if failure is not None:
+            queue = attempt.options.task_queue or held.claimed.queue
+            failed = Intent(
+                attempt.number, attempt.name, queue, attempt.input, attempt.options, attempt.attempt,
+                failure=failure, dead=True,
+            )  # fmt: skip
+        held.messages.pop(attempt.number, None)
+        held.arrived.append(Arrived(fact, message=message, failed=failed))
+
+    async def _fail(self, attempt: Attempt, message: int, failure: Failure) -> None:
+        """A failed attempt that has a row: expire it and write the next, or tell the run that it was the last."""
+        delay = delay_after(attempt, failure, self._clock.now())
+        activities = self._ports.activities
+        if delay is not None:
+            error = failure.to_json()
+            written = await patiently(lambda: activities.retry(self.member, [(message, error, delay)]))
+            for queue, _ in written:
+                self._ports.announcer.queue(queue, "activity")
+            return
+        settlement = Settlement(message, None, failure.to_json())
+        await self._tell(await patiently(lambda: activities.settle(self.member, [settlement])))
+
+    async def _settle_elsewhere(self, attempt: Attempt, outcome: Outcome) -> None:
+        """The run is held by another member, or by none: its inbox takes the answer."""
+        assert attempt.id is not None
+        if outcome.abandoned:
+            return
+        if outcome.failure is not None:
+            await self._fail(attempt, attempt.id, outcome.failure)
+            return
+        settlement = Settlement(attempt.id, outcome.data, None)
+        await self._tell(await patiently(lambda: self._ports.activities.settle(self.member, [settlement])))
+
+    async def _tell(self, reached: Any) -> None:
+        for _, who in reached:
+            if who is None:
+                continue
+            if who.holder is not None:
+                self._ports.announcer.inbox(who.holder, who.run_id)
+            else:
+                self._ports.announcer.queue(who.queue, "turn")
+
+    # --- inboxes -----------------------------------------------------------------------------
+
+    def heard(self, run_id: int) -> None:
+        """Something arrived for a held run; 0: for any of them."""
+        if run_id == 0:
+            self._unread.update(self._held)
+        elif run_id in self._held:
+            self._unread.add(run_id)
+        if self._unread and (self._reader is None or self._reader.done()):
+            self._reader = self._spawn(self._read_inboxes())
+
+    async def _read_inboxes(self) -> None:
+        while self._unread:
+            ids = list(self._unread)
+            self._unread.clear()
+            inboxes = await patiently(lambda ids=ids: self._ports.histories.inboxes(ids))  # type: ignore[misc]
+            for run_id, arrivals in inboxes.items():
+                held = self._held.get(run_id)
+                if held is not None:
+                    held.arrive(arrivals)
+                    self._pump(held)
+
+    # --- timers and flushes ------------------------------------------------------------------
+
+    def _arm(self, run_id: int, timer: StartTimer) -> None:
+        heapq.heappush(self._timers, (timer.due, run_id, timer.number))
+        if self._timers[0][1:] == (run_id, timer.number):
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._timers:
+            delay = max(0.0, self._timers[0][0] - self._clock.now())
+            self._alarm = asyncio.get_running_loop().call_later(min(delay, 3600.0), self._ring)
+
+    def _ring(self) -> None:
+        now = self._clock.now()
+        while self._timers and self._timers[0][0] <= now:
+            due, run_id, number = heapq.heappop(self._timers)
+            held = self._held.get(run_id)
+            if held is not None and isinstance(held.run.open.get(number), StartTimer):
+                held.arrived.append(Arrived(Fact(FactKind.TIMER, due, number, "timer")))
+                self._pump(held)
+        self._set_alarm()
+
+    def _flush_later(self, run_id: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._flushes.append((loop.time() + FLUSH_AFTER, run_id))
+        if self._flusher is None:
+            self._flusher = loop.call_later(FLUSH_AFTER, self._flush_due)
+
+    def _flush_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._flusher = None
+        while self._flushes and self._flushes[0][0] <= loop.time():
+            deadline, run_id = self._flushes.popleft()
+            held = self._held.get(run_id)
+            if held is None or held.run.issued <= held.issued:
+                continue
+            if any(n > held.issued for n in held.run.open):
+                held.flush = True
+                self._pump(held)
+        if self._flushes:
+            self._flusher = loop.call_later(max(0.0, self._flushes[0][0] - loop.time()), self._flush_due)
+
+    # --- letting go --------------------------------------------------------------------------
+
+    def _suspend(self, held: Held, error: BaseException) -> None:
+        """The run cannot go on with this code or this payload: nothing of the turn is written."""
+        self._forget(held)
+        if isinstance(error, ConnectionLost):
+            self._spawn(self._release(held.claimed.run_id))
+            return
+        failure = failure_of(error)
+        run_id, revision = held.claimed.run_id, held.revision
+        logger.error("run %s is suspended: %s", held.claimed.jid, error)
+        self._spawn(
+            patiently(lambda: self._ports.runs.suspend(self.member, run_id, revision, failure.to_json()))
+        )
+
+    def _drop(self, held: Held) -> None:
+        """A fence refused the run: give it back, and look for rows that we no longer know of."""
+        self._forget(held)
+        self._spawn(self._audit())
+        self._spawn(self._release(held.claimed.run_id))
+
+    async def _release(self, run_id: int) -> None:
+        now = self._clock.now()
+        if await patiently(lambda: self._ports.runs.give_back(self.member, {run_id: now})):
+            self._ports.announcer.queue(self._queue, "turn")
+
+    def _forget(self, held: Held) -> None:
+        run_id = held.claimed.run_id
+        held.gone = True
+        self._held.pop(run_id, None)
+        self._cache.drop(run_id)
+        for number in held.deferred:
+            self._attempts.stop(run_id, number)
+        held.run.evict()
+
+    def _is_busy(self, run: Run) -> bool:
+        held = self._held.get(run.identity.run_id)
+        return held is not None and not (held.idle and held.settled)
+
+    def _evicted(self, run: Run) -> None:
+        """The cache is full: give the least recently used run back."""
+        held = self._held.get(run.identity.run_id)
+        if held is None:
+            return
+        due = held.next_due()
+        self._forget(held)
+        self._given.append((run.identity.run_id, due))
+        if len(self._given) == 1:
+            self._spawn(self._give_back())
+
+    async def _give_back(self) -> None:
+        while self._given:
+            due = dict(self._given)
+            self._given.clear()
+            await patiently(lambda due=due: self._ports.runs.give_back(self.member, due))  # type: ignore[misc]
+
+    def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            logger.error("a task of the worker failed: %s", error, exc_info=error)

@@ -1,0 +1,311 @@
+"""The worker: claims what its queue holds, and runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Protocol
+
+from durable.definitions import ActivityDefinition, WorkflowDefinition
+from durable.errors import ConfigurationError
+from durable.postgres.pool import ConnectionLost, patiently
+from durable.protocol.durations import Duration, seconds
+from durable.streams.activities import Attempt
+from durable.streams.membership import Membership
+from durable.streams.ports import ClosingCommitter, Ports
+from durable.telemetry.logs import logger
+from durable.worker.attempts import Attempts
+from durable.worker.hosting import RunHost
+
+POLL = 1.0  # the net beneath the notifications, in seconds
+CLAIM_MAX = 500  # one claim's worth of runs: more only delays the first
+
+
+class HasPorts(Protocol):
+    """A client: it carries what a worker needs."""
+
+    @property
+    def ports(self) -> Ports:
+        """The streams, and ports to the engine."""
+        ...
+
+
+class Defined(Protocol):
+    """Something decorated with `@workflow` or `@activity`."""
+
+    @property
+    def definition(self) -> Any:
+        """Its definition."""
+        ...
+
+
+class Worker:
+    """Takes turns of workflows and runs activities for one task queue, until it is stopped.
+
+    Args:
+        client: of `durable.connect`; the worker uses its database and namespace.
+        workflows: functions decorated with `@workflow`.
+        activities: functions decorated with `@activity`.
+        task_queue: the queue to serve.
+        max_activities: how many async activities may run at once.
+        max_threads: how many plain (non-async) activities may run at once; 2 × cores unless given.
+        max_runs: how many runs are held in memory; the least recently used are given back.
+        max_bytes: how heavy they may be together.
+        grace: how long a stop waits for running activities (seconds, `timedelta` or text).
+
+    Example:
+        >>> async with Worker(client, workflows=[fulfil], activities=[charge]):  # doctest: +SKIP
+        ...     await handle.result()
+    """
+
+    def __init__(
+        self, client: HasPorts, *, workflows: Iterable[Defined] = (), activities: Iterable[Defined] = (),
+        task_queue: str = "default", max_activities: int = 1000, max_threads: int | None = None,
+        max_runs: int = 10_000, max_bytes: int = 512 << 20, grace: Duration = 10,
+    ) -> None:  # fmt: skip
+        self.task_queue = task_queue
+        self._ports = client.ports
+        self._workflows = _by_name(workflows, WorkflowDefinition, "workflows", "@durable.workflow")
+        self._activities = _by_name(activities, ActivityDefinition, "activities", "@durable.activity")
+        if not self._workflows and not self._activities:
+            raise ConfigurationError("this worker has nothing to do: give it workflows=[…] or activities=[…]")
+        self._grace = seconds(grace)
+        self._bounds = (max_runs, max_bytes)
+        self._membership = Membership(
+            self._ports.dsn, self._ports.schema, task_queue, self._ports.announcer,
+            busy=self._busy, on_lost=self._lost, on_joined=self._rejoined,
+        )  # fmt: skip
+        self._attempts = Attempts(
+            self._activities, self._membership.clock, tasks=max_activities,
+            threads=max_threads or 2 * (os.cpu_count() or 1),
+        )  # fmt: skip
+        self._attempts.on_freed(self._freed)
+        self._host: RunHost | None = None
+        self._committer: ClosingCommitter | None = None
+        self._claiming = asyncio.Lock()
+        self._turns = asyncio.Event()
+        self._due = asyncio.Event()
+        self._starved = False
+        self._loops: list[asyncio.Task[None]] = []
+        self._stopped = asyncio.Event()
+
+    # --- life --------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Worker:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def run(self) -> None:
+        """Serve the queue until `stop` is called or this task is cancelled; then stop gracefully."""
+        await self.start()
+        try:
+            await self._stopped.wait()
+        finally:
+            await asyncio.shield(self.stop())
+
+    async def start(self) -> None:
+        """Join, deploy the generated descriptor, and begin to claim."""
+        if self._host is not None:
+            raise ConfigurationError("this worker has been started already; make another one")
+        versions = await self._ports.deployer.deploy(
+            self.task_queue, list(self._workflows.values()), list(self._activities.values())
+        )
+        self._host = RunHost(
+            self._ports, self._workflows, self._attempts, queue=self.task_queue, versions=versions,
+            clock=self._membership.clock, count_max=self._bounds[0], bytes_max=self._bounds[1],
+            audit=self._audit,
+        )  # fmt: skip
+        self._begin(await self._membership.join())
+        await self._ports.announcer.hear_queue(self.task_queue, self._heard_queue)
+        for queue in await self._ports.runs.resume(queue=self.task_queue, workflows=list(self._workflows)):
+            self._ports.announcer.queue(queue, "turn")
+        self._turns.set()
+        self._due.set()
+        if self._workflows:
+            self._loops.append(asyncio.create_task(self._claim_turns(), name="durable turns"))
+        if self._activities:
+            self._loops.append(asyncio.create_task(self._claim_activities(), name="durable activities"))
+        self._loops.append(asyncio.create_task(self._poll(), name="durable poll"))
+
+    async def stop(self) -> None:
+        """Claim nothing more, wait for running activities, give every run back, and leave."""
+        if self._host is None or self._stopped.is_set():
+            return
+        self._stopped.set()
+        for task in self._loops:
+            task.cancel()
+        for task in self._loops:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._ports.announcer.unhear_queue(self.task_queue, self._heard_queue)
+        leftover = [a for a in self._attempts.running() if a.id is not None]
+        await self._attempts.drain(self._grace)
+        await self._host.give_all_back()
+        unfinished = [a.id for a in leftover if a.id is not None and a.options.repeatable]
+        if unfinished:
+            queues = await patiently(lambda: self._ports.activities.unclaim(self._membership.id, unfinished))
+            for queue in queues:
+                self._ports.announcer.queue(queue, "activity")
+        if self._committer is not None:
+            await self._committer.close()
+        await self._ports.announcer.unhear_own(self._ports.announcer.member_channel(self._host.member))
+        await self._membership.leave()
+
+    def _begin(self, member: int) -> None:
+        assert self._host is not None
+        self._committer = self._ports.committer(member)
+        self._host.begin(member, self._committer)
+        channel = self._ports.announcer.member_channel(member)
+        self._loops.append(
+            asyncio.create_task(self._ports.announcer.hear_own(channel, self._heard_own), name="durable hear")
+        )
+
+    def _busy(self) -> bool:
+        return bool(self._host and self._host.count) or bool(self._attempts.running())
+
+    def _lost(self) -> None:
+        """Declared dead: others go on with what was held, so cancel it and write nothing."""
+        assert self._host is not None
+        logger.warning("this worker was declared dead; what it ran is cancelled and taken over by others")
+        for attempt in self._attempts.running():
+            self._attempts.stop(attempt.run_id, attempt.number)
+        self._host.abandon()
+        self._host.member = 0
+
+    def _rejoined(self, member: int) -> None:
+        self._begin(member)
+        self._turns.set()
+        self._due.set()
+
+    # --- claiming ----------------------------------------------------------------------------
+
+    async def _claim_turns(self) -> None:
+        host = self._host
+        assert host is not None
+        while True:
+            await self._turns.wait()
+            self._turns.clear()
+            full = True
+            while full and host.member:
+                limit = min(CLAIM_MAX, max(1, self._bounds[0] - host.count))
+                try:
+                    async with self._claiming:
+                        claimed = await self._ports.runs.claim(
+                            host.member, self.task_queue, list(self._workflows), limit
+                        )
+                        host.expect(claimed)
+                except ConnectionLost:
+                    await self._audit()
+                    continue
+                if claimed:
+                    self._membership.awake()
+                    await host.take(claimed)
+                full = len(claimed) == limit
+
+    async def _claim_activities(self) -> None:
+        host = self._host
+        assert host is not None
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            full = True
+            while full and host.member:
+                limit = min(CLAIM_MAX, self._attempts.free())
+                self._starved = limit <= 0
+                if self._starved:
+                    break
+                try:
+                    async with self._claiming:
+                        attempts = await self._claim(limit)
+                        for attempt in attempts:
+                            self._attempts.start(attempt, host.finished)
+                except ConnectionLost:
+                    await self._audit()
+                    continue
+                full = len(attempts) == limit
+                host.backlogged = full
+
+    async def _claim(self, limit: int) -> list[Attempt]:
+        assert self._host is not None
+        member = self._host.member
+        attempts = await self._ports.activities.claim(member, self.task_queue, list(self._activities), limit)
+        last = [a.id for a in attempts if a.last and a.id is not None]
+        if last:
+            ours = await self._ports.activities.flush(member, last)
+            attempts = [a for a in attempts if not a.last or a.id in ours]
+        if attempts:
+            self._membership.awake()
+        return attempts
+
+    async def _audit(self) -> None:
+        """An answer was lost: let go of rows that are reserved for us without our knowledge."""
+        host = self._host
+        assert host is not None
+        async with self._claiming:  # a claim whose answer is on its way is not lost
+            held = await patiently(lambda: self._ports.runs.held(host.member))
+            running = {a.id for a in self._attempts.running()}
+            unknown = [i for i, run_id in held.items() if i not in running and not host.knows(i, run_id)]
+            if unknown:
+                await patiently(lambda: self._ports.runs.release(host.member, unknown))
+        self._wake(turns=True, due=True)
+
+    async def _poll(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            with contextlib.suppress(ConnectionLost):
+                turns, due, after = await self._ports.runs.look(
+                    self.task_queue, list(self._workflows), list(self._activities)
+                )
+                self._wake(turns=turns, due=due)
+                if after is not None:
+                    wait = after - self._membership.clock.now()
+                    if wait < POLL:
+                        loop.call_later(max(0.0, wait) + 0.001, lambda: self._wake(turns=True, due=True))
+            await asyncio.sleep(POLL)
+
+    def _wake(self, *, turns: bool, due: bool) -> None:
+        if turns:
+            self._turns.set()
+        if due:
+            self._due.set()
+
+    def _freed(self) -> None:
+        if self._starved:
+            self._due.set()
+
+    # --- hearing -----------------------------------------------------------------------------
+
+    def _heard_queue(self, kind: str) -> None:
+        self._wake(turns=kind in ("turn", ""), due=kind in ("activity", ""))
+
+    def _heard_own(self, payload: str) -> None:
+        """Our own channel: an inbox to read, or an attempt that nobody waits for."""
+        assert self._host is not None
+        if payload.startswith("x"):
+            self._attempts.stop_message(int(payload[1:]))
+        else:
+            self._host.heard(int(payload or 0))
+
+
+def _by_name(given: Iterable[Defined], kind: type[Any], option: str, decorator: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in given:
+        definition = getattr(item, "definition", None)
+        if not isinstance(definition, kind):
+            raise ConfigurationError(f"{option} takes functions decorated with {decorator}, not {item!r}")
+        if definition.name in found and found[definition.name] != definition:
+            raise ConfigurationError(
+                f"two of the {option} are named {definition.name!r} ({found[definition.name].site} and "
+                f"{definition.site}): give one of them name=…"
+            )
+        found[definition.name] = definition
+    return found
+
