@@ -29,7 +29,8 @@ _KNOWN_AS = {
 }
 _REFUSED = (
     *_KNOWN_AS,
-    "getaddrinfo", "getnameinfo", "create_datagram_endpoint", "connect_accepted_socket", "start_tls",
+    "getaddrinfo", "getnameinfo",
+    "create_datagram_endpoint", "connect_accepted_socket", "start_tls",
     "sendfile", "connect_read_pipe", "connect_write_pipe",
     "add_reader", "remove_reader", "add_writer", "remove_writer",
     "sock_recv", "sock_recv_into", "sock_recvfrom", "sock_recvfrom_into", "sock_sendall",
@@ -47,7 +48,8 @@ def _outside(name: str) -> Callable[..., Any]:
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise NotDurableError(
-            f"{shown} reaches outside of the workflow and cannot be replayed: do it in an activity"
+            f"{shown} reaches outside of the workflow and cannot be replayed:"
+            " do it in an activity"
         )
 
     return refuse
@@ -56,7 +58,8 @@ def _outside(name: str) -> Callable[..., Any]:
 def _driving(name: str) -> Callable[..., Any]:
     def refuse(*_: Any, **__: Any) -> Any:
         raise NotDurableError(
-            f"loop.{name}(): the loop of a workflow is driven by its worker; await the coroutine instead"
+            f"loop.{name}(): the loop of a workflow is driven by its worker;"
+            " await the coroutine instead"
         )
 
     return refuse
@@ -65,32 +68,39 @@ def _driving(name: str) -> Callable[..., Any]:
 class NoOutside(asyncio.AbstractEventLoop):
     """An event loop that refuses all that replay could not repeat."""
 
-    for _name in _REFUSED:
-        locals()[_name] = _outside(_name)
-    for _name in _DRIVEN:
-        locals()[_name] = _driving(_name)
-    del _name
+
+for _name in _REFUSED:
+    setattr(NoOutside, _name, _outside(_name))
+for _name in _DRIVEN:
+    setattr(NoOutside, _name, _driving(_name))
 
 
 def check_task_order(coroutine: Any, depth: int = 1) -> None:
     """Refuse a task that `asyncio.as_completed` makes of a coroutine without a hash of its own.
 
-    `as_completed` puts its arguments in a set first, and a coroutine's place in a set is given by its
-    address. Tasks made one by one before have a place of their own.
+    `as_completed` puts its arguments in a set first, and a coroutine's place in a set is given by
+    its address. Tasks made one by one before have a place of their own.
     """
     frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the only way to see who asks
     while frame is not None and frame.f_code.co_filename == _TASKS_FILE:
-        name = frame.f_code.co_qualname
-        if name.startswith(("as_completed", "_AsCompletedIterator")):
-            if type(coroutine).__hash__ is object.__hash__:
-                coroutine.close()
-                raise NotDurableError(
-                    "asyncio.as_completed() of bare coroutines takes their order from memory addresses, "
-                    "which replay cannot repeat: give it tasks, "
-                    "[asyncio.create_task(c) for c in coroutines]"
-                )
-            return
+        if frame.f_code.co_qualname.startswith(("as_completed", "_AsCompletedIterator")):
+            if type(coroutine).__hash__ is not object.__hash__:
+                return
+            for given in _given(frame, coroutine):
+                given.close()
+            raise NotDurableError(
+                "asyncio.as_completed() of bare coroutines takes their order from memory addresses,"
+                " which replay cannot repeat: give it tasks,"
+                " [asyncio.create_task(c) for c in coroutines]"
+            )
         frame = frame.f_back
+
+
+def _given(frame: FrameType, coroutine: Any) -> list[Any]:
+    """The coroutines that were given to `as_completed`: none of them will be awaited."""
+    given = frame.f_locals.get("fs", frame.f_locals.get("aws"))
+    listed = list(given) if isinstance(given, (list, tuple, set, frozenset, dict)) else []
+    return [coroutine, *(c for c in listed if asyncio.iscoroutine(c) and c is not coroutine)]
 
 
 def check_wait_order(durable: tuple[type, ...], depth: int = 1) -> None:
@@ -102,7 +112,7 @@ def check_wait_order(durable: tuple[type, ...], depth: int = 1) -> None:
     strangers = sorted({type(f).__name__ for f in waited if not isinstance(f, durable)})
     if strangers and len(waited) > 1:
         raise NotDurableError(
-            f"asyncio.wait() got {', '.join(strangers)} objects, whose order in a set comes from memory "
-            "addresses, which replay cannot repeat: give it tasks (wrap asyncio.gather() in a coroutine, "
-            "and that in asyncio.create_task())"
+            f"asyncio.wait() got {', '.join(strangers)} objects, whose order in a set comes from"
+            " memory addresses, which replay cannot repeat: give it tasks (put asyncio.gather()"
+            " into a coroutine, and that into asyncio.create_task())"
         )

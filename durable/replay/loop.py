@@ -38,6 +38,7 @@ class ReplayLoop(NoOutside):
         now: Unix seconds of the last fact.
         tasks: the live tasks in order of creation (strongly held: asyncio holds them weakly).
         context: what `durable.replay.context.current()` finds; set by the run.
+        variables: the run's own context variables, nobody else's.
         replaying: silences reports of unhandled exceptions.
     """
 
@@ -46,6 +47,7 @@ class ReplayLoop(NoOutside):
         self.context: Any = None
         self.replaying = False
         self.tasks: dict[int, RunTask] = {}
+        self.variables = contextvars.Context()
         self._label = label
         self._steps = steps
         self._callbacks_max = callbacks_max
@@ -175,7 +177,7 @@ class ReplayLoop(NoOutside):
         generators, self._generators = list(self._generators.values()), {}
         for generator in generators:
             if generator.ag_frame is not None and not generator.ag_running:
-                self.create_task(_aclose(generator))
+                self.create_task(_aclose(generator), context=self.variables)
 
     def _generator_begins(self, generator: AsyncGenerator[Any, Any]) -> None:
         # Held until the end: otherwise the garbage collector would choose when its `finally` runs.

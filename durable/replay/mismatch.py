@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from durable.errors import NonDeterminismError
 from durable.protocol.commands import Finish, Step, kind_of
 from durable.protocol.facts import Fact, FactKind
-from durable.replay.sites import Site, text
+from durable.replay.sites import text, waiting_site
 
 STEP_KINDS: Mapping[FactKind, str] = {
     FactKind.ACTIVITY: "activity",
@@ -25,8 +26,9 @@ STEP_KINDS: Mapping[FactKind, str] = {
 _UNKNOWN_END = frozenset({"terminated"})  # ends that come from outside, and say nothing of the code
 
 _ADVICE = (
-    "Replay needs the code to take the same steps in the same order. Run the worker with the code that "
-    "began this run, or keep the old path beside the new one under durable.patched(); then resume it."
+    "Replay needs the code to take the same steps in the same order. Run the worker with the code"
+    " that began this run, or keep the old path beside the new one under durable.patched();"
+    " then resume it."
 )
 
 
@@ -39,22 +41,31 @@ class ExpectedStep:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Where:
-    """What a message says of the run: its label, the site at which it waits, a hint."""
+    """What a message says of the run beside the step.
 
-    label: str
-    site: Site
-    hint: str = ""
+    Attributes:
+        label: the run and its workflow.
+        home: "file:line" of the workflow function, named when no other line can be.
+        main: the main coroutine; the line where it waits is looked up when it is wanted.
+        hint: a sentence on what else may be the cause.
+    """
 
-    def error(self, step: int, expected: str, got: str, site: str | None = None) -> NonDeterminismError:
+    __slots__ = ("hint", "home", "label", "main")
+
+    def __init__(self, label: str, home: str) -> None:
+        self.label = label
+        self.home = home
+        self.main: Coroutine[Any, Any, Any] | None = None
+        self.hint = ""
+
+    def error(self, step: int, expected: str, got: str, site: str = "") -> NonDeterminismError:
         """The error, in words."""
-        place = text(self.site) if site is None else site
-        at = f" at {place}" if place else ""
+        place = site or text(waiting_site(self.main)) or self.home
         which = f"step {step}" if step else "the end of the run"
         return NonDeterminismError(
-            f"{self.label}: {which} was recorded as {expected}, but the code now has {got}{at}. "
-            f"{self.hint}{_ADVICE}",
+            f"{self.label}: {which} was recorded as {expected}, but the code now has {got},"
+            f" at {place}. {self.hint}{_ADVICE}",
             step=step, expected=expected, got=got, site=place,
         )  # fmt: skip
 
@@ -72,17 +83,17 @@ def shown(kind: str, name: str) -> str:
 def check_settled(fact: Fact, step: Step | None, issued: int, where: Where) -> None:
     """The fact settles the step that the code issued under its number.
 
-    `step` None means that no such step is open. A number that was issued but is not open belongs to a
-    step that user code has abandoned; its answer is of no use, and no fault.
+    `step` None means that no such step is open. A number that was issued but is not open belongs
+    to a step that user code has abandoned; its answer is of no use, and no fault.
     """
     kind = STEP_KINDS[fact.kind]
-    expected = shown(kind, fact.name)
     if step is None:
         if not 0 < fact.number <= issued:
+            expected = shown(kind, fact.name)
             raise where.error(fact.number, expected, "no such step: it waits")
-        return
-    if kind_of(step) != kind or (kind != "timer" and fact.name and step.name != fact.name):
-        raise where.error(fact.number, expected, shown(kind_of(step), step.name), step.site)
+    elif kind_of(step) != kind or (step.name != fact.name and kind != "timer"):
+        expected, got = shown(kind, fact.name), shown(kind_of(step), step.name)
+        raise where.error(fact.number, expected, got, step.site)
 
 
 def check_open(
@@ -124,8 +135,9 @@ def check_finished(fact: Fact, finished: Finish | None, where: Where) -> None:
 def after_the_end(fact: Fact, finished: Finish, where: Where) -> NonDeterminismError:
     """The history goes on where the code has ended."""
     kind = STEP_KINDS.get(fact.kind)
-    expected = shown(kind, fact.name) if kind else f"going on with {fact.kind.value} {fact.name}".rstrip()
-    return where.error(fact.number, expected, f"ended already ({finished.state})", "")
+    other = f"going on with {fact.kind.value} {fact.name}".rstrip()
+    expected = shown(kind, fact.name) if kind else other
+    return where.error(fact.number, expected, f"ended already ({finished.state})")
 
 
 def python_hint(data: str | None) -> str:
@@ -134,4 +146,7 @@ def python_hint(data: str | None) -> str:
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if recorded is None or recorded == here:
         return ""
-    return f"The run was begun by Python {recorded}, this is {here}, and asyncio differs between them. "
+    return (
+        f"The run was begun by Python {recorded}, this is {here},"
+        " and asyncio differs between them. "
+    )

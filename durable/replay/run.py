@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,7 +30,7 @@ from durable.replay.mismatch import (
     check_settled,
     python_hint,
 )
-from durable.replay.sites import NOWHERE, waiting_site
+from durable.replay.sites import NOWHERE
 from durable.replay.steps import StepFuture, Steps, StepTimer
 from durable.replay.tasks import Gone, RunTask
 
@@ -72,13 +71,12 @@ class Run:
         self._loop = ReplayLoop(self._steps, seed, self._label, callbacks_max)
         self._context = Context(identity, self._loop, self._steps, self._mailbox)
         self._loop.context = self._context
-        self._variables = contextvars.Context()
         self._main: RunTask | None = None
         self._outcome: Finish | None = None
         self._cancelled = False
         self._dead = False
         self._received = 0
-        self._hint = ""
+        self._where = Where(self._label, definition.site)
 
     # --- what a worker reads -----------------------------------------------------------------
 
@@ -115,8 +113,8 @@ class Run:
     def weight(self) -> int:
         """Bytes held, about: tasks, open steps, unread signals, and what its facts brought."""
         return (
-            _EMPTY_WEIGHT + _TASK_WEIGHT * len(self._loop.tasks) + _STEP_WEIGHT * len(self._steps.open)
-            + self._steps.held + self._mailbox.held + self._received
+            _EMPTY_WEIGHT + _TASK_WEIGHT * len(self._loop.tasks)
+            + _STEP_WEIGHT * len(self._steps.open) + self._steps.held + self._mailbox.held + self._received
         )  # fmt: skip
 
     def unread(self) -> list[Letter]:
@@ -160,7 +158,7 @@ class Run:
         Raises `NonDeterminismError` when they disagree; the run is evicted then.
         """
         try:
-            check_open(steps, self._steps.open, issued, self._where())
+            check_open(steps, self._steps.open, issued, self._where)
         except BaseException:
             self.evict()
             raise
@@ -172,19 +170,19 @@ class Run:
         self._dead = True
         self._loop.evict()
         self._steps.clear()
-        self._main = None
+        self._main = self._where.main = None
 
     # --- facts -------------------------------------------------------------------------------
 
     def _feed(self, fact: Fact) -> None:
         if self.finished is not None:
             if fact.kind is not FactKind.FINISHED:
-                raise after_the_end(fact, self.finished, self._where())
-            check_finished(fact, self.finished, self._where())
+                raise after_the_end(fact, self.finished, self._where)
+            check_finished(fact, self.finished, self._where)
         elif fact.kind is FactKind.STARTED:
             self._start(fact)
         elif self._main is None:
-            raise InternalError(f"{self._label}: its history begins with {fact.kind.value!r}, not 'started'")
+            raise InternalError(f"{self._label}: its history begins with {fact.kind.value!r}")
         self._loop.now = max(self._loop.now, fact.at)
         self._context.revision += 1
         self._received += len(fact.data or "")
@@ -194,11 +192,11 @@ class Run:
         if self._main is not None:
             raise InternalError(f"{self._label}: its history begins twice")
         self._loop.now = fact.at
-        self._hint = python_hint(fact.data)
+        self._where.hint = python_hint(fact.data)
         args, kwargs = self.definition.signature.decode_arguments(fact.input or "{}")
-        self._main = self._loop.create_task(
-            self._run(args, kwargs), name="main", context=self._variables
-        )
+        main = self._run(args, kwargs)
+        self._where.main = main
+        self._main = self._loop.create_task(main, name="main", context=self._loop.variables)
         self._main.site = _site_of(self.definition.site)
 
     def _started(self, fact: Fact) -> None:
@@ -206,7 +204,7 @@ class Run:
 
     def _settled(self, fact: Fact) -> None:
         step = self._steps.open.get(fact.number)
-        check_settled(fact, step, self._steps.issued, self._where())
+        check_settled(fact, step, self._steps.issued, self._where)
         if step is None:
             return
         waiter = self._steps.settle(fact.number)
@@ -242,7 +240,7 @@ class Run:
         self._main.cancel(reason)
 
     def _finished(self, fact: Fact) -> None:
-        check_finished(fact, self.finished, self._where())
+        check_finished(fact, self.finished, self._where)
 
     # --- the main task -----------------------------------------------------------------------
 
@@ -259,11 +257,6 @@ class Run:
             self._outcome = Finish("failed", failure=failure_of(exc))
         # What the other tasks do from here on has no effect: see ReplayLoop.wind_up.
         self._steps.shut()
-
-    def _where(self) -> Where:
-        coroutine = None if self._main is None else self._main.get_coro()
-        site = NOWHERE if coroutine is None else waiting_site(coroutine)  # type: ignore[arg-type]
-        return Where(self._label, site, self._hint)
 
 
 _FEED: Mapping[FactKind, Any] = {

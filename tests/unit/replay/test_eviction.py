@@ -1,0 +1,202 @@
+"""Taking a run out of memory: no effect, no trace, nothing kept."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import warnings
+import weakref
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from durable.errors import InternalError, NotDurableError
+from durable.replay.context import current
+from durable.replay.run import Run
+from tests.unit.replay.driving import do, here, identity, receive, started, workflow_of
+
+
+def begun(program: Any) -> Run:
+    """A run that waits for the first time."""
+    run = Run(workflow_of(program), identity())
+    run.apply(started())
+    return run
+
+
+def test_cleanup_code_cannot_issue_commands(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever `finally` tries is without effect, and `except Exception` does not get hold of it."""
+    tried: list[str] = []
+
+    async def program() -> Any:
+        try:
+            await do("slow", 60)
+        finally:
+            for attempt in (lambda: do("undo"), lambda: asyncio.sleep(5), lambda: receive("s")):
+                tried.append("one")
+                try:
+                    await attempt()
+                except Exception:
+                    tried.append("wrongly caught")
+
+    run = begun(program)
+    run.evict()
+    gc.collect()
+    assert tried == ["one"]
+    assert not run.open
+    assert caplog.records == []
+
+
+def test_logs_are_silent_during_eviction() -> None:
+    """Cleanup code sees a run that is replaying, so that its logs stay silent."""
+    seen: list[bool] = []
+
+    async def program() -> Any:
+        try:
+            await do("slow", 60)
+        finally:
+            seen.append(here().replaying)
+
+    begun(program).evict()
+    assert seen == [True]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "anything", "again", "groups", "generators"])
+def test_code_that_swallows_its_end_is_put_down(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A loop that catches what it is told ends all the same, without warnings."""
+
+    async def cancelled() -> Any:
+        while True:
+            try:
+                await receive("never")
+            except asyncio.CancelledError:
+                continue
+
+    async def anything() -> Any:
+        for _ in range(50):
+            try:
+                await do("slow", 60)
+            except BaseException:
+                continue
+
+    async def again() -> Any:
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                await asyncio.Event().wait()
+
+    async def groups() -> Any:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(cancelled())
+
+    async def generators() -> Any:
+        async def steps() -> AsyncIterator[str]:
+            try:
+                while True:
+                    yield await do("slow", 60)
+            finally:
+                await do("undo")
+
+        async for _ in steps():
+            pass
+
+    program = {
+        "cancelled": cancelled, "anything": anything, "again": again,
+        "groups": groups, "generators": generators,
+    }[how]  # fmt: skip
+    run = begun(program)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run.evict()
+        del run
+        gc.collect()
+    assert caplog.records == []
+
+
+def test_nothing_of_an_evicted_run_stays_in_memory() -> None:
+    """Without a round of garbage collection: no cycle holds what the user's frames held."""
+
+    class Thing:
+        pass
+
+    held: list[weakref.ref[Thing]] = []
+
+    async def program() -> Any:
+        thing = Thing()
+        held.append(weakref.ref(thing))
+        async with asyncio.timeout(5):
+            await asyncio.gather(do("slow", 60), receive("s"))
+        return thing
+
+    gc.collect()
+    gc.disable()
+    try:
+        begun(program).evict()
+        assert held[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_an_evicted_run_takes_no_facts_and_can_be_evicted_again() -> None:
+    """It is only good for throwing away."""
+
+    async def program() -> Any:
+        await do("slow", 60)
+
+    run = begun(program)
+    run.evict()
+    run.evict()
+    with pytest.raises(InternalError, match="evicted"):
+        run.apply(started())
+
+
+def test_a_run_that_never_began_can_be_evicted() -> None:
+    """There is nothing to take down."""
+
+    async def program() -> Any:
+        return 1
+
+    Run(workflow_of(program), identity()).evict()
+
+
+def test_a_future_that_escaped_cannot_move_the_run_from_outside() -> None:
+    """Other code that settles a future of a run is told to send a signal."""
+    escaped: list[asyncio.Future[None]] = []
+
+    async def program() -> Any:
+        escaped.append(asyncio.get_running_loop().create_future())
+        await escaped[0]
+
+    run = begun(program)
+    with pytest.raises(NotDurableError, match="send it a signal"):
+        escaped[0].set_result(None)
+    run.evict()
+
+
+def test_the_place_of_the_running_loop_is_given_back() -> None:
+    """Feeding and evicting inside a running loop leaves that loop, its task and its hooks alone."""
+
+    async def program() -> Any:
+        async def numbers() -> AsyncIterator[int]:
+            yield 1
+
+        async for _ in numbers():
+            await do("a", 60)
+
+    async def host() -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        run = begun(program)
+        assert asyncio.get_running_loop() is loop
+        assert asyncio.current_task() is task
+        assert current() is None
+        await asyncio.sleep(0)
+        run.evict()
+        assert asyncio.get_running_loop() is loop
+        assert asyncio.current_task() is task
+        await loop.shutdown_asyncgens()
+
+    asyncio.run(host())
