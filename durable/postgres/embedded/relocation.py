@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,10 @@ FILE_MODE = 0o644
 
 
 def reachable(
-    programs: Programs, account: Account | None, report: Callable[[str], None]
+    programs: Programs,
+    account: Account | None,
+    report: Callable[[str], None],
+    places: Sequence[Path] = PLACES,
 ) -> Programs:
     """Return `programs`, or a copy of them, such that `account` can run the server.
 
@@ -43,7 +46,7 @@ def reachable(
     if account is None or can_run(programs.postgres, account):
         return programs
     refused = []
-    for place in PLACES:
+    for place in places:
         try:
             copied = _copy(programs, place, report)
         except OSError as error:
