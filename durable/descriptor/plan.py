@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -108,10 +110,12 @@ class HookKey:
     A hook registers with the values of `expected`, evaluated in its job; a signal is for it when
     the values of `actual`, evaluated with the payload as `{$self.hook.data}`, are strictly equal.
     Both are empty for a hook without rule, whose signals are addressed to the job itself.
+    `rule` is the same for all rules that compare in the same way.
     """
 
     topic: str
     to: str
+    rule: str
     expected: tuple[Expression, ...] = ()
     actual: tuple[Expression, ...] = ()
 
@@ -243,8 +247,14 @@ def _hooks(graph: Graph) -> dict[str, tuple[HookKey, ...]]:
             and aid not in ruled
         ):
             topic = activity.hook.topic
-            hooks[topic] = (*hooks.get(topic, ()), HookKey(topic, aid))
+            hooks[topic] = (*hooks.get(topic, ()), HookKey(topic, aid, rule_of([])))
     return hooks
+
+
+def rule_of(actual: Sequence[object]) -> str:
+    """16 hex digits that name a way to compare: of sha256 over the raw values of `actual`."""
+    text = json.dumps(list(actual), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _key(topic: str, rule: HookRule, at: Path) -> HookKey:
@@ -253,6 +263,7 @@ def _key(topic: str, rule: HookRule, at: Path) -> HookKey:
     return HookKey(
         topic,
         rule.to,
+        rule_of([m.actual for m in matches]),
         tuple(compile_value(m.expected, (*where, i, "expected")) for i, m in enumerate(matches)),
         tuple(compile_value(m.actual, (*where, i, "actual")) for i, m in enumerate(matches)),
     )

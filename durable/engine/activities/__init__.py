@@ -1,0 +1,10 @@
+"""The kinds of activities: what each wants written when it is entered, and when something arrives for it.
+
+Every kind is a module of two pure functions, and knows none of the others:
+
+    leg1(scene) -> Effects          the job has come to this activity
+    leg2(scene, reply) -> Effects   something arrived for it
+
+- `trigger`, `worker`, `await_`, `hook`, `signal`, `cycle`, `interrupt`
+- `handlers`: the table by kind.
+"""

@@ -1,0 +1,83 @@
+"""The hook: sleeps, waits for a signal, races the two, or does neither and passes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import Any
+
+from durable.descriptor.plan import HookKey
+from durable.engine.effects import Answer, ArmTimer, AwaitSignal, Effects, Reply, Wanted
+from durable.engine.job import Scene, compact
+from durable.errors import DescriptorError
+from durable.expressions.expression import Expression
+from durable.expressions.values import UNDEFINED, number
+from durable.protocol.durations import seconds
+
+
+def leg1(scene: Scene) -> Effects:
+    """Arm what was asked for; when nothing was, answer at once."""
+    wanted: list[Wanted] = []
+    duration = _duration(scene)
+    if duration is not None:
+        wanted.append(ArmTimer(duration))
+    wanted.extend(_waits(scene))
+    return Effects(tuple(wanted)) if wanted else Effects(answer=Answer())
+
+
+def leg2(scene: Scene, reply: Reply) -> Effects:
+    """Whichever comes first answers, and takes the other back; a timer brings no payload."""
+    if reply.kind == "timehook":
+        return Effects(answer=Answer({"timestamp": compact(scene.now)}, "hook"), disarm=True)
+    section = "output" if reply.kind == "cycle" else "hook"
+    return Effects(answer=reply.answer(section), disarm=reply.kind != "cycle" and not reply.stays_open)
+
+
+def _duration(scene: Scene) -> float | None:
+    found = scene.value(scene.node.sleep)
+    if isinstance(found, bool) or not isinstance(found, (int, float, str)):
+        if found is None:
+            return None
+        raise DescriptorError(
+            f"hook {scene.node.id!r}: sleep must be seconds or a duration, and is {found!r}"
+            f" in job {scene.job.jid!r}"
+        )
+    if not isinstance(found, str) and (math.isnan(found) or found <= 0):
+        return None
+    return seconds(found) or None
+
+
+def _waits(scene: Scene) -> list[AwaitSignal]:
+    topic = scene.node.hook_topic
+    keys = scene.plan.hooks.get(topic, ()) if topic else ()
+    return [
+        AwaitSignal(key.topic, key.rule, _key(scene, key)) for key in keys if key.to == scene.node.id
+    ]
+
+
+def _key(scene: Scene, key: HookKey) -> str:
+    values = [_expected(scene, key, expression) for expression in key.expected]
+    return key_of(values)
+
+
+def _expected(scene: Scene, key: HookKey, expression: Expression) -> object:
+    value = scene.evaluate(expression)
+    if value is UNDEFINED:
+        raise DescriptorError(
+            f"hook {scene.node.id!r}: what its rule on {key.topic!r} expects is undefined in job"
+            f" {scene.job.jid!r}, so no signal could ever match"
+        )
+    return value
+
+
+def key_of(values: list[Any]) -> str:
+    """One short text for values: equal if and only if all are strictly equal.
+
+    Example:
+        >>> key_of([1, "a"]) == key_of([1.0, "a"]), key_of([1]) == key_of(["1"])
+        (True, False)
+    """
+    exact = [number(value) if isinstance(value, float) else value for value in values]
+    text = json.dumps(exact, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

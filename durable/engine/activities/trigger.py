@@ -1,0 +1,41 @@
+"""The trigger: where a job begins. It answers at once, with the data that the job was started with."""
+
+from __future__ import annotations
+
+from durable.engine.effects import Answer, Effects, Reply
+from durable.engine.job import Scene
+from durable.errors import DescriptorError, InternalError
+from durable.expressions.values import number, to_number
+from durable.protocol.durations import seconds
+
+EXPIRE = 1.0  # seconds that an ended job keeps its id, where the graph does not say
+
+
+def leg1(scene: Scene) -> Effects:
+    """Answer with the input."""
+    return Effects(answer=Answer(scene.job.input))
+
+
+def leg2(scene: Scene, reply: Reply) -> Effects:
+    """Nothing is ever addressed to a trigger."""
+    raise InternalError(f"a {reply.kind} arrived for the trigger of job {scene.job.jid!r}")
+
+
+def job_id(scene: Scene) -> str | None:
+    """The id that `stats.id` gives to the job, None where the caller is free to choose."""
+    if scene.node.job_id is None:
+        return None
+    found = scene.value(scene.node.job_id)
+    if isinstance(found, str) and found:
+        return found
+    if isinstance(found, (int, float)) and not isinstance(found, bool):
+        return str(number(to_number(found)))
+    raise DescriptorError(
+        f"trigger {scene.node.id!r}: stats.id must be text or a number, and is {found!r} for this input"
+    )
+
+
+def expire(scene: Scene) -> float:
+    """Seconds that the job keeps its id after its end; 0 and less mean for ever."""
+    found = scene.value(scene.plan.expire, EXPIRE)
+    return float(found) if isinstance(found, (int, float)) else seconds(found)

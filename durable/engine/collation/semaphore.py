@@ -1,0 +1,37 @@
+"""The semaphore: the number of open branches of a job. 0 is done, and interrupted jobs lie far below."""
+
+from __future__ import annotations
+
+from durable.protocol.codes import INTERRUPTED_BY
+
+INTERRUPTED_BELOW = -100_000_000  # no job has that many branches, so what lies below was interrupted
+
+
+def after_answer(status: int, children: int, *, stays_open: bool) -> int:
+    """The semaphore after an answer: its children open, and it closes itself unless it stays open.
+
+    Example:
+        >>> after_answer(1, 2, stays_open=False), after_answer(1, 1, stays_open=True)
+        (2, 2)
+    """
+    return status + children - (0 if stays_open else 1)
+
+
+def after_interruption(status: int) -> int:
+    """The semaphore of a job that was interrupted: it still tells how many branches were open.
+
+    Example:
+        >>> after_interruption(2)
+        -999999998
+    """
+    return status - INTERRUPTED_BY
+
+
+def is_interrupted(status: int) -> bool:
+    """Whether a semaphore is that of an interrupted job.
+
+    Example:
+        >>> is_interrupted(-1), is_interrupted(-999999998)
+        (False, True)
+    """
+    return status < INTERRUPTED_BELOW

@@ -1,0 +1,205 @@
+"""What an activity wants written: the vocabulary between the pure handlers and the place that commits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from durable.protocol.codes import OK
+from durable.protocol.retry import RetryPolicy
+
+Data = Mapping[str, Any]
+NOTHING: Data = MappingProxyType({})
+
+
+def nothing() -> Data:
+    """No data: the default of fields, which must not be a value that a dataclass thinks mutable."""
+    return NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """What went wrong, as messages and jobs carry it; `job_id` is the job in which it did."""
+
+    code: int
+    message: str
+    job_id: str = ""
+    stack: str = ""
+    details: Any = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON-able dict, empty fields left out."""
+        out: dict[str, Any] = {"code": self.code, "message": self.message}
+        for key in ("job_id", "stack", "details"):
+            if (value := getattr(self, key)) not in ("", None):
+                out[key] = value
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> JobError:
+        """The inverse of `to_dict`; keys of our own only are read."""
+        return cls(
+            int(data.get("code", 500)), str(data.get("message", "")), str(data.get("job_id", "")),
+            str(data.get("stack", "")), data.get("details"),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A second leg's input: an activity answers, now.
+
+    Args:
+        data: what it answers with.
+        section: `output`, or `hook` for what was signalled.
+        code: the code that transitions compare.
+        error: set when it failed.
+        stays_open: more answers may follow (code 202).
+        remapped: whether `output.maps` still apply; not for what a cycle hands over, which is final.
+    """
+
+    data: Data = field(default_factory=nothing)
+    section: str = "output"
+    code: int = OK
+    error: JobError | None = None
+    stays_open: bool = False
+    remapped: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Have the workers of a topic do something; `retry` None means the engine's policy."""
+
+    topic: str
+    data: Data
+    retry: RetryPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartJob:
+    """Start the graph that subscribes to a topic, and wait for its end if `awaited`."""
+
+    topic: str
+    data: Data
+    awaited: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ArmTimer:
+    """Answer the activity after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitSignal:
+    """Wait for a signal on a topic; `rule` and `key` say for which."""
+
+    topic: str
+    rule: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendSignal:
+    """Signal a topic, as somebody from outside would."""
+
+    topic: str
+    data: Data
+    status: str = "success"
+    code: int = OK
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """How a job is interrupted.
+
+    Args:
+        reason: the error's message; a standard sentence when empty.
+        code: the error's code.
+        throws: whether the job ends with an error; else its waiters get its data as it stands.
+        descend: interrupt the jobs that it awaits as well.
+        stack: kept with the error.
+        expire: seconds that the job keeps its id, None for what its graph says.
+    """
+
+    reason: str = ""
+    code: int = 410
+    throws: bool = True
+    descend: bool = False
+    stack: str = ""
+    expire: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Interrupt a job: `target` is its id, None for the job itself."""
+
+    target: str | None
+    how: Interruption
+
+
+@dataclass(frozen=True, slots=True)
+class Reenter:
+    """Enter an ancestor's second leg again, with this as its answer."""
+
+    ancestor: str
+    data: Data
+
+
+Wanted = Dispatch | StartJob | ArmTimer | AwaitSignal | SendSignal | Interrupt | Reenter
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a leg of an activity leads to.
+
+    Args:
+        wanted: what is to be written.
+        answer: set when the activity answers with this very leg.
+        input: what it was given, for people to read.
+        disarm: whether what it still waits for (timer, signal) is taken back.
+    """
+
+    wanted: tuple[Wanted, ...] = ()
+    answer: Answer | None = None
+    input: Data | None = None
+    disarm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What arrives for a waiting activity.
+
+    Args:
+        kind: `response` of a worker, `result` of an awaited job, `webhook` (a signal), `timehook` (its
+            timer), `cycle` (a descendant entered it again).
+        status: `success`, `pending` (more will follow) or `error`.
+    """
+
+    kind: str
+    data: Data = field(default_factory=nothing)
+    status: str = "success"
+    code: int = OK
+    error: JobError | None = None
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether more answers may follow."""
+        return self.status == "pending"
+
+    def answer(self, section: str = "output") -> Answer:
+        """This reply as the activity's answer; what a cycle hands over is not mapped again."""
+        return Answer(
+            self.data, section, self.code, self.error, self.stays_open, remapped=self.kind != "cycle"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """Something wanted, with the activity that wants it."""
+
+    aid: str
+    dad: str
+    wanted: Wanted

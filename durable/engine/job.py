@@ -1,0 +1,223 @@
+"""A job as a step sees it: frozen, loaded before and compared after; and what its expressions see.
+
+Everything is JSON at rest: `encode` and `decode` are the only way in and out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from durable.descriptor.plan import Node, Plan
+from durable.engine.collation import addresses
+from durable.engine.effects import Data, JobError, nothing
+from durable.errors import DescriptorError, PayloadError
+from durable.expressions.context import Context
+from durable.expressions.expression import Expression
+from durable.expressions.paths import JOB, SELF, Reference, walk
+from durable.expressions.values import UNDEFINED
+from durable.protocol.clock import to_datetime
+
+RUNNING = "running"
+COMPLETED = "completed"
+FAILED = "failed"
+INTERRUPTED = "interrupted"
+
+
+def encode(value: Any, what: str) -> str:
+    """JSON text of plain data; `what` says in the error whose data it is.
+
+    Raises `PayloadError` for what JSON cannot hold, NaN and infinity included.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
+        text.encode()
+    except UnicodeEncodeError:  # half a character: as an escape it is kept as it is
+        return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PayloadError(f"{what} cannot be written as JSON: {error}") from error
+    return text
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a {type(value).__name__} is no JSON value; give text, numbers, booleans, None, lists, dicts")
+
+
+def decode(text: str | None) -> Any:
+    """The inverse of `encode`; None for no text."""
+    return None if text is None else json.loads(text)
+
+
+def compact(at: float) -> str:
+    """A moment as HotMesh writes it: `YYYYMMDDHHmmss.mmm`, in UTC.
+
+    Example:
+        >>> compact(0.25)
+        '19700101000000.250'
+    """
+    moment: datetime = to_datetime(at)
+    return f"{moment:%Y%m%d%H%M%S}.{moment.microsecond // 1000:03d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of a graph.
+
+    Args:
+        run_id: its number, 0 before it is inserted.
+        status: the semaphore. state: running, completed, failed or interrupted.
+        input: what it was started with. data: what `job.maps` have written.
+        metadata: what was given with the start: trace, parent, expiry.
+    """
+
+    run_id: int
+    jid: str
+    app_id: str
+    graph: str
+    version: str
+    status: int = 1
+    state: str = RUNNING
+    input: Data = field(default_factory=nothing)
+    data: Data = field(default_factory=nothing)
+    error: JobError | None = None
+    metadata: Data = field(default_factory=nothing)
+    created_at: float = 0.0
+    finished_at: float | None = None
+    parent_run_id: int | None = None
+    reply_to: tuple[str, ...] = ()
+
+    def described(self, trigger: str, now: float) -> dict[str, Any]:
+        """The job's metadata, with HotMesh's keys."""
+        known: dict[str, Any] = {
+            "jid": self.jid, "gid": str(self.run_id), "aid": trigger, "dad": addresses.ROOT, "tpc": self.graph,
+            "app": self.app_id, "vrs": self.version, "jc": compact(self.created_at),
+            "ju": compact(self.finished_at or now), "js": self.status,
+        }  # fmt: skip
+        if self.error is not None:
+            known["err"] = self.error.to_dict()
+        return {**self.metadata, **known}
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What one activity did in one dimension.
+
+    Args:
+        open: whether its second leg takes answers. replies: how many came; counted at the first leg's address.
+        output, hook: the data that it answered with; None before.
+    """
+
+    aid: str
+    dad: str
+    open: bool = False
+    replies: int = 0
+    code: int | None = None
+    input: Data | None = None
+    output: Data | None = None
+    hook: Data | None = None
+    error: JobError | None = None
+    opened_at: float = 0.0
+    settled_at: float | None = None
+
+
+Instances = Mapping[tuple[str, str], Instance]
+"""By dimension and activity id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """An activity in its job at a moment: what a handler may know, and nothing else.
+
+    Args:
+        dad: its address; that of an answer, while that answer is mapped.
+        now: Unix seconds. dice: a number from 0 up to 1.
+    """
+
+    plan: Plan
+    job: Job
+    node: Node
+    dad: str
+    instances: Instances = field(default_factory=dict)
+    now: float = 0.0
+    dice: Callable[[], float] = lambda: math.nan
+
+    def evaluate(self, expression: Expression) -> Any:
+        """The value of an expression here, `UNDEFINED` where there is none."""
+        return expression.evaluate(Context(self._resolve, lambda: self.now * 1000, self.dice))
+
+    def data(self, maps: Expression | None) -> dict[str, Any]:
+        """The values of maps, {} where there are none; what is undefined is left out."""
+        values = None if maps is None else self.evaluate(maps)
+        return dict(values) if isinstance(values, Mapping) else {}
+
+    def value(self, expression: Expression | None, default: Any = None) -> Any:
+        """The value of an expression, the default where there is none or it has none."""
+        found = UNDEFINED if expression is None else self.evaluate(expression)
+        return default if found is UNDEFINED or found is None else found
+
+    def text(self, expression: Expression | None, field: str) -> str:
+        """The value of an expression that must be text and not empty.
+
+        Raises `DescriptorError`, naming the activity and the field, when it is not.
+        """
+        found = self.value(expression)
+        if not isinstance(found, str) or not found:
+            raise DescriptorError(
+                f"activity {self.node.id!r}: its {field} must be text, and is {found!r} in job {self.job.jid!r}"
+            )
+        return found
+
+    def code(self, expression: Expression | None, default: int) -> int:
+        """The value of an expression that must be a whole number, the default where there is none."""
+        found = self.value(expression, default)
+        if isinstance(found, bool) or not isinstance(found, int):
+            raise DescriptorError(
+                f"activity {self.node.id!r}: its code must be a whole number, and is {found!r}"
+                f" in job {self.job.jid!r}"
+            )
+        return found
+
+    def _resolve(self, reference: Reference) -> object:
+        if reference.root == JOB:
+            whole = self.job.data if reference.part == "data" else self._described()
+            return walk(whole, reference.path)
+        aid = self.node.id if reference.root == SELF else reference.root
+        return walk(self._of_activity(aid, reference), reference.path)
+
+    def _described(self) -> dict[str, Any]:
+        return self.job.described(self.plan.trigger, self.now)
+
+    def _of_activity(self, aid: str, reference: Reference) -> object:
+        node = self.plan.nodes.get(aid)
+        if node is None:
+            return UNDEFINED
+        dad = self.dad if aid == self.node.id else addresses.at_depth(self.dad, len(node.ancestors))
+        instance = self.instances.get((dad, aid))
+        if reference.part == "metadata":
+            return UNDEFINED if instance is None else _metadata(node, instance)
+        if aid == self.plan.trigger and (instance is None or reference.section == "input"):
+            return self.job.input
+        if instance is None:
+            return UNDEFINED
+        found = {"input": instance.input, "output": instance.output, "hook": instance.hook}
+        data = found[reference.section]
+        return UNDEFINED if data is None else data
+
+
+def _metadata(node: Node, instance: Instance) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "aid": node.id, "atp": node.kind.value, "dad": instance.dad, "ac": compact(instance.opened_at),
+    }  # fmt: skip
+    if instance.settled_at is not None:
+        out["au"] = compact(instance.settled_at)
+    if instance.code is not None:
+        out["code"] = instance.code
+    if instance.error is not None:
+        out["err"] = instance.error.to_dict()
+    return out

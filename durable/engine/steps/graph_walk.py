@@ -1,0 +1,260 @@
+"""One job's way through its graph within one step; pure.
+
+A step follows transitions until every branch waits for something. What the way leads to is gathered as
+`Changes`, which the place that commits writes at once. A long way is cut: what is left goes on as
+messages, so that no job keeps an engine for itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from durable.descriptor.plan import Node, Plan
+from durable.engine.activities.handlers import HANDLERS
+from durable.engine.collation import addresses, semaphore
+from durable.engine.effects import (
+    Addressed,
+    Answer,
+    ArmTimer,
+    AwaitSignal,
+    Data,
+    Dispatch,
+    Effects,
+    Interrupt,
+    Interruption,
+    JobError,
+    Reenter,
+    Reply,
+    StartJob,
+)
+from durable.engine.job import (
+    COMPLETED,
+    FAILED,
+    INTERRUPTED,
+    RUNNING,
+    Instance,
+    Job,
+    Scene,
+)
+from durable.engine.transitions.adjacency import following
+from durable.engine.transitions.mapping import settled, shared
+from durable.errors import ConfigurationError, DescriptorError, PayloadError
+from durable.protocol.codes import FAILED as FAILED_CODE
+
+VISITS_MAX = 200  # activities that one job may enter in one step
+CYCLES_MAX = 10_000  # passes in a row without waiting for anything: no graph means that
+
+UNDOABLE = (Dispatch, ArmTimer, AwaitSignal)
+"""What is of no use once the job has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Where a way that was cut goes on: enters (aid, dad), or hands `data` to a cycle's ancestor."""
+
+    aid: str
+    dad: str
+    cycles: int = 0
+    data: Data | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a step changes of a job.
+
+    Args:
+        job: as it is now. instances: those that were changed.
+        wanted: what its activities want written.
+        disarmed: activities (aid, dad) that wait no longer.
+        left: where to go on in another step.
+        ended: whether the job ended in this step; `descend` is set when its children end with it.
+    """
+
+    job: Job
+    instances: tuple[Instance, ...] = ()
+    wanted: tuple[Addressed, ...] = ()
+    disarmed: tuple[tuple[str, str], ...] = ()
+    left: tuple[Left, ...] = ()
+    ended: bool = False
+    descend: Interruption | None = None
+
+
+@dataclass
+class Walk:
+    """The way of one job in one step. Feed it with what arrived, then take `changes`."""
+
+    plan: Plan
+    job: Job
+    instances: dict[tuple[str, str], Instance]
+    now: float
+    dice: Callable[[], float]
+    _changed: set[tuple[str, str]] = field(default_factory=set)
+    _wanted: list[Addressed] = field(default_factory=list)
+    _disarmed: list[tuple[str, str]] = field(default_factory=list)
+    _ahead: deque[Left] = field(default_factory=deque)
+    _visits: int = 0
+    _descend: Interruption | None = None
+    _was_running: bool = True
+
+    def __post_init__(self) -> None:
+        self._was_running = self.job.state == RUNNING
+
+    def start(self) -> None:
+        """Enter the trigger."""
+        self.enter(Left(self.plan.trigger, addresses.ROOT))
+
+    def enter(self, left: Left) -> None:
+        """Enter an activity, or go on where an earlier step was cut."""
+        self._ahead.append(left)
+        self._go()
+
+    def takes(self, aid: str, dad: str) -> bool:
+        """Whether the job runs and the activity still takes answers."""
+        instance = self.instances.get((dad, aid))
+        return self.job.state == RUNNING and instance is not None and instance.open
+
+    def reply(self, aid: str, dad: str, reply: Reply) -> None:
+        """Give an activity what arrived for it; nothing happens when it takes no answers."""
+        if self.takes(aid, dad):
+            scene = self._scene(self.plan.node(aid), dad)
+            self._guarded(scene, lambda: self._apply(scene, HANDLERS[scene.node.kind].leg2(scene, reply)))
+            self._go()
+
+    def interrupt(self, how: Interruption) -> None:
+        """End the job from outside."""
+        if self.job.state != RUNNING:
+            return
+        job = self.job
+        message = how.reason or f"job [{job.jid}] interrupted"
+        error = JobError(how.code, message, job.jid, how.stack) if how.throws else None
+        expire = {} if how.expire is None else {"expire": how.expire}
+        self._end(
+            INTERRUPTED, semaphore.after_interruption(job.status), error, {**job.metadata, **expire}
+        )
+        self._descend = how if how.descend else None
+
+    def fail(self, error: JobError) -> None:
+        """End the job with an error."""
+        if self.job.state == RUNNING:
+            self._end(FAILED, 0, replace(error, job_id=error.job_id or self.job.jid))
+
+    def changes(self) -> Changes:
+        """All that happened."""
+        ended = self._was_running and self.job.state != RUNNING
+        wanted = [w for w in self._wanted if not (ended and self._is_void(w))]
+        return Changes(
+            self.job,
+            tuple(self.instances[key] for key in sorted(self._changed)),
+            tuple(wanted),
+            () if ended else tuple(self._disarmed),
+            () if ended else tuple(self._ahead),
+            ended,
+            self._descend,
+        )
+
+    @staticmethod
+    def _is_void(addressed: Addressed) -> bool:
+        wanted = addressed.wanted
+        return isinstance(wanted, UNDOABLE) or (isinstance(wanted, StartJob) and wanted.awaited)
+
+    def _go(self) -> None:
+        while self._ahead and self._visits < VISITS_MAX and self.job.state == RUNNING:
+            self._visits += 1
+            left = self._ahead.popleft()
+            scene = self._scene(self.plan.node(left.aid), left.dad)
+            if left.data is None:
+                self._guarded(scene, lambda s=scene, c=left.cycles: self._open(s, c))
+            else:
+                self._guarded(scene, lambda s=scene, at=left: self._reopen(s, at))
+
+    def _scene(self, node: Node, dad: str) -> Scene:
+        return Scene(self.plan, self.job, node, dad, self.instances, self.now, self.dice)
+
+    def _guarded(self, scene: Scene, action: Callable[[], None]) -> None:
+        """A mapping that cannot be evaluated is the job's failure, and says where it stands."""
+        try:
+            action()
+        except (DescriptorError, ConfigurationError, PayloadError) as error:
+            self.fail(
+                JobError(FAILED_CODE, f"activity {scene.node.id!r} of graph {self.plan.subscribes!r}: {error}")
+            )
+
+    def _open(self, scene: Scene, cycles: int) -> None:
+        effects = HANDLERS[scene.node.kind].leg1(scene)
+        instance = Instance(scene.node.id, scene.dad, input=effects.input, opened_at=self.now)
+        self._put(replace(instance, open=effects.answer is None))
+        self._apply(scene, effects, cycles)
+
+    def _reopen(self, scene: Scene, left: Left) -> None:
+        if left.cycles > CYCLES_MAX:
+            raise DescriptorError(f"it was entered again {CYCLES_MAX} times in a row without waiting for anything")
+        reply = Reply("cycle", left.data or {})
+        self._apply(scene, HANDLERS[scene.node.kind].leg2(scene, reply), left.cycles)
+
+    def _apply(self, scene: Scene, effects: Effects, cycles: int = 0) -> None:
+        interruption = None
+        for wanted in effects.wanted:
+            if isinstance(wanted, Reenter):
+                self._ahead.append(self._ancestor(scene, wanted, cycles + 1))
+            elif isinstance(wanted, Interrupt) and wanted.target is None:
+                interruption = wanted.how
+            else:
+                self._wanted.append(Addressed(scene.node.id, scene.dad, wanted))
+        if effects.disarm:
+            self._disarmed.append((scene.node.id, scene.dad))
+        if effects.answer is not None:
+            self._answer(scene, effects.answer, cycles, interruption)
+
+    def _ancestor(self, scene: Scene, wanted: Reenter, cycles: int) -> Left:
+        depth = len(self.plan.node(wanted.ancestor).ancestors)
+        dad = addresses.leg1(addresses.at_depth(scene.dad, depth))
+        return Left(wanted.ancestor, dad, cycles, wanted.data)
+
+    def _answer(
+        self, entered: Scene, answer: Answer, cycles: int, interruption: Interruption | None
+    ) -> None:
+        node = entered.node
+        ledger = self.instances.get((entered.dad, node.id)) or Instance(node.id, entered.dad, opened_at=self.now)
+        scene = replace(entered, dad=addresses.answer(entered.dad, ledger.replies), job=self.job)
+        self._count(ledger, answer)
+        instance = settled(scene, answer)
+        self._put(replace(instance, open=instance.open if instance.dad == ledger.dad else False))
+        self.job = replace(self.job, data=shared(replace(scene, instances=self.instances)))
+        if interruption is not None:
+            self.interrupt(interruption)
+            return
+        after = following(replace(scene, job=self.job, instances=self.instances), answer)
+        if after.fatal and answer.error is not None:
+            self.fail(answer.error)
+            return
+        self._advance(scene.dad, after.children, answer, cycles)
+
+    def _count(self, ledger: Instance, answer: Answer) -> None:
+        """One more answer came; a cycle's leaves an activity that is still open as it is."""
+        stays = answer.stays_open or (ledger.open and not answer.remapped)
+        self._put(replace(ledger, replies=ledger.replies + 1, open=stays))
+
+    def _advance(self, dad: str, children: tuple[str, ...], answer: Answer, cycles: int) -> None:
+        status = semaphore.after_answer(self.job.status, len(children), stays_open=answer.stays_open)
+        self.job = replace(self.job, status=status)
+        below = addresses.below(dad)
+        self._ahead.extend(Left(child, below, cycles) for child in children)
+        if status == 0:
+            self._end(COMPLETED, 0, None)
+
+    def _end(
+        self, state: str, status: int, error: JobError | None, metadata: dict[str, Any] | None = None
+    ) -> None:
+        self._ahead.clear()
+        self.job = replace(
+            self.job, state=state, status=status, error=error, finished_at=self.now,
+            metadata=self.job.metadata if metadata is None else metadata,
+        )  # fmt: skip
+
+    def _put(self, instance: Instance) -> None:
+        key = (instance.dad, instance.aid)
+        self.instances[key] = instance
+        self._changed.add(key)
