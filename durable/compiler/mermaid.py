@@ -1,0 +1,109 @@
+"""An app as a Mermaid flowchart: what `durable graph` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from durable.descriptor.model import (
+    Activity,
+    App,
+    Await,
+    Conditions,
+    Cycle,
+    Graph,
+    Hook,
+    Interrupt,
+    Signal,
+    Transition,
+    Trigger,
+    Worker,
+)
+from durable.protocol.codes import OK, PENDING
+
+_SHAPES: Final[Mapping[type, tuple[str, str]]] = {
+    Trigger: ("([", "])"),
+    Worker: ("[", "]"),
+    Await: ("[[", "]]"),
+    Hook: ("{{", "}}"),
+    Signal: (">", "]"),
+    Interrupt: ("(((", ")))"),
+    Cycle: ("((", "))"),
+}
+"""Opening and closing of a node, by kind."""
+
+
+def mermaid(app: App) -> str:
+    """The app as Mermaid text: one box per graph, one node per activity.
+
+    An edge is labelled by what it is followed on; it has none where it is always followed.
+    What a reentrant activity asks for leads back to it, which is drawn dotted, once.
+    """
+    lines = [f"%% app {app.id}, version {app.version}", "flowchart LR"]
+    for number, graph in enumerate(app.graphs):
+        lines.extend(_graph(graph, f"g{number}"))
+    return "\n".join(lines) + "\n"
+
+
+def _graph(graph: Graph, prefix: str) -> Iterator[str]:
+    nodes = {aid: f"{prefix}_{place}" for place, aid in enumerate(graph.activities)}
+    version = f", version {graph.version}" if graph.version else ""
+    yield f'  subgraph {prefix}["{_text(graph.subscribes)}{version}"]'
+    for aid, activity in graph.activities.items():
+        opening, closing = _SHAPES[type(activity)]
+        label = "<br/>".join(_label(aid, activity))
+        yield f'    {nodes[aid]}{opening}"{label}"{closing}'
+    for source, transitions in graph.transitions.items():
+        returns = isinstance(graph.activities[source], Worker) and getattr(
+            graph.activities[source], "reentrant", False
+        )
+        for transition in transitions:
+            yield f"    {_edge(nodes, source, transition, returns=returns)}"
+    for aid, activity in graph.activities.items():
+        if isinstance(activity, Cycle):
+            yield f"    {nodes[aid]} -.->|again| {nodes[activity.ancestor]}"
+    yield "  end"
+
+
+def _edge(nodes: Mapping[str, str], source: str, transition: Transition, *, returns: bool) -> str:
+    target = transition.to
+    label = _condition(transition.conditions, target)
+    arrow = "<-.->" if returns else "-->"
+    middle = f'{arrow}|"{label}"|' if label else arrow
+    return f"{nodes[source]} {middle} {nodes[target]}"
+
+
+def _condition(conditions: Conditions | None, target: str) -> str:
+    """What must hold; empty for the usual: code 200, or the command named as the target."""
+    if conditions is None:
+        return ""
+    matches = conditions.match
+    if conditions.code == (PENDING,) and [m.expected for m in matches] == [target]:
+        return ""
+    words = [] if conditions.code == (OK,) else [f"code {', '.join(map(str, conditions.code))}"]
+    joint = " and " if conditions.gate == "and" else " or "
+    if matches:
+        words.append(joint.join(f"{_text(m.actual)} = {_text(m.expected)}" for m in matches))
+    return "<br/>".join(words)
+
+
+def _label(aid: str, activity: Activity) -> Iterator[str]:
+    yield _text(activity.title or aid)
+    if isinstance(activity, (Worker, Await, Signal)) and activity.topic not in (aid, None):
+        kind = {Worker: "runs", Await: "child", Signal: "signals"}[type(activity)]
+        yield f"{kind} {_text(activity.topic)}"
+    if isinstance(activity, Worker) and activity.retry is not None:
+        yield f"up to {activity.retry.policy().maximum_attempts} attempts"
+    if isinstance(activity, Hook):
+        if activity.sleep is not None:
+            yield f"sleeps {_text(activity.sleep)}"
+        if activity.hook is not None and activity.hook.topic:
+            yield f"waits for {_text(activity.hook.topic)}"
+    if isinstance(activity, Interrupt):
+        yield "interrupts" if activity.target is None else f"interrupts {_text(activity.target)}"
+
+
+def _text(value: object) -> str:
+    """Text that Mermaid takes as text, whatever is in it."""
+    escapes = {"&": "#amp;", "<": "#lt;", ">": "#gt;", '"': "#quot;", "#": "#35;"}
+    return "".join(escapes.get(c, c) for c in str(value)).replace("\n", " ")

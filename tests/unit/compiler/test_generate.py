@@ -1,0 +1,205 @@
+"""The generated descriptor: accepted, deterministic, readable, and clear about what it refuses."""
+
+import dataclasses
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from durable.codec.signature import Signature
+from durable.compiler.generate import generate
+from durable.decorators.activity import activity
+from durable.decorators.workflow import workflow
+from durable.definitions import WorkflowDefinition
+from durable.descriptor.document import load
+from durable.descriptor.plan import compile_graph
+from durable.errors import DefinitionError
+from durable.protocol.options import WorkflowOptions
+from durable.protocol.retry import RetryPolicy
+
+
+class Order(BaseModel):
+    """What is ordered."""
+
+    title: str
+    items: list[int] = []
+
+
+@dataclass
+class Receipt:
+    """What is given for a charge."""
+
+    id: str
+
+
+class Opaque:
+    """Something that pydantic knows nothing about."""
+
+
+@activity(retry=RetryPolicy(maximum_attempts=5, backoff_coefficient=2, maximum_interval="5 min"))
+async def charge(order: Order) -> Receipt: ...
+
+
+@activity(start_to_close_timeout="90s", task_queue="gpu", priority=2)
+def refund(receipt: Receipt) -> None: ...
+
+
+@workflow
+async def fulfil(order: Order, *, express: bool = False) -> Receipt: ...
+
+
+@workflow(name="orders.cancel", priority=1)
+async def cancel(order: str) -> None: ...
+
+
+DOCUMENT = Path(__file__).with_name("generated.yaml")
+
+
+def test_the_document_is_what_a_person_would_write() -> None:
+    """The text is the documented one: schemas, policies, generated ids and transitions."""
+    made = generate("orders", [fulfil.definition], [refund.definition, charge.definition])
+    text = DOCUMENT.read_text("utf-8")
+    expected = text.replace("VERSION", made.version).replace("GRAPH", made.versions["fulfil"])
+    assert made.document == expected
+
+
+def test_the_text_reads_back_as_the_app_and_compiles() -> None:
+    """`load` takes the text for the very app, and the engine's plan can be made of it."""
+    made = generate(
+        "orders", [fulfil.definition, cancel.definition], [charge.definition, refund.definition]
+    )
+    assert load(made.document) == made.app
+    plans = {graph.subscribes: compile_graph(made.app, graph) for graph in made.app.graphs}
+    assert plans.keys() == {"fulfil", "orders.cancel"}
+    assert plans["fulfil"].version == made.versions["fulfil"]
+    assert plans["fulfil"].nodes[".timer"].reenters == "fulfil"
+
+
+def test_order_of_registration_does_not_matter() -> None:
+    """Every order of the same definitions, doubled or not, gives the same text and versions."""
+    flows, steps = [fulfil.definition, cancel.definition], [charge.definition, refund.definition]
+    made = {
+        generate("q", f, [*s, *s]).document
+        for f in itertools.permutations(flows)
+        for s in itertools.permutations(steps)
+    }
+    assert len(made) == 1
+
+
+def test_versions_follow_the_content() -> None:
+    """A graph's version changes with what stands in it and with nothing else; the app's with any."""
+    both = generate("q", [fulfil.definition, cancel.definition], [charge.definition])
+    alone = generate("q", [fulfil.definition], [charge.definition])
+    more = generate("q", [fulfil.definition], [charge.definition, refund.definition])
+    elsewhere = generate("other", [fulfil.definition], [charge.definition])
+    assert both.versions["fulfil"] == alone.versions["fulfil"] == elsewhere.versions["fulfil"]
+    assert more.versions["fulfil"] != alone.versions["fulfil"]
+    assert len({both.version, alone.version, more.version, elsewhere.version}) == 4
+
+
+def test_equal_policies_have_one_spelling() -> None:
+    """Durations are normalised, so that "5 min" and 300 are one version; defaults are left out."""
+    usual = charge.options(retry=RetryPolicy(3, 10, 120.0))
+    plain = charge.options(retry=RetryPolicy())
+    text = generate("q", [fulfil.definition], [usual.definition]).document
+    assert text == generate("q", [fulfil.definition], [plain.definition]).document
+    assert "retry" not in text
+    full = charge.options(
+        retry=RetryPolicy(2, 1.5, "1 min", initial_interval=0.25, non_retryable=(ValueError, "No"))
+    )
+    text = generate("q", [fulfil.definition], [full.definition]).document
+    app = load(text)
+    worker = app.graphs[0].activities["charge"]
+    assert worker.retry.policy() == RetryPolicy(2, 1.5, "60s", 0.25, ("ValueError", "No"))
+
+
+def test_a_type_without_schema_is_left_open() -> None:
+    """What pydantic cannot describe has an empty schema, and does not stop the deployment."""
+
+    @workflow
+    async def odd(what: Opaque) -> Opaque: ...
+
+    @workflow
+    async def odder(call: Any, limit: float = float("inf")) -> float: ...
+
+    made = generate("q", [odd.definition, odder.definition], [])
+    assert made.app.graphs[0].input.schema_ == {}
+    assert made.app.graphs[0].output.schema_ == {}
+    assert load(made.document) == made.app
+
+
+def test_a_field_named_title_stays() -> None:
+    """Only the titles that pydantic makes of names are left out; a field of that name is not."""
+    made = generate("q", [fulfil.definition], [])
+    schema = made.app.graphs[0].input.schema_
+    assert schema["$defs"]["Order"]["properties"]["title"] == {"type": "string"}
+    assert "title" not in schema
+
+
+def test_a_workflow_and_an_activity_cannot_share_a_name() -> None:
+    """The error names the name, both places, and what to do."""
+
+    @activity(name="fulfil")
+    async def other() -> None: ...
+
+    with pytest.raises(DefinitionError, match=r"both named 'fulfil'.*give one of them name=") as e:
+        generate("q", [fulfil.definition], [other.definition])
+    assert fulfil.definition.site in str(e.value)
+    assert other.definition.site in str(e.value)
+
+
+def test_two_definitions_cannot_share_a_name() -> None:
+    """Two functions, or one with two sets of options, under one name: both places are named."""
+
+    @activity(name="charge")
+    async def other() -> None: ...
+
+    for twin in (other, charge.options(priority=7)):
+        with pytest.raises(DefinitionError, match="activity 'charge' is defined twice, at") as e:
+            generate("q", [fulfil.definition], [charge.definition, twin.definition])
+        assert twin.definition.site in str(e.value)
+
+
+def test_no_workflow_no_graph() -> None:
+    """A queue with activities only has nothing to generate, and is told so."""
+    with pytest.raises(DefinitionError, match="'gpu' has no workflow"):
+        generate("gpu", [], [charge.definition])
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a{b", "it's", "$self", "@pipe", "a.output", "x.hook.y", ".dot", "x" * 201, ""]
+)
+def test_names_that_no_id_can_be(name: str) -> None:
+    """A name that would break the graph's language is refused, with the place of the function."""
+    step = dataclasses.replace(charge.definition, name=name, site="f.py:3")
+    with pytest.raises(DefinitionError, match=r"f\.py:3: the activity's name .*: give it name="):
+        generate("q", [fulfil.definition], [step])
+
+
+def test_a_queue_that_no_app_can_be_called() -> None:
+    """The queue's name becomes the app's id, and is held to it."""
+    with pytest.raises(DefinitionError, match="a queue's name has no blanks"):
+        generate("my queue", [fulfil.definition], [])
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=12))
+def test_any_name_is_refused_or_works(name: str) -> None:
+    """Whatever a definition is called, it is refused, or gives a document that is accepted."""
+
+    async def fn() -> None: ...
+
+    shape = Signature.of(fn)
+    flow = WorkflowDefinition(name, fn, shape, WorkflowOptions(), "f.py:1")
+    step = dataclasses.replace(charge.definition, name=f"{name}!")
+    try:
+        made = generate("q", [flow], [step])
+    except DefinitionError as error:
+        assert "give it name=" in str(error)  # noqa: PT017 - either outcome is right
+        return
+    assert load(made.document) == made.app
+    compile_graph(made.app, made.app.graphs[0])

@@ -1,0 +1,76 @@
+"""The drawing of an app."""
+
+from durable.compiler.generate import generate
+from durable.compiler.mermaid import mermaid
+from durable.decorators.activity import activity
+from durable.decorators.workflow import workflow
+from durable.descriptor.document import load
+from durable.protocol.retry import RetryPolicy
+
+
+@activity(retry=RetryPolicy(maximum_attempts=5))
+async def charge(order: str) -> None: ...
+
+
+@workflow
+async def fulfil(order: str) -> None: ...
+
+
+DRAWING = """\
+%% app orders, version VERSION
+flowchart LR
+  subgraph g0["fulfil, version GRAPH"]
+    g0_0(["{.start}"])
+    g0_1["fulfil"]
+    g0_2["charge<br/>up to 5 attempts"]
+    g0_3[".activity<br/>runs {fulfil.output.data.topic}"]
+    g0_4[[".child<br/>child {fulfil.output.data.topic}"]]
+    g0_5{{".timer<br/>sleeps {fulfil.output.data.seconds}"}}
+    g0_6{{".signal<br/>waits for fulfil.signal"}}
+    g0_0 --> g0_1
+    g0_1 <-.-> g0_2
+    g0_1 <-.-> g0_3
+    g0_1 <-.-> g0_4
+    g0_1 <-.-> g0_5
+    g0_1 <-.-> g0_6
+  end
+""".replace("{.start}", ".start")
+
+
+def test_a_generated_app_is_drawn() -> None:
+    """One box, one node per activity, and one dotted edge for what the function asks and gets."""
+    made = generate("orders", [fulfil.definition], [charge.definition])
+    expected = DRAWING.replace("VERSION", made.version).replace("GRAPH", made.versions["fulfil"])
+    assert mermaid(made.app) == expected
+
+
+def test_a_hand_written_app_is_drawn_with_its_conditions() -> None:
+    """Codes and matches stand on the edges, cycles lead back, and odd text stays text."""
+    app = load(
+        """
+app:
+  id: a
+  version: '1'
+  graphs:
+    - subscribes: t
+      activities:
+        t1: {type: trigger}
+        w: {type: worker, topic: 'w#1', title: 'a "big" <one>', cycle: true}
+        again: {type: cycle, ancestor: w}
+        stop: {type: interrupt}
+        pass: {type: hook}
+      transitions:
+        t1: [{to: w}]
+        w:
+          - to: again
+            conditions: {code: [200, 202], match: [{expected: true, actual: '{w.output.data.more}'}]}
+          - {to: stop, conditions: {code: 500}}
+          - {to: pass}
+"""
+    )
+    text = mermaid(app)
+    assert 'g0_1["a #quot;big#quot; #lt;one#gt;<br/>runs w#35;1"]' in text
+    assert 'g0_1 -->|"code 200, 202<br/>{w.output.data.more} = True"| g0_2' in text
+    assert 'g0_1 -->|"code 500"| g0_3' in text
+    assert "g0_1 --> g0_4" in text
+    assert "g0_2 -.->|again| g0_1" in text
