@@ -11,7 +11,7 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, SchemaError
 from typing_extensions import TypeAliasType
 
-from durable.codec.differences import difference
+from durable.codec.differences import difference, shown
 from durable.codec.guards import Guard, guard_for
 from durable.errors import DefinitionError, PayloadError
 
@@ -163,7 +163,7 @@ def _advice(error: BaseException) -> str:
 
 def _findings(error: ValidationError, path: str) -> str:
     return "; ".join(
-        f"at {_spelled(path, finding['loc'])}: {finding['msg']}"
+        f"at {_spelled(path, finding['loc'])}: {finding['msg']}, got {shown(finding['input'])}"
         for finding in error.errors(include_url=False, include_context=False)[:5]
     )
 

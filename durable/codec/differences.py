@@ -128,13 +128,13 @@ def _sets(sent: Any, back: Any, path: str) -> str | None:
 
 
 def _mappings(sent: Any, back: Any, path: str) -> str | None:
-    if len(sent) != len(back):
+    if sent.keys() != back.keys():
         return _changed(sent, back, path)
-    # JSON keeps the order, so the pairs must match one by one.
-    for (key, item), (other_key, other) in zip(sent.items(), back.items(), strict=True):
-        found = difference(key, other_key, f"{path} key") or difference(
-            item, other, f"{path}[{key!r}]"
-        )
+    # JSON keeps the order; only a typed dict comes back in the order in which it is declared.
+    twins = {key: key for key in back}
+    for key, item in sent.items():
+        found = difference(key, twins[key], f"{path} key")
+        found = found or difference(item, back[key], f"{path}[{key!r}]" if path else str(key))
         if found:
             return found
     return _attributes(sent, back, path)
@@ -181,7 +181,8 @@ def _state(value: Any) -> Iterable[tuple[str, Any]]:
     for base in cls.__mro__:
         slots = vars(base).get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
+            # What pydantic keeps there is compared in `_models`; which fields were given is not kept.
+            if not name.startswith("__") and hasattr(value, name):
                 yield name, getattr(value, name)
 
 
