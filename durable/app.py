@@ -11,7 +11,6 @@ from durable.client.waiters import Waiters
 from durable.compiler.generate import generate
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.engine.steps.committer import Committer
-from durable.engine.versions import deploy_generated
 from durable.postgres.embedded.launcher import ensure_running
 from durable.postgres.listen import Listener, Notifier
 from durable.postgres.migrate import migrate
@@ -21,6 +20,7 @@ from durable.protocol import channels
 from durable.protocol.commits import Arrival
 from durable.protocol.facts import Fact
 from durable.protocol.ids import new_id
+from durable.store.apps import AppStore
 from durable.store.histories import HistoryStore
 from durable.store.jobs import JobStore
 from durable.streams.activities import ActivityStream
@@ -125,5 +125,9 @@ class _Deployer:
         self, queue: str, workflows: Sequence[WorkflowDefinition], activities: Sequence[ActivityDefinition]
     ) -> dict[str, str]:
         generated = generate(queue, workflows, activities)
-        await deploy_generated(self._database, queue, generated.document, generated.version)
+        store = AppStore(self._database.schema)
+        async with self._database.connection() as connection:
+            await store.insert(
+                connection, (queue, generated.version), generated.document, generated.version, generated=True
+            )
         return dict(generated.versions)

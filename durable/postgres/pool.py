@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import asyncpg
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential, wait_random
 
 from durable.errors import DatabaseError
 from durable.postgres.sql import schema_name
@@ -78,7 +78,7 @@ async def patiently(action: Callable[[], Awaitable[R]]) -> R:
     """Run `action` until Postgres can be reached; only for what may safely happen twice."""
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type((ConnectionLost, Conflict)),
-        wait=wait_exponential_jitter(initial=0.05, max=1.0, jitter=0.1),
+        wait=wait_exponential(multiplier=0.05, max=1.0) + wait_random(0, 0.05),
         reraise=True,
     ):
         with attempt:

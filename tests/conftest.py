@@ -1,0 +1,61 @@
+"""Fixtures: one Postgres for the whole session, one schema for each test.
+
+The server is the embedded one, started in a directory of the session's own, unless
+DURABLE_TEST_DATABASE_URL names another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from durable.app import connect
+from durable.client.client import Client
+from durable.postgres.embedded.launcher import ensure_running
+from durable.postgres.migrate import migrate
+from durable.postgres.pool import Database
+
+
+@pytest.fixture(scope="session")
+def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The session's Postgres."""
+    given = os.environ.get("DURABLE_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    home: Path = tmp_path_factory.mktemp("pg") / ".durable"
+    yield asyncio.run(ensure_running(home, pg_bin=os.environ.get("DURABLE_PG_BIN"))).dsn
+
+
+@pytest_asyncio.fixture
+async def namespace(dsn: str) -> AsyncIterator[str]:
+    """A schema name of the test's own; what it holds is dropped afterwards."""
+    name = f"t_{secrets.token_hex(6)}"
+    yield name
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(f'drop schema if exists "{name}" cascade')
+    await connection.close()
+
+
+@pytest_asyncio.fixture
+async def database(dsn: str, namespace: str) -> AsyncIterator[Database]:
+    """A migrated schema, through the pool that the library uses."""
+    opened = await Database.open(dsn, schema=namespace)
+    await migrate(opened)
+    yield opened
+    await opened.close()
+
+
+@pytest_asyncio.fixture
+async def client(dsn: str, namespace: str) -> AsyncIterator[Client]:
+    """A connected client in a schema of its own."""
+    connected = await connect(dsn, namespace=namespace)
+    yield connected
+    await connected.close()
