@@ -25,8 +25,17 @@ def _get(args: Arguments) -> object:
 def _concat(args: Arguments) -> list[object]:
     result = args.own_array()
     for value in args.values[1:]:
-        result.extend(value if isinstance(value, (list, tuple)) else [value])
+        result.extend(value if isinstance(value, (list, tuple)) else [_held(value)])
     return result
+
+
+def _push(args: Arguments) -> list[object]:
+    return [*args.own_array(), *map(_held, args.values[1:])]
+
+
+def _held(value: object) -> object:
+    """An array holds no undefined: JSON could not write it."""
+    return None if value is UNDEFINED else value
 
 
 def _index_of(args: Arguments) -> int:
@@ -67,7 +76,7 @@ def _splice(args: Arguments) -> list[object]:
 def _sort(args: Arguments) -> list[object]:
     items = args.own_array()
     order = args[1] if args.given(1) else "ASCENDING"
-    if order not in {"ASCENDING", "DESCENDING"}:
+    if order not in ("ASCENDING", "DESCENDING"):
         raise Refusal("its order is ASCENDING or DESCENDING")
     sign = 1 if order == "ASCENDING" else -1
     return sorted(items, key=cmp_to_key(lambda a, b: sign * _compare(a, b)))
@@ -100,7 +109,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "join": lambda args: join(args.own_array(), args.text(1) if args.given(1) else ","),
         "lastIndexOf": _last_index_of,
         "pop": _edge(-1),
-        "push": lambda args: [*args.own_array(), *args.values[1:]],
+        "push": _push,
         "reverse": lambda args: args.own_array()[::-1],
         "shift": _edge(0),
         "slice": _slice,

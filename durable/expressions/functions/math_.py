@@ -143,6 +143,13 @@ def _single(value: float) -> float:
         return math.copysign(math.inf, value)
 
 
+def _cube_root(value: float) -> float:
+    """Exact for cubes of whole numbers, which not every C library promises."""
+    root = math.cbrt(value)
+    nearest = float(round(root)) if math.isfinite(root) else root
+    return nearest if nearest and nearest**3 == value else root
+
+
 def _clz32(args: Arguments) -> int:
     return 32 - to_uint32(args[0]).bit_length()
 
@@ -177,7 +184,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "atan": _real(math.atan),
         "atan2": _atan2,
         "atanh": _real(math.atanh, {1.0: math.inf, -1.0: -math.inf}),
-        "cbrt": _real(math.cbrt),
+        "cbrt": _real(_cube_root),
         "ceil": _rounding(math.ceil),
         "clz32": _clz32,
         "cos": _real(math.cos),
