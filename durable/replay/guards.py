@@ -17,6 +17,8 @@ from durable.errors import NotDurableError
 
 _TASKS_FILE = asyncio.tasks.__file__
 
+_AS_COMPLETED = ("as_completed", "_AsCompletedIterator.__init__")  # to 3.12, from 3.13
+
 _KNOWN_AS = {
     "run_in_executor": "asyncio.to_thread() / loop.run_in_executor()",
     "set_default_executor": "loop.set_default_executor()",
@@ -83,7 +85,7 @@ def check_task_order(coroutine: Any, depth: int = 1) -> None:
     """
     frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the only way to see who asks
     while frame is not None and frame.f_code.co_filename == _TASKS_FILE:
-        if frame.f_code.co_qualname.startswith(("as_completed", "_AsCompletedIterator")):
+        if frame.f_code.co_qualname in _AS_COMPLETED:
             if type(coroutine).__hash__ is not object.__hash__:
                 return
             for given in _given(frame, coroutine):

@@ -185,7 +185,6 @@ class Run:
             raise InternalError(f"{self._label}: its history begins with {fact.kind.value!r}")
         self._loop.now = max(self._loop.now, fact.at)
         self._context.revision += 1
-        self._received += len(fact.data or "")
         _FEED[fact.kind](self, fact)
 
     def _start(self, fact: Fact) -> None:
@@ -207,6 +206,7 @@ class Run:
         check_settled(fact, step, self._steps.issued, self._where)
         if step is None:
             return
+        self._received += len(fact.data or "")
         waiter = self._steps.settle(fact.number)
         if isinstance(waiter, StepTimer):
             self._loop.now = max(self._loop.now, waiter.when())  # however `at` was rounded

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,16 +71,6 @@ def here() -> Context:
     context = current()
     assert context is not None
     return context
-
-
-class Call:
-    """As a decorated call: nothing happens until it is first stepped."""
-
-    def __init__(self, begin: Callable[[], Awaitable[Any]]) -> None:
-        self._begin = begin
-
-    def __await__(self) -> Any:
-        return self._begin().__await__()
 
 
 async def do(label: str, after: float = 1.0, fail: str = "") -> str:
@@ -217,7 +207,7 @@ def live(
     program: Callable[..., Any], *args: Any, script: Sequence[tuple[float, Fact]] = (),
     run_id: int = 7, facts_max: int = 2_000,
 ) -> Story:
-    """Run a program to its end, or until nothing will happen any more."""
+    """Run a program to its end, or until nothing will happen any more (it is evicted then)."""
     workflow = workflow_of(program)
     run = Run(workflow, identity(run_id))
     world, story = World(script), Story(run=run)
@@ -236,6 +226,8 @@ def live(
         )  # fmt: skip
         story.facts.append(end)
         story.turns.append(run.apply(end))
+    else:
+        run.evict()
     return story
 
 

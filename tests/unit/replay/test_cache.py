@@ -47,6 +47,7 @@ def test_the_least_recently_used_run_goes_first() -> None:
     assert keeper.gone == [2]
     assert list(keeper.cache) == [3, 1, 4]
     assert keeper.cache.get(2) is None
+    keeper.cache.clear()
 
 
 def test_runs_go_when_they_are_too_heavy_together() -> None:
@@ -60,6 +61,7 @@ def test_runs_go_when_they_are_too_heavy_together() -> None:
     keeper.cache.put(runs[2])
     assert keeper.gone == [1, 2]
     assert keeper.cache.weight == runs[2].weight
+    keeper.cache.clear()
 
 
 def test_busy_runs_stay_though_it_is_full() -> None:
@@ -72,6 +74,7 @@ def test_busy_runs_stay_though_it_is_full() -> None:
     keeper.busy = set()
     keeper.cache.shrink()
     assert keeper.gone == [1]
+    keeper.cache.clear()
 
 
 def test_dropping_is_not_evicting_and_clearing_is() -> None:

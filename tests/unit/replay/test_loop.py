@@ -347,7 +347,7 @@ def test_a_predicate_holds_when_the_waiter_goes_on() -> None:
 
         async def take(name: str) -> None:
             await here().wait_until(lambda: bool(stock))
-            log.append((name, stock.pop()))
+            log.append([name, stock.pop()])
 
         takers = [asyncio.create_task(take(n)) for n in ("one", "two")]
         for item in ("a", "b"):

@@ -148,7 +148,10 @@ def test_a_terminated_run_says_nothing_of_its_code() -> None:
     """It was stopped from outside wherever it was."""
     facts = live(recorded).facts[:2]
     end = Fact(FactKind.FINISHED, BEGIN + 100, name="terminated")
-    assert replay(recorded, [*facts, end]).turns[-1] == []
+    story = replay(recorded, [*facts, end])
+    assert story.turns[-1] == []
+    assert story.run is not None
+    story.run.evict()
 
 
 @pytest.mark.parametrize("fact", [signal("late"), cancel()])
@@ -200,9 +203,12 @@ async def two_steps() -> Any:
 def test_open_steps_that_agree_with_the_store_pass() -> None:
     """The store's rows and the code's steps are the same; newer steps are not in the store yet."""
     both = [ExpectedStep(1, "activity", "work"), ExpectedStep(2, "timer")]
-    folded(two_steps).expect(both, issued=2)
-    folded(two_steps).expect(both[:1], issued=1)
-    folded(two_steps).expect([])
+    run = folded(two_steps)
+    run.expect(both, issued=2)
+    run.expect(both[:1], issued=1)
+    run.expect([])
+    assert not run.evicted
+    run.evict()
 
 
 @pytest.mark.parametrize(
