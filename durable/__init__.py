@@ -17,6 +17,9 @@ Imports go down only. Everything for users is re-exported here, and nowhere else
 
 from __future__ import annotations
 
+from durable.app import connect
+from durable.client.client import Client
+from durable.client.handle import Handle, HistoryEvent
 from durable.codec.payloads import PayloadCodec
 from durable.decorators.activity import Activity, activity
 from durable.decorators.calls import Call
@@ -51,6 +54,8 @@ from durable.errors import (
 from durable.protocol.durations import Duration
 from durable.protocol.retry import RetryPolicy
 from durable.replay.context import WorkflowInfo
+from durable.store.jobs import RunDescription, RunSummary
+from durable.worker.worker import Worker
 
 __all__ = [
     "Activity",
@@ -59,6 +64,7 @@ __all__ = [
     "ApplicationError",
     "Call",
     "ChildFailed",
+    "Client",
     "ConfigurationError",
     "DatabaseError",
     "DefinitionError",
@@ -66,6 +72,8 @@ __all__ = [
     "DurableError",
     "Duration",
     "EmbeddedPostgresError",
+    "Handle",
+    "HistoryEvent",
     "InternalError",
     "NonDeterminismError",
     "NotDurableError",
@@ -73,6 +81,8 @@ __all__ = [
     "PayloadError",
     "ResultTimeout",
     "RetryPolicy",
+    "RunDescription",
+    "RunSummary",
     "Signal",
     "StepFailed",
     "Workflow",
@@ -83,7 +93,9 @@ __all__ = [
     "WorkflowInfo",
     "WorkflowNotFound",
     "WorkflowTerminated",
+    "Worker",
     "activity",
+    "connect",
     "info",
     "logger",
     "now",
