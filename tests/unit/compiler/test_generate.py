@@ -92,7 +92,7 @@ def test_order_of_registration_does_not_matter() -> None:
 
 
 def test_versions_follow_the_content() -> None:
-    """A graph's version changes with what stands in it and with nothing else; the app's with any."""
+    """A graph's version changes with what stands in it only; the app's with any of them."""
     both = generate("q", [fulfil.definition, cancel.definition], [charge.definition])
     alone = generate("q", [fulfil.definition], [charge.definition])
     more = generate("q", [fulfil.definition], [charge.definition, refund.definition])

@@ -38,7 +38,7 @@ flowchart LR
 
 
 def test_a_generated_app_is_drawn() -> None:
-    """One box, one node per activity, and one dotted edge for what the function asks and gets."""
+    """One box, one node per activity, and a dotted edge for what the function asks and gets."""
     made = generate("orders", [fulfil.definition], [charge.definition])
     expected = DRAWING.replace("VERSION", made.version).replace("GRAPH", made.versions["fulfil"])
     assert mermaid(made.app) == expected
@@ -63,14 +63,14 @@ app:
         t1: [{to: w}]
         w:
           - to: again
-            conditions: {code: [200, 202], match: [{expected: true, actual: '{w.output.data.more}'}]}
+            conditions: {code: [200, 202], match: [{expected: true, actual: '{w.output.data.m}'}]}
           - {to: stop, conditions: {code: 500}}
           - {to: pass}
 """
     )
     text = mermaid(app)
     assert 'g0_1["a #quot;big#quot; #lt;one#gt;<br/>runs w#35;1"]' in text
-    assert 'g0_1 -->|"code 200, 202<br/>{w.output.data.more} = True"| g0_2' in text
+    assert 'g0_1 -->|"code 200, 202<br/>{w.output.data.m} = True"| g0_2' in text
     assert 'g0_1 -->|"code 500"| g0_3' in text
     assert "g0_1 --> g0_4" in text
     assert "g0_2 -.->|again| g0_1" in text
