@@ -25,7 +25,7 @@ starts it again. When the watcher dies, the kernel sends Postgres the signal for
 and the next `ensure_running()` of a surviving user starts another watcher.
 
 A root process cannot run Postgres, which refuses to be root. The server then runs as another uid,
-and the way to its data may lead through directories closed to that uid. So the watcher enters the
-data directory before it gives up root, and names it `/proc/self/cwd` from then on: all that
-Postgres opens is relative to there, the socket too, and no mode of any directory is touched.
+and the way to its data may lead through directories closed to that uid. So root opens the data
+directory, and the server, who inherits the descriptor, knows it as `/proc/self/fd/N`. Whatever
+Postgres opens later is relative to there, the socket too, and no mode of any directory changes.
 """

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from durable.errors import EmbeddedPostgresError
-from durable.postgres.embedded import failures, ownership
+from durable.postgres.embedded import failures, ownership, watcher
 from durable.postgres.embedded.binaries import Programs
 from durable.postgres.embedded.home import Home
 from durable.postgres.embedded.ownership import Account
@@ -21,7 +21,6 @@ from durable.postgres.embedded.ownership import Account
 SUPERUSER = "postgres"
 DATABASE = "postgres"  # initdb makes it: no statement is needed before the first connection
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}  # PGPORT and its kin stay outside
-HERE = "/proc/self/cwd"  # Linux: the working directory, also where no path leads to it any more
 UNFINISHED = "data.new-"
 INITDB_SECONDS_MAX = 300
 
@@ -33,14 +32,6 @@ fsync = on
 synchronous_commit = on
 log_line_prefix = '%m [%p] '
 """
-
-
-def path_for_server(home_data: Path, account: Account | None) -> str:
-    """Return the name by which the server knows its data directory, which it is started in.
-
-    Another uid may find a closed directory on the way from `/`; its working directory it has.
-    """
-    return HERE if account is not None and Path(HERE).exists() else str(home_data)
 
 
 def major_of(home: Home) -> int | None:
@@ -108,11 +99,11 @@ def adopt(home: Home, account: Account | None, report: Callable[[str], None]) ->
 
 
 def _initdb(home: Home, programs: Programs, fresh: Path, maker: Account | None) -> None:
-    with home.password.open("rb") as password:
+    with home.password.open("rb") as password, watcher.door(fresh) as (descriptor, name):
         command = [
             *_named(),
             str(programs.initdb),
-            f"--pgdata={path_for_server(fresh, maker)}",
+            f"--pgdata={fresh if maker is None else name}",
             f"--username={SUPERUSER}",
             f"--pwfile=/dev/fd/{password.fileno()}",
             "--auth-local=trust",  # the socket lies in a directory that is closed to others
@@ -125,7 +116,7 @@ def _initdb(home: Home, programs: Programs, fresh: Path, maker: Account | None) 
         try:
             made = subprocess.run(  # noqa: S603 - a Postgres program, chosen by binaries.choose
                 command,
-                cwd=fresh,
+                cwd="/",
                 env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -134,7 +125,7 @@ def _initdb(home: Home, programs: Programs, fresh: Path, maker: Account | None) 
                 errors="replace",
                 timeout=INITDB_SECONDS_MAX,
                 check=False,
-                pass_fds=[password.fileno()],
+                pass_fds=[password.fileno(), descriptor],
                 **ownership.identity(maker),
             )
         except subprocess.TimeoutExpired:

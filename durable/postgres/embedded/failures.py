@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
 
 from durable.errors import EmbeddedPostgresError
 from durable.postgres.embedded.home import Home
 
 OR_ANOTHER = "or name a database with DURABLE_DATABASE_URL"
 TAIL_LINES = 6
+FREE_BYTES_MIN = 1_000_000  # a start writes little, but it writes
 
 NAMELESS = (
     "The user you run as has no name in /etc/passwd, which initdb insists on: run as a user with "
@@ -55,6 +57,8 @@ def failed(what: str, output: str, home: Home) -> EmbeddedPostgresError:
     telling = [line for line in lines if TELLING.search(line)]
     quoted = "\n  ".join((telling or lines)[-TAIL_LINES:]) or "it wrote nothing"
     advice = [then for pattern, then in ADVICE if re.search(pattern, output)]
+    if _is_full(home):  # Postgres may have had no room for saying so
+        advice.insert(0, FULL)
     hint = advice[0] if advice else f"The whole story is in {home.log}."
     return EmbeddedPostgresError(
         f"{what} in {home.root}. It said:\n  {quoted}\n{hint} Then try again, {OR_ANOTHER}."
@@ -76,3 +80,10 @@ def refused(error: OSError, home: Home) -> EmbeddedPostgresError:
         f"The embedded Postgres keeps its data in {home.root}, but {error.filename or 'it'} "
         f"cannot be used: {reason}. {advice} Then try again, {OR_ANOTHER}."
     )
+
+
+def _is_full(home: Home) -> bool:
+    try:
+        return shutil.disk_usage(home.root).free < FREE_BYTES_MIN
+    except FileNotFoundError:
+        return False

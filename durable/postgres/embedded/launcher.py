@@ -210,7 +210,7 @@ class Launcher:
     def _order(
         self, programs: Programs, address: Endpoint, account: Account | None
     ) -> watcher.Order:
-        command = [str(programs.postgres), "-D", cluster.path_for_server(self.home.data, account)]
+        command = [str(programs.postgres)]
         for name, value in endpoint.settings(self.home, address).items():
             command += ["-c", f"{name}={value}"]
         elsewhere = address.is_socket and address.host != str(self.home.data)

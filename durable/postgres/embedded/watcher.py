@@ -51,8 +51,8 @@ class Order:
     """What to run and watch: the launcher's wishes, sent as JSON.
 
     Attributes:
-        command: `postgres` and its arguments.
-        data: The data directory, and the working directory of `command`.
+        command: `postgres` and its arguments, all but the name of the data directory.
+        data: The data directory.
         log: The file that gets all output.
         start_lock, users_lock, watcher_lock, server_lock: See the sign of the room.
         socket_directory: A directory outside `.durable/` to remove at the end; "" for none.
@@ -136,15 +136,15 @@ class Watcher:
                     os.kill(os.getpid(), signal.SIGKILL)
 
         drops = order.uid >= 0
-        with Path(order.log).open("ab") as log:
+        with Path(order.log).open("ab") as log, door(Path(order.data)) as (descriptor, name):
             return subprocess.Popen(  # noqa: S603 - the launcher's command
-                order.command,
-                cwd=order.data,  # entered before the uid changes
+                [*order.command, "-D", name if drops else order.data],
+                cwd="/",  # before 16, Postgres wants to come back to where it was started
                 env=order.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=[lock],
+                pass_fds=[lock, descriptor],
                 user=order.uid if drops else None,
                 group=order.gid if drops else None,
                 extra_groups=[] if drops else None,
@@ -236,6 +236,21 @@ class Watcher:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(signum, stop)
+
+
+@contextmanager
+def door(directory: Path) -> Iterator[tuple[int, str]]:
+    """Open a directory; yield the descriptor, and a name that leads there for who inherits it.
+
+    The name has no directories before it that could be closed to another uid. Without /proc (that
+    is, elsewhere than on Linux) it is the plain path.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        name = f"/proc/self/fd/{descriptor}"
+        yield descriptor, name if Path(name).exists() else str(directory)
+    finally:
+        os.close(descriptor)
 
 
 def status(data: Path, pid: int | None = None) -> str:
