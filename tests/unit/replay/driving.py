@@ -205,14 +205,14 @@ def cancel(reason: str | None = None) -> Fact:
 
 def live(
     program: Callable[..., Any], *args: Any, script: Sequence[tuple[float, Fact]] = (),
-    run_id: int = 7, facts_max: int = 2_000,
+    run_id: int = 7, evict: bool = True,
 ) -> Story:
     """Run a program to its end, or until nothing will happen any more (it is evicted then)."""
     workflow = workflow_of(program)
     run = Run(workflow, identity(run_id))
     world, story = World(script), Story(run=run)
     fact: Fact | None = started(*args, workflow=workflow)
-    while fact is not None and run.finished is None and len(story.facts) < facts_max:
+    while fact is not None and run.finished is None:
         story.facts.append(fact)
         commands = run.apply(fact)
         story.turns.append(commands)
@@ -226,7 +226,7 @@ def live(
         )  # fmt: skip
         story.facts.append(end)
         story.turns.append(run.apply(end))
-    else:
+    elif evict:
         run.evict()
     return story
 
