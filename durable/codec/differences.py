@@ -181,7 +181,7 @@ def _state(value: Any) -> Iterable[tuple[str, Any]]:
     for base in cls.__mro__:
         slots = vars(base).get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
-            # What pydantic keeps there is compared in `_models`; which fields were given is not kept.
+            # What pydantic keeps there is compared in `_models`; but for which fields were given.
             if not name.startswith("__") and hasattr(value, name):
                 yield name, getattr(value, name)
 

@@ -138,7 +138,8 @@ def _arguments(exc: BaseException) -> tuple[Any, list[str]]:
     """What fills in an exception of any other class: its args and attributes."""
     out: dict[str, Any] = {}
     notes: list[str] = []
-    args = list(exc.args)
+    # The file name of an OSError is no part of its args, only of how it is copied.
+    args = list(OSError.__reduce__(exc)[1] if isinstance(exc, OSError) else exc.args)
     if args != ([_message(exc)] if _message(exc) else []):
         kept, notes = _kept("args", args)
         if not notes:

@@ -128,9 +128,6 @@ class Call(Coroutine[Any, Any, R_co]):
             self._hash = object.__hash__(self) if context is None else context.call_number()
         return self._hash
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
     def __repr__(self) -> str:
         return f"<{self._described()}>"
 

@@ -42,7 +42,8 @@ class Failure:
         out: dict[str, Any] = {"type": self.type, "message": self.message, "kind": self.kind}
         for key in ("path", "traceback", "non_retryable", "next_retry_delay", "details", "name"):
             value = getattr(self, key)
-            if value not in ("", False, None):
+            # Only the field's own default is empty: a delay of 0 and details of [] say something.
+            if value != self.__dataclass_fields__[key].default:
                 out[key] = value
         if self.attempts != 1:
             out["attempts"] = self.attempts

@@ -49,8 +49,11 @@ class RetryPolicy:
         """Seconds to wait before retry number `retry`, counted from 1."""
         first = self.backoff_coefficient if self.initial_interval is None else seconds(self.initial_interval)
         longest = seconds(self.maximum_interval)
-        # A large exponent would overflow long after the cap has been reached.
-        return min(first * self.backoff_coefficient ** min(retry - 1, 64), longest)
+        try:
+            grown = first * float(self.backoff_coefficient) ** (retry - 1)
+        except OverflowError:  # far beyond the longest, unless there is nothing to grow
+            grown = longest if first else 0.0
+        return min(grown, longest)
 
     @property
     def non_retryable_names(self) -> tuple[str, ...]:
