@@ -30,17 +30,19 @@ with wanted as (
     select w.id from durable.worker_streams w
     where w.id = any($2::bigint[]) and w.reserved_by = $1
 ), settled as (
-    select m.run_id, count(*) as n from durable.worker_streams m
-    join unnest($12::bigint[]) s(id) using (id)
-    where m.reserved_by = $1 and m.expired_at is null
-    group by m.run_id
+    -- Attempts whose results come with the commit: each must still be ours, or its run is refused.
+    select s.run_id, count(*) as wanted, count(m.id) as found
+    from unnest($12::bigint[], $13::bigint[]) as s(id, run_id)
+    left join durable.worker_streams m
+        on m.id = s.id and m.run_id = s.run_id and m.reserved_by = $1 and m.expired_at is null
+    group by s.run_id
 ), passed as materialized (
     select w.*, l.reply_to, l.parent_run_id, l.parent_number, l.jid, l.graph
     from wanted w
     join locked l on l.run_id = w.run_id and l.revision = w.expected
     join wake k on k.id = w.run_id
     left join settled s on s.run_id = w.run_id
-    where coalesce(s.n, 0) = (select count(*) from unnest($13::bigint[]) x(run_id) where x.run_id = w.run_id)
+    where s.run_id is null or s.found = s.wanted
 ), job as (
     update durable.jobs j
     set revision = p.expected + p.facts, issued = greatest(j.issued, p.issued),
@@ -68,8 +70,8 @@ with wanted as (
     where p.state is not null and e.run_id = p.run_id and e.expired_at is null and e.id <> all($24::bigint[])
 ), done as (
     delete from durable.worker_streams m
-    using passed p
-    where m.id = any($12::bigint[]) and m.run_id = p.run_id
+    using unnest($12::bigint[], $13::bigint[]) as s(id, run_id) join passed p on p.run_id = s.run_id
+    where m.id = s.id
 ), ended as (
     delete from durable.worker_streams m using passed p where m.id = p.run_id and p.state is not null
 ), unwanted as (
