@@ -8,6 +8,7 @@ are not written unless given: the code that runs the function decides on them.
 from __future__ import annotations
 
 import inspect
+import json
 import typing
 from collections.abc import Callable, Mapping
 from inspect import Parameter
@@ -17,7 +18,7 @@ from typing_extensions import TypedDict
 
 from durable.codec.adapters import Adapter, Machine
 from durable.codec.guards import Guard
-from durable.errors import DefinitionError
+from durable.errors import DefinitionError, PayloadError
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -110,9 +111,15 @@ class Signature:
         return machine.write(values)
 
     def decode_arguments(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Arguments to call the function with. `PayloadError` if they do not fit it."""
+        """Arguments to call the function with. `PayloadError` if they do not fit it.
+
+        A list is taken too, as positional arguments: who starts a workflow by its name alone does
+        not know the names of its parameters.
+        """
         if text == "{}" and self._at_least == 0:
             return (), {}
+        if text.startswith("["):
+            text = self._by_name(text)
         values: dict[str, Any] = (self._machine or self.prepare()).read(text, "")
         if self._at_least is not None and tuple(values) == self._names[: len(values)]:
             return tuple(values.values()), {}
@@ -184,6 +191,23 @@ class Signature:
             return self._shape.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise TypeError(f"{self._owner}: {error}") from None
+
+    def _by_name(self, text: str) -> str:
+        """A list of positional arguments as the object that it stands for."""
+        try:
+            items = json.loads(text)
+        except ValueError as error:
+            raise PayloadError(f"{self._owner}: the arguments are no JSON: {error}") from error
+        count = len(self._names)
+        named = dict(zip(self._names, items, strict=False))
+        if len(items) > count:
+            rest = [p.name for p in self._parameters.values() if p.kind is Parameter.VAR_POSITIONAL]
+            if not rest:
+                raise PayloadError(
+                    f"{self._owner}: takes {count} positional arguments, and {len(items)} were given"
+                )
+            named[rest[0]] = items[count:]
+        return json.dumps(named)
 
     def _spread(self, values: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional for as long as none is left out, by keyword from there on."""

@@ -93,3 +93,18 @@ def calls(order: Order) -> None:
     assert_type(fulfil(order), durable.Call[Label])
     assert_type(charge.options(task_queue="gpu")(order), durable.Call[Receipt])
     assert_type(charge.name, str)
+
+
+async def client_side(order: Order) -> None:
+    client = await durable.connect()
+    handle = await client.start(fulfil(order), id="order-1")
+    assert_type(handle, durable.Handle[Label])
+    assert_type(await handle.result(), Label)
+    assert_type(await handle.result(timeout="5s"), Label)
+    assert_type(await client.execute(parent(order)), str)
+    await handle.signal(approval, Approval(by="ann"))
+    await handle.signal(go)
+    named = await client.start("fulfil", {"id": "o-1"}, id="order-2")
+    print(await named.result())
+    worker = durable.Worker(client, workflows=[fulfil, parent], activities=[charge, checksum])
+    await worker.run()

@@ -51,3 +51,14 @@ async def misnamed() -> None: ...
 
 @durable.activity(timeout=5)  # type: ignore[call-overload, untyped-decorator]
 async def mistaken() -> None: ...
+
+
+approval = durable.Signal("approval", int)
+
+
+async def client_side(client: durable.Client) -> None:
+    handle = await client.start(fulfil("o"))
+    number: int = await handle.result()  # type: ignore[assignment]
+    await handle.signal(approval, "yes")  # type: ignore[misc]
+    await client.start(fulfil)  # type: ignore[call-overload]
+    await client.start(fulfil(number))  # type: ignore[arg-type]

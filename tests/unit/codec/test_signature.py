@@ -116,7 +116,7 @@ def test_misfits_name_parameter_and_path() -> None:
         ('{"order":{"id":"o"},"unknown":1}', "unknown"),
         ('{"order":{"id":"o","unknown":1}}', r"order\.unknown"),
         ('{"order":{"id":5}}', r"order\.id"),
-        ("[]", "object"),
+        ("5", "object"),
         ("", "JSON"),
     ],
 )
@@ -150,6 +150,21 @@ def test_forward_references_resolve_at_first_use() -> None:
         assert signature.encode_arguments((1,), {}) == '{"value":1}'
     finally:
         del module.DefinedLater  # type: ignore[attr-defined]
+
+
+def test_positional_lists() -> None:
+    """A start by name alone gives a list: it is bound by position, and checked by annotation."""
+    assert Signature.of(simple).decode_arguments('[{"id":"o"}, 2]') == ((Order("o"), 2), {})
+    assert Signature.of(anything).decode_arguments("[1, 0.5, 2.5]") == ((1, 0.5, 2.5), {})
+    assert Signature.of(none).decode_arguments("[]") == ((), {})
+    for text, word in (
+        ('[{"id":5}]', r"order\.id"),
+        ("[]", "order"),
+        ('[{"id":"o"}, 1, 2]', "takes 2 positional arguments, and 3 were given"),
+        ("[1", "JSON"),
+    ):
+        with pytest.raises(PayloadError, match=word):
+            Signature.of(simple).decode_arguments(text)
 
 
 def test_schemas() -> None:
