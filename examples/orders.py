@@ -127,8 +127,10 @@ async def main() -> None:
     given = parser.parse_args()
     ledger = given.ledger or Path(tempfile.mkdtemp()) / "ledger.txt"
     client = await durable.connect()
-    steps = [charge, print_label, refund, ship]
-    async with client, durable.Worker(client, workflows=[fulfil], activities=steps):
+    worker = durable.Worker(
+        client, workflows=[fulfil], activities=[charge, print_label, refund, ship]
+    )
+    async with client, worker:
         handles = [
             await client.start(
                 fulfil(Order(name, item, cents, str(ledger)), PACES[given.pace]),

@@ -1,0 +1,104 @@
+"""Programs run as users run them: processes of their own, on a database of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+PROJECT = Path(__file__).parents[2]
+Program = Callable[..., subprocess.Popen[str]]
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()
+
+
+@pytest_asyncio.fixture
+async def database_url(dsn: str) -> AsyncIterator[str]:
+    """The DSN of an empty database, for programs that use the namespace that is the default."""
+    name = f"d_{secrets.token_hex(6)}"
+    await _execute(dsn, f'create database "{name}"')
+    yield urlsplit(dsn)._replace(path=f"/{name}").geturl()
+    await _execute(dsn, f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def program(database_url: str, tmp_path: Path) -> Iterator[Program]:
+    """Start `python …` in an empty directory; what still runs at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+        surroundings = {
+            **os.environ,
+            "PYTHONPATH": str(PROJECT),
+            "DURABLE_DATABASE_URL": database_url,
+            "NO_COLOR": "1",
+            "COLUMNS": "100",
+            **environment,
+        }
+        process = subprocess.Popen(  # noqa: S603 - our own programs
+            [sys.executable, *map(str, arguments)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, cwd=tmp_path, env=surroundings,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def cli(program: Program) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `durable …` to its end."""
+
+    def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = program("-m", "durable", *arguments, **environment)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    return run
+
+
+def eventually(condition: Callable[[], bool], what: str, within: float = 30) -> None:
+    """Return when the condition holds; fail when it does not within so many seconds."""
+
+    async def wait() -> None:
+        async with asyncio.timeout(within):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    try:
+        asyncio.run(wait())
+    except TimeoutError:
+        pytest.fail(f"after {within} s not yet: {what}")
+
+
+@pytest.fixture(name="eventually")
+def _eventually() -> Callable[..., None]:
+    return eventually
+
+
+@pytest.fixture
+def examples() -> Path:
+    """The directory of the examples."""
+    return PROJECT / "examples"
+
+
+def lines(path: Path) -> Sequence[str]:
+    """The lines of a file; none while it is not there."""
+    return path.read_text("utf-8").splitlines() if path.exists() else []

@@ -1,0 +1,106 @@
+"""The examples do what they say, and what they say they do when killed."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from sysconfig import get_path
+
+Program = Callable[..., subprocess.Popen[str]]
+
+KILLS = (60, 250, 500)  # parsed modules after which the census is killed
+IN_FLIGHT_MAX = 16  # four packages at once, four modules of each
+
+
+def finished(process: subprocess.Popen[str], within: float = 60) -> str:
+    out, err = process.communicate(timeout=within)
+    assert process.returncode == 0, err
+    return out
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text("utf-8").splitlines() if path.exists() else []
+
+
+def promised(example: Path) -> list[str]:
+    """The comment at an example's end: its output."""
+    comment = example.read_text("utf-8").rsplit("\n\n#", 1)[1]
+    return [line.removeprefix("#").removeprefix(" ") for line in comment.splitlines()]
+
+
+def test_quickstart(program: Program, examples: Path) -> None:
+    """The shortest program prints what its last line says."""
+    out = finished(program(examples / "quickstart.py"))
+    assert promised(examples / "quickstart.py") == [f"It prints {out.strip()}."]
+
+
+def test_orders(program: Program, examples: Path, tmp_path: Path) -> None:
+    """A flaky gateway is asked until it answers; approval ships, and silence refunds."""
+    ledger = tmp_path / "ledger"
+    out = finished(program(examples / "orders.py", "--ledger", ledger))
+    # Of the facts only these two may change places: the signal comes when it comes.
+    expected = promised(examples / "orders.py")
+    assert out.splitlines()[:3] == expected[:3]
+    said = [line.split(". ")[1] for line in out.splitlines()[3:]]
+    assert sorted(said) == sorted(line.split(". ")[1] for line in expected[3:])
+    assert said[-3:] == ["timer timer", "activity ship", "finished completed"]
+    asked = {f"order-{n} asked": 3 for n in (1, 2, 3)}
+    charged = {f"order-{n} charged": 1 for n in (1, 2, 3)}
+    ends = {"order-1 shipped": 1, "order-2 shipped": 1, "order-3 refunded 12500": 1}
+    assert Counter(lines(ledger)) == asked | charged | ends
+
+
+def test_orders_killed(
+    program: Program, examples: Path, tmp_path: Path, eventually: Callable[..., None]
+) -> None:
+    """Killed once all are paid and started again, the shop charges nobody twice."""
+    ledger = tmp_path / "ledger"
+    first = program(examples / "orders.py", "--ledger", ledger)
+    eventually(lambda: sum("shipped" in line for line in lines(ledger)) == 2, "two are shipped")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    out = finished(program(examples / "orders.py", "--ledger", tmp_path / "unused"))
+    assert "order-3: TimeoutError, and the money is back" in out
+    counted = Counter(lines(ledger))
+    assert counted["order-3 charged"] == 1
+    assert counted["order-3 refunded 12500"] == 1
+
+
+def test_census_killed_again_and_again(
+    program: Program, examples: Path, tmp_path: Path, eventually: Callable[..., None]
+) -> None:
+    """The whole standard library: three kills cost no recorded module, and change no figure."""
+    log = tmp_path / "log"
+    for threshold in KILLS:
+        process = program(examples / "census.py", "--log", log)
+        eventually(lambda t=threshold: len(set(lines(log))) >= t, f"{threshold} modules parsed")
+        assert process.poll() is None, "it was too fast to be killed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    out = finished(program(examples / "census.py", "--log", log), within=120)
+
+    parsed = Counter(lines(log))
+    sources = [(Path(get_path("stdlib")) / file).read_bytes() for file in parsed]
+    assert len(parsed) > max(KILLS)
+    assert parsed.total() - len(parsed) <= len(KILLS) * IN_FLIGHT_MAX
+    total = re.search(r"^total +(\S+) +(\S+)", out, re.MULTILINE)
+    assert total is not None, out
+    modules, count = (int(number.replace(",", "")) for number in total.groups())
+    assert modules == len(parsed)
+    assert count == sum(source.count(b"\n") for source in sources)
+
+
+def test_census_shows_progress_in_plain_lines(program: Program, examples: Path) -> None:
+    """Where nobody sees a terminal, progress is lines without control characters, never going back."""
+    process = program(examples / "census.py", "--only", "asyncio", "json", "email")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "\x1b" not in err
+    assert "\r" not in err
+    done = [int(line.split()[0]) for line in err.splitlines() if line[0].isdigit()]
+    assert done == sorted(done)
+    assert re.search(r"^total +\d+ ", out, re.MULTILINE)
