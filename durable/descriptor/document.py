@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from durable.descriptor.files import read_file
-from durable.descriptor.findings import from_pydantic, refuse
+from durable.descriptor.findings import Finding, from_pydantic, refuse
 from durable.descriptor.layout import to_yaml
-from durable.descriptor.marks import Mark, read
+from durable.descriptor.marks import DEPTH_LIMIT, Mark, read
 from durable.descriptor.model import App, Graph, Part
 from durable.descriptor.validate import findings_of
 from durable.errors import DescriptorError
+from durable.expressions.expression import Path as Where
 
 _FIRST = ("title", "type", "subtype", "topic", "ancestor", "target", "reentrant", "retry")
 
@@ -55,10 +57,28 @@ def load(source: str | Path | Mapping[str, object]) -> App:
 
 def _read(source: str | Path | Mapping[str, object]) -> tuple[object, Mark | None]:
     if isinstance(source, Mapping):
+        refuse(_unwritable(source), None)
         return source, None
     if isinstance(source, str) and not _is_path(source):
         return read(source)
     return read_file(Path(source))
+
+
+def _unwritable(data: Mapping[str, object]) -> list[Finding]:
+    """What pydantic lets pass in plain data, though YAML text could not have brought it."""
+    findings: list[Finding] = []
+    waiting: list[tuple[Where, object]] = [((), data)]
+    while waiting:
+        where, value = waiting.pop()
+        if len(where) > DEPTH_LIMIT:
+            return [Finding(where[:3], f"it is nested deeper than {DEPTH_LIMIT} levels")]
+        if isinstance(value, float) and not math.isfinite(value):
+            findings.append(Finding(where, "JSON knows no infinity and no NaN"))
+        elif isinstance(value, Mapping):
+            waiting.extend(((*where, str(key)), inner) for key, inner in value.items())
+        elif isinstance(value, (list, tuple)):
+            waiting.extend(((*where, index), inner) for index, inner in enumerate(value))
+    return findings
 
 
 def _is_path(text: str) -> bool:

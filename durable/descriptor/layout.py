@@ -49,16 +49,19 @@ def _mapping(data: Mapping[str, object], indent: int, frame: int) -> list[str]:
 
 def _entry(head: str, value: object, indent: int, frame: int) -> list[str]:
     """A key or dash with its value behind it, or in a block below it."""
-    if frame < 0 or not value or not isinstance(value, (Mapping, list, tuple)):
-        flow = f"{head} {_flow(value)}"
-        if len(flow) <= WIDTH:
-            return [flow]
+    is_frame = frame >= 0 and isinstance(value, (Mapping, list, tuple)) and bool(value)
+    flow = "" if is_frame else f"{head} {_flow(value)}"
+    if flow and len(flow) <= WIDTH:
+        return [flow]
+    if not value:
+        return [flow]
     if isinstance(value, Mapping):
         # Below `activities`, `transitions` and `hooks` the names belong to the user.
         return [head, *_mapping(value, indent + 2, frame if frame in {1, 3} else -1)]
     if isinstance(value, (list, tuple)):
         return [head, *_sequence(value, indent + 2, frame)]
-    return _folded(head, str(value), indent + 2) if isinstance(value, str) else [head + f" {value}"]
+    # Nothing but text can be folded; a long name with a number behind it stays wide.
+    return _folded(head, value, indent + 2) if isinstance(value, str) else [flow]
 
 
 def _sequence(items: list[object] | tuple[object, ...], indent: int, frame: int) -> list[str]:
@@ -85,7 +88,8 @@ def _flow(value: object) -> str:
         return text_scalar(value)
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
-    return repr(value)
+    # YAML 1.1 knows no number with an exponent but without a point.
+    return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
 
 
 def text_scalar(text: str) -> str:

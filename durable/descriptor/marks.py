@@ -128,7 +128,7 @@ class _Builder:
         return built.data, built.mark
 
     def build(self, event: yaml.Event, depth: int) -> _Built:
-        if depth > DEPTH_LIMIT:
+        if depth >= DEPTH_LIMIT and isinstance(event, yaml.CollectionStartEvent):
             raise _refusal(event, f"it is nested deeper than {DEPTH_LIMIT} levels")
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
