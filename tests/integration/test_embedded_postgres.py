@@ -194,12 +194,11 @@ def postmaster(home: Home) -> psutil.Process:
     return psutil.Process(pid_of_server(home))
 
 
-def is_dead(process: psutil.Process) -> bool:
-    """Tell whether a process has ended, though its new parent may not have asked how it did."""
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+def wait_until_dead(process: psutil.Process) -> None:
+    """Wait until a process has ended, whether or not its new parent has asked how it did."""
+    with deadline(), contextlib.suppress(psutil.NoSuchProcess):
+        while process.status() != psutil.STATUS_ZOMBIE:
+            os.sched_yield()
 
 
 def kill_watcher(home: Home) -> None:
@@ -217,8 +216,8 @@ def test_data_outlive_the_server(home: Home, user: Callable[[], User]) -> None:
     first.leave()
     wait_until_free(home.server_lock)
     wait_until_free(home.watcher_lock)
-    assert is_dead(server)
-    assert is_dead(keeper)
+    wait_until_dead(server)
+    wait_until_dead(keeper)
     assert not (home.data / "postmaster.pid").exists()
     assert ask(user().ensure(), "select answer from kept") == 42
 
@@ -313,7 +312,7 @@ def test_watcher_is_killed(home: Home, user: Callable[[], User]) -> None:
     server = postmaster(home)
     kill_watcher(home)
     wait_until_free(home.server_lock)
-    assert is_dead(server)
+    wait_until_dead(server)
     embedded = survivor.ensure()
     assert postmaster(home) != server
     assert ask(embedded, "select answer from kept") == 42
@@ -408,7 +407,7 @@ def test_home_is_moved_away(home: Home, user: Callable[[], User]) -> None:
     server = postmaster(home)
     moved = home.root.rename(home.root.with_name("moved"))
     wait_until_free(Home(moved).server_lock)
-    assert is_dead(server)
+    wait_until_dead(server)
     assert ask(survivor.ensure(), "select to_regclass('lost')") is None
 
 

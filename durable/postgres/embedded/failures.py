@@ -26,6 +26,11 @@ OTHER_MAKER = "The data was made by another Postgres: set DURABLE_PG_BIN to that
 DAMAGED = "The data is damaged: restore it from a backup, or move it away to begin anew."
 SETTINGS = "Mend data/postgresql.conf at the place that the message names."
 CLOSED = "A file is closed to the user that Postgres runs as: mend its owner and mode."
+MODELESS = (
+    "The file system there keeps no owners and modes, which Postgres needs: run in a directory on "
+    "another one."
+)
+SOCKETLESS = "The file system there takes no unix sockets: run in a directory on another one."
 FULL = "The disk is full: free some space there."
 READ_ONLY = "The file system is read-only: run in a directory that you may write to."
 
@@ -35,6 +40,8 @@ ADVICE = (  # what Postgres writes, in English since LC_ALL is C; the first that
     (r"could not look up effective user ID|user does not exist|unshare: ", NAMELESS),
     (r"could not (?:create|map) (?:anonymous )?shared memory|shmget", MEMORY),
     (r"error while loading shared libraries|Library not loaded|GLIBC_", MISFIT),
+    (r"has (?:invalid permissions|group or world access|wrong ownership)", MODELESS),
+    (r"could not (?:bind|create) Unix", SOCKETLESS),
     (r"database files are incompatible", OTHER_MAKER),
     (r"invalid (?:primary )?checkpoint|locate a valid checkpoint|PANIC", DAMAGED),
     (r"unrecognized configuration parameter|configuration file .* contains errors", SETTINGS),

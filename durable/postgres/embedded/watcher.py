@@ -361,23 +361,20 @@ def _detached() -> Iterator[None]:
 
 
 def main() -> int:
-    """Read the order, run it, and answer "ready" or "failed: why" on the standard output."""
+    """Read the order, run it, and answer "ready" on the standard output; no answer is a failure."""
     order = Order(**json.load(sys.stdin))
-    answer = os.dup(1)
-    with _detached(), Path(os.devnull).open("r+b") as nothing:
+    with _detached(), os.fdopen(os.dup(1), "w") as answer, Path(os.devnull).open("r+b") as nothing:
         for descriptor in (0, 1):
             os.dup2(nothing.fileno(), descriptor)
 
         def ready() -> None:
-            os.write(answer, b"ready\n")
-            os.close(answer)
+            answer.write(READY)
+            answer.close()  # what the launcher waits for
 
         try:
             Watcher(order).watch(ready)
         except (WatchError, OSError) as error:
             _say(str(error))
-            with suppress(OSError):
-                os.write(answer, f"failed: {error}\n".encode())
             return 1
     return 0
 

@@ -251,6 +251,8 @@ def test_prepared_home_is_private_and_not_committed(tmp_path: Path) -> None:
         ("FATAL:  database files are incompatible with server", "DURABLE_PG_BIN"),
         ("PANIC:  could not locate a valid checkpoint record", "damaged"),
         ("FATAL:  could not open file: Permission denied", "owner and mode"),
+        ('FATAL:  data directory "data" has invalid permissions', "owners and modes"),
+        ('LOG:  could not bind Unix address "./x": Operation not permitted', "unix sockets"),
         ("something new", "postgres.log"),
         ("", "wrote nothing"),
     ],
