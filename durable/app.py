@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from durable.client.client import Client, Runs
+from durable.client.client import Client
+from durable.client.runs import Runs
 from durable.client.waiters import Waiters
 from durable.compiler.generate import generate
 from durable.definitions import ActivityDefinition, WorkflowDefinition

@@ -8,17 +8,13 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
 from durable.client.handle import Handle
-from durable.client.waiters import Waiters
+from durable.client.runs import Runs
 from durable.codec.adapters import Adapter
 from durable.decorators.calls import Call, WorkflowCall
-from durable.errors import ConfigurationError, InternalError, WorkflowAlreadyStarted, WorkflowEnded
-from durable.protocol.commits import Histories
-from durable.protocol.failures import Failure
+from durable.errors import ConfigurationError, InternalError, WorkflowAlreadyStarted
 from durable.protocol.ids import new_id, new_request
-from durable.store.jobs import JobStore, RunFilter, RunSummary, Start, Started
-from durable.streams.grouping import Grouped
+from durable.store.jobs import RunFilter, RunSummary, Start
 from durable.streams.ports import Ports
-from durable.streams.runs import Message, Reached
 
 R = TypeVar("R")
 IfRunning = Literal["raise", "attach"]
@@ -35,62 +31,6 @@ class StartOptions:
     priority: int
     if_running: IfRunning
     if_ended: IfEnded
-
-
-class Runs:
-    """What handles need: rows, waiters, and the way into inboxes. Made by `durable.app`."""
-
-    def __init__(self, jobs: JobStore, ports: Ports, waiters: Waiters) -> None:
-        self.jobs = jobs
-        self.ports = ports
-        self.waiters = waiters
-        self.histories: Histories = ports.histories
-        self._starts: Grouped[Start, Started] = Grouped(jobs.start)
-        self._arrivals: Grouped[Message, Reached | None] = Grouped(self._send)
-
-    async def start(self, start: Start) -> Started:
-        """Write a start, together with others of this moment, and wake its queue."""
-        started = await self._starts.ask(start)
-        while started.run_id is None:  # another start of the same id won in the same moment
-            started = await self._starts.ask(start)
-        if started.started:
-            self.waiters.started(started.run_id)
-            self.ports.announcer.queue(start.queue, "turn")
-        return started
-
-    async def arrive(self, run_id: int, name: str, msg_type: str, topic: str, message: str) -> None:
-        """Put a message into a run's inbox, and wake who holds it."""
-        reached = await self._arrivals.ask(Message(run_id, msg_type, topic, message=message, request_id=new_request()))
-        if reached is None:
-            raise WorkflowEnded(f"the workflow {name!r} has ended: it takes no {msg_type} any more", id=name)
-        if reached.holder is not None:
-            self.ports.announcer.inbox(reached.holder, run_id)
-        else:
-            self.ports.announcer.queue(reached.queue, "turn")
-
-    async def terminate(self, run_id: int, reason: str) -> None:
-        """End a run from outside."""
-        failure = Failure(type="WorkflowTerminated", message=reason, kind="terminated")
-        ended = await self.jobs.terminate(run_id, failure)
-        if ended is None:
-            return
-        announcer = self.ports.announcer
-        announcer.ended(run_id, ended.waiters)
-        if ended.holder is not None:
-            announcer.inbox(ended.holder, run_id)
-        if ended.parent_holder is not None and ended.parent is not None:
-            announcer.inbox(ended.parent_holder, ended.parent)
-        elif ended.parent_queue is not None:
-            announcer.queue(ended.parent_queue, "turn")
-
-    async def _send(self, messages: list[Message]) -> list[Reached | None]:
-        reached = {r.run_id: r for r in await self.ports.runs.arrive(messages)}
-        return [reached.get(m.run_id) for m in messages]
-
-    async def close(self) -> None:
-        """Wait for what is on its way."""
-        await self._starts.close()
-        await self._arrivals.close()
 
 
 class Client:

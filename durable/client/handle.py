@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from durable.client.runs import Runs
 from durable.codec.failures import exception_of
 from durable.codec.signature import Signature
 from durable.decorators.signals import Signal
@@ -16,9 +17,6 @@ from durable.protocol.durations import Duration, seconds
 from durable.protocol.failures import Failure
 from durable.protocol.facts import Fact
 from durable.store.jobs import Ended, RunDescription
-
-if TYPE_CHECKING:
-    from durable.client.client import Runs
 
 R = TypeVar("R")
 T = TypeVar("T")

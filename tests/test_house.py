@@ -1,0 +1,126 @@
+"""The rules of the house, checked by machine: contracts, linters, types, sizes, names, exports."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import durable
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "durable"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+FILE_LINES_MAX = 500
+FUNCTION_LINES_MAX = 70
+ROOM_NAMES_BANNED = {"utils", "common", "helpers", "types", "models", "base", "core", "manager", "services"}
+SQL = re.compile(r"^\s*(select|insert|update|delete|create|alter|drop|with)\s", re.IGNORECASE)
+
+
+def run(*command: str) -> None:
+    """Run a tool of this environment at the root, and show what it says when it is not content."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_ruff_is_content() -> None:
+    """The linter finds nothing."""
+    run("ruff", "check", ".")
+
+
+def test_ruff_would_format_nothing() -> None:
+    """Every file is formatted."""
+    run("ruff", "format", "--check", ".")
+
+
+def test_mypy_is_content() -> None:
+    """The whole package holds under mypy --strict."""
+    run("mypy")
+
+
+def test_pyright_is_content() -> None:
+    """The whole package, its examples and the typing tests hold under pyright."""
+    run("pyright")
+
+
+def test_imports_go_one_way() -> None:
+    """The import contract is kept, by every module."""
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports")],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_everything_public_is_documented() -> None:
+    """Every public module, class and function has a docstring."""
+    run("interrogate", "-c", "pyproject.toml", "durable")
+
+
+def test_all_is_what_the_front_door_exports() -> None:
+    """`durable.__all__` is sorted, complete and true."""
+    public = {
+        name for name, value in vars(durable).items()
+        if not name.startswith("_") and not isinstance(value, type(sys)) and name != "annotations"
+    }  # fmt: skip
+    assert set(durable.__all__) == public
+    assert list(durable.__all__) == sorted(durable.__all__)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_are_short(path: Path) -> None:
+    """No file is longer than 500 lines, and none bears a name that says nothing."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= FILE_LINES_MAX
+    assert path.stem not in ROOM_NAMES_BANNED
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function of a file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_functions_are_short(path: Path) -> None:
+    """No function is longer than 70 lines, its docstring included."""
+    long = [f.name for f in functions(path) if (f.end_lineno or 0) - f.lineno + 1 > FUNCTION_LINES_MAX]
+    assert long == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_sql_in_python_and_no_global(path: Path) -> None:
+    """SQL stands in `.sql` files; no function rebinds a module's name."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body and isinstance(node.body[0], ast.Expr)
+    }  # fmt: skip
+    for node in ast.walk(tree):
+        assert not isinstance(node, ast.Global)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            assert not SQL.match(node.value), node.value
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.sql")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_sql_reads_the_injectable_clock(path: Path) -> None:
+    """No statement reads a clock that a test cannot move, but for the beats of members."""
+    text = re.sub(r"--.*", "", path.read_text(encoding="utf-8"))
+    if path.name not in ("0001_runs.sql", "members.sql", "migrate.sql"):
+        assert not re.search(r"(?<!durable\.)\b(now\(\)|statement_timestamp|clock_timestamp|current_timestamp)", text)
+
+
+def test_rooms_below_the_front_door_export_nothing() -> None:
+    """A room's `__init__` is its sign: a docstring and nothing else."""
+    for path in PACKAGE.rglob("__init__.py"):
+        if path.parent != PACKAGE:
+            assert len(ast.parse(path.read_text(encoding="utf-8")).body) <= 1, path
