@@ -17,7 +17,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from durable.codec.adapters import Adapter, Machine
-from durable.codec.guards import Guard
+from durable.codec.guards import Guard, guard_for
 from durable.errors import DefinitionError, PayloadError
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -143,17 +143,17 @@ class Signature:
         """Build now what is otherwise built at first use. `DefinitionError` for a bad type."""
         hints = self._hints()
         members: dict[str, Any] = {}
-        guards: dict[str, Machine] = {}
+        guards: dict[str, Guard] = {}
         for name, parameter in self._parameters.items():
             hint = hints.get(name, Any)
             if parameter.kind is Parameter.VAR_POSITIONAL:
                 hint = tuple[hint, ...]  # type: ignore[valid-type]  # a hint at run time, none for mypy
             elif parameter.kind is Parameter.VAR_KEYWORD:
                 hint = _keywords(hint)
-            guards[name] = Machine(hint, f"{self._owner} parameter {name!r}")
+            guards[name] = guard_for(hint)
             members[name] = hint if _is_required(parameter) else NotRequired[hint]
-        machine = Machine(_object(members), self._owner)
-        self._guards = {name: part.guard for name, part in guards.items()}
+        machine = self._arguments(members)
+        self._guards = guards
         self._result = Adapter(
             hints.get("return", Any), owner=f"{self._owner} result", path="result"
         )
@@ -168,6 +168,15 @@ class Signature:
     def output_schema(self) -> dict[str, Any]:
         """The JSON Schema of the result."""
         return (self._result or self._prepared_result()).json_schema()
+
+    def _arguments(self, members: dict[str, Any]) -> Machine:
+        try:
+            return Machine(_object(members), self._owner)
+        except DefinitionError:
+            # Once more one by one, to say which of them it is.
+            for name, hint in members.items():
+                Adapter(hint, owner=f"{self._owner} parameter {name!r}").prepare()
+            raise
 
     def _prepared_result(self) -> Adapter:
         self.prepare()
@@ -204,7 +213,7 @@ class Signature:
             rest = [p.name for p in self._parameters.values() if p.kind is Parameter.VAR_POSITIONAL]
             if not rest:
                 raise PayloadError(
-                    f"{self._owner}: takes {count} positional arguments, and {len(items)} were given"
+                    f"{self._owner}: takes {count} positional arguments, {len(items)} were given"
                 )
             named[rest[0]] = items[count:]
         return json.dumps(named)

@@ -126,6 +126,19 @@ def test_texts_that_do_not_fit(text: str, word: str) -> None:
         Signature.of(simple).decode_arguments(text)
 
 
+class Socket:
+    pass
+
+
+def connected(order: Order, link: Socket = Socket()) -> None: ...  # noqa: B008
+
+
+def test_parameters_that_cannot_be_written() -> None:
+    """A parameter whose type JSON cannot hold is named, when the signature is prepared."""
+    with pytest.raises(DefinitionError, match=r"connected\(\) parameter 'link': the type.*Socket"):
+        Signature.of(connected).prepare()
+
+
 def test_a_first_parameter_may_be_left_out() -> None:
     """`skip_first` leaves out what the worker gives."""
 
@@ -160,7 +173,7 @@ def test_positional_lists() -> None:
     for text, word in (
         ('[{"id":5}]', r"order\.id"),
         ("[]", "order"),
-        ('[{"id":"o"}, 1, 2]', "takes 2 positional arguments, and 3 were given"),
+        ('[{"id":"o"}, 1, 2]', "takes 2 positional arguments, 3 were given"),
         ("[1", "JSON"),
     ):
         with pytest.raises(PayloadError, match=word):
