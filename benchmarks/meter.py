@@ -10,7 +10,14 @@ from typing import Any
 import asyncpg
 import psutil
 
-SETTINGS = ("server_version", "fsync", "synchronous_commit", "shared_buffers", "max_connections", "wal_sync_method")
+SETTINGS = (
+    "server_version",
+    "fsync",
+    "synchronous_commit",
+    "shared_buffers",
+    "max_connections",
+    "wal_sync_method",
+)
 
 
 def cpu(pid: int) -> float:
@@ -32,7 +39,9 @@ def machine_cpu() -> float:
 class Meter:
     """Reads counters before and after a run."""
 
-    def __init__(self, connection: asyncpg.Connection, pids: dict[str, int], *, statements: bool) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection, pids: dict[str, int], *, statements: bool
+    ) -> None:
         self._connection = connection
         self._pids = pids
         self._statements = statements
@@ -45,7 +54,9 @@ class Meter:
         backend = await connection.fetchval("select pg_backend_pid()")
         if psutil.pid_exists(backend) and "postgres" in psutil.Process(backend).name():
             pids["pg"] = psutil.Process(backend).ppid()
-        have = await connection.fetchval("select count(*) from pg_extension where extname = 'pg_stat_statements'")
+        have = await connection.fetchval(
+            "select count(*) from pg_extension where extname = 'pg_stat_statements'"
+        )
         return cls(connection, pids, statements=bool(have))
 
     async def read(self) -> dict[str, float]:
@@ -54,7 +65,12 @@ class Meter:
             "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xid,"
             " (pg_current_wal_insert_lsn() - '0/0')::float8 as wal"
         )
-        counters = {"t": time.perf_counter(), "machine": machine_cpu(), "xid": row["xid"], "wal": row["wal"]}
+        counters = {
+            "t": time.perf_counter(),
+            "machine": machine_cpu(),
+            "xid": row["xid"],
+            "wal": row["wal"],
+        }
         if self._statements:
             counters.update(
                 await self._connection.fetchrow(
@@ -74,7 +90,9 @@ class Meter:
         figures = {key: round(value, 2) for key, value in d.items() if key.startswith("cpu_")}
         if d["t"] > 0.2:
             others = d["machine"] - sum(figures.values())
-            figures["others_pct"] = round(100 * max(0.0, others) / d["t"] / (os.cpu_count() or 1), 1)
+            figures["others_pct"] = round(
+                100 * max(0.0, others) / d["t"] / (os.cpu_count() or 1), 1
+            )
         figures["pg_write_txns"] = int(d["xid"])
         if self._statements:
             figures["pg_stmts"] = int(d["calls"] - d["control"])
@@ -85,7 +103,8 @@ class Meter:
     async def surroundings(self) -> list[str]:
         """The machine, the versions and the settings, a line each."""
         rows = await self._connection.fetch(
-            "select name, current_setting(name) as value from pg_settings where name = any($1::text[])", list(SETTINGS)
+            "select name, current_setting(name) as value from pg_settings where name = any($1::text[])",
+            list(SETTINGS),
         )
         return [
             f"machine: {os.cpu_count()} cores, {psutil.virtual_memory().total >> 30} GiB, {platform.platform()}",

@@ -1,6 +1,6 @@
 """Runs the workloads: a worker process, this process as the client, one JSON line a run.
 
-    python -m benchmarks.run [W1 … W8] [--runs 3] [--scale 1.0] [--dsn …]
+python -m benchmarks.run [W1 … W8] [--runs 3] [--scale 1.0] [--dsn …]
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ async def idle(meter: Meter) -> dict[str, Any]:
     before = await meter.read()
     await asyncio.sleep(IDLE_SECONDS)
     d = meter.difference(before, await meter.read())
-    figures = {f"{key}_pct": round(value * 100 / IDLE_SECONDS, 2) for key, value in d.items() if key.startswith("cpu_")}
+    figures = {
+        f"{key}_pct": round(value * 100 / IDLE_SECONDS, 2)
+        for key, value in d.items()
+        if key.startswith("cpu_")
+    }
     figures["write_txns_per_s"] = round(d["pg_write_txns"] / IDLE_SECONDS, 1)
     if "pg_stmts" in d:
         figures["stmts_per_s"] = round(d["pg_stmts"] / IDLE_SECONDS, 1)
@@ -62,7 +66,9 @@ async def measure(name: str, client: durable.Client, meter: Meter, scale: float)
 
 async def main(args: argparse.Namespace) -> None:
     """Run everything that was asked for."""
-    client = await durable.connect(args.dsn, namespace=NAMESPACE, report=lambda text: print(f"# {text}", flush=True))
+    client = await durable.connect(
+        args.dsn, namespace=NAMESPACE, report=lambda text: print(f"# {text}", flush=True)
+    )
     worker = await start_worker(client.dsn)
     meter = await Meter.open(client.dsn, worker.pid)
     try:
@@ -72,8 +78,16 @@ async def main(args: argparse.Namespace) -> None:
             for _ in range(5):
                 await client.execute(seq(1))
             for run in range(args.runs):
-                figures = await asyncio.wait_for(measure(name, client, meter, args.scale), args.limit)
-                line = {"peer": "durable", "variant": args.variant, "w": name, "run": run + 1, **figures}
+                figures = await asyncio.wait_for(
+                    measure(name, client, meter, args.scale), args.limit
+                )
+                line = {
+                    "peer": "durable",
+                    "variant": args.variant,
+                    "w": name,
+                    "run": run + 1,
+                    **figures,
+                }
                 print(json.dumps(line), flush=True)
     finally:
         worker.terminate()

@@ -59,7 +59,12 @@ async def w1(client: durable.Client, scale: float) -> Figures:
     """One workflow of one activity after the other."""
     count = int(200 * scale)
     took = [await timed(lambda: client.execute(seq(1))) for _ in range(count)]
-    return {"n": count, **spread(took), "mean_ms": milliseconds(sum(took) / count), "per_s": round(count / sum(took), 1)}
+    return {
+        "n": count,
+        **spread(took),
+        "mean_ms": milliseconds(sum(took) / count),
+        "per_s": round(count / sum(took), 1),
+    }
 
 
 async def w2(client: durable.Client, scale: float) -> Figures:
@@ -68,7 +73,12 @@ async def w2(client: durable.Client, scale: float) -> Figures:
     before = time.perf_counter()
     took = await capped(count, 200, lambda _: timed(lambda: client.execute(seq(1))))
     seconds = time.perf_counter() - before
-    return {"n": count, "s": round(seconds, 3), "wf_per_s": round(count / seconds, 1), **spread(took)}
+    return {
+        "n": count,
+        "s": round(seconds, 3),
+        "wf_per_s": round(count / seconds, 1),
+        **spread(took),
+    }
 
 
 async def w3(client: durable.Client, scale: float) -> Figures:
@@ -83,7 +93,12 @@ async def w3(client: durable.Client, scale: float) -> Figures:
 
     took = await capped(count, 300, one)
     seconds = time.perf_counter() - before
-    return {"n": count, "s": round(seconds, 3), "act_per_s": round(count * 10 / seconds, 1), **spread(took)}
+    return {
+        "n": count,
+        "s": round(seconds, 3),
+        "act_per_s": round(count * 10 / seconds, 1),
+        **spread(took),
+    }
 
 
 async def w4(client: durable.Client, scale: float) -> Figures:
@@ -98,7 +113,12 @@ async def w4(client: durable.Client, scale: float) -> Figures:
 
     took = await capped(count, count, one)
     seconds = time.perf_counter() - before
-    return {"n": count, "s": round(seconds, 3), "act_per_s": round(count * width / seconds, 1), **spread(took)}
+    return {
+        "n": count,
+        "s": round(seconds, 3),
+        "act_per_s": round(count * width / seconds, 1),
+        **spread(took),
+    }
 
 
 async def w5(client: durable.Client, scale: float) -> Figures:
@@ -136,7 +156,12 @@ async def w6(client: durable.Client, scale: float) -> Figures:
     seconds = time.perf_counter() - before
     await telling
     lag = [end - began for end, began in zip(ended, sent, strict=True)]
-    return {"n": count, "s": round(seconds, 3), "sig_per_s": round(count / seconds, 1), **spread(lag, "sig_to_wfend_")}
+    return {
+        "n": count,
+        "s": round(seconds, 3),
+        "sig_per_s": round(count / seconds, 1),
+        **spread(lag, "sig_to_wfend_"),
+    }
 
 
 async def w7(client: durable.Client, scale: float) -> Figures:

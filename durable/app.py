@@ -33,7 +33,10 @@ HOME = ".durable"
 
 
 async def connect(
-    dsn: str | None = None, *, namespace: str = "durable", report: Callable[[str], None] | None = None
+    dsn: str | None = None,
+    *,
+    namespace: str = "durable",
+    report: Callable[[str], None] | None = None,
 ) -> Client:
     """Connect to Postgres; create or update the namespace's schema where that is allowed.
 
@@ -123,12 +126,19 @@ class _Deployer:
         self._database = database
 
     async def deploy(
-        self, queue: str, workflows: Sequence[WorkflowDefinition], activities: Sequence[ActivityDefinition]
+        self,
+        queue: str,
+        workflows: Sequence[WorkflowDefinition],
+        activities: Sequence[ActivityDefinition],
     ) -> dict[str, str]:
         generated = generate(queue, workflows, activities)
         store = AppStore(self._database.schema)
         async with self._database.connection() as connection:
             await store.insert(
-                connection, (queue, generated.version), generated.document, generated.version, generated=True
+                connection,
+                (queue, generated.version),
+                generated.document,
+                generated.version,
+                generated=True,
             )
         return dict(generated.versions)

@@ -18,6 +18,11 @@
     │   ├── ActivityFailed          an activity raised; `.cause` is the exception
     │   │   └── ActivityTimeout     an activity took too long
     │   └── ChildFailed             a child workflow ended badly; `.cause` says how
+    ├── JobError                    a job of a hand-written graph; `.code` as HotMesh has it
+    │   ├── DuplicateJob            its id is taken
+    │   ├── JobNotFound             there is none of that id, or it is over already
+    │   ├── JobFailed               it ended with an error, or was interrupted (410)
+    │   └── JobTimeout              `pubsub(timeout=…)` ran out (504); the job goes on
     ├── ApplicationError            raised by users, with a type and retry advice
     ├── NonDeterminismError         the code no longer does what its history says
     ├── NotDurableError             something in a workflow that replay cannot repeat
@@ -84,7 +89,11 @@ class WorkflowFailed(WorkflowEnded):
     """The workflow function raised; `cause` is the exception, rebuilt where its type is importable."""
 
     def __init__(
-        self, message: str, *, id: str = "", cause: BaseException | None = None  # noqa: A002
+        self,
+        message: str,
+        *,
+        id: str = "",
+        cause: BaseException | None = None,
     ) -> None:
         super().__init__(message, id=id)
         self.cause = cause
@@ -128,7 +137,12 @@ class ActivityTimeout(ActivityFailed, TimeoutError):
     """An activity exceeded a timeout; `kind` is the option's name, such as `start_to_close`."""
 
     def __init__(
-        self, message: str, *, name: str = "", attempts: int = 1, kind: str = "start_to_close",
+        self,
+        message: str,
+        *,
+        name: str = "",
+        attempts: int = 1,
+        kind: str = "start_to_close",
         cause: BaseException | None = None,
     ) -> None:
         super().__init__(message, name=name, attempts=attempts, cause=cause)
@@ -137,6 +151,39 @@ class ActivityTimeout(ActivityFailed, TimeoutError):
 
 class ChildFailed(StepFailed):
     """A child workflow ended without a result; `cause` says how."""
+
+
+class JobError(DurableError):
+    """What became of a job of a hand-written graph.
+
+    `code` is HotMesh's: 404, 409, 410 for an interruption, 504 for a timeout, else that of the activity
+    that failed. `details` is what a worker sent along, `stack` its traceback.
+    """
+
+    def __init__(
+        self, message: str, *, code: int, job_id: str = "", stack: str = "", details: Any = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.job_id = job_id
+        self.stack = stack
+        self.details = details
+
+
+class DuplicateJob(JobError):  # noqa: N818 - reads as what happened
+    """A job with this id is running, or ended so lately that it still has the id."""
+
+
+class JobNotFound(JobError):  # noqa: N818 - reads as what happened
+    """No job has this id, or the one that had it is over."""
+
+
+class JobFailed(JobError):  # noqa: N818 - reads as what happened
+    """A job ended with an error, or was interrupted."""
+
+
+class JobTimeout(JobError, TimeoutError):  # noqa: N818 - reads as what happened
+    """The wait for a job ran out of time; the job itself goes on."""
 
 
 class ApplicationError(DurableError):
@@ -154,8 +201,13 @@ class ApplicationError(DurableError):
     """
 
     def __init__(
-        self, message: str = "", *, type: str = "ApplicationError", non_retryable: bool = False,  # noqa: A002
-        next_retry_delay: Any = None, details: Any = None,
+        self,
+        message: str = "",
+        *,
+        type: str = "ApplicationError",
+        non_retryable: bool = False,
+        next_retry_delay: Any = None,
+        details: Any = None,
     ) -> None:
         super().__init__(message)
         self.message = message

@@ -18,14 +18,29 @@ PACKAGE = ROOT / "durable"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
-ROOM_NAMES_BANNED = {"utils", "common", "helpers", "types", "models", "base", "core", "manager", "services"}
+ROOM_NAMES_BANNED = {
+    "utils",
+    "common",
+    "helpers",
+    "types",
+    "models",
+    "base",
+    "core",
+    "manager",
+    "services",
+}
 SQL = re.compile(r"^\s*(select|insert|update|delete|create|alter|drop|with)\s", re.IGNORECASE)
 
 
 def run(*command: str) -> None:
     """Run a tool of this environment at the root, and show what it says when it is not content."""
     done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -91,7 +106,9 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_functions_are_short(path: Path) -> None:
     """No function is longer than 70 lines, its docstring included."""
-    long = [f.name for f in functions(path) if (f.end_lineno or 0) - f.lineno + 1 > FUNCTION_LINES_MAX]
+    long = [
+        f.name for f in functions(path) if (f.end_lineno or 0) - f.lineno + 1 > FUNCTION_LINES_MAX
+    ]
     assert long == []
 
 
@@ -107,16 +124,24 @@ def test_no_sql_in_python_and_no_global(path: Path) -> None:
     }  # fmt: skip
     for node in ast.walk(tree):
         assert not isinstance(node, ast.Global)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in docstrings
+        ):
             assert not SQL.match(node.value), node.value
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.sql")), ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.sql")), ids=lambda p: str(p.relative_to(ROOT))
+)
 def test_sql_reads_the_injectable_clock(path: Path) -> None:
     """No statement reads a clock that a test cannot move, but for the beats of members."""
     text = re.sub(r"--.*", "", path.read_text(encoding="utf-8"))
     if path.name not in ("0001_runs.sql", "members.sql", "migrate.sql"):
-        assert not re.search(r"(?<!durable\.)\b(now\(\)|statement_timestamp|clock_timestamp|current_timestamp)", text)
+        assert not re.search(
+            r"(?<!durable\.)\b(now\(\)|statement_timestamp|clock_timestamp|current_timestamp)", text
+        )
 
 
 def test_rooms_below_the_front_door_export_nothing() -> None:

@@ -20,7 +20,12 @@ R = TypeVar("R")
 IfRunning = Literal["raise", "attach"]
 IfEnded = Literal["start", "start_if_failed", "attach", "raise"]
 
-_POLICIES = {"start": "allow", "start_if_failed": "failed_only", "attach": "reject", "raise": "reject"}
+_POLICIES = {
+    "start": "allow",
+    "start_if_failed": "failed_only",
+    "attach": "reject",
+    "raise": "reject",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,9 @@ class Client:
         ...     shipment = await client.execute(fulfil(order), id="order-1")
     """
 
-    def __init__(self, dsn: str, namespace: str, runs: Runs, closing: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, dsn: str, namespace: str, runs: Runs, closing: Callable[[], Awaitable[None]]
+    ) -> None:
         self.dsn = dsn
         self.namespace = namespace
         self._runs = runs
@@ -62,7 +69,10 @@ class Client:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.close()
 
@@ -73,16 +83,16 @@ class Client:
 
     @overload
     async def start(
-        self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None, priority: int | None = None,  # noqa: A002
+        self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None, priority: int | None = None,
         if_running: IfRunning = "raise", if_ended: IfEnded = "start",
     ) -> Handle[R]: ...  # fmt: skip
     @overload
     async def start(
-        self, call: str, /, *args: Any, id: str | None = None, task_queue: str | None = None,  # noqa: A002
+        self, call: str, /, *args: Any, id: str | None = None, task_queue: str | None = None,
         priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
     ) -> Handle[Any]: ...  # fmt: skip
 
-    async def start(  # noqa: PLR0913 - each is a word that users look for
+    async def start(
         self, call: Call[Any] | str, /, *args: Any, id: str | None = None, task_queue: str | None = None,  # noqa: A002
         priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
     ) -> Handle[Any]:  # fmt: skip
@@ -123,7 +133,9 @@ class Client:
         if_running: IfRunning = "raise", if_ended: IfEnded = "start",
     ) -> R:  # fmt: skip
         """Start a workflow and wait for its result: `start`, then `Handle.result`."""
-        handle = await self.start(call, id=id, task_queue=task_queue, if_running=if_running, if_ended=if_ended)
+        handle = await self.start(
+            call, id=id, task_queue=task_queue, if_running=if_running, if_ended=if_ended
+        )
         return await handle.result()
 
     def handle(self, id: str) -> Handle[Any]:  # noqa: A002 - the word users know
@@ -141,7 +153,9 @@ class Client:
             before: only runs with a smaller `run_id`: the last one of the page before.
             limit: at most so many.
         """
-        return await self._runs.jobs.list(RunFilter(workflow, state, task_queue, id_prefix), before, limit)
+        return await self._runs.jobs.list(
+            RunFilter(workflow, state, task_queue, id_prefix), before, limit
+        )
 
     async def count(
         self, *, workflow: str | None = None, state: str | None = None, task_queue: str | None = None,
@@ -157,7 +171,9 @@ class Client:
             self._runs.ports.announcer.queue(queue, "turn")
         return bool(queues)
 
-    async def _start(self, workflow: str, text: str, id: str | None, chosen: StartOptions) -> tuple[int, str]:  # noqa: A002
+    async def _start(
+        self, workflow: str, text: str, id: str | None, chosen: StartOptions
+    ) -> tuple[int, str]:
         jid = id if id is not None else new_id()
         start = Start(
             new_request(), jid, chosen.task_queue, workflow, text, chosen.priority,
@@ -180,7 +196,9 @@ class Client:
 
 def _workflow_call(call: Any, args: tuple[Any, ...]) -> WorkflowCall[Any]:
     if args:
-        raise ConfigurationError("arguments go into the call: client.start(fulfil(order)), or follow a name")
+        raise ConfigurationError(
+            "arguments go into the call: client.start(fulfil(order)), or follow a name"
+        )
     if not isinstance(call, WorkflowCall):
         given = "an activity's call" if isinstance(call, Call) else repr(call)
         raise ConfigurationError(

@@ -11,11 +11,17 @@ from durable.client.runs import Runs
 from durable.codec.failures import exception_of
 from durable.codec.signature import Signature
 from durable.decorators.signals import Signal
-from durable.errors import WorkflowCancelled, WorkflowEnded, WorkflowFailed, WorkflowNotFound, WorkflowTerminated
+from durable.errors import (
+    WorkflowCancelled,
+    WorkflowEnded,
+    WorkflowFailed,
+    WorkflowNotFound,
+    WorkflowTerminated,
+)
 from durable.protocol.clock import to_datetime
 from durable.protocol.durations import Duration, seconds
-from durable.protocol.failures import Failure
 from durable.protocol.facts import Fact
+from durable.protocol.failures import Failure
 from durable.store.jobs import Ended, RunDescription
 
 R = TypeVar("R")
@@ -62,7 +68,9 @@ class Handle(Generic[R]):
         >>> shipment = await handle.result(timeout="1 minute")  # doctest: +SKIP
     """
 
-    def __init__(self, runs: Runs, id: str, run_id: int | None = None, signature: Signature | None = None) -> None:  # noqa: A002
+    def __init__(
+        self, runs: Runs, id: str, run_id: int | None = None, signature: Signature | None = None
+    ) -> None:
         self.id = id
         self._runs = runs
         self._run_id = run_id
@@ -76,7 +84,9 @@ class Handle(Generic[R]):
         if self._run_id is None:
             self._run_id = await self._runs.jobs.latest(self.id)
         if self._run_id is None:
-            raise WorkflowNotFound(f"no workflow was ever started with the id {self.id!r} in this namespace")
+            raise WorkflowNotFound(
+                f"no workflow was ever started with the id {self.id!r} in this namespace"
+            )
         return self._run_id
 
     async def result(self, timeout: Duration | None = None) -> R:  # noqa: ASYNC109 - the fixed public name
@@ -96,7 +106,9 @@ class Handle(Generic[R]):
         ended = await self._runs.waiters.wait(run_id, limit, self.id)
         if ended.state == "completed":
             text = ended.output or "null"
-            value: R = json.loads(text) if self._signature is None else self._signature.decode_result(text)
+            value: R = (
+                json.loads(text) if self._signature is None else self._signature.decode_result(text)
+            )
             return value
         raise ending(ended)
 
@@ -123,7 +135,9 @@ class Handle(Generic[R]):
         Raises `PayloadError` when the payload is not of the signal's type, `WorkflowEnded` when the run
         has ended already, `WorkflowNotFound` when there is none.
         """
-        await self._runs.arrive(await self.run_id(), self.id, "signal", signal.name, signal.adapter.encode(payload))
+        await self._runs.arrive(
+            await self.run_id(), self.id, "signal", signal.name, signal.adapter.encode(payload)
+        )
 
     async def cancel(self, reason: str = "") -> None:
         """Ask the workflow to stop: `asyncio.CancelledError` is raised where it waits, and it may clean up.
@@ -131,7 +145,9 @@ class Handle(Generic[R]):
         Returns when the request is on disk; a run that has ended already is left as it is.
         """
         try:
-            await self._runs.arrive(await self.run_id(), self.id, "cancel", "cancel", json.dumps(reason))
+            await self._runs.arrive(
+                await self.run_id(), self.id, "cancel", "cancel", json.dumps(reason)
+            )
         except WorkflowNotFound:
             raise
         except WorkflowEnded:
@@ -152,4 +168,6 @@ def ending(ended: Ended) -> WorkflowEnded:
         return WorkflowTerminated(f"the workflow {ended.jid!r} was terminated{said}", id=ended.jid)
     cause = None if failure is None else exception_of(failure)
     kind = "" if failure is None else f" with {failure.type}"
-    return WorkflowFailed(f"the workflow {ended.jid!r} failed{kind}{said}", id=ended.jid, cause=cause)
+    return WorkflowFailed(
+        f"the workflow {ended.jid!r} failed{kind}{said}", id=ended.jid, cause=cause
+    )

@@ -36,9 +36,13 @@ class Runs:
 
     async def arrive(self, run_id: int, name: str, msg_type: str, topic: str, message: str) -> None:
         """Put a message into a run's inbox, and wake who holds it."""
-        reached = await self._arrivals.ask(Message(run_id, msg_type, topic, message=message, request_id=new_request()))
+        reached = await self._arrivals.ask(
+            Message(run_id, msg_type, topic, message=message, request_id=new_request())
+        )
         if reached is None:
-            raise WorkflowEnded(f"the workflow {name!r} has ended: it takes no {msg_type} any more", id=name)
+            raise WorkflowEnded(
+                f"the workflow {name!r} has ended: it takes no {msg_type} any more", id=name
+            )
         if reached.holder is not None:
             self.ports.announcer.inbox(reached.holder, run_id)
         else:

@@ -91,7 +91,9 @@ class Waiters:
         """Have the row of a run read soon."""
         self._told.add(run_id)
         if run_id in self._futures and (self._reader is None or self._reader.done()):
-            self._reader = asyncio.get_running_loop().create_task(self._read(), name="durable results read")
+            self._reader = asyncio.get_running_loop().create_task(
+                self._read(), name="durable results read"
+            )
 
     async def _read(self) -> None:
         while ids := [r for r in self._told if r in self._futures]:

@@ -58,7 +58,11 @@ class Listener:
         callbacks = self._heard.get(channel, [])
         if heard in callbacks:
             callbacks.remove(heard)
-        if not callbacks and self._heard.pop(channel, None) is not None and self._connection is not None:
+        if (
+            not callbacks
+            and self._heard.pop(channel, None) is not None
+            and self._connection is not None
+        ):
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 async with self._lock:
                     await self._connection.remove_listener(channel, self._on_notification)
@@ -74,7 +78,7 @@ class Listener:
     async def _connect(self) -> None:
         try:
             connection = await open_connection(self._dsn)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncio.TimeoutError) as error:
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise translated(error) from error
         connection.add_termination_listener(self._on_lost)
         self._connection = connection
@@ -116,13 +120,17 @@ class Notifier:
         """Have `payload` sent on `channel` soon; the same words in one moment are sent once."""
         self._waiting[channel, payload] = None
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._drain(), name="durable notifier")
+            self._task = asyncio.get_running_loop().create_task(
+                self._drain(), name="durable notifier"
+            )
 
     async def _drain(self) -> None:
         while self._waiting:
             batch = list(self._waiting)
             self._waiting.clear()
-            with contextlib.suppress(DatabaseError):  # the poll beneath finds what was not announced
+            with contextlib.suppress(
+                DatabaseError
+            ):  # the poll beneath finds what was not announced
                 await self._send([c for c, _ in batch], [p for _, p in batch])
 
     async def close(self) -> None:

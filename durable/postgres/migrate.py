@@ -70,7 +70,9 @@ async def migrate(database: Database) -> list[Migration]:
         async with connection.transaction():
             await connection.fetchval(sql["lock"], f"durable:{database.schema}")
             try:
-                await connection.execute(sql["create"].replace("durable_schema", f'"{database.schema}"'))
+                await connection.execute(
+                    sql["create"].replace("durable_schema", f'"{database.schema}"')
+                )
             except asyncpg.InsufficientPrivilegeError as error:
                 raise ConfigurationError(
                     f"the schema {database.schema!r} lacks migrations {[m.number for m in missing]} and this "

@@ -119,7 +119,7 @@ class Database:
         """Close the connections, after a moment for what is in flight."""
         try:
             await asyncio.wait_for(self._pool.close(), 5)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             self._pool.terminate()
 
     @asynccontextmanager

@@ -45,7 +45,8 @@ class Statements:
         text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
         parts = _NAME.split(in_schema(text, schema))
         self._blocks = {
-            name: body.strip().rstrip(";") for name, body in zip(parts[1::2], parts[2::2], strict=True)
+            name: body.strip().rstrip(";")
+            for name, body in zip(parts[1::2], parts[2::2], strict=True)
         }
         self._file = file
 

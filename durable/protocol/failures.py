@@ -78,7 +78,9 @@ def step_failed(kind: str, name: str, attempts: int, failure: Failure) -> Failur
         return Failure("ChildFailed", message, "child", name=name, cause=failure)
     tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     message = f"{name} failed after {tried}: {failure.type}: {failure.message}"
-    return Failure("ActivityFailed", message, "activity", name=name, attempts=attempts, cause=failure)
+    return Failure(
+        "ActivityFailed", message, "activity", name=name, attempts=attempts, cause=failure
+    )
 
 
 def failure_from_json(text: str | None) -> Failure | None:

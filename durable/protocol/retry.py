@@ -39,7 +39,9 @@ class RetryPolicy:
                 f"maximum_attempts={self.maximum_attempts!r}: it counts the first attempt too, so it is 1 or more"
             )
         if not self.backoff_coefficient >= 1:
-            raise ConfigurationError(f"backoff_coefficient={self.backoff_coefficient!r}: it must be at least 1")
+            raise ConfigurationError(
+                f"backoff_coefficient={self.backoff_coefficient!r}: it must be at least 1"
+            )
         seconds(self.maximum_interval)
         if self.initial_interval is not None:
             seconds(self.initial_interval)
@@ -47,7 +49,11 @@ class RetryPolicy:
 
     def delay(self, retry: int) -> float:
         """Seconds to wait before retry number `retry`, counted from 1."""
-        first = self.backoff_coefficient if self.initial_interval is None else seconds(self.initial_interval)
+        first = (
+            self.backoff_coefficient
+            if self.initial_interval is None
+            else seconds(self.initial_interval)
+        )
         longest = seconds(self.maximum_interval)
         try:
             grown = first * float(self.backoff_coefficient) ** (retry - 1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from durable.protocol.failures import failure_from_json
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
 from durable.protocol.clock import from_datetime
 from durable.protocol.facts import Fact, FactKind
+from durable.protocol.failures import failure_from_json
 
 
 def fact_of(row: Row) -> Fact:

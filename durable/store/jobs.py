@@ -168,7 +168,19 @@ class JobStore:
     async def start(self, starts: Sequence[Start]) -> list[Started]:
         """Start runs, or find those that stand in the way; in the order asked."""
         columns = zip(
-            *((s.request_id, s.jid, s.queue, s.workflow, s.input, s.priority, s.policy, s.reply_to) for s in starts),
+            *(
+                (
+                    s.request_id,
+                    s.jid,
+                    s.queue,
+                    s.workflow,
+                    s.input,
+                    s.priority,
+                    s.policy,
+                    s.reply_to,
+                )
+                for s in starts
+            ),
             strict=True,
         )
         rows = await self._db.fetch(self._sql["start_runs"], *(list(c) for c in columns))
@@ -184,7 +196,8 @@ class JobStore:
         """Those of the runs that have ended."""
         rows = await self._db.fetch(self._sql["outcomes"], list(run_ids))
         return [
-            Ended(r["run_id"], r["jid"], r["state"], r["output"], failure_from_json(r["error"])) for r in rows
+            Ended(r["run_id"], r["jid"], r["state"], r["output"], failure_from_json(r["error"]))
+            for r in rows
         ]
 
     async def await_end(self, run_id: int, channel: str) -> bool:
@@ -203,7 +216,13 @@ class JobStore:
         rows = await self._db.fetch(self._sql["list"], *_filter(chosen), before, limit)
         return [
             RunSummary(
-                r["jid"], r["run_id"], r["graph"], r["app_id"], r["state"], r["created_at"], r["finished_at"]
+                r["jid"],
+                r["run_id"],
+                r["graph"],
+                r["app_id"],
+                r["state"],
+                r["created_at"],
+                r["finished_at"],
             )
             for r in rows
         ]
@@ -218,7 +237,11 @@ class JobStore:
         if row is None:
             return None
         return Terminated(
-            tuple(row["reply_to"]), row["holder"], row["parent"], row["parent_holder"], row["parent_stream"]
+            tuple(row["reply_to"]),
+            row["holder"],
+            row["parent"],
+            row["parent_holder"],
+            row["parent_stream"],
         )
 
 

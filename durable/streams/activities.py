@@ -18,7 +18,11 @@ from durable.streams.runs import Reached
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt of one activity, reserved by this member. `id` None: it has no row (yet)."""
+    """One attempt of one activity, reserved by this member. `id` None: it has no row (yet).
+
+    `scheduled_at` is when the step was first scheduled, in Unix seconds; `waited` how long this attempt
+    could have been claimed before it was, in seconds.
+    """
 
     id: int | None
     run_id: int
@@ -31,6 +35,7 @@ class Attempt:
     attempt: int
     scheduled_at: float
     losses: int = 0
+    waited: float = 0.0
 
     @property
     def last(self) -> bool:
@@ -79,13 +84,16 @@ class ActivityStream:
         self._db = database
         self._sql = Statements("durable.streams", "sql/activities.sql", database.schema)
 
-    async def claim(self, member: int, queue: str, names: Sequence[str], limit: int) -> list[Attempt]:
+    async def claim(
+        self, member: int, queue: str, names: Sequence[str], limit: int
+    ) -> list[Attempt]:
         """Take up to `limit` visible attempts of these activities."""
         rows = await self._db.fetch(self._sql["claim"], member, queue, list(names), limit)
         return [
             Attempt(
                 r["id"], r["run_id"], r["jid"], r["workflow_name"], int(r["dad"]), r["aid"], r["message"],
                 options_of(r), r["retry_attempt"] + 1, from_datetime(r["created_at"]), r["losses"],
+                (r["reserved_at"] - r["visible_at"]).total_seconds(),
             )
             for r in rows
         ]  # fmt: skip
@@ -94,27 +102,42 @@ class ActivityStream:
         """Put claims on disk; the ids that are still ours."""
         return {r["id"] for r in await self._db.fetch(self._sql["flush"], member, list(ids))}
 
-    async def settle(self, member: int, settlements: Sequence[Settlement]) -> list[tuple[int, Reached | None]]:
+    async def settle(
+        self, member: int, settlements: Sequence[Settlement]
+    ) -> list[tuple[int, Reached | None]]:
         """End attempts; each with whom to tell, None where the run has ended. Refused ones are missing."""
         rows = await self._db.fetch(
             self._sql["settle"], member,
             [s.id for s in settlements], [s.message for s in settlements], [s.error for s in settlements],
         )  # fmt: skip
         return [
-            (r["id"], Reached(r["run_id"], r["reserved_by"], r["stream_name"]) if r["stream_name"] else None)
+            (
+                r["id"],
+                Reached(r["run_id"], r["reserved_by"], r["stream_name"])
+                if r["stream_name"]
+                else None,
+            )
             for r in rows
         ]
 
-    async def retry(self, member: int, failed: Sequence[tuple[int, str, float]]) -> list[tuple[str, datetime]]:
+    async def retry(
+        self, member: int, failed: Sequence[tuple[int, str, float]]
+    ) -> list[tuple[str, datetime]]:
         """Expire failed attempts (id, error, delay in seconds) and write the next; queue and time of each."""
         rows = await self._db.fetch(
-            self._sql["retry"], member, [f[0] for f in failed], [f[1] for f in failed], [f[2] for f in failed]
+            self._sql["retry"],
+            member,
+            [f[0] for f in failed],
+            [f[1] for f in failed],
+            [f[2] for f in failed],
         )
         return [(r["stream_name"], r["visible_at"]) for r in rows]
 
     async def unclaim(self, member: int, ids: Sequence[int]) -> set[str]:
         """Give attempts back uncounted; the queues to wake."""
-        return {r["stream_name"] for r in await self._db.fetch(self._sql["unclaim"], member, list(ids))}
+        return {
+            r["stream_name"] for r in await self._db.fetch(self._sql["unclaim"], member, list(ids))
+        }
 
     async def unwanted(self, member: int, ids: Sequence[int]) -> set[int]:
         """Those of our attempts that nobody waits for any more."""

@@ -25,7 +25,9 @@ class Grouped(Generic[T, R]):
         lanes: groups that may be in flight at once.
     """
 
-    def __init__(self, send: Callable[[list[T]], Awaitable[list[R]]], *, most: int = 500, lanes: int = 2) -> None:
+    def __init__(
+        self, send: Callable[[list[T]], Awaitable[list[R]]], *, most: int = 500, lanes: int = 2
+    ) -> None:
         self._send = send
         self._most = most
         self._lanes = lanes

@@ -150,7 +150,8 @@ class Membership:
         """Take the lock: as the member that this process still is, or as a new one."""
         if self.id == 0:
             self.id = await self._query(
-                lambda c: self._store.join(c, self._name, socket.gethostname(), os.getpid()), "member"
+                lambda c: self._store.join(c, self._name, socket.gethostname(), os.getpid()),
+                "member",
             )
         while not await self._query(lambda c: self._store.lock(c, self.id), "member"):
             await self._pause(0.2)  # the broken session still has it, for a moment
@@ -169,7 +170,9 @@ class Membership:
                     await self._query(self._store.elect, "sweeper")
                     elected = True
                 for member in await self._query(self._store.dead, "sweeper"):
-                    burial = await self._query(lambda c, m=member: self._store.bury(c, m), "sweeper")
+                    burial = await self._query(
+                        lambda c, m=member: self._store.bury(c, m), "sweeper"
+                    )
                     self._call(self._tell, burial)
                 sweeps += 1
                 if sweeps % TIDY_EVERY == 0:

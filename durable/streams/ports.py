@@ -25,7 +25,10 @@ class Deployer(Protocol):
     """Generating and storing the descriptor of what a worker serves."""
 
     async def deploy(
-        self, queue: str, workflows: Sequence[WorkflowDefinition], activities: Sequence[ActivityDefinition]
+        self,
+        queue: str,
+        workflows: Sequence[WorkflowDefinition],
+        activities: Sequence[ActivityDefinition],
     ) -> dict[str, str]:
         """Store the generated app, once per content; the graph version of each workflow."""
         ...

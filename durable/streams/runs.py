@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from durable.protocol.failures import failure_from_json, step_failed
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
 from durable.protocol.clock import from_datetime, to_datetime
 from durable.protocol.commits import Arrival
 from durable.protocol.facts import Fact, FactKind
+from durable.protocol.failures import failure_from_json, step_failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,9 @@ class RunStream:
         self._db = database
         self._sql = Statements("durable.streams", "sql/runs.sql", database.schema)
 
-    async def claim(self, member: int, queue: str, workflows: Sequence[str], limit: int) -> list[ClaimedRun]:
+    async def claim(
+        self, member: int, queue: str, workflows: Sequence[str], limit: int
+    ) -> list[ClaimedRun]:
         """Take up to `limit` runs that have something to do."""
         rows = await self._db.fetch(self._sql["claim"], member, queue, list(workflows), limit)
         return [claimed_run(r) for r in rows]
@@ -104,7 +106,11 @@ class RunStream:
         """Whether turns and activities are due, and when the queue has something next (Unix seconds)."""
         (row,) = await self._db.fetch(self._sql["look"], queue, list(workflows), list(activities))
         at = row["next"]
-        return row["turns"], row["activities"], None if at is None or at.year >= 9999 else from_datetime(at)
+        return (
+            row["turns"],
+            row["activities"],
+            None if at is None or at.year >= 9999 else from_datetime(at),
+        )
 
     async def survived(self, member: int, run_ids: Sequence[int]) -> None:
         """Note that these runs' cold turns did not take the process down."""
@@ -139,7 +145,10 @@ class RunStream:
     async def arrive(self, messages: Sequence[Message]) -> list[Reached]:
         """Put messages into inboxes; runs that have ended are missing from the answer."""
         columns = zip(
-            *((m.run_id, m.msg_type, m.topic, m.dad, m.message, m.error, m.request_id) for m in messages),
+            *(
+                (m.run_id, m.msg_type, m.topic, m.dad, m.message, m.error, m.request_id)
+                for m in messages
+            ),
             strict=True,
         )
         rows = await self._db.fetch(self._sql["arrive"], *(list(c) for c in columns))
@@ -153,4 +162,6 @@ class RunStream:
         return found
 
 
-_INFINITY = 253402214400.0  # 9999-12-31: later than any timer, and a date that every driver can read
+_INFINITY = (
+    253402214400.0  # 9999-12-31: later than any timer, and a date that every driver can read
+)

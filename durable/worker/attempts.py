@@ -40,6 +40,21 @@ def _timed_out(attempt: Attempt, kind: str, limit: float) -> Failure:
     )  # fmt: skip
 
 
+@dataclass(slots=True, eq=False)
+class _Running:
+    """An attempt and its task. `threaded`: its slot is freed by its thread."""
+
+    attempt: Attempt
+    task: asyncio.Task[None] | None = None
+    abandoned: bool = False
+    threaded: bool = False
+
+    def stop(self) -> None:
+        self.abandoned = True
+        if self.task is not None:
+            self.task.cancel()
+
+
 class Attempts:
     """The attempts that run in this process, bounded: so many tasks, so many threads.
 
@@ -50,7 +65,12 @@ class Attempts:
     """
 
     def __init__(
-        self, definitions: Mapping[str, ActivityDefinition], clock: Clock, *, tasks: int, threads: int
+        self,
+        definitions: Mapping[str, ActivityDefinition],
+        clock: Clock,
+        *,
+        tasks: int,
+        threads: int,
     ) -> None:
         self.definitions = definitions
         self._clock = clock
@@ -58,9 +78,9 @@ class Attempts:
         self._free_threads = threads
         self._threads = threads
         self._executor: ThreadPoolExecutor | None = None
-        self._running: dict[Any, tuple[Attempt, asyncio.Task[None]]] = {}
+        self._running: dict[int, _Running] = {}
+        self._by_step: dict[tuple[int, int], list[_Running]] = {}
         self._freed: Callable[[], None] = lambda: None
-        self._abandoned: set[Any] = set()
 
     def on_freed(self, freed: Callable[[], None]) -> None:
         """Have `freed()` called whenever a slot becomes free."""
@@ -70,57 +90,68 @@ class Attempts:
         """How many more attempts could be claimed, whatever their kind."""
         return min(
             self._free_tasks if any(d.is_async for d in self.definitions.values()) else 1 << 30,
-            self._free_threads if any(not d.is_async for d in self.definitions.values()) else 1 << 30,
+            self._free_threads
+            if any(not d.is_async for d in self.definitions.values())
+            else 1 << 30,
         )
 
-    def has_slot(self, name: str) -> bool:
-        """Whether an attempt of this activity could start now."""
+    def reserve(self, name: str) -> bool:
+        """Take a slot for an attempt of this activity, to be started or released; False: none is free."""
         definition = self.definitions.get(name)
-        if definition is None:
+        if definition is None or (self._free_tasks if definition.is_async else self._free_threads) <= 0:
             return False
-        return (self._free_tasks if definition.is_async else self._free_threads) > 0
+        self._take(definition, 1)
+        return True
+
+    def release(self, name: str) -> None:
+        """Give a reserved slot back."""
+        self._take(self.definitions[name], -1)
+        self._freed()
 
     def running(self) -> list[Attempt]:
         """What runs now."""
-        return [attempt for attempt, _ in self._running.values()]
+        return [entry.attempt for entry in self._running.values()]
 
-    def start(self, attempt: Attempt, done: Done) -> None:
-        """Run an attempt; `done` is called once with how it ended, on this loop."""
+    def start(self, attempt: Attempt, done: Done, *, reserved: bool = False) -> None:
+        """Run an attempt; `done` is called once with how it ended, on this loop.
+
+        `reserved` says that its slot has been taken by `reserve`.
+        """
         definition = self.definitions[attempt.name]
-        self._take(definition, 1)
-        task = asyncio.get_running_loop().create_task(self._run(definition, attempt, done))
-        self._running[_key(attempt)] = (attempt, task)
+        if not reserved:
+            self._take(definition, 1)
+        entry = _Running(attempt)
+        entry.task = asyncio.get_running_loop().create_task(self._run(definition, entry, done))
+        self._running[id(entry)] = entry
+        self._by_step.setdefault(_key(attempt), []).append(entry)
 
     def stop(self, run_id: int, number: int) -> bool:
         """Cancel the attempt of this step, if it runs here; its outcome is then `abandoned`."""
-        return self._stop((run_id, number))
+        entries = self._by_step.get((run_id, number), ())
+        for entry in entries:
+            entry.stop()
+        return bool(entries)
 
     def stop_message(self, message: int) -> bool:
         """Cancel the attempt of this message, if it runs here."""
-        for key, (attempt, _) in self._running.items():
-            if attempt.id == message:
-                return self._stop(key)
+        for entry in self._running.values():
+            if entry.attempt.id == message:
+                entry.stop()
+                return True
         return False
 
     async def drain(self, grace: float) -> None:
         """Wait up to `grace` seconds for what runs, then cancel the rest."""
-        tasks = [task for _, task in self._running.values()]
+        tasks = [entry.task for entry in self._running.values() if entry.task is not None]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace)
-            for key in [k for k, (_, task) in self._running.items() if task in late]:
-                self._stop(key)
+            for entry in self._running.values():
+                if entry.task in late:
+                    entry.stop()
             if late:
                 await asyncio.wait(late, timeout=1.0)
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
-
-    def _stop(self, key: Any) -> bool:
-        entry = self._running.get(key)
-        if entry is None:
-            return False
-        self._abandoned.add(key)
-        entry[1].cancel()
-        return True
 
     def _take(self, definition: ActivityDefinition, n: int) -> None:
         if definition.is_async:
@@ -128,21 +159,29 @@ class Attempts:
         else:
             self._free_threads -= n
 
-    async def _run(self, definition: ActivityDefinition, attempt: Attempt, done: Done) -> None:
-        key = _key(attempt)
+    async def _run(self, definition: ActivityDefinition, entry: _Running, done: Done) -> None:
         try:
-            outcome = await self._outcome(definition, attempt)
+            outcome = await self._outcome(definition, entry)
         finally:
-            self._running.pop(key, None)
-            if definition.is_async:
+            self._forget(entry)
+            if not entry.threaded:
                 self._take(definition, -1)
-        if key in self._abandoned:
-            self._abandoned.discard(key)
-            outcome = Outcome(abandoned=True)
-        done(attempt, outcome)
+        done(entry.attempt, Outcome(abandoned=True) if entry.abandoned else outcome)
         self._freed()
 
-    async def _outcome(self, definition: ActivityDefinition, attempt: Attempt) -> Outcome:
+    def _forget(self, entry: _Running) -> None:
+        del self._running[id(entry)]
+        key = _key(entry.attempt)
+        entries = self._by_step[key]
+        entries.remove(entry)
+        if not entries:
+            del self._by_step[key]
+
+    async def _outcome(self, definition: ActivityDefinition, entry: _Running) -> Outcome:
+        attempt = entry.attempt
+        waited = attempt.options.schedule_to_start
+        if waited is not None and attempt.waited > waited:
+            return Outcome(failure=_timed_out(attempt, "schedule_to_start", waited))
         try:
             args, kwargs = definition.signature.decode_arguments(attempt.input)
         except PayloadError as error:
@@ -154,7 +193,7 @@ class Attempts:
                 if definition.is_async:
                     value = await definition.fn(*args, **kwargs)
                 else:
-                    value = await self._on_thread(definition, args, kwargs)
+                    value = await self._on_thread(definition, entry, args, kwargs)
             return Outcome(data=definition.signature.encode_result(value))
         except asyncio.CancelledError as error:
             return Outcome(failure=failure_of(error))
@@ -175,13 +214,16 @@ class Attempts:
                 limit, kind = rest, "schedule_to_close"
         return limit, kind
 
-    async def _on_thread(self, definition: ActivityDefinition, args: Any, kwargs: Any) -> Any:
+    async def _on_thread(self, definition: ActivityDefinition, entry: _Running, args: Any, kwargs: Any) -> Any:
         loop = asyncio.get_running_loop()
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="durable activity")
+            self._executor = ThreadPoolExecutor(
+                self._threads, thread_name_prefix="durable activity"
+            )
         context = copy_context()
         future = self._executor.submit(lambda: context.run(definition.fn, *args, **kwargs))
         # A thread cannot be stopped: its slot is free when it really ends, not when we stop waiting.
+        entry.threaded = True
         future.add_done_callback(lambda _: _call_on(loop, self._thread_ended))
         return await asyncio.wrap_future(future)
 

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from durable.protocol.commands import CancelStep, Command, Finish, StartActivity, StartChild, StartTimer, Step, kind_of
+from durable.protocol.commands import (
+    CancelStep,
+    Command,
+    Finish,
+    StartActivity,
+    StartChild,
+    StartTimer,
+    Step,
+    kind_of,
+)
 from durable.protocol.commits import Arrival, ChildStart, Commit, Intent
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import Failure
@@ -54,18 +63,35 @@ class Turn:
     timers: list[StartTimer] = field(default_factory=list)
 
 
+class Slots(Protocol):
+    """Room for attempts in this process."""
+
+    def reserve(self, command: StartActivity, queue: str) -> bool:
+        """Take a slot for an attempt of this step; False: it has to go over the stream."""
+        ...
+
+    def release(self, commands: Iterable[StartActivity]) -> None:
+        """Give back the slots of steps that will not be started here after all."""
+        ...
+
+
 class Held:
     """One run that this member holds.
 
     Args:
         claimed: its job row.
         run: its coroutine, not yet fed.
-        may_run_here: whether an attempt of this activity could start in this process now.
+        slots: where a slot is taken for an attempt that can start in this process.
         version: content hash of the graph that it is pinned to with its first commit.
     """
 
     def __init__(
-        self, claimed: ClaimedRun, run: Run, *, may_run_here: Callable[[StartActivity, str], bool], version: str
+        self,
+        claimed: ClaimedRun,
+        run: Run,
+        *,
+        may_run_here: Callable[[StartActivity, str], bool],
+        version: str,
     ) -> None:
         self.claimed = claimed
         self.run = run
@@ -82,7 +108,7 @@ class Held:
         self.deferred: dict[int, StartActivity] = {}  # open, running here, and not written down
         self.messages: dict[int, int] = {}  # own-reserved rows of open steps
         self._carried: list[Fact] = []  # applied, to be written with the next commit
-        self._may_run_here = may_run_here
+        self._slots = slots
         self._version: str | None = version
         self._fast = 0
 
@@ -90,7 +116,12 @@ class Held:
     def idle(self) -> bool:
         """Whether it could be given back now: nothing on its way, nothing running for it here."""
         return not (
-            self.committing or self.arrived or self.retries or self.outcomes or self.deferred or self.messages
+            self.committing
+            or self.arrived
+            or self.retries
+            or self.outcomes
+            or self.deferred
+            or self.messages
         )
 
     @property
@@ -100,7 +131,9 @@ class Held:
 
     def next_due(self) -> float | None:
         """When its next timer is due; None without one."""
-        return min((s.due for s in self.run.open.values() if isinstance(s, StartTimer)), default=None)
+        return min(
+            (s.due for s in self.run.open.values() if isinstance(s, StartTimer)), default=None
+        )
 
     # --- the first turn ----------------------------------------------------------------------
 
@@ -166,7 +199,9 @@ class Held:
     def _timed(self, fact: Fact) -> Fact:
         if fact.at >= self.run.time:
             return fact
-        return Fact(fact.kind, self.run.time, fact.number, fact.name, fact.data, fact.failure, fact.input)
+        return Fact(
+            fact.kind, self.run.time, fact.number, fact.name, fact.data, fact.failure, fact.input
+        )
 
     def _retried(self) -> list[Intent]:
         retries, self.retries = self.retries, []
@@ -177,8 +212,12 @@ class Held:
                 continue
             a = r.attempt
             queue = a.options.task_queue or self.claimed.queue
-            intents.append(Intent(a.number, a.name, queue, a.input, a.options, a.attempt, failure=r.failure))
-            intents.append(Intent(a.number, a.name, queue, a.input, a.options, a.attempt + 1, delay=r.delay))
+            intents.append(
+                Intent(a.number, a.name, queue, a.input, a.options, a.attempt, failure=r.failure)
+            )
+            intents.append(
+                Intent(a.number, a.name, queue, a.input, a.options, a.attempt + 1, delay=r.delay)
+            )
         return intents
 
     def _turn(self, used: list[Arrived], commands: list[Command], intents: list[Intent]) -> Turn:
@@ -206,7 +245,8 @@ class Held:
             else:
                 finish = command
         if finish is not None:
-            turn.here.clear()
+            self._slots.release(turn.here)
+            turn.here = []
             turn.stopped += list(self.deferred)
             self.deferred.clear()
         here_now = {c.number for c in turn.here}
@@ -236,20 +276,29 @@ class Held:
             )  # fmt: skip
         return turn
 
-    def _write(self, step: Step, here: set[int], intents: list[Intent], children: list[ChildStart]) -> None:
+    def _write(
+        self, step: Step, here: set[int], intents: list[Intent], children: list[ChildStart]
+    ) -> None:
         if isinstance(step, StartActivity):
             held = step.number in here or step.number in self.deferred
             queue = step.options.task_queue or self.claimed.queue
-            intents.append(Intent(step.number, step.name, queue, step.input, step.options, held=held))
+            intents.append(
+                Intent(step.number, step.name, queue, step.input, step.options, held=held)
+            )
         elif isinstance(step, StartChild):
             queue = step.options.task_queue or self.claimed.queue
-            children.append(ChildStart(step.number, step.name, step.id, queue, step.input, step.options.priority))
+            children.append(
+                ChildStart(
+                    step.number, step.name, step.id, queue, step.input, step.options.priority
+                )
+            )
 
     def _cancel(self, number: int, turn: Turn, cancelled: list[int]) -> None:
         if number in self.deferred:
             del self.deferred[number]
             turn.stopped.append(number)
-        elif number in {c.number for c in turn.here}:
+        elif any(c.number == number for c in turn.here):
+            self._slots.release([c for c in turn.here if c.number == number])
             turn.here = [c for c in turn.here if c.number != number]
         elif number <= self.issued:
             cancelled.append(number)
@@ -260,7 +309,7 @@ class Held:
         if self._fast >= FAST_STEPS_MAX:
             self._fast = 0
             return False
-        if not self._may_run_here(command, self.claimed.queue):
+        if not self._slots.reserve(command, self.claimed.queue):
             return False
         self._fast += 1
         return True
@@ -271,7 +320,13 @@ class Held:
         if finish is not None:
             at = self.run.time
             facts.append(
-                Fact(FactKind.FINISHED, at, name=finish.state, data=finish.data, failure=finish.failure)
+                Fact(
+                    FactKind.FINISHED,
+                    at,
+                    name=finish.state,
+                    data=finish.data,
+                    failure=finish.failure,
+                )
             )
         self._carried = []
         version, self._version = self._version, None
@@ -299,4 +354,3 @@ def _pending(steps: Any) -> str:
         ],
         separators=(",", ":"),
     )
-

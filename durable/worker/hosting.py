@@ -11,15 +11,15 @@ import asyncio
 import heapq
 import platform
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from durable.codec.failures import failure_of
 from durable.definitions import WorkflowDefinition
-from durable.errors import DatabaseError, DurableError
+from durable.errors import DurableError
 from durable.postgres.pool import ConnectionLost, patiently
 from durable.protocol.commands import StartActivity, StartTimer
-from durable.protocol.commits import Commit, Committed, Intent, StepCommitter
+from durable.protocol.commits import Committed, Intent, StepCommitter
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import Failure, step_failed
 from durable.replay.cache import RunCache
@@ -100,7 +100,9 @@ class RunHost:
         if message in self._folding:
             return True
         held = self._held.get(run_id)
-        return held is not None and (message == run_id or held.committing or message in held.messages.values())
+        return held is not None and (
+            message == run_id or held.committing or message in held.messages.values()
+        )
 
     def abandon(self) -> None:
         """Drop everything at once: this member was declared dead, and others go on with its runs."""
@@ -110,10 +112,18 @@ class RunHost:
     async def give_all_back(self) -> None:
         """Finish the commits in flight and give every run back; activities have been drained."""
         deadline = asyncio.get_running_loop().time() + 10
-        while any(h.committing for h in self._held.values()) and asyncio.get_running_loop().time() < deadline:
-            await asyncio.wait([*self._tasks], timeout=0.1) if self._tasks else await asyncio.sleep(0.01)
+        while (
+            any(h.committing for h in self._held.values())
+            and asyncio.get_running_loop().time() < deadline
+        ):
+            await asyncio.wait([*self._tasks], timeout=0.1) if self._tasks else await asyncio.sleep(
+                0.01
+            )
         now = self._clock.now()
-        due = {r: now if h.deferred or h.arrived or not h.settled else h.next_due() for r, h in self._held.items()}
+        due = {
+            r: now if h.deferred or h.arrived or not h.settled else h.next_due()
+            for r, h in self._held.items()
+        }
         for held in list(self._held.values()):
             self._forget(held)
         if due:
@@ -158,7 +168,9 @@ class RunHost:
             started_at=claimed.started_at, python=PYTHON,
         )  # fmt: skip
         run = Run(definition, identity)
-        held = Held(claimed, run, may_run_here=self._may_run_here, version=self._versions[claimed.workflow])
+        held = Held(
+            claimed, run, slots=self, version=self._versions[claimed.workflow]
+        )
         self._held[claimed.run_id] = held
         try:
             turn = held.fold(facts, PYTHON)
@@ -171,7 +183,12 @@ class RunHost:
 
     def _may_run_here(self, command: StartActivity, queue: str) -> bool:
         elsewhere = command.options.task_queue not in (None, self._queue)
-        return not elsewhere and not self.backlogged and queue == self._queue and self._attempts.has_slot(command.name)
+        return (
+            not elsewhere
+            and not self.backlogged
+            and queue == self._queue
+            and self._attempts.has_slot(command.name)
+        )
 
     # --- turns -------------------------------------------------------------------------------
 
@@ -208,16 +225,21 @@ class RunHost:
     def _committed(self, held: Held, turn: Turn, future: asyncio.Future[Committed]) -> None:
         held.committing = False
         if held.gone or future.cancelled():
+            self.release(turn.here)
             return
         commit = turn.commit
         assert commit is not None
         error = future.exception()
         if error is not None:
+            self.release(turn.here)
             self._suspend(held, error)
             return
         committed = future.result()
         if not committed.passed:
-            logger.info("run %s was refused a commit; it is given back and taken anew", held.claimed.jid)
+            self.release(turn.here)
+            logger.info(
+                "run %s was refused a commit; it is given back and taken anew", held.claimed.jid
+            )
             self._drop(held)
             return
         held.passed(commit, committed.messages)
@@ -239,7 +261,7 @@ class RunHost:
                 held.messages.get(command.number), run_id, held.claimed.jid, held.claimed.workflow, command.number,
                 command.name, command.input, command.options, 1, held.run.time,
             )  # fmt: skip
-            self._attempts.start(attempt, self.finished)
+            self._attempts.start(attempt, self.finished, reserved=True)
         if held.run.issued > held.issued and held.run.open:
             self._flush_later(run_id)
 
@@ -266,7 +288,9 @@ class RunHost:
         self._settle_here(held, attempt, outcome, message)
         self._pump_soon(held)
 
-    def _settle_here(self, held: Held, attempt: Attempt, outcome: Outcome, message: int | None) -> None:
+    def _settle_here(
+        self, held: Held, attempt: Attempt, outcome: Outcome, message: int | None
+    ) -> None:
         failure = outcome.failure
         if failure is not None:
             delay = delay_after(attempt, failure, self._clock.now())
@@ -294,7 +318,9 @@ class RunHost:
         activities = self._ports.activities
         if delay is not None:
             error = failure.to_json()
-            written = await patiently(lambda: activities.retry(self.member, [(message, error, delay)]))
+            written = await patiently(
+                lambda: activities.retry(self.member, [(message, error, delay)])
+            )
             for queue, _ in written:
                 self._ports.announcer.queue(queue, "activity")
             return
@@ -310,7 +336,9 @@ class RunHost:
             await self._fail(attempt, attempt.id, outcome.failure)
             return
         settlement = Settlement(attempt.id, outcome.data, None)
-        await self._tell(await patiently(lambda: self._ports.activities.settle(self.member, [settlement])))
+        await self._tell(
+            await patiently(lambda: self._ports.activities.settle(self.member, [settlement]))
+        )
 
     async def _tell(self, reached: Any) -> None:
         for _, who in reached:
@@ -386,7 +414,9 @@ class RunHost:
                 held.flush = True
                 self._pump(held)
         if self._flushes:
-            self._flusher = loop.call_later(max(0.0, self._flushes[0][0] - loop.time()), self._flush_due)
+            self._flusher = loop.call_later(
+                max(0.0, self._flushes[0][0] - loop.time()), self._flush_due
+            )
 
     # --- letting go --------------------------------------------------------------------------
 
@@ -400,7 +430,9 @@ class RunHost:
         run_id, revision = held.claimed.run_id, held.revision
         logger.error("run %s is suspended: %s", held.claimed.jid, error)
         self._spawn(
-            patiently(lambda: self._ports.runs.suspend(self.member, run_id, revision, failure.to_json()))
+            patiently(
+                lambda: self._ports.runs.suspend(self.member, run_id, revision, failure.to_json())
+            )
         )
 
     def _drop(self, held: Held) -> None:

@@ -69,9 +69,13 @@ class Worker:
         self.task_queue = task_queue
         self._ports = client.ports
         self._workflows = _by_name(workflows, WorkflowDefinition, "workflows", "@durable.workflow")
-        self._activities = _by_name(activities, ActivityDefinition, "activities", "@durable.activity")
+        self._activities = _by_name(
+            activities, ActivityDefinition, "activities", "@durable.activity"
+        )
         if not self._workflows and not self._activities:
-            raise ConfigurationError("this worker has nothing to do: give it workflows=[…] or activities=[…]")
+            raise ConfigurationError(
+                "this worker has nothing to do: give it workflows=[…] or activities=[…]"
+            )
         self._grace = seconds(grace)
         self._bounds = (max_runs, max_bytes)
         self._membership = Membership(
@@ -99,7 +103,10 @@ class Worker:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.stop()
 
@@ -125,14 +132,18 @@ class Worker:
         )  # fmt: skip
         self._begin(await self._membership.join())
         await self._ports.announcer.hear_queue(self.task_queue, self._heard_queue)
-        for queue in await self._ports.runs.resume(queue=self.task_queue, workflows=list(self._workflows)):
+        for queue in await self._ports.runs.resume(
+            queue=self.task_queue, workflows=list(self._workflows)
+        ):
             self._ports.announcer.queue(queue, "turn")
         self._turns.set()
         self._due.set()
         if self._workflows:
             self._loops.append(asyncio.create_task(self._claim_turns(), name="durable turns"))
         if self._activities:
-            self._loops.append(asyncio.create_task(self._claim_activities(), name="durable activities"))
+            self._loops.append(
+                asyncio.create_task(self._claim_activities(), name="durable activities")
+            )
         self._loops.append(asyncio.create_task(self._poll(), name="durable poll"))
 
     async def stop(self) -> None:
@@ -151,12 +162,16 @@ class Worker:
         await self._host.give_all_back()
         unfinished = [a.id for a in leftover if a.id is not None and a.options.repeatable]
         if unfinished:
-            queues = await patiently(lambda: self._ports.activities.unclaim(self._membership.id, unfinished))
+            queues = await patiently(
+                lambda: self._ports.activities.unclaim(self._membership.id, unfinished)
+            )
             for queue in queues:
                 self._ports.announcer.queue(queue, "activity")
         if self._committer is not None:
             await self._committer.close()
-        await self._ports.announcer.unhear_own(self._ports.announcer.member_channel(self._host.member))
+        await self._ports.announcer.unhear_own(
+            self._ports.announcer.member_channel(self._host.member)
+        )
         await self._membership.leave()
 
     def _begin(self, member: int) -> None:
@@ -165,7 +180,9 @@ class Worker:
         self._host.begin(member, self._committer)
         channel = self._ports.announcer.member_channel(member)
         self._loops.append(
-            asyncio.create_task(self._ports.announcer.hear_own(channel, self._heard_own), name="durable hear")
+            asyncio.create_task(
+                self._ports.announcer.hear_own(channel, self._heard_own), name="durable hear"
+            )
         )
 
     def _busy(self) -> bool:
@@ -174,7 +191,9 @@ class Worker:
     def _lost(self) -> None:
         """Declared dead: others go on with what was held, so cancel it and write nothing."""
         assert self._host is not None
-        logger.warning("this worker was declared dead; what it ran is cancelled and taken over by others")
+        logger.warning(
+            "this worker was declared dead; what it ran is cancelled and taken over by others"
+        )
         for attempt in self._attempts.running():
             self._attempts.stop(attempt.run_id, attempt.number)
         self._host.abandon()
@@ -236,7 +255,9 @@ class Worker:
     async def _claim(self, limit: int) -> list[Attempt]:
         assert self._host is not None
         member = self._host.member
-        attempts = await self._ports.activities.claim(member, self.task_queue, list(self._activities), limit)
+        attempts = await self._ports.activities.claim(
+            member, self.task_queue, list(self._activities), limit
+        )
         last = [a.id for a in attempts if a.last and a.id is not None]
         if last:
             ours = await self._ports.activities.flush(member, last)
@@ -252,7 +273,9 @@ class Worker:
         async with self._claiming:  # a claim whose answer is on its way is not lost
             held = await patiently(lambda: self._ports.runs.held(host.member))
             running = {a.id for a in self._attempts.running()}
-            unknown = [i for i, run_id in held.items() if i not in running and not host.knows(i, run_id)]
+            unknown = [
+                i for i, run_id in held.items() if i not in running and not host.knows(i, run_id)
+            ]
             if unknown:
                 await patiently(lambda: self._ports.runs.release(host.member, unknown))
         self._wake(turns=True, due=True)
@@ -268,7 +291,9 @@ class Worker:
                 if after is not None:
                     wait = after - self._membership.clock.now()
                     if wait < POLL:
-                        loop.call_later(max(0.0, wait) + 0.001, lambda: self._wake(turns=True, due=True))
+                        loop.call_later(
+                            max(0.0, wait) + 0.001, lambda: self._wake(turns=True, due=True)
+                        )
             await asyncio.sleep(POLL)
 
     def _wake(self, *, turns: bool, due: bool) -> None:
@@ -295,12 +320,16 @@ class Worker:
             self._host.heard(int(payload or 0))
 
 
-def _by_name(given: Iterable[Defined], kind: type[Any], option: str, decorator: str) -> dict[str, Any]:
+def _by_name(
+    given: Iterable[Defined], kind: type[Any], option: str, decorator: str
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in given:
         definition = getattr(item, "definition", None)
         if not isinstance(definition, kind):
-            raise ConfigurationError(f"{option} takes functions decorated with {decorator}, not {item!r}")
+            raise ConfigurationError(
+                f"{option} takes functions decorated with {decorator}, not {item!r}"
+            )
         if definition.name in found and found[definition.name] != definition:
             raise ConfigurationError(
                 f"two of the {option} are named {definition.name!r} ({found[definition.name].site} and "
@@ -308,4 +337,3 @@ def _by_name(given: Iterable[Defined], kind: type[Any], option: str, decorator: 
             )
         found[definition.name] = definition
     return found
-

@@ -38,7 +38,9 @@ def _weight(commit: Commit) -> int:
 class Committer:
     """Commits turns for one member. Implements `protocol.commits.StepCommitter`."""
 
-    def __init__(self, dsn: str, schema: str, member: int, announcer: Announcer, lanes: int = 2) -> None:
+    def __init__(
+        self, dsn: str, schema: str, member: int, announcer: Announcer, lanes: int = 2
+    ) -> None:
         self.member = member
         self._statements = CommitStatements(schema, metadata_of)
         self._announcer = announcer
@@ -81,7 +83,9 @@ class Committer:
                 future.set_result(committed)
         return again
 
-    async def _bisect(self, lane: Lane, batch: Sequence[Waiting], error: DatabaseError) -> list[Waiting]:
+    async def _bisect(
+        self, lane: Lane, batch: Sequence[Waiting], error: DatabaseError
+    ) -> list[Waiting]:
         """Find the commit that Postgres refuses, so that it takes no other down with it."""
         if len(batch) == 1:
             if not batch[0][1].done():
@@ -130,7 +134,9 @@ class _CommitLane:
     def add(self, waiting: Waiting) -> None:
         self._waiting.append(waiting)
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._drain(), name="durable committer")
+            self._task = asyncio.get_running_loop().create_task(
+                self._drain(), name="durable committer"
+            )
 
     def _batch(self) -> list[Waiting]:
         batch: list[Waiting] = []

@@ -14,9 +14,9 @@ from durable.postgres.pool import Lane, Row
 from durable.postgres.sql import Statements
 from durable.protocol.clock import to_datetime
 from durable.protocol.commits import Commit, Committed, Intent
+from durable.protocol.durations import seconds
 from durable.protocol.failures import Failure
 from durable.protocol.retry import RetryPolicy
-from durable.protocol.durations import seconds
 
 
 @dataclass(slots=True)
@@ -43,7 +43,9 @@ def is_plain(commit: Commit) -> bool:
         and commit.finish is None
         and commit.pending is None
         and commit.version is None
-        and not (commit.inbox or commit.settled or commit.cancelled or commit.intents or commit.children)
+        and not (
+            commit.inbox or commit.settled or commit.cancelled or commit.intents or commit.children
+        )
     )
 
 
@@ -58,7 +60,12 @@ def scalar_arguments(member: int, token: int, commit: Commit) -> tuple[Any, ...]
 
 def _policy(policy: RetryPolicy) -> tuple[int, float, float, float | None]:
     initial = None if policy.initial_interval is None else seconds(policy.initial_interval)
-    return policy.maximum_attempts, float(policy.backoff_coefficient), seconds(policy.maximum_interval), initial
+    return (
+        policy.maximum_attempts,
+        float(policy.backoff_coefficient),
+        seconds(policy.maximum_interval),
+        initial,
+    )
 
 
 def _intent(run_id: int, intent: Intent, metadata: str | None) -> tuple[Any, ...]:
@@ -93,7 +100,9 @@ def batch_arguments(member: int, token: int, commits: Sequence[Commit], metadata
         settled += [(m, c.run_id) for m in c.settled]
         cancelled += [(c.run_id, str(n)) for n in c.cancelled]
         intents += [_intent(c.run_id, i, metadata(i.options)) for i in c.intents]
-        children += [(c.run_id, k.number, k.workflow, k.id, k.queue, k.input, k.priority) for k in c.children]
+        children += [
+            (c.run_id, k.number, k.workflow, k.id, k.queue, k.input, k.priority) for k in c.children
+        ]
     return [
         member, *_columns(runs, 10), *_columns(settled, 2), token, *_columns(facts, 9), *_columns(inbox, 2),
         *_columns(cancelled, 2), *_columns(intents, 16), *_columns(children, 7),
@@ -133,7 +142,9 @@ def read_batch(commits: Sequence[Commit], rows: Sequence[Row]) -> BatchOutcome:
         if commit.run_id not in outcome.locked:
             outcome.committed.setdefault(commit.run_id, Committed(passed=False))
         if commit.run_id in outcome.committed and outcome.committed[commit.run_id].passed:
-            outcome.queues.update((i.queue, "activity") for i in commit.intents if not i.held and i.failure is None)
+            outcome.queues.update(
+                (i.queue, "activity") for i in commit.intents if not i.held and i.failure is None
+            )
     return outcome
 
 
@@ -146,16 +157,22 @@ class CommitStatements:
 
     async def one(self, lane: Lane, member: int, token: int, commit: Commit) -> bool:
         """Commit a plain step; False when it was refused."""
-        return bool(await lane.fetch(self._sql["commit_step"], *scalar_arguments(member, token, commit)))
+        return bool(
+            await lane.fetch(self._sql["commit_step"], *scalar_arguments(member, token, commit))
+        )
 
-    async def many(self, lane: Lane, member: int, token: int, commits: Sequence[Commit]) -> BatchOutcome:
+    async def many(
+        self, lane: Lane, member: int, token: int, commits: Sequence[Commit]
+    ) -> BatchOutcome:
         """Commit a batch."""
         rows = await lane.fetch(
             self._sql["commit_batch"], *batch_arguments(member, token, commits, self._metadata)
         )
         return read_batch(commits, rows)
 
-    async def outcomes(self, lane: Lane, run_ids: Sequence[int]) -> dict[int, tuple[int, int | None]]:
+    async def outcomes(
+        self, lane: Lane, run_ids: Sequence[int]
+    ) -> dict[int, tuple[int, int | None]]:
         """Revision and token of each run, after an unknown outcome."""
         rows = await lane.fetch(self._sql["outcomes"], list(run_ids))
         return {r["run_id"]: (r["revision"], r["token"]) for r in rows}
