@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from durable.postgres.pool import Row
@@ -57,10 +58,10 @@ class AppStore:
         rows: list[Row] = await connection.fetch(self._sql["rules"], app_id, list(topics))
         return rows
 
-    async def active(self, connection: Any, app_id: str) -> str | None:
-        """The active version, None when none ever was."""
-        version: str | None = await connection.fetchval(self._sql["active"], app_id)
-        return version
+    async def active(self, connection: Any, app_id: str) -> tuple[str | None, datetime]:
+        """The active version, None when none ever was; and the database's time."""
+        row = await connection.fetchrow(self._sql["active"], app_id)
+        return row["active_version"], row["now"]
 
     async def activate(self, connection: Any, app_id: str, version: str) -> bool:
         """Switch to a version; False when there is none of that name that could be active."""

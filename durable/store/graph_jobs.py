@@ -38,6 +38,7 @@ class SavedJob:
     status: int
     output: str
     error: str | None
+    metadata: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,13 @@ class GraphJobStore:
     """Graph jobs and the table `activities`, on a connection that the caller passes."""
 
     def __init__(self, schema: str) -> None:
-        self._schema = schema
         self._sql = Statements("durable.store", "sql/graph_jobs.sql", schema)
 
-    async def start(self, connection: Any, job: NewJob, *, chosen: bool) -> int | None:
-        """Insert a job; its run id, None when its id is taken. `chosen`: the id may meet another."""
-        if chosen:
-            await connection.fetch(self._sql["lock_id"], f"{self._schema}\0{job.app_id}\0{job.jid}")
+    async def start(self, connection: Any, job: NewJob) -> int | None:
+        """Insert a job; its run id, None when its id is taken.
+
+        Who starts a job under an id that others may choose holds the id's lock (`HookStore.lock`).
+        """
         run_id: int | None = await connection.fetchval(
             self._sql["start"], job.jid, job.app_id, job.graph, job.version, job.state, job.status,
             job.input, job.output, job.error, job.metadata, job.parent_run_id, list(job.reply_to),
@@ -99,7 +100,7 @@ class GraphJobStore:
         await connection.execute(
             self._sql["save"],
             [j.run_id for j in jobs], [j.state for j in jobs], [j.status for j in jobs],
-            [j.output for j in jobs], [j.error for j in jobs],
+            [j.output for j in jobs], [j.error for j in jobs], [j.metadata for j in jobs],
         )  # fmt: skip
 
     async def instances(
@@ -143,8 +144,3 @@ class GraphJobStore:
         """Which of these runs have ended."""
         rows = await connection.fetch(self._sql["ended_of"], list(run_ids))
         return [r["run_id"] for r in rows]
-
-    async def clock(self, connection: Any) -> datetime:
-        """The database's time."""
-        now: datetime = await connection.fetchval(self._sql["clock"])
-        return now

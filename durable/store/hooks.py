@@ -40,14 +40,18 @@ class HookStore:
         self._schema = schema
         self._sql = Statements("durable.store", "sql/hooks.sql", schema)
 
-    async def lock(self, connection: Any, keys: Iterable[SignalKey]) -> None:
-        """Hold these keys until commit; all that a transaction needs, at once."""
-        if numbers := {self._number(key) for key in keys}:
+    async def lock(
+        self, connection: Any, keys: Iterable[SignalKey], ids: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        """Hold signal keys and job ids (app id, jid) until commit: all that is needed, in one go."""
+        numbers = {self._number(key.app_id, key.topic, key.rule, key.key) for key in keys}
+        numbers |= {self._number("job", app_id, jid) for app_id, jid in ids}
+        if numbers:
             await connection.fetch(self._sql["lock_keys"], sorted(numbers))
 
-    def _number(self, key: SignalKey) -> int:
-        words = "\0".join((self._schema, key.app_id, key.topic, key.rule, key.key))
-        return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big", signed=True)
+    def _number(self, *words: str) -> int:
+        text = "\0".join((self._schema, *words))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
     async def register(self, connection: Any, waits: Sequence[tuple[SignalKey, Waiter]]) -> None:
         """Add waiters."""

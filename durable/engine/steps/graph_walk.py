@@ -149,7 +149,7 @@ class Walk:
             self.job,
             tuple(self.instances[key] for key in sorted(self._changed)),
             tuple(wanted),
-            () if ended else tuple(self._disarmed),
+            tuple(self._disarmed) if self.job.state in (RUNNING, COMPLETED) else (),
             () if ended else tuple(self._ahead),
             ended,
             self._descend,

@@ -32,7 +32,8 @@ returning topic, rule
 select topic, rule, actual from durable.hook_rules where app_id = $1 and topic = any($2::text[])
 
 -- name: active
-select active_version from durable.apps where app_id = $1
+-- With the time, so that a start needs no other statement to know it.
+select (select a.active_version from durable.apps a where a.app_id = $1) as active_version, durable.now() as now
 
 -- name: activate
 -- Refused, by touching nothing, for a version that is not there or was generated.

@@ -1,9 +1,5 @@
--- name: lock_id
--- Two starts of one id follow each other, so that the second sees the first, even if that has ended.
-select pg_advisory_xact_lock(hashtextextended($1, 7))
-
 -- name: start
--- The id is taken by an open job, and by an ended one until it expires (0 and less: never). No row: taken.
+-- The caller holds the lock of an id that others may choose too. The id is taken by an open job, and by an ended one until it expires (0 and less: never). No row: taken.
 insert into durable.jobs (
     run_id, jid, scope, app_id, graph, graph_version, state, status, input, output, error, metadata,
     parent_run_id, reply_to, created_at, finished_at)
@@ -20,33 +16,38 @@ returning run_id
 -- name: lock
 -- Jobs that another engine is stepping are skipped: it goes on with them, or we come back.
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
-    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at
+    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
+    durable.now() as now
 from durable.jobs j where j.run_id = any($1::bigint[])
 order by j.run_id for no key update of j skip locked
 
 -- name: lock_one
 -- As `lock`, but waits its turn: for who holds nothing else.
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
-    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at
+    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
+    durable.now() as now
 from durable.jobs j where j.run_id = $1 for no key update of j
 
 -- name: find
 -- The latest job of an id, and nothing of jobs that are not graphs'.
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
-    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at
+    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
+    durable.now() as now
 from durable.jobs j where j.scope = $1 and j.jid = $2 order by j.run_id desc limit 1
 
 -- name: read
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
-    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at
+    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
+    durable.now() as now
 from durable.jobs j where j.run_id = any($1::bigint[])
 
 -- name: save
 update durable.jobs j
 set state = s.state, status = s.status, output = s.output::json, error = s.error::json,
+    metadata = coalesce(s.metadata::json, j.metadata),
     finished_at = case when s.state <> 'running' then durable.now() end
-from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[])
-    as s(run_id, state, status, output, error)
+from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[])
+    as s(run_id, state, status, output, error, metadata)
 where j.run_id = s.run_id
 
 -- name: instances
@@ -84,6 +85,3 @@ order by j.finished_at limit 1000
 -- name: ended_of
 -- Which of these runs have ended.
 select j.run_id from durable.jobs j where j.run_id = any($1::bigint[]) and j.finished_at is not null
-
--- name: clock
-select durable.now() as now

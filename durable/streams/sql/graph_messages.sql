@@ -1,6 +1,6 @@
 -- name: claim
 -- What is due for the graphs of these apps. The rows stay locked until the step that consumes them commits,
--- so they need no lease. The list of types is that of the index. `$3`: dead letters of this very batch.
+-- so they need no lease. The list of types is that of the index.
 select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt
 from durable.engine_streams e
 where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
@@ -51,11 +51,16 @@ from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) as a(id, run_id,
 where e.id = a.id
 
 -- name: disarm
--- The timers of these activities, or of whole runs (dad is null).
+-- The timers of these activities, or all messages to whole runs (dad is null) but signals, which find another
+-- waiter. What another engine has just claimed is skipped, not waited for (two engines could wait for each
+-- other): it will find nobody who takes it.
 delete from durable.engine_streams e
-using unnest($1::bigint[], $2::text[], $3::text[]) as a(run_id, dad, aid)
-where e.run_id = a.run_id and e.expired_at is null and e.msg_type = 'timehook'
-  and (a.dad is null or (e.dad = a.dad and e.aid = a.aid))
+where e.id in (
+    select m.id from unnest($1::bigint[], $2::text[], $3::text[]) as a(run_id, dad, aid)
+    join durable.engine_streams m on m.run_id = a.run_id and m.expired_at is null
+    where (a.dad is null and m.msg_type <> 'webhook')
+       or (m.dad = a.dad and m.aid = a.aid and m.msg_type = 'timehook')
+    for update of m skip locked)
 
 -- name: dispatch
 -- Work for the workers of a topic. `metadata` says whether the retry policy is the activity's own.
@@ -70,12 +75,16 @@ from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::te
 
 -- name: withdraw
 -- Work of jobs that have ended: what nobody does yet goes, what somebody does is refused when it answers.
-with idle as (
-    delete from durable.worker_streams w
-    where w.run_id = any($1::bigint[]) and w.msg_type = 'worker' and w.expired_at is null and w.reserved_by is null
+-- A row that is being claimed or answered in this moment is skipped: its answer will find an ended job.
+with open_work as materialized (
+    select w.id, w.reserved_by from durable.worker_streams w
+    where w.run_id = any($1::bigint[]) and w.msg_type = 'worker' and w.expired_at is null
+    for update of w skip locked
+), idle as (
+    delete from durable.worker_streams w using open_work o where w.id = o.id and o.reserved_by is null
 )
 update durable.worker_streams w set expired_at = durable.now()
-where w.run_id = any($1::bigint[]) and w.msg_type = 'worker' and w.expired_at is null and w.reserved_by is not null
+from open_work o where w.id = o.id and o.reserved_by is not null
 
 -- name: take
 -- A worker takes what is due on its stream. A worker's own policy applies where the activity has none;
@@ -141,7 +150,8 @@ from mine m
 returning id
 
 -- name: try_again
--- The failed attempt stays, expired, with its error; the next is a new row, visible after its delay.
+-- The failed attempt stays, expired, with its error; the next is a new row, visible after its delay, if the
+-- job still runs.
 with failed as (
     update durable.worker_streams w
     set expired_at = durable.now(), reserved_by = null, error = $3::json
@@ -156,6 +166,7 @@ select f.stream_name, f.workflow_name, f.jid, f.run_id, f.aid, f.dad, f.msg_type
     f.priority, f.created_at, durable.now() + make_interval(secs => $4::float8), f.max_retry_attempts,
     f.backoff_coefficient, f.maximum_interval_seconds, f.initial_interval_seconds, f.retry_attempt + 1, f.losses
 from failed f
+where exists (select from durable.jobs j where j.run_id = f.run_id and j.finished_at is null)
 returning id
 
 -- name: give_back

@@ -1,0 +1,74 @@
+"""Jobs as their callers see them: output, status, what their activities did; and who is told of an end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from durable.descriptor.plan import Plan
+from durable.engine.effects import JobError
+from durable.engine.job import Instance, Job, decode
+from durable.engine.steps.graph_rows import instance_of, job_of
+from durable.engine.steps.graph_steps import Plans
+from durable.errors import JobFailed, JobNotFound
+from durable.postgres.pool import Database, Row
+from durable.protocol.clock import from_datetime
+from durable.protocol.codes import NOT_FOUND
+from durable.store.graph_jobs import GraphJobStore
+
+
+def output(job: Job, plan: Plan, now: float) -> dict[str, Any]:
+    """A job as its callers get it: `{"metadata": …, "data": …}`."""
+    return {"metadata": job.described(plan.trigger, now), "data": dict(job.data)}
+
+
+def failure(error: JobError, job_id: str) -> JobFailed:
+    """A job's error, to be raised."""
+    return JobFailed(
+        error.message, code=error.code, job_id=error.job_id or job_id, stack=error.stack, details=error.details
+    )
+
+
+class Jobs:
+    """Reads jobs of hand-written graphs."""
+
+    def __init__(self, database: Database, plans: Plans) -> None:
+        self._db = database
+        self._plans = plans
+        self._store = GraphJobStore(database.schema)
+
+    async def find(self, app_id: str, jid: str) -> tuple[Job, Plan, float]:
+        """The latest job of an id, its plan, and the time; raises `JobNotFound`."""
+        async with self._db.connection() as connection:
+            row = await self._store.find(connection, app_id, jid)
+            if row is None:
+                raise JobNotFound(f"Job {jid} not found", code=NOT_FOUND, job_id=jid)
+            return await self._known(connection, row)
+
+    async def read(self, run_ids: Iterable[int]) -> list[tuple[Job, Plan, float]]:
+        """These jobs as they are now, those that are gone left out."""
+        async with self._db.connection() as connection:
+            rows = await self._store.read(connection, run_ids)
+            return [await self._known(connection, row) for row in rows]
+
+    async def _known(self, connection: Any, row: Row) -> tuple[Job, Plan, float]:
+        job = job_of(row)
+        plans = await self._plans(connection, job.app_id, job.version)
+        return job, plans[job.graph], from_datetime(row["now"])
+
+    async def ended_of(self, run_ids: Iterable[int]) -> list[int]:
+        """Which of these runs have ended."""
+        async with self._db.connection() as connection:
+            return await self._store.ended_of(connection, run_ids)
+
+    async def ended_since(self, app_id: str, graphs: Iterable[str], since: datetime) -> list[int]:
+        """The runs of these graphs that ended since a moment, oldest first."""
+        async with self._db.connection() as connection:
+            return await self._store.ended_since(connection, app_id, graphs, since)
+
+    async def history(self, job: Job) -> list[tuple[Instance, Mapping[str, Any] | None]]:
+        """What each activity of a job did, with what it was given, in the order in which they were entered."""
+        async with self._db.connection() as connection:
+            rows = await self._store.history(connection, job.run_id)
+        return [(instance_of(row), decode(row["input"])) for row in rows]

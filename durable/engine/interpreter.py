@@ -1,0 +1,80 @@
+"""The interpreter: takes what is due for the graphs of an app, and has it committed, step by step.
+
+A step that fails is rolled back whole. When it was a conflict or a lost connection, it is simply taken
+again. Else the batch is halved until the message that cannot be applied stands alone; that one is put
+aside as a dead letter, with its error, and its job ends with the error too: nothing waits in silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from durable.engine.effects import JobError
+from durable.engine.steps.graph_steps import GraphSteps, Step
+from durable.engine.steps.graph_writes import Written
+from durable.postgres.pool import Conflict, ConnectionLost
+from durable.protocol.codes import FAILED
+from durable.telemetry.logs import logger
+
+
+class Interpreter:
+    """Moves the jobs of one app.
+
+    Args:
+        told: called with what each committed step has written.
+    """
+
+    def __init__(self, steps: GraphSteps, app_id: str, told: Callable[[Written], None]) -> None:
+        self._steps = steps
+        self._app_id = app_id
+        self._told = told
+
+    async def drain(self) -> bool:
+        """Apply all that is due; whether something was left to another engine, and is worth another look soon."""
+        while True:
+            step = await self._apply(None)
+            if not step.claimed:
+                return False
+            if step.skipped == len(step.claimed):
+                return True
+
+    async def _apply(self, only: Sequence[int] | None) -> Step:
+        step = Step()
+        error = await _outcome(self._steps.apply(self._app_id, step, only))
+        if error is None:
+            self._told(step.written)
+            return step
+        if isinstance(error, ConnectionLost | Conflict) or not step.claimed:
+            raise error
+        if len(step.claimed) > 1:
+            middle = len(step.claimed) // 2
+            for half in (step.claimed[:middle], step.claimed[middle:]):
+                await self._apply(half)
+        elif only is None or len(only) > 1:
+            await self._apply(step.claimed)
+        else:
+            await self._bury(step.claimed[0], error)
+        return step
+
+    async def _bury(self, message_id: int, error: BaseException) -> None:
+        logger.error(
+            "message %d of app %r cannot be applied and was put aside: %s", message_id, self._app_id, error, exc_info=error
+        )
+        stack = "".join(traceback.format_exception(error))
+        described = JobError(FAILED, f"{type(error).__name__}: {error}", stack=stack)
+        self._told(await self._steps.bury(message_id, described))
+
+
+async def _outcome(action: Any) -> BaseException | None:
+    """What an action raised, None when it went well; a cancellation is passed on."""
+    task = asyncio.ensure_future(action)
+    try:
+        await asyncio.wait({task})
+    finally:
+        task.cancel()
+    if task.cancelled():
+        raise asyncio.CancelledError
+    return task.exception()

@@ -1,0 +1,80 @@
+"""From a signal to who waits for it, by the rules of its topic.
+
+A rule compares values of the payload with what a waiting activity expects. Both sides are reduced to a
+key, so that finding each other is a look-up. Of several that fit, the one that has waited longest (or
+the signal that came first) is taken: one signal wakes one waiter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from durable.engine.activities.hook import key_of
+from durable.errors import ConfigurationError
+from durable.expressions.context import Context
+from durable.expressions.expression import Expression
+from durable.expressions.paths import Reference, walk
+from durable.expressions.pipe import compile_value
+from durable.expressions.values import UNDEFINED
+from durable.store.apps import AppStore
+from durable.store.hooks import SignalKey
+
+RULES_KEPT = 1000  # compiled rules: each is a few hundred bytes, and apps have a handful
+
+
+class Rules:
+    """Compiled rules, by what they compare."""
+
+    def __init__(self, apps: AppStore) -> None:
+        self._apps = apps
+        self._compiled: dict[str, tuple[Expression, ...]] = {}
+
+    async def keys(
+        self, connection: Any, app_id: str, signals: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> list[list[SignalKey]]:
+        """For each signal (topic, payload) what its waiters may wait by.
+
+        Raises `ConfigurationError` for a topic without rules, and for a payload that fits none of them.
+        """
+        topics = sorted({topic for topic, _ in signals})
+        rules: dict[str, list[tuple[str, tuple[Expression, ...]]]] = {}
+        for row in await self._apps.rules(connection, app_id, topics):
+            rules.setdefault(row["topic"], []).append((row["rule"], self._expressions(row["rule"], row["actual"])))
+        return [_keys(app_id, topic, payload, rules.get(topic, [])) for topic, payload in signals]
+
+    def _expressions(self, rule: str, actual: str) -> tuple[Expression, ...]:
+        if rule not in self._compiled:
+            if len(self._compiled) >= RULES_KEPT:
+                self._compiled.clear()
+            self._compiled[rule] = tuple(compile_value(raw) for raw in json.loads(actual))
+        return self._compiled[rule]
+
+
+def _keys(
+    app_id: str, topic: str, payload: Mapping[str, Any], rules: Sequence[tuple[str, tuple[Expression, ...]]]
+) -> list[SignalKey]:
+    if not rules:
+        raise ConfigurationError(f"no hook of app {app_id!r} waits at {topic!r}: is the topic spelled right?")
+    found = []
+    for rule, expressions in rules:
+        values = [evaluate(expression, payload) for expression in expressions]
+        if UNDEFINED not in values:
+            found.append(SignalKey(app_id, topic, rule, key_of(values)))
+    if not found:
+        wanted = sorted({str(r) for _, expressions in rules for e in expressions for r in e.references})
+        raise ConfigurationError(
+            f"the signal on {topic!r} of app {app_id!r} lacks what its rules compare: {', '.join(wanted)}"
+        )
+    return found
+
+
+def evaluate(expression: Expression, payload: Mapping[str, Any]) -> Any:
+    """The value of a rule's `actual` for a payload."""
+
+    def resolve(reference: Reference) -> object:
+        inside = reference.section == "hook" and reference.part == "data"
+        return walk(payload, reference.path) if inside else UNDEFINED
+
+    return expression.evaluate(Context(resolve))

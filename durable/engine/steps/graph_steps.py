@@ -1,0 +1,316 @@
+"""The place where steps of hand-written graphs are committed.
+
+A step claims messages, locks and loads the jobs they are for, walks each job on, writes what that leads
+to and deletes the messages: one transaction. A crash at any point leaves what was there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from durable.descriptor.plan import Plan
+from durable.engine.activities import trigger
+from durable.engine.collation import addresses
+from durable.engine.effects import Data, Interruption, JobError, Reply, nothing
+from durable.engine.job import RUNNING, Instance, Job, Scene, decode
+from durable.engine.steps.graph_routing import Rules
+from durable.engine.steps.graph_rows import error_text, instance_of, job_of, reply_of
+from durable.engine.steps.graph_walk import Left, Walk
+from durable.engine.steps.graph_writes import GraphWriter, Parent, Stepped, Written, keeps_waiting, to_parent
+from durable.errors import ConfigurationError, DuplicateJob, InternalError, JobNotFound, PayloadError
+from durable.postgres.pool import Database, Row
+from durable.protocol.clock import from_datetime
+from durable.protocol.codes import CONFLICT, NOT_FOUND
+from durable.protocol.ids import new_id
+from durable.protocol.retry import RetryPolicy
+from durable.store.apps import AppStore
+from durable.store.graph_jobs import GraphJobStore
+from durable.store.hooks import HookStore, SignalKey
+from durable.streams.graph_messages import EngineStream, Sent
+
+Plans = Callable[[Any, str, str], Awaitable[Mapping[str, Plan]]]
+"""Gives, on a connection, the plans of an app's version, by the topic to which they subscribe."""
+
+BATCH_MAX = 64  # messages in one step: their locks are few, and a batch that fails is soon bisected
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A job to be started.
+
+    Args:
+        metadata: what the caller gives along (trc, spn, ngn).
+        reply_to: channels to tell of the end.
+        version: that of the app; None for the active one.
+    """
+
+    app_id: str
+    topic: str
+    data: Data = field(default_factory=nothing)
+    metadata: Data = field(default_factory=nothing)
+    reply_to: tuple[str, ...] = ()
+    version: str | None = None
+    parent: Parent | None = None
+    awaited: bool = True
+
+
+@dataclass
+class Step:
+    """One step: what it claimed, even if it failed, and what came of it."""
+
+    claimed: list[int] = field(default_factory=list)
+    skipped: int = 0
+    written: Written = field(default_factory=Written)
+
+
+@dataclass
+class _Batch:
+    """Claimed messages, by what is to be done with them."""
+
+    now: float = 0.0
+    walks: dict[int, Walk] = field(default_factory=dict)
+    done: list[int] = field(default_factory=list)
+    strays: list[int] = field(default_factory=list)
+    signals: list[tuple[Row, list[SignalKey]]] = field(default_factory=list)
+    steps: list[Stepped] = field(default_factory=list)
+    answers: list[Sent] = field(default_factory=list)
+
+
+class GraphSteps:
+    """Commits steps for one database.
+
+    Args:
+        plans: where plans come from.
+        retry: the policy of work for which neither its activity nor its worker has one.
+        dice: gives a number from 0 up to 1, for `@math.random`.
+    """
+
+    def __init__(self, database: Database, plans: Plans, retry: RetryPolicy, dice: Callable[[], float]) -> None:
+        self._db = database
+        self._plans = plans
+        self._dice = dice
+        self._apps = AppStore(database.schema)
+        self._jobs = GraphJobStore(database.schema)
+        self._hooks = HookStore(database.schema)
+        self._stream = EngineStream(database.schema)
+        self._rules = Rules(self._apps)
+        self._writer = GraphWriter(database.schema, retry)
+
+    async def start(self, start: Start) -> tuple[Job, Written]:
+        """Start a job; it is walked on until every branch waits.
+
+        Raises `ConfigurationError` for a topic that nothing subscribes to, `DuplicateJob` for an id that is
+        taken, `DescriptorError` when the trigger cannot make sense of the data.
+        """
+        async with self._db.connection() as connection, connection.transaction():
+            active, now = await self._apps.active(connection, start.app_id)
+            version = start.version or active
+            if version is None:
+                raise ConfigurationError(f"no version of app {start.app_id!r} is active: deploy one and activate it")
+            step = await self._begin(connection, start, version, from_datetime(now))
+            await self._writer.lock(connection, [step])
+            written = await self._writer.write(connection, [step])
+            job = step.changes.job
+            if written.started[0] is None:
+                raise DuplicateJob(f"Duplicate job: {job.jid}", code=CONFLICT, job_id=job.jid)
+        return job, written
+
+    async def _begin(self, connection: Any, start: Start, version: str, now: float) -> Stepped:
+        plan = (await self._plans(connection, start.app_id, version)).get(start.topic)
+        if plan is None:
+            raise ConfigurationError(
+                f"no graph of app {start.app_id!r}, version {version}, subscribes to {start.topic!r}"
+            )
+        job = Job(
+            0, "", start.app_id, plan.subscribes, version, input=start.data, metadata=start.metadata,
+            created_at=now, reply_to=start.reply_to,
+        )  # fmt: skip
+        scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, {}, now, self._dice)
+        metadata = {**start.metadata, "expire": trigger.expire(scene)}
+        if (parent := start.parent) is not None:
+            metadata |= {"pj": parent.jid, "pg": str(parent.run_id), "pd": parent.dad, "pa": parent.aid}
+            if not start.awaited:
+                metadata["px"] = True
+        job = Job(
+            0, trigger.job_id(scene) or new_id(), start.app_id, plan.subscribes, version, input=start.data,
+            metadata=metadata, created_at=now, reply_to=start.reply_to,
+            parent_run_id=parent.run_id if parent is not None and start.awaited else None,
+        )  # fmt: skip
+        walk = Walk(plan, job, {}, now, self._dice)
+        walk.start()
+        return Stepped(plan, walk.changes(), fresh=True, parent=parent, awaited=start.awaited)
+
+    async def interrupt(self, app_id: str, jid: str, how: Interruption) -> tuple[Job, Written]:
+        """End a running job.
+
+        Raises `JobNotFound` when there is none of that id, or it has ended.
+        """
+        async with self._db.connection() as connection, connection.transaction():
+            found = await self._jobs.find(connection, app_id, jid)
+            row = None if found is None else await self._jobs.lock_one(connection, found["run_id"])
+            if row is None:
+                raise JobNotFound(f"Job {jid} not found", code=NOT_FOUND, job_id=jid)
+            if row["state"] != RUNNING:
+                raise JobNotFound(f"Job {jid} already completed", code=CONFLICT, job_id=jid)
+            walk = await self._walk(connection, row, {})
+            walk.interrupt(how)
+            step = Stepped(walk.plan, walk.changes())
+            await self._writer.lock(connection, [step])
+            written = await self._writer.write(connection, [step])
+        return step.changes.job, written
+
+    async def apply(self, app_id: str, step: Step, only: Sequence[int] | None = None) -> None:
+        """Claim due messages of an app (or of these `only`), apply them and commit.
+
+        `step` is filled as it goes, so that who sees this fail knows what was claimed.
+        """
+        async with self._db.connection() as connection, connection.transaction():
+            if only is None:
+                rows = await self._stream.claim(connection, app_id, BATCH_MAX)
+            else:
+                rows = await self._stream.claim_these(connection, only)
+            step.claimed = [row["id"] for row in rows]
+            if not rows:
+                return
+            batch = _Batch()
+            await self._step_jobs(connection, app_id, rows, batch)
+            await self._route(connection, app_id, rows, batch)
+            await self._begin_children(connection, app_id, rows, batch)
+            batch.steps.extend(Stepped(w.plan, w.changes()) for w in batch.walks.values())
+            await self._writer.lock(connection, batch.steps, [k for _, keys in batch.signals for k in keys])
+            step.written = await self._writer.write(connection, batch.steps)
+            await self._deliver(connection, batch)
+            if batch.answers:
+                await self._stream.send(connection, batch.answers)
+            if batch.strays:
+                await self._stream.address(connection, [(i, None, None, None) for i in batch.strays])
+            if batch.done:
+                await self._stream.consume(connection, batch.done)
+            handled = len(batch.done) + len(batch.strays) + len(batch.signals)
+            step.skipped = len(rows) - handled
+
+    async def _step_jobs(self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch) -> None:
+        """Walk on the jobs to which messages are addressed."""
+        targets = {row["id"]: row["run_id"] for row in rows if row["run_id"] is not None}
+        for row in rows:
+            if row["msg_type"] == "interrupt" and row["run_id"] is None:
+                found = await self._jobs.find(connection, app_id, decode(row["message"])["target"])
+                if found is None or found["state"] != RUNNING:
+                    batch.done.append(row["id"])
+                else:
+                    targets[row["id"]] = found["run_id"]
+        if not targets:
+            return
+        known = {r["run_id"] for r in await self._jobs.read(connection, set(targets.values()))}
+        jobs = {r["run_id"]: r for r in await self._jobs.lock(connection, set(targets.values()))}
+        instances = await self._instances(connection, rows, jobs)
+        for row in rows:
+            run_id = targets.get(row["id"])
+            if run_id is None:
+                continue
+            if run_id not in jobs:
+                if run_id not in known:
+                    batch.done.append(row["id"])
+                continue
+            if run_id not in batch.walks:
+                batch.walks[run_id] = await self._walk(connection, jobs[run_id], instances.get(run_id, {}))
+            self._feed(batch, batch.walks[run_id], row)
+
+    async def _instances(
+        self, connection: Any, rows: Sequence[Row], jobs: Mapping[int, Row]
+    ) -> dict[int, dict[tuple[str, str], Instance]]:
+        wanted = {
+            (row["run_id"], dad)
+            for row in rows
+            if row["run_id"] in jobs and row["dad"] is not None
+            for dad in addresses.lineage(row["dad"])
+        }
+        found: dict[int, dict[tuple[str, str], Instance]] = {}
+        for row in await self._jobs.instances(connection, wanted) if wanted else ():
+            found.setdefault(row["run_id"], {})[row["dad"], row["aid"]] = instance_of(row)
+        return found
+
+    async def _walk(self, connection: Any, row: Row, instances: dict[tuple[str, str], Instance]) -> Walk:
+        plans = await self._plans(connection, row["app_id"], row["graph_version"])
+        if row["graph"] not in plans:
+            raise InternalError(f"job {row['jid']!r} runs graph {row['graph']!r}, which its version lacks")
+        return Walk(plans[row["graph"]], job_of(row), instances, from_datetime(row["now"]), self._dice)
+
+    def _feed(self, batch: _Batch, walk: Walk, row: Row) -> None:
+        kind, aid, dad = row["msg_type"], row["aid"], row["dad"]
+        if kind == "webhook" and not walk.takes(aid, dad):
+            batch.strays.append(row["id"])  # its waiter went by in this moment: it finds another, or waits
+            return
+        batch.done.append(row["id"])
+        if kind == "interrupt":
+            walk.interrupt(interruption_of(decode(row["message"])))
+        elif kind == "transition":
+            found = decode(row["message"])
+            walk.enter(Left(aid, dad, found.get("cycles", 0), found.get("data")))
+        else:
+            walk.reply(aid, dad, reply_of(kind, row["message"]))
+
+    async def _route(self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch) -> None:
+        """Find out by which keys the waiters of signals that have none yet may wait."""
+        signals = [r for r in rows if r["msg_type"] == "webhook" and r["run_id"] is None]
+        if signals:
+            await self._apps.hold(connection, [app_id])
+            payloads = [(r["topic"], decode(r["message"]).get("data") or {}) for r in signals]
+            keys = await self._rules.keys(connection, app_id, payloads)
+            batch.signals = list(zip(signals, keys, strict=True))
+
+    async def _deliver(self, connection: Any, batch: _Batch) -> None:
+        """Give signals to their waiters, or keep them until one comes."""
+        for row, keys in batch.signals:
+            waiter = await self._hooks.find(connection, keys)
+            if waiter is None:
+                await self._hooks.park(connection, row["id"], keys, row["message"])
+                await self._stream.consume(connection, [row["id"]])
+                continue
+            await self._stream.address(connection, [(row["id"], waiter.run_id, waiter.dad, waiter.aid)])
+            if not keeps_waiting(row["message"]):
+                await self._hooks.remove(connection, [waiter])
+
+    async def _begin_children(self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch) -> None:
+        asked = [row for row in rows if row["msg_type"] == "await"]
+        if not asked:
+            return
+        parents = {decode(row["message"])["parent"]["run_id"] for row in asked}
+        states = {r["run_id"]: r for r in await self._jobs.read(connection, parents)}
+        for row in asked:
+            batch.done.append(row["id"])
+            message = decode(row["message"])
+            parent = Parent(**message["parent"])
+            here = states.get(parent.run_id)
+            if here is None or (message["awaited"] and here["state"] != RUNNING):
+                continue
+            start = Start(
+                app_id, row["topic"], message["data"], message["metadata"], parent=parent, awaited=message["awaited"]
+            )
+            try:
+                batch.steps.append(await self._begin(connection, start, message["version"], from_datetime(here["now"])))
+            except (ConfigurationError, PayloadError) as error:
+                reply = Reply("result", {}, "error", NOT_FOUND, JobError(NOT_FOUND, str(error), parent.jid))
+                batch.answers.append(to_parent(app_id, row["topic"], parent, reply))
+
+    async def bury(self, message_id: int, error: JobError) -> Written:
+        """Put a message aside that cannot be applied, and end its job with the error."""
+        async with self._db.connection() as connection, connection.transaction():
+            run_id = await self._stream.bury(connection, message_id, error_text(error) or "{}")
+            row = None if run_id is None else await self._jobs.lock_one(connection, run_id)
+            if row is None or row["state"] != RUNNING:
+                return Written()
+            walk = await self._walk(connection, row, {})
+            walk.fail(error)
+            step = Stepped(walk.plan, walk.changes())
+            await self._writer.lock(connection, [step])
+            return await self._writer.write(connection, [step])
+
+
+def interruption_of(message: Mapping[str, Any]) -> Interruption:
+    """An interruption that came as a message."""
+    return Interruption(
+        message["reason"], message["code"], message["throw"], message["descend"], message["stack"], message["expire"]
+    )

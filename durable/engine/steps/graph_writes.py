@@ -1,0 +1,324 @@
+"""Writing what steps of graph jobs lead to, in the transaction of the caller.
+
+Locks are taken in one order, so that no two steps can wait for each other: messages and jobs (skipping
+what is locked), then all signal keys and job ids in one go, and nothing that could wait after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from durable.descriptor.plan import Plan
+from durable.engine.effects import (
+    Addressed,
+    ArmTimer,
+    AwaitSignal,
+    Dispatch,
+    Interrupt,
+    Interruption,
+    JobError,
+    Reply,
+    SendSignal,
+    StartJob,
+)
+from durable.engine.job import COMPLETED, Job, compact, decode, encode
+from durable.engine.steps.graph_rows import error_text, reply_text, saved_instance, saved_job
+from durable.engine.steps.graph_walk import Changes, Left
+from durable.protocol.codes import CONFLICT
+from durable.protocol.retry import RetryPolicy
+from durable.store.graph_jobs import GraphJobStore, NewJob
+from durable.store.hooks import HookStore, SignalKey, Waiter
+from durable.streams.graph_messages import EngineStream, Sent, Work, work_stream
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The activity that started a job."""
+
+    run_id: int
+    aid: str
+    dad: str
+    jid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """One job's part of a step. `fresh`: it begins with this step; `parent` is who started it."""
+
+    plan: Plan
+    changes: Changes
+    fresh: bool = False
+    parent: Parent | None = None
+    awaited: bool = True
+
+
+@dataclass
+class Written:
+    """What was written, for those who are told after the commit.
+
+    Args:
+        ended: the jobs that ended, with their plans. started: run ids of the new ones, by index of the step.
+        topics: worker streams that hold something new. sent: whether engines have something to do at once.
+    """
+
+    ended: list[tuple[Job, Plan]] = field(default_factory=list)
+    started: dict[int, int | None] = field(default_factory=dict)
+    streams: set[str] = field(default_factory=set)
+    sent: bool = False
+
+
+class GraphWriter:
+    """Writes steps. `retry` is the policy of work for which neither activity nor worker has one."""
+
+    def __init__(self, schema: str, retry: RetryPolicy) -> None:
+        self._retry = retry
+        self._jobs = GraphJobStore(schema)
+        self._hooks = HookStore(schema)
+        self._stream = EngineStream(schema)
+
+    async def lock(
+        self, connection: Any, steps: Sequence[Stepped], keys: Iterable[SignalKey] = ()
+    ) -> None:
+        """Take every lock that writing these steps, and routing signals of these keys, needs."""
+        wanted = [*keys, *(key for step in steps for key, _ in _waits(step))]
+        if waiters := [w for step in steps for w in _removed(step)]:
+            wanted.extend(await self._hooks.keys_of(connection, waiters))
+        ids = [(s.changes.job.app_id, s.changes.job.jid) for s in steps if s.fresh and s.plan.nodes[s.plan.trigger].job_id]
+        await self._hooks.lock(connection, wanted, ids)
+
+    async def write(self, connection: Any, steps: Sequence[Stepped]) -> Written:
+        """Write these steps; `lock` was called for them. A start whose id is taken is not written."""
+        written = Written()
+        sent: list[Sent] = []
+        placed: list[tuple[Stepped, int]] = []
+        for index, step in enumerate(steps):
+            run_id = await self._place(connection, step) if step.fresh else step.changes.job.run_id
+            if step.fresh:
+                written.started[index] = run_id
+                sent.extend(_told_of_start(step, run_id))
+            if run_id is not None:
+                placed.append((step, run_id))
+        await self._save(connection, placed)
+        await self._settle_waiting(connection, placed, sent)
+        await self._dispatch(connection, placed, written)
+        for step, run_id in placed:
+            sent.extend(_messages(step, run_id))
+            if step.changes.ended:
+                sent.extend(await self._end(connection, step, run_id))
+                written.ended.append((step.changes.job, step.plan))
+        if sent:
+            await self._stream.send(connection, sent)
+            written.sent = any(message.delay <= 0 for message in sent)
+        return written
+
+    async def _place(self, connection: Any, step: Stepped) -> int | None:
+        job = step.changes.job
+        return await self._jobs.start(
+            connection,
+            NewJob(
+                job.jid, job.app_id, job.graph, job.version, job.state, job.status,
+                encode(job.input, f"the input of job {job.jid!r}"), encode(job.data, f"the data of job {job.jid!r}"),
+                error_text(job.error), encode(job.metadata, f"the metadata of job {job.jid!r}"),
+                job.parent_run_id, job.reply_to,
+            ),
+        )  # fmt: skip
+
+    async def _save(self, connection: Any, placed: Sequence[tuple[Stepped, int]]) -> None:
+        jobs = [
+            saved_job(s.changes.job, run_id, with_metadata=s.changes.ended)
+            for s, run_id in placed
+            if not s.fresh
+        ]
+        if jobs:
+            await self._jobs.save(connection, jobs)
+        instances = [
+            saved_instance(instance, run_id, s.changes.job.jid)
+            for s, run_id in placed
+            for instance in s.changes.instances
+            if instance.aid != s.plan.trigger or s.plan.nodes[instance.aid].output is not None
+        ]
+        if instances:
+            await self._jobs.save_instances(connection, instances)
+
+    async def _settle_waiting(
+        self, connection: Any, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]
+    ) -> None:
+        removed = [w for step, _ in placed for w in _removed(step)]
+        if removed:
+            await self._hooks.remove(connection, removed)
+            await self._stream.disarm(connection, [(w.run_id, w.dad, w.aid) for w in removed])
+        waits = [
+            (key, Waiter(run_id, a.dad, a.aid)) for step, run_id in placed for key, a in _waits(step)
+        ]
+        if waits:
+            await self._hooks.register(connection, waits)
+            sent.extend(await self._early(connection, placed, waits))
+
+    async def _early(
+        self, connection: Any, placed: Sequence[tuple[Stepped, int]], waits: Sequence[tuple[SignalKey, Waiter]]
+    ) -> list[Sent]:
+        """Signals that were there before their waiters."""
+        jobs = {run_id: step.changes.job for step, run_id in placed}
+        found: list[Sent] = []
+        done: set[Waiter] = set()
+        for key, waiter in waits:
+            while waiter not in done:
+                message = await self._hooks.unpark(connection, [key])
+                if message is None:
+                    break
+                job = jobs[waiter.run_id]
+                found.append(
+                    Sent(job.app_id, "webhook", message, waiter.run_id, waiter.aid, waiter.dad, job.jid, job.graph, key.topic)
+                )
+                if not keeps_waiting(message):
+                    done.add(waiter)
+        if done:
+            await self._hooks.remove(connection, list(done))
+        return found
+
+    async def _dispatch(
+        self, connection: Any, placed: Sequence[tuple[Stepped, int]], written: Written
+    ) -> None:
+        work = [
+            self._work(step, run_id, addressed, addressed.wanted)
+            for step, run_id in placed
+            for addressed in step.changes.wanted
+            if isinstance(addressed.wanted, Dispatch)
+        ]
+        if work:
+            await self._stream.dispatch(connection, work)
+            written.streams.update(work_stream(w.app_id, w.topic) for w in work)
+
+    def _work(self, step: Stepped, run_id: int, addressed: Addressed, wanted: Dispatch) -> Work:
+        job = step.changes.job
+        return Work(
+            job.app_id,
+            wanted.topic,
+            encode(wanted.data, f"the input of activity {addressed.aid!r} of job {job.jid!r}"),
+            run_id,
+            addressed.aid,
+            addressed.dad,
+            job.jid,
+            job.graph,
+            wanted.retry or self._retry,
+            own=wanted.retry is not None,
+        )
+
+    async def _end(self, connection: Any, step: Stepped, run_id: int) -> list[Sent]:
+        job = step.changes.job
+        if not step.fresh and job.state != COMPLETED:
+            await self._stream.withdraw(connection, [run_id])
+        sent = _told_of_end(job)
+        how = step.changes.descend
+        if how is not None:
+            children = await self._jobs.open_children(connection, [run_id])
+            sent.extend(Sent(job.app_id, "interrupt", interrupt_text(None, how), run_id=child) for child in children)
+        return sent
+
+
+def keeps_waiting(message: str) -> bool:
+    """Whether a signal leaves its waiter waiting for more."""
+    return bool(decode(message).get("status") == "pending")
+
+
+def interrupt_text(target: str | None, how: Interruption) -> str:
+    """An interruption as a message."""
+    return encode(
+        {
+            "target": target, "reason": how.reason, "code": how.code, "throw": how.throws,
+            "descend": how.descend, "stack": how.stack, "expire": how.expire,
+        },
+        "an interruption",
+    )  # fmt: skip
+
+
+def _removed(step: Stepped) -> list[Waiter]:
+    if step.fresh:
+        return []
+    run_id = step.changes.job.run_id
+    if step.changes.ended and step.changes.job.state != COMPLETED:  # what completed has nothing open
+        return [Waiter(run_id)]
+    return [Waiter(run_id, dad, aid) for aid, dad in step.changes.disarmed]
+
+
+def _waits(step: Stepped) -> list[tuple[SignalKey, Addressed]]:
+    app_id = step.changes.job.app_id
+    return [
+        (SignalKey(app_id, a.wanted.topic, a.wanted.rule, a.wanted.key), a)
+        for a in step.changes.wanted
+        if isinstance(a.wanted, AwaitSignal)
+    ]
+
+
+def _messages(step: Stepped, run_id: int) -> list[Sent]:
+    sent = [message for a in step.changes.wanted if (message := _message(step, run_id, a)) is not None]
+    job = step.changes.job
+    sent.extend(
+        Sent(job.app_id, "transition", _left_text(left), run_id, left.aid, left.dad, job.jid, job.graph)
+        for left in step.changes.left
+    )
+    return sent
+
+
+def _left_text(left: Left) -> str:
+    out: dict[str, Any] = {"cycles": left.cycles}
+    if left.data is not None:
+        out["data"] = left.data
+    return encode(out, f"what cycles to {left.aid!r}")
+
+
+def _message(step: Stepped, run_id: int, addressed: Addressed) -> Sent | None:
+    job, wanted = step.changes.job, addressed.wanted
+    if isinstance(wanted, ArmTimer):
+        return Sent(
+            job.app_id, "timehook", "{}", run_id, addressed.aid, addressed.dad, job.jid, job.graph, delay=wanted.seconds
+        )
+    if isinstance(wanted, SendSignal):
+        text = reply_text(Reply("webhook", wanted.data, wanted.status, wanted.code))
+        return Sent(job.app_id, "webhook", text, topic=wanted.topic)
+    if isinstance(wanted, Interrupt):
+        return Sent(job.app_id, "interrupt", interrupt_text(wanted.target, wanted.how))
+    if isinstance(wanted, StartJob):
+        return Sent(job.app_id, "await", _start_text(job, run_id, addressed, wanted), topic=wanted.topic)
+    return None
+
+
+def _start_text(job: Job, run_id: int, addressed: Addressed, wanted: StartJob) -> str:
+    parent = {"run_id": run_id, "aid": addressed.aid, "dad": addressed.dad, "jid": job.jid}
+    trace = {key: job.metadata[key] for key in ("trc", "spn") if key in job.metadata}
+    out = {
+        "data": wanted.data, "version": job.version, "awaited": wanted.awaited, "parent": parent, "metadata": trace,
+    }  # fmt: skip
+    return encode(out, f"the input of activity {addressed.aid!r} of job {job.jid!r}")
+
+
+def to_parent(app_id: str, graph: str, parent: Parent, reply: Reply) -> Sent:
+    """What became of a child, as a message to the activity that started it."""
+    return Sent(app_id, "result", reply_text(reply), parent.run_id, parent.aid, parent.dad, parent.jid, graph)
+
+
+def _told_of_start(step: Stepped, run_id: int | None) -> list[Sent]:
+    """What the activity that started a job hears at once: that its id is taken, or its id if it does not wait."""
+    job, parent = step.changes.job, step.parent
+    if parent is None:
+        return []
+    if run_id is None:
+        error = JobError(CONFLICT, f"Duplicate job: {job.jid}", job.jid)
+        return [to_parent(job.app_id, job.graph, parent, Reply("result", {}, "error", CONFLICT, error))]
+    if step.awaited:
+        return []
+    born = compact(job.created_at)
+    return [to_parent(job.app_id, job.graph, parent, Reply("result", {"job_id": job.jid, "jc": born, "ju": born}))]
+
+
+def _told_of_end(job: Job) -> list[Sent]:
+    """What the activity that awaits a job hears when it ends."""
+    if job.parent_run_id is None:
+        return []
+    parent = Parent(job.parent_run_id, job.metadata["pa"], job.metadata["pd"], job.metadata["pj"])
+    if job.error is None:
+        return [to_parent(job.app_id, job.graph, parent, Reply("result", job.data))]
+    code = job.error.code
+    return [to_parent(job.app_id, job.graph, parent, Reply("result", job.data, "error", code, job.error))]

@@ -1,0 +1,22 @@
+"""When an engine has to look again. Timers are messages that become visible when they are due."""
+
+from __future__ import annotations
+
+from durable.postgres.pool import Database
+from durable.streams.graph_messages import EngineStream
+
+POLL = 1.0  # seconds: the net beneath notifications that never came
+
+
+class Timers:
+    """The next timer of apps."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._stream = EngineStream(database.schema)
+
+    async def pause(self, app_id: str) -> float:
+        """Seconds for which an engine that found nothing may rest: until the next timer, a second at most."""
+        async with self._db.connection() as connection:
+            due = await self._stream.next_due(connection, app_id)
+        return POLL if due is None else min(max(due, 0.0), POLL)
