@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +14,7 @@ from durable.client.waiters import Waiters
 from durable.compiler.generate import generate
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.engine.steps.committer import Committer
+from durable.errors import EmbeddedPostgresError
 from durable.postgres.embedded.launcher import ensure_running
 from durable.postgres.listen import Listener, Notifier
 from durable.postgres.migrate import migrate
@@ -30,6 +33,7 @@ from durable.streams.ports import Ports
 from durable.streams.runs import RunStream
 
 HOME = ".durable"
+KEEP_EVERY = 0.5  # seconds between two looks at the embedded Postgres
 
 
 async def connect(
@@ -57,20 +61,44 @@ async def connect(
     """
     schema_name(namespace)
     where = dsn or os.environ.get("DURABLE_DATABASE_URL")  # noqa: TID251 - one of the two readers
+    keeper = None
     if where is None:
-        bin_dir = os.environ.get("DURABLE_PG_BIN")  # noqa: TID251
-        where = (await ensure_running(Path(HOME).absolute(), pg_bin=bin_dir, report=report)).dsn
+        embedded = _Embedded(os.environ.get("DURABLE_PG_BIN"), report)  # noqa: TID251
+        where = await embedded.start()
+        keeper = asyncio.create_task(embedded.keep(), name="durable embedded postgres")
     database = await Database.open(where, schema=namespace)
     try:
         if await migrate(database) and report is not None:
             report(f"Created the schema {namespace!r}.")
-        return await _assemble(database)
+        return await _assemble(database, keeper)
     except BaseException:
+        if keeper is not None:
+            keeper.cancel()
         await database.close()
         raise
 
 
-async def _assemble(database: Database) -> Client:
+class _Embedded:
+    """The embedded Postgres of this directory, started again should it be found dead."""
+
+    def __init__(self, bin_dir: str | None, report: Callable[[str], None] | None) -> None:
+        self._home = Path.cwd() / HOME
+        self._bin_dir = bin_dir
+        self._report = report
+
+    async def start(self) -> str:
+        """Its DSN, when it accepts connections."""
+        return (await ensure_running(self._home, pg_bin=self._bin_dir, report=self._report)).dsn
+
+    async def keep(self) -> None:
+        """Look after it for as long as the client lives; a look costs a third of a millisecond."""
+        while True:
+            await asyncio.sleep(KEEP_EVERY)
+            with contextlib.suppress(EmbeddedPostgresError):  # the next look may find it mended
+                await self.start()
+
+
+async def _assemble(database: Database, keeper: asyncio.Task[None] | None) -> Client:
     namespace = database.schema
     listener = Listener(database.dsn)
     await listener.start()
@@ -97,6 +125,8 @@ async def _assemble(database: Database) -> Client:
     await waiters.start()
 
     async def closing() -> None:
+        if keeper is not None:
+            keeper.cancel()
         await waiters.close()
         await notifier.close()
         await listener.close()
