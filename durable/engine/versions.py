@@ -23,6 +23,7 @@ from durable.errors import ConfigurationError
 from durable.expressions.pipe import compile_value
 from durable.expressions.values import UNDEFINED
 from durable.postgres.pool import Database
+from durable.protocol.clock import from_datetime
 from durable.store.apps import AppStore
 from durable.store.hooks import HookStore, SignalKey
 
@@ -121,16 +122,16 @@ class Versions:
                     + (f"; deployed are {', '.join(known)}" if known else ", nor is any other")
                 )
 
-    async def active(self, app_id: str) -> Mapping[str, Plan]:
-        """The plans of the active version, by topic.
+    async def active(self, app_id: str) -> tuple[Mapping[str, Plan], float]:
+        """The plans of the active version, by topic, and the database's time in Unix seconds.
 
         Raises `ConfigurationError` when no version was ever activated.
         """
         async with self._db.connection() as connection:
-            version, _ = await self._apps.active(connection, app_id)
+            version, now = await self._apps.active(connection, app_id)
             if version is None:
                 raise ConfigurationError(f"no version of app {app_id!r} is active: deploy one and activate it")
-            return await self.plans(connection, app_id, version)
+            return await self.plans(connection, app_id, version), from_datetime(now)
 
 
 async def deploy_generated(database: Database, app_id: str, yaml_text: str, version: str) -> None:

@@ -7,7 +7,7 @@ to and deletes the messages: one transaction. A crash at any point leaves what w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from durable.descriptor.plan import Plan
@@ -112,10 +112,10 @@ class GraphSteps:
             step = await self._begin(connection, start, version, from_datetime(now))
             await self._writer.lock(connection, [step])
             written = await self._writer.write(connection, [step])
-            job = step.changes.job
-            if written.started[0] is None:
+            job, run_id = step.changes.job, written.started[0]
+            if run_id is None:
                 raise DuplicateJob(f"Duplicate job: {job.jid}", code=CONFLICT, job_id=job.jid)
-        return job, written
+        return replace(job, run_id=run_id), written
 
     async def _begin(self, connection: Any, start: Start, version: str, now: float) -> Stepped:
         plan = (await self._plans(connection, start.app_id, version)).get(start.topic)

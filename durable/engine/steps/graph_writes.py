@@ -7,7 +7,7 @@ what is locked), then all signal keys and job ids in one go, and nothing that co
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from durable.descriptor.plan import Plan
@@ -107,7 +107,7 @@ class GraphWriter:
             sent.extend(_messages(step, run_id))
             if step.changes.ended:
                 sent.extend(await self._end(connection, step, run_id))
-                written.ended.append((step.changes.job, step.plan))
+                written.ended.append((replace(step.changes.job, run_id=run_id), step.plan))
         if sent:
             await self._stream.send(connection, sent)
             written.sent = any(message.delay <= 0 for message in sent)

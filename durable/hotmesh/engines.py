@@ -1,0 +1,59 @@
+"""The loop that applies what is due for an app: woken by others, by its own timers, and once a second."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from durable.engine.interpreter import Interpreter
+from durable.engine.timers import Timers
+from durable.errors import DatabaseError
+from durable.postgres.pool import Conflict
+from durable.telemetry.logs import logger
+
+SOON = 0.005  # seconds until messages are looked at again that another engine held
+TROUBLE = 0.5  # seconds of rest when the database cannot be reached
+
+
+class EngineLoop:
+    """One engine of one app in this process."""
+
+    def __init__(self, interpreter: Interpreter, timers: Timers, app_id: str) -> None:
+        self._interpreter = interpreter
+        self._timers = timers
+        self._app_id = app_id
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def wake(self, _payload: str = "") -> None:
+        """There is something to apply."""
+        self._wake.set()
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run(), name=f"hotmesh engine {self._app_id}")
+
+    async def stop(self) -> None:
+        """Stop; a step in flight is rolled back or done, never half."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            pause = await self._once()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pause)
+
+    async def _once(self) -> float:
+        try:
+            if await self._interpreter.drain():
+                return SOON
+            return max(await self._timers.pause(self._app_id), SOON)
+        except Conflict:
+            return SOON
+        except DatabaseError as error:
+            logger.warning("the engine of app %r goes on when the database answers: %s", self._app_id, error)
+            return TROUBLE

@@ -1,0 +1,65 @@
+"""A job as a document, for people: what each activity did, by dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from durable.descriptor.plan import Plan
+from durable.engine.collation import addresses
+from durable.engine.job import Instance, Job, compact
+
+
+def exported(
+    job: Job, plan: Plan, now: float, history: Iterable[tuple[Instance, Mapping[str, Any] | None]]
+) -> dict[str, Any]:
+    """`{"dependencies", "process", "status", "activities"}`.
+
+    `process` maps dimensions ("0/0") to activities, beside the job's own `data` and `metadata`; `activities` lists
+    the same in the order in which they were entered, with what they were given.
+    """
+    process: dict[str, Any] = {}
+    activities = []
+    for instance, given in (*_trigger(job, plan, history), *((i, g) for i, g in history if i.aid != plan.trigger)):
+        kind = plan.nodes[instance.aid].kind.value if instance.aid in plan.nodes else ""
+        dimension = instance.dad.strip(",").replace(",", "/")
+        process.setdefault(dimension, {})[instance.aid] = _sections(instance)
+        activities.append(_line(instance, kind, dimension, given))
+    process["data"] = dict(job.data)
+    process["metadata"] = job.described(plan.trigger, now)
+    return {"dependencies": [], "process": process, "status": job.status, "activities": activities}
+
+
+def _trigger(
+    job: Job, plan: Plan, history: Iterable[tuple[Instance, Mapping[str, Any] | None]]
+) -> list[tuple[Instance, Mapping[str, Any] | None]]:
+    """The trigger has a row of its own only if it maps its output."""
+    own = next((instance for instance, _ in history if instance.aid == plan.trigger), None)
+    made = Instance(
+        plan.trigger, addresses.ROOT, code=200, output=job.input, opened_at=job.created_at, settled_at=job.created_at
+    )
+    return [(own or made, job.input)]
+
+
+def _sections(instance: Instance) -> dict[str, Any]:
+    sections: dict[str, Any] = {}
+    for name in ("output", "hook"):
+        data = getattr(instance, name)
+        if data is not None:
+            sections[name] = {"data": dict(data)}
+    return sections
+
+
+def _line(instance: Instance, kind: str, dimension: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "name": instance.aid, "type": kind, "dimension": dimension, "started_at": compact(instance.opened_at),
+        "completed_at": None if instance.settled_at is None else compact(instance.settled_at),
+        "code": instance.code, "input": given, "output": instance.output,
+    }  # fmt: skip
+    if instance.settled_at is not None:
+        line["duration_ms"] = round((instance.settled_at - instance.opened_at) * 1000, 3)
+    if instance.hook is not None:
+        line["hook"] = instance.hook
+    if instance.error is not None:
+        line["error"] = instance.error.to_dict()
+    return line

@@ -1,0 +1,345 @@
+"""`HotMesh`: deploy apps, start their graphs, signal, interrupt and look at jobs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from durable.descriptor.document import load, plain
+from durable.engine.completion import Jobs, failure, output
+from durable.engine.effects import Interruption
+from durable.engine.interpreter import Interpreter
+from durable.engine.job import Job
+from durable.engine.signals import Signals
+from durable.engine.steps.graph_rows import reply_from
+from durable.engine.steps.graph_steps import GraphSteps, Start
+from durable.engine.steps.graph_writes import Written
+from durable.engine.timers import Timers
+from durable.engine.versions import Versions
+from durable.errors import ConfigurationError, JobNotFound
+from durable.hotmesh.engines import EngineLoop
+from durable.hotmesh.export import exported
+from durable.hotmesh.settings import MeshSettings, mesh_settings
+from durable.hotmesh.subscriptions import Subscriber, Subscriptions, published, topics_of
+from durable.hotmesh.waiting import JobWaiters
+from durable.hotmesh.wiring import Wiring
+from durable.hotmesh.workers import WorkerLoop
+from durable.protocol import channels
+from durable.protocol.codes import INTERRUPTED, NOT_FOUND, OK
+from durable.protocol.durations import Duration, seconds
+from durable.protocol.ids import new_id
+from durable.streams.graph_messages import WorkStream, work_stream
+
+Data = Mapping[str, Any]
+Output = dict[str, Any]
+
+_INTERRUPTION = {"reason", "throw", "descend", "suppress", "expire", "code", "stack"}
+_CONTEXT = {"trc", "spn", "ngn"}
+
+
+class HotMesh:
+    """One app of a graph engine on Postgres, as this process takes part in it.
+
+    Made by `init`; `stop` ends it, and so does the end of an `async with`.
+
+    Example:
+        >>> mesh = await HotMesh.init(  # doctest: +SKIP
+        ...     app_id="calc",
+        ...     engine={"connection": "postgresql://localhost/app"},
+        ...     workers=[{"topic": "add", "callback": add}],
+        ... )
+        >>> await mesh.deploy("calc.yaml")  # doctest: +SKIP
+        >>> await mesh.activate("1")  # doctest: +SKIP
+        >>> (await mesh.pubsub("calculate", {"a": 1, "b": 2}))["data"]  # doctest: +SKIP
+        {'result': 3}
+    """
+
+    def __init__(self, settings: MeshSettings, wiring: Wiring) -> None:
+        self.app_id = settings.app_id
+        self.namespace = wiring.database.schema
+        self._settings = settings
+        self._wiring = wiring
+        self._versions = Versions(wiring.database)
+        plans = self._versions.plans
+        self._steps = GraphSteps(wiring.database, plans, settings.retry, random.random)
+        self._jobs = Jobs(wiring.database, plans)
+        self._signals = Signals(wiring.database)
+        self._waiters = JobWaiters(self._jobs)
+        self._channel = channels.waiter(self.namespace, new_id())
+        self._subscriptions = Subscriptions(
+            self.app_id, self.namespace, wiring.listener, self._jobs, self._versions
+        )
+        self._engine: EngineLoop | None = None
+        self._workers: dict[str, WorkerLoop] = {}
+        self._stopped = False
+
+    @classmethod
+    async def init(
+        cls,
+        *,
+        app_id: str,
+        engine: Mapping[str, Any] | None = None,
+        workers: Sequence[Mapping[str, Any]] = (),
+        namespace: str | None = None,
+    ) -> Self:
+        """Connect, and take part in an app: as an engine, as workers, or both.
+
+        Args:
+            app_id: the app, as its document names it.
+            engine: `{"connection": …, "retry": …}`. With it, this process moves jobs on. The connection is a DSN
+                or a `Client`; `retry` is the policy of work for which neither activity nor worker has one.
+            workers: each `{"topic": …, "callback": …, "retry": …, "concurrency": …}`. A callback is an async
+                function; it gets `{"metadata": …, "data": …}` and returns `{"data": …}`, with `code` or `status` if
+                it is not simply done. What it raises is tried again as `retry` says.
+            namespace: the Postgres schema; "durable", or that of the client, unless given.
+
+        Raises `ConfigurationError` for options that make no sense, `DatabaseError` when there is no database.
+        """
+        settings = mesh_settings(app_id, namespace, engine, workers)
+        wiring = await Wiring.open(settings.connection, settings.namespace)
+        mesh = cls(settings, wiring)
+        try:
+            await mesh._begin()  # noqa: SLF001 - the other half of the constructor
+        except BaseException:
+            await mesh.stop()
+            raise
+        return mesh
+
+    async def _begin(self) -> None:
+        listener = self._wiring.listener
+        await listener.listen(self._channel, self._waiters.heard)
+        if self._settings.engine:
+            interpreter = Interpreter(self._steps, self.app_id, self._told)
+            self._engine = EngineLoop(interpreter, Timers(self._wiring.database), self.app_id)
+            await listener.listen(channels.engine(self.namespace, self.app_id), self._engine.wake)
+            self._engine.start()
+        if self._settings.workers:
+            await self._begin_workers()
+
+    async def _begin_workers(self) -> None:
+        loops = self._workers
+        membership = await self._wiring.join(
+            self.app_id,
+            lambda: any(w.busy for w in loops.values()),
+            lambda: [w.abandon() for w in loops.values()],
+            lambda _id: [w.wake() for w in loops.values()],
+        )
+        for worker in self._settings.workers:
+            stream = WorkStream(self._wiring.database, self.app_id, worker.topic, worker.retry)
+            name = work_stream(self.app_id, worker.topic)
+            if name in loops:
+                raise ConfigurationError(f"two workers serve topic {worker.topic!r}: one of them is enough")
+            loop = WorkerLoop(worker, stream, membership, self._wake_engine)
+            loops[name] = loop
+            await self._wiring.listener.listen(channels.queue(self.namespace, name), loop.wake)
+            loop.start()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @staticmethod
+    def guid() -> str:
+        """A fresh id for a job."""
+        return new_id()
+
+    # --- apps ------------------------------------------------------------------------------------
+
+    async def plan(self, source: str | Path | Data) -> Output:
+        """Read and check a document without storing it; the document as plain data.
+
+        Raises `DescriptorError` with a line per finding.
+        """
+        return {"app": plain(load(source))}
+
+    async def deploy(self, source: str | Path | Data) -> Output:
+        """Check and store a version of this app: YAML text, a path, or plain data; the document as plain data.
+
+        Nothing runs on it before `activate`. Deploying the same again changes nothing.
+
+        Raises `DescriptorError` with a line per finding, and `ConfigurationError` for another app's document,
+        or a version that was deployed with other content. Nothing is stored then.
+        """
+        return {"app": plain(await self._versions.deploy(source, self.app_id))}
+
+    async def activate(self, version: str | int) -> bool:
+        """Switch the app to a deployed version; every start from now on, in any process, runs on it.
+
+        Jobs that run already end on the version on which they began. Raises `ConfigurationError` for a version
+        that is not deployed.
+        """
+        await self._versions.activate(self.app_id, str(version))
+        return True
+
+    # --- jobs ------------------------------------------------------------------------------------
+
+    async def pub(self, topic: str, data: Data | None = None, context: Data | None = None) -> str:
+        """Start the graph that subscribes to `topic`; the job's id.
+
+        Args:
+            topic: a graph's `subscribes`.
+            data: plain data: what JSON can hold.
+            context: `{"metadata": {"trc": …, "spn": …}}`, kept with the job.
+
+        Raises `ConfigurationError` for a topic that nothing subscribes to, `DuplicateJob` for an id (of the
+        trigger's `stats.id`) that is taken, `PayloadError` for data that JSON cannot hold.
+        """
+        return (await self._start(topic, data, context, ())).jid
+
+    async def pubsub(
+        self, topic: str, data: Data | None = None, context: Data | None = None, timeout: Duration = 1
+    ) -> Output:
+        """Start a graph and wait for its end: `{"metadata": …, "data": …}`.
+
+        Raises what `pub` raises; `JobFailed` with the error's `code` when the job ends with an error (410 when it
+        was interrupted); `JobTimeout`, code 504, when it has not ended after `timeout`: the job goes on.
+        """
+        limit = seconds(timeout)
+        job = await self._start(topic, data, context, (self._channel,))
+        job, plan, now = await self._waiters.wait(job.run_id, job.jid, limit)
+        if job.error is not None:
+            raise failure(job.error, job.jid)
+        return output(job, plan, now)
+
+    async def _start(
+        self, topic: str, data: Data | None, context: Data | None, reply_to: tuple[str, ...]
+    ) -> Job:
+        metadata = dict((context or {}).get("metadata", {}))
+        if unknown := sorted(metadata.keys() - _CONTEXT):
+            raise ConfigurationError(f"context.metadata has unknown keys {unknown}; known are {sorted(_CONTEXT)}")
+        job, written = await self._steps.start(Start(self.app_id, topic, dict(data or {}), metadata, reply_to))
+        self._told(written)
+        return job
+
+    async def sub(self, topic: str, callback: Subscriber) -> None:
+        """Call `callback(topic, job)` for each job that ends from now on.
+
+        `topic` is what a graph `publishes`, for all of its jobs, or that with ".<job id>" for one.
+        """
+        await self._subscriptions.add(topic, callback)
+
+    async def unsub(self, topic: str) -> None:
+        """Call nobody any more for a topic."""
+        await self._subscriptions.remove(topic)
+
+    async def hook(self, topic: str, data: Data, status: str = "success", code: int = OK) -> None:
+        """Signal a hook. With code 202 (status "pending") it goes on waiting for more.
+
+        A signal that comes before anybody waits is kept. Raises `ConfigurationError` for a topic at which no
+        hook waits, and for data that lacks what the hook's rules compare.
+        """
+        answer = {"data": dict(data), "status": None if status == "success" else status, "code": code}
+        await self._signals.send(self.app_id, topic, reply_from("webhook", answer, f"the signal on {topic!r}"))
+        self._wake_engine()
+
+    async def add(self, message: Data) -> str:
+        """Answer an activity that stays open: a message as callbacks get it, with `data`, `status`, `code`.
+
+        Its `metadata` says which activity it is for: jid, aid, dad. Raises `JobNotFound` when that job does not run.
+        """
+        metadata = message.get("metadata", {})
+        if missing := sorted({"jid", "aid", "dad"} - metadata.keys()):
+            raise ConfigurationError(f"the message's metadata lacks {missing}, which say whom it is for")
+        at = (metadata["aid"], metadata["dad"])
+        reply = reply_from("response", dict(message), f"the answer for {at[0]!r}")
+        added = await self._signals.answer(self.app_id, metadata["jid"], at, reply)
+        self._wake_engine()
+        return str(added)
+
+    async def interrupt(self, topic: str, job_id: str, options: Data | None = None, **more: Any) -> bool:
+        """End a running job; its waiters get error 410.
+
+        Args:
+            topic: the graph's `subscribes`.
+            options: reason; throw (False: waiters get the data as it stands); descend (interrupt the jobs that it
+                awaits as well); suppress (return False where this would raise); code; stack; expire.
+
+        Raises `JobNotFound` when no job of that id runs.
+        """
+        given = {**(options or {}), **more}
+        if unknown := sorted(given.keys() - _INTERRUPTION):
+            raise ConfigurationError(f"interrupt has unknown options {unknown}; known are {sorted(_INTERRUPTION)}")
+        how = Interruption(
+            given.get("reason", ""), given.get("code", INTERRUPTED), given.get("throw", True),
+            given.get("descend", False), given.get("stack", ""), given.get("expire"),
+        )  # fmt: skip
+        try:
+            await self._known(topic, job_id)
+            _, written = await self._steps.interrupt(self.app_id, job_id, how)
+        except JobNotFound:
+            if given.get("suppress"):
+                return False
+            raise
+        self._told(written)
+        return True
+
+    async def get_status(self, job_id: str) -> int:
+        """The semaphore: 0 done, more than 0 running, around −1,000,000,000 interrupted. Raises `JobNotFound`."""
+        job, _, _ = await self._jobs.find(self.app_id, job_id)
+        return job.status
+
+    async def get_state(self, topic: str, job_id: str) -> Output:
+        """A job as it stands: `{"metadata": …, "data": …}`. Raises `JobNotFound`."""
+        job, plan, now = await self._known(topic, job_id)
+        return output(job, plan, now)
+
+    async def export(self, job_id: str) -> Output:
+        """A job as a document: what each activity did, by dimension. Raises `JobNotFound`."""
+        job, plan, now = await self._jobs.find(self.app_id, job_id)
+        return exported(job, plan, now, await self._jobs.history(job))
+
+    async def _known(self, topic: str, job_id: str) -> Any:
+        found = await self._jobs.find(self.app_id, job_id)
+        if found[0].graph != topic:
+            raise JobNotFound(
+                f"Job {job_id} not found in graph {topic!r}: it runs {found[0].graph!r}", code=NOT_FOUND, job_id=job_id
+            )
+        return found
+
+    async def stop(self, grace: Duration = 10) -> None:
+        """Take no more messages, let callbacks finish for `grace`, give back the rest, disconnect."""
+        if self._stopped:
+            return
+        self._stopped = True
+        for worker in self._workers.values():
+            await worker.stop(seconds(grace))
+        if self._engine is not None:
+            await self._engine.stop()
+        await self._subscriptions.close()
+        await self._waiters.close()
+        await self._wiring.close()
+
+    # --- telling others --------------------------------------------------------------------------
+
+    def _told(self, written: Written) -> None:
+        """After a commit: wake whom it concerns, here by a call and elsewhere by a notification."""
+        notify = self._wiring.notifier.notify
+        for stream in written.streams:
+            worker = self._workers.get(stream)
+            if worker is not None:
+                worker.wake()
+            if worker is None or worker.free <= 0:
+                notify(channels.queue(self.namespace, stream), "worker")
+        if written.sent:
+            self._wake_engine()
+        for job, plan in written.ended:
+            for channel in job.reply_to:
+                if channel == self._channel:
+                    self._waiters.ended(job, plan)
+                else:
+                    notify(channel, str(job.run_id))
+            for topic in topics_of(job, plan):
+                notify(published(self.namespace, self.app_id, topic), str(job.run_id))
+
+    def _wake_engine(self) -> None:
+        if self._engine is not None:
+            self._engine.wake()
+        else:
+            self._wiring.notifier.notify(channels.engine(self.namespace, self.app_id))

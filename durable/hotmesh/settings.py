@@ -1,0 +1,119 @@
+"""What `HotMesh.init` was given, checked and made of one kind."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from durable.errors import ConfigurationError
+from durable.protocol.retry import RetryPolicy
+
+Message = dict[str, Any]
+Callback = Callable[[Message], Awaitable[Message | None]]
+
+CONCURRENCY = 50  # callbacks of one topic at a time in one process, where none is given
+
+_RETRY = {
+    "maximumAttempts": "maximum_attempts",
+    "backoffCoefficient": "backoff_coefficient",
+    "maximumInterval": "maximum_interval",
+    "initialInterval": "initial_interval",
+    "nonRetryable": "non_retryable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """One worker: the topic that it serves, and how."""
+
+    topic: str
+    callback: Callback
+    retry: RetryPolicy | None
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeshSettings:
+    """One mesh. `connection` is a DSN or a `Client`; `engine` says whether this process applies messages."""
+
+    app_id: str
+    connection: Any
+    namespace: str | None
+    engine: bool
+    retry: RetryPolicy
+    workers: tuple[WorkerSettings, ...]
+
+
+def mesh_settings(
+    app_id: str, namespace: str | None, engine: Mapping[str, Any] | None, workers: Sequence[Mapping[str, Any]]
+) -> MeshSettings:
+    """Check the options of `HotMesh.init`.
+
+    Raises `ConfigurationError` that says what is wrong, and what would be right.
+    """
+    if not isinstance(app_id, str) or not app_id:
+        raise ConfigurationError("HotMesh.init needs app_id, the `app.id` of the document that is deployed")
+    found = _known("engine", engine or {}, {"connection", "retry"})
+    connections = [o["connection"] for o in (found, *workers) if o.get("connection") is not None]
+    if not connections:
+        raise ConfigurationError(
+            'HotMesh.init needs a connection: engine={"connection": "postgresql://…"}, or a connected Client'
+        )
+    if any(other is not connections[0] and other != connections[0] for other in connections):
+        raise ConfigurationError(
+            "engine and workers of one HotMesh share one connection; call HotMesh.init once per database"
+        )
+    return MeshSettings(
+        app_id,
+        connections[0],
+        namespace,
+        engine is not None,
+        retry_policy(found.get("retry")) or RetryPolicy(),
+        tuple(_worker(options) for options in workers),
+    )
+
+
+def _known(where: str, options: Mapping[str, Any], keys: set[str]) -> Mapping[str, Any]:
+    if unknown := sorted(options.keys() - keys):
+        raise ConfigurationError(f"{where} has unknown options {unknown}; known are {sorted(keys)}")
+    return options
+
+
+def _worker(options: Mapping[str, Any]) -> WorkerSettings:
+    _known("a worker", options, {"topic", "callback", "retry", "connection", "concurrency"})
+    topic, callback = options.get("topic"), options.get("callback")
+    if not isinstance(topic, str) or not topic:
+        raise ConfigurationError("a worker needs a topic: the one that activities of type worker name")
+    if not _is_async(callback):
+        raise ConfigurationError(
+            f"the worker of topic {topic!r} needs a callback: an async function that takes the message"
+            f' and returns {{"data": {{…}}}}, not {callback!r}'
+        )
+    concurrency = options.get("concurrency", CONCURRENCY)
+    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+        raise ConfigurationError(f"the worker of topic {topic!r}: concurrency={concurrency!r} must be 1 or more")
+    return WorkerSettings(topic, callback, retry_policy(options.get("retry")), concurrency)
+
+
+def _is_async(callback: Any) -> bool:
+    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(getattr(callback, "__call__", None))  # noqa: B004
+
+
+def retry_policy(given: Any) -> RetryPolicy | None:
+    """A retry policy from what options may say of it: a `RetryPolicy`, or a dict with HotMesh's keys.
+
+    Example:
+        >>> retry_policy({"maximumAttempts": 5, "maximum_interval": "1 minute"}).maximum_attempts
+        5
+    """
+    if given is None or isinstance(given, RetryPolicy):
+        return given
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"retry={given!r}: give a RetryPolicy, or a dict such as {{'maximumAttempts': 5}}")
+    named = {_RETRY.get(key, key): value for key, value in given.items()}
+    _known("retry", named, set(_RETRY.values()))
+    if "non_retryable" in named:
+        named["non_retryable"] = tuple(named["non_retryable"])
+    return RetryPolicy(**named)

@@ -1,0 +1,155 @@
+"""Who hears of every job that ends on a topic (`publishes`), or of one (`publishes.<job id>`).
+
+An end is announced after its commit. What an announcement missed (a crash in between, a lost connection)
+is found by looking, once a second, at what ended since the last look; nobody is told twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from durable.descriptor.plan import Plan
+from durable.engine.completion import Jobs, output
+from durable.engine.job import RUNNING, Job
+from durable.engine.versions import Versions
+from durable.errors import ConfigurationError, DatabaseError
+from durable.postgres.listen import Listener
+from durable.protocol import channels
+from durable.protocol.clock import to_datetime
+from durable.telemetry.logs import logger
+
+Subscriber = Callable[[str, dict[str, Any]], Awaitable[None] | None]
+
+POLL = 1.0  # seconds
+OVERLAP = timedelta(seconds=30)  # an end is stamped before its commit: the longest that a commit may take
+SEEN_MAX = 10_000  # ends that are remembered as told: more than end within the overlap
+
+
+def published(namespace: str, app_id: str, topic: str) -> str:
+    """The channel on which ends are announced to subscribers of a topic."""
+    return channels.waiter(namespace, f"t:{app_id}:{topic}")
+
+
+def topics_of(job: Job, plan: Plan) -> tuple[str, ...]:
+    """The topics on which a job's end is announced."""
+    return () if plan.publishes is None else (plan.publishes, f"{plan.publishes}.{job.jid}")
+
+
+class Subscriptions:
+    """The subscribers of one mesh."""
+
+    def __init__(self, app_id: str, namespace: str, listener: Listener, jobs: Jobs, versions: Versions) -> None:
+        self._app_id = app_id
+        self._namespace = namespace
+        self._listener = listener
+        self._jobs = jobs
+        self._versions = versions
+        self._topics: dict[str, _Subscription] = {}
+
+    async def add(self, topic: str, callback: Subscriber) -> None:
+        """Call `callback(topic, job)` for each job that ends on the topic from now on."""
+        if topic not in self._topics:
+            plans, now = await self._versions.active(self._app_id)
+            graphs = {p.subscribes: p.publishes for p in plans.values() if p.publishes and _covers(p.publishes, topic)}
+            if not graphs:
+                raise ConfigurationError(f"no graph of app {self._app_id!r} publishes to {topic!r}")
+            found = _Subscription(topic, self._app_id, tuple(graphs), to_datetime(now), self._jobs)
+            self._topics[topic] = found
+            await self._listener.listen(published(self._namespace, self._app_id, topic), found.heard)
+            found.start()
+        self._topics[topic].callbacks.append(callback)
+
+    async def remove(self, topic: str) -> None:
+        """Stop calling anybody for the topic."""
+        found = self._topics.pop(topic, None)
+        if found is not None:
+            await self._listener.unlisten(published(self._namespace, self._app_id, topic), found.heard)
+            await found.stop()
+
+    async def close(self) -> None:
+        """Stop calling anybody."""
+        for topic in list(self._topics):
+            await self.remove(topic)
+
+
+def _covers(publishes: str, topic: str) -> bool:
+    return topic == publishes or topic.startswith(f"{publishes}.")
+
+
+class _Subscription:
+    def __init__(self, topic: str, app_id: str, graphs: tuple[str, ...], since: datetime, jobs: Jobs) -> None:
+        self.callbacks: list[Subscriber] = []
+        self._topic = topic
+        self._app_id = app_id
+        self._graphs = graphs
+        self._begun = since
+        self._since = since
+        self._jobs = jobs
+        self._seen: OrderedDict[int, None] = OrderedDict()
+        self._waiting: set[int] = set()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"hotmesh subscription {self._topic}")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def heard(self, payload: str) -> None:
+        if payload:
+            self._waiting.add(int(payload))
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL)
+            told, self._waiting = self._waiting, set()
+            looked = bool(told)
+            self._wake.clear()
+            try:
+                if not looked:
+                    told = set(await self._jobs.ended_since(self._app_id, self._graphs, self._since))
+                await self._tell(told - self._seen.keys())
+            except DatabaseError as error:
+                self._waiting |= told
+                logger.warning("the subscription to %r goes on when the database answers: %s", self._topic, error)
+
+    async def _tell(self, run_ids: set[int]) -> None:
+        for job, plan, now in sorted(await self._jobs.read(run_ids), key=_by_end) if run_ids else ():
+            self._since = max(self._since, to_datetime(now) - OVERLAP)
+            if job.state == RUNNING or job.run_id in self._seen:
+                continue
+            self._seen[job.run_id] = None
+            if len(self._seen) > SEEN_MAX:
+                self._seen.popitem(last=False)
+            if self._topic in topics_of(job, plan):
+                for callback in list(self.callbacks):
+                    await self._call(callback, output(job, plan, now))
+
+    async def _call(self, callback: Subscriber, job: dict[str, Any]) -> None:
+        """One subscriber's failure is its own: it is logged, and the others hear of the job all the same."""
+        task = asyncio.ensure_future(_called(callback, self._topic, job))
+        await asyncio.wait({task})
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a subscriber of %r failed: %s", self._topic, error, exc_info=error)
+
+
+def _by_end(found: tuple[Job, Plan, float]) -> tuple[float, int]:
+    return found[0].finished_at or 0.0, found[0].run_id
+
+
+async def _called(callback: Subscriber, topic: str, job: dict[str, Any]) -> None:
+    result = callback(topic, job)
+    if inspect.isawaitable(result):
+        await result

@@ -1,0 +1,68 @@
+"""The connections of one mesh: a pool, a LISTEN connection, a notifier, and membership for its workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from durable.client.client import Client
+from durable.errors import ConfigurationError
+from durable.postgres.listen import Listener, Notifier
+from durable.postgres.migrate import migrate
+from durable.postgres.pool import Database
+from durable.postgres.sql import Statements
+from durable.streams.announce import Announcer
+from durable.streams.membership import Membership
+
+
+class Wiring:
+    """What a mesh is connected with."""
+
+    def __init__(self, database: Database, listener: Listener) -> None:
+        self.database = database
+        self.listener = listener
+        self._sql = Statements("durable.postgres", "sql/notify.sql", database.schema)
+        self.notifier = Notifier(self._send)
+        self._membership: Membership | None = None
+
+    @classmethod
+    async def open(cls, connection: Any, namespace: str | None) -> Wiring:
+        """Connect, and bring the schema up to date where that is allowed."""
+        if isinstance(connection, Client):
+            dsn, schema = connection.dsn, namespace or connection.namespace
+        elif isinstance(connection, str):
+            dsn, schema = connection, namespace or "durable"
+        else:
+            raise ConfigurationError(f"connection={connection!r}: give a DSN, or a Client from durable.connect()")
+        database = await Database.open(dsn, schema=schema)
+        try:
+            await migrate(database)
+            listener = Listener(dsn)
+            await listener.start()
+        except BaseException:
+            await database.close()
+            raise
+        return cls(database, listener)
+
+    async def _send(self, names: list[str], payloads: list[str]) -> None:
+        await self.database.fetch(self._sql["notify"], names, payloads)
+
+    async def join(
+        self, name: str, busy: Callable[[], bool], on_lost: Callable[[], Any], on_joined: Callable[[int], Any]
+    ) -> Membership:
+        """Become a member, under whose id workers reserve messages."""
+        announcer = Announcer(self.database.schema, self.listener, self.notifier)
+        self._membership = Membership(
+            self.database.dsn, self.database.schema, name, announcer, busy=busy,
+            on_lost=on_lost, on_joined=on_joined,
+        )  # fmt: skip
+        await self._membership.join()
+        return self._membership
+
+    async def close(self) -> None:
+        """Leave, and close everything."""
+        if self._membership is not None:
+            await self._membership.leave()
+        await self.notifier.close()
+        await self.listener.close()
+        await self.database.close()

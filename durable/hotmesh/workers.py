@@ -1,0 +1,195 @@
+"""The loop that runs callbacks: takes what is due on a topic, never more than there are free slots."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import traceback
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from durable.engine.effects import JobError, Reply
+from durable.engine.job import decode
+from durable.engine.steps.graph_rows import error_text, reply_from, reply_text
+from durable.errors import DatabaseError, PayloadError
+from durable.hotmesh.settings import Message, WorkerSettings
+from durable.postgres.pool import patiently
+from durable.protocol.codes import FAILED
+from durable.protocol.durations import seconds
+from durable.streams.graph_messages import Taken, WorkStream
+from durable.telemetry.logs import logger
+
+POLL = 1.0  # seconds: the net beneath notifications that never came
+TROUBLE = 0.5  # seconds of rest when the database cannot be reached
+
+
+class Member(Protocol):
+    """Who reserves messages."""
+
+    id: int
+
+    def awake(self) -> None:
+        """Something is held from now on."""
+        ...
+
+
+class WorkerLoop:
+    """One topic served in this process.
+
+    Args:
+        member: under whose id messages are reserved; the id is 0 while this process is no member.
+        answered: called when something is on its way to the engines.
+    """
+
+    def __init__(
+        self, settings: WorkerSettings, stream: WorkStream, member: Member, answered: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._stream = stream
+        self._member = member
+        self._answered = answered
+        self._wake = asyncio.Event()
+        self._running: dict[asyncio.Task[None], Taken] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def free(self) -> int:
+        """How many more callbacks may run."""
+        return self._settings.concurrency - len(self._running)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a callback runs."""
+        return bool(self._running)
+
+    def wake(self, _payload: str = "") -> None:
+        """There is something to take."""
+        self._wake.set()
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run(), name=f"hotmesh worker {self._settings.topic}")
+
+    def abandon(self) -> None:
+        """Stop what runs: this member was declared dead, and others go on with its messages."""
+        for task in self._running:
+            task.cancel()
+
+    async def stop(self, grace: float) -> None:
+        """Take nothing more, let callbacks finish for `grace` seconds, give the rest back uncounted."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=grace)
+        left = dict(self._running)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(list(left))
+            with contextlib.suppress(DatabaseError):  # the sweeper frees what cannot be given back
+                await self._stream.give_back(self._member.id, [taken.id for taken in left.values()])
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            pause = await self._once()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pause)
+
+    async def _once(self) -> float:
+        try:
+            while self.free > 0 and self._member.id:
+                taken = await self._stream.take(self._member.id, self.free)
+                for one in taken:
+                    self._begin(one)
+                if not taken:
+                    due = await self._stream.next_due()
+                    return POLL if due is None else min(max(due, 0.005), POLL)
+        except DatabaseError as error:
+            logger.warning("the worker of topic %r goes on when the database answers: %s", self._settings.topic, error)
+            return TROUBLE
+        return POLL  # a callback that ends wakes us
+
+    def _begin(self, taken: Taken) -> None:
+        self._member.awake()
+        task = asyncio.create_task(self._handle(self._member.id, taken), name=f"hotmesh {taken.topic} {taken.jid}")
+        self._running[task] = taken
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("the worker of topic %r: %s", self._settings.topic, error, exc_info=error)
+
+    async def _handle(self, member: int, taken: Taken) -> None:
+        """Run the callback and record what came of it; nothing is acknowledged before that is on disk."""
+        call = asyncio.ensure_future(self._settings.callback(message_of(taken)))
+        try:
+            await asyncio.wait({call})
+        finally:
+            call.cancel()
+        error = asyncio.CancelledError("the callback was cancelled") if call.cancelled() else call.exception()
+        if error is not None:
+            await self._failed(member, taken, error, final=_is_final(error, taken))
+            return
+        try:
+            text = reply_text(_reply(call.result(), self._settings.topic))
+        except (TypeError, PayloadError) as unusable:
+            await self._failed(member, taken, unusable, final=True)
+            return
+        held = await patiently(lambda: self._stream.answer(member, taken, text))
+        self._after(taken, held=held)
+
+    async def _failed(self, member: int, taken: Taken, error: BaseException, *, final: bool) -> None:
+        described = described_error(error, taken.jid)
+        text = error_text(described) or "{}"
+        if not final:
+            delay = _delay(error, taken)
+            logger.info("topic %r, job %r: %s; next attempt in %g s", taken.topic, taken.jid, error, delay)
+            held = await patiently(lambda: self._stream.try_again(member, taken, text, delay))
+        else:
+            reply = Reply("response", {}, "error", described.code, described)
+            held = await patiently(lambda: self._stream.give_up(member, taken, reply_text(reply), text))
+        self._after(taken, held=held)
+
+    def _after(self, taken: Taken, *, held: bool) -> None:
+        if held:
+            self._answered()
+        else:
+            logger.info("topic %r, job %r: the answer came too late and was dropped", taken.topic, taken.jid)
+
+
+def message_of(taken: Taken) -> Message:
+    """What a callback gets: `{"metadata": …, "data": …}`, with HotMesh's keys."""
+    metadata = {
+        "guid": str(taken.id), "jid": taken.jid, "gid": str(taken.run_id), "dad": taken.dad, "aid": taken.aid,
+        "topic": taken.topic, "wfn": taken.graph, "try": taken.attempt - 1,
+    }  # fmt: skip
+    return {"metadata": metadata, "data": decode(taken.message)}
+
+
+def _reply(answer: Any, topic: str) -> Reply:
+    return reply_from("response", {} if answer is None else answer, f"the answer of the worker of topic {topic!r}")
+
+
+def described_error(error: BaseException, jid: str) -> JobError:
+    """An exception as messages and jobs carry it; a whole number in its `code` is the job's code."""
+    code = getattr(error, "code", None)
+    known = code if isinstance(code, int) and not isinstance(code, bool) else FAILED
+    stack = "".join(traceback.format_exception(error))
+    details = getattr(error, "details", None)
+    return JobError(known, str(error) or type(error).__name__, jid, stack, details)
+
+
+def _is_final(error: BaseException, taken: Taken) -> bool:
+    named = {kind.__name__ for kind in type(error).__mro__} | {getattr(error, "type", "")}
+    unwanted = bool(getattr(error, "non_retryable", False)) or not named.isdisjoint(taken.retry.non_retryable_names)
+    return taken.last or unwanted
+
+
+def _delay(error: BaseException, taken: Taken) -> float:
+    wanted = getattr(error, "next_retry_delay", None)
+    return taken.retry.delay(taken.attempt) if wanted is None else seconds(wanted)
