@@ -73,7 +73,7 @@ class RunCache:
 
     def shrink(self, keep: int | None = None) -> None:
         """Evict idle runs, oldest first, until the bounds hold; `keep` goes last of all."""
-        for run_id in [*(r for r in self._runs if r != keep), *(r for r in self._runs if r == keep)]:
+        for run_id in sorted(self._runs, key=lambda run_id: run_id == keep):  # a stable sort
             if not self._is_full():
                 return
             run = self._runs[run_id]

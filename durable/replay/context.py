@@ -149,12 +149,15 @@ class Context:
     ) -> None:
         """Wait until `predicate` is true; it is asked again whenever the run has moved.
 
-        It still holds when this returns. `TimeoutError` after `timeout` seconds; None makes no timer.
+        It still holds when this returns. `TimeoutError` after `timeout` seconds; None makes no
+        timer.
         """
         holds: Any = predicate()
         if iscoroutine(holds):
             holds.close()
-            raise NotDurableError("wait_until() needs a plain function that only looks, not a coroutine")
+            raise NotDurableError(
+                "wait_until() needs a plain function that only looks, not a coroutine"
+            )
         if not holds:
             async with asyncio.timeout(timeout):
                 await self._loop.watch(predicate)
@@ -169,9 +172,11 @@ class Context:
 
     def random(self) -> Random:
         """Random numbers, seeded by the run: the same at each replay."""
+        self._steps.check_moving()
         if self._random is None:
-            seed = self._identity.seed
-            self._random = Random(self._identity.run_id if seed is None else seed)  # noqa: S311 - repeatable by design
+            me = self._identity
+            # Repeatable by design: nothing secret is made of it.
+            self._random = Random(me.run_id if me.seed is None else me.seed)  # noqa: S311
         return self._random
 
     def uuid4(self) -> uuid.UUID:

@@ -86,7 +86,8 @@ def check_task_order(coroutine: Any, depth: int = 1) -> None:
     frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the only way to see who asks
     while frame is not None and frame.f_code.co_filename == _TASKS_FILE:
         if frame.f_code.co_qualname in _AS_COMPLETED:
-            if type(coroutine).__hash__ is not object.__hash__:
+            hashed: object = type(coroutine).__hash__
+            if hashed is not object.__hash__:
                 return
             for given in _given(frame, coroutine):
                 given.close()

@@ -13,8 +13,8 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Any
+from types import AsyncGeneratorType, TracebackType
+from typing import Any, TypeVar
 
 from durable.errors import NotDurableError
 from durable.protocol.commands import StartTimer
@@ -25,10 +25,14 @@ from durable.replay.tasks import Gone, RunFuture, RunTask, keys_of
 
 _LOG = logging.getLogger("durable.replay")
 
-CALLBACKS_MAX = 100_000  # one drain; asyncio.gather of 10,000 activities takes about 60,000
+CALLBACKS_MAX = 100_000  # of one drain; a gather of 10,000 activities takes about 20,000
+GENERATORS_SWEPT = 64  # finished ones are looked for each time so many have begun
 _DUE_MAX = 253_402_300_799.0  # the last second of the year 9999: what comes later never comes
 
 _NUMBERED = (RunFuture, RunTask)
+
+T = TypeVar("T")
+Variables = contextvars.Context | None
 
 
 class ReplayLoop(NoOutside):
@@ -42,7 +46,9 @@ class ReplayLoop(NoOutside):
         replaying: silences reports of unhandled exceptions.
     """
 
-    def __init__(self, steps: Steps, seed: int, label: str, callbacks_max: int = CALLBACKS_MAX) -> None:
+    def __init__(
+        self, steps: Steps, seed: int, label: str, callbacks_max: int = CALLBACKS_MAX
+    ) -> None:
         self.now = 0.0
         self.context: Any = None
         self.replaying = False
@@ -53,7 +59,7 @@ class ReplayLoop(NoOutside):
         self._callbacks_max = callbacks_max
         self._ready: deque[asyncio.Handle] = deque()
         self._watches: list[tuple[Callable[[], bool], RunFuture, contextvars.Context]] = []
-        self._generators: dict[int, AsyncGenerator[Any, Any]] = {}
+        self._generators: dict[int, AsyncGeneratorType[Any, Any]] = {}
         self._task_key, self._future_key = keys_of(seed)
         self._tasks_made = 0
         self._running = False
@@ -87,11 +93,7 @@ class ReplayLoop(NoOutside):
         while True:
             while ready:
                 if left == 0:
-                    raise NotDurableError(
-                        f"{self._label} went through {self._callbacks_max:,} callbacks without waiting "
-                        "for anything: a loop such as `while True: await asyncio.sleep(0)` never ends, "
-                        "await an activity, a signal or a sleep in it"
-                    )
+                    raise self._endless()
                 left -= 1
                 handle = ready.popleft()
                 if not handle.cancelled():
@@ -101,6 +103,36 @@ class ReplayLoop(NoOutside):
                         continue  # its task holds it too, and fails with it
             if not self._watch():
                 return
+
+    def _endless(self) -> NotDurableError:
+        return NotDurableError(
+            f"{self._label} went through {self._callbacks_max:,} callbacks without waiting for"
+            " anything: a loop such as `while True: await asyncio.sleep(0)` never ends;"
+            " await an activity, a signal or a longer sleep in it"
+        )
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether something is ready outside of a turn: somebody woke it who should not."""
+        return bool(self._ready)
+
+    def look(self, reader: Callable[[], T]) -> T:
+        """What `reader` returns, called as if by workflow code that may change nothing.
+
+        Raises `NotDurableError` if it issues a command, or wakes anything (then it is too late: the
+        run is of no use any more).
+        """
+        with self.turn():
+            self._steps.freeze("a query")
+            try:
+                found = self.variables.copy().run(reader)
+            finally:
+                self._steps.freeze("")
+        if self.is_disturbed:
+            raise NotDurableError(
+                f"a query of {self._label} started or woke a task: it must only look"
+            )
+        return found
 
     def watch(self, predicate: Callable[[], bool]) -> RunFuture:
         """A future that is settled when `predicate` is true at the end of a drain."""
@@ -181,21 +213,22 @@ class ReplayLoop(NoOutside):
 
     def _generator_begins(self, generator: AsyncGenerator[Any, Any]) -> None:
         # Held until the end: otherwise the garbage collector would choose when its `finally` runs.
-        if len(self._generators) & 63 == 63:
-            self._generators = {k: g for k, g in self._generators.items() if g.ag_frame is not None}
+        assert isinstance(generator, AsyncGeneratorType)  # noqa: S101 - by the hook's contract
         self._generators[id(generator)] = generator
+        if len(self._generators) % GENERATORS_SWEPT == 0:
+            self._generators = {k: g for k, g in self._generators.items() if g.ag_frame is not None}
 
     # --- what asyncio calls ------------------------------------------------------------------
 
     def _check_turn(self) -> None:
         if not self._running:
             raise NotDurableError(
-                f"{self._label} was touched from outside of its turn (a future or queue of a workflow, "
-                "used by other code): send it a signal instead"
+                f"{self._label} was touched from outside of its turn (a future or queue of a"
+                " workflow, used by other code): send it a signal instead"
             )
 
-    def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    def call_soon(  # type: ignore[override]  # typeshed binds args to the callback
+        self, callback: Callable[..., object], *args: Any, context: Variables = None
     ) -> asyncio.Handle:
         """Run `callback` in this drain."""
         if not self._running:
@@ -204,27 +237,25 @@ class ReplayLoop(NoOutside):
         self._ready.append(handle)
         return handle
 
-    def call_soon_threadsafe(
-        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    def call_soon_threadsafe(  # type: ignore[override]  # as above
+        self, callback: Callable[..., object], *args: Any, context: Variables = None
     ) -> asyncio.Handle:
         """As `call_soon`; refused to other threads."""
         if asyncio._get_running_loop() is not self:  # noqa: SLF001
             raise NotDurableError(
-                "loop.call_soon_threadsafe() / asyncio.run_coroutine_threadsafe() from another thread "
-                "cannot be replayed: do it in an activity, or send a signal"
+                "loop.call_soon_threadsafe() / asyncio.run_coroutine_threadsafe() from another"
+                " thread cannot be replayed: do it in an activity, or send a signal"
             )
         return self.call_soon(callback, *args, context=context)
 
-    def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any,
-        context: contextvars.Context | None = None,
+    def call_later(  # type: ignore[override]  # as above
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Variables = None
     ) -> asyncio.TimerHandle:
         """Run `callback` after `delay` seconds: a durable timer, unless that is now."""
         return self.call_at(self.now + delay, callback, *args, context=context)
 
-    def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any,
-        context: contextvars.Context | None = None,
+    def call_at(  # type: ignore[override]  # as above
+        self, when: float, callback: Callable[..., object], *args: Any, context: Variables = None
     ) -> asyncio.TimerHandle:
         """Run `callback` at `when` (Unix seconds): a durable timer, unless that has come."""
         if not self._running:
@@ -268,7 +299,7 @@ class ReplayLoop(NoOutside):
         return future
 
     def create_task(
-        self, coro: Any, *, name: str | None = None, context: contextvars.Context | None = None,
+        self, coro: Any, *, name: str | None = None, context: Variables = None,
         eager_start: bool | None = None,
     ) -> RunTask:
         """A task with a fixed place in sets and a name that is the same on replay."""

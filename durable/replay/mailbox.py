@@ -59,7 +59,7 @@ class Mailbox:
     async def take(self, name: str, loop: asyncio.AbstractEventLoop) -> Letter:
         """The first unread signal called `name`; waits for one where there is none."""
         line = self._lines.setdefault(name, _Line())
-        if len(line.letters) <= line.called:
+        if line.called or not line.letters:
             await self._stand_in(line, loop)
         letter = line.letters.popleft()
         self.held -= len(letter.data or "")
@@ -69,6 +69,7 @@ class Mailbox:
     async def _stand_in(line: _Line, loop: asyncio.AbstractEventLoop) -> None:
         receiver: asyncio.Future[None] = loop.create_future()
         line.receivers.append(receiver)
+        line.call()
         try:
             await receiver
         except BaseException:

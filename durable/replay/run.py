@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from durable.codec.failures import exception_of, failure_of
 from durable.definitions import WorkflowDefinition
@@ -35,6 +35,8 @@ from durable.replay.steps import StepFuture, Steps, StepTimer
 from durable.replay.tasks import Gone, RunTask
 
 _ACTIVITY_KINDS = frozenset({"activity", "timeout", "lost"})  # wrapped already by who recorded them
+T = TypeVar("T")
+
 _EMPTY_WEIGHT = 6_000  # bytes of a run that waits for its first step: loop, context, main task
 _TASK_WEIGHT = 2_000
 _STEP_WEIGHT = 1_000
@@ -68,7 +70,9 @@ class Run:
         self._steps = Steps()
         self._mailbox = Mailbox()
         seed = identity.run_id if identity.seed is None else identity.seed
-        self._loop = ReplayLoop(self._steps, seed, self._label, callbacks_max)
+        self._loop = ReplayLoop(  # type: ignore[abstract]  # the rest is set by guards
+            self._steps, seed, self._label, callbacks_max
+        )
         self._context = Context(identity, self._loop, self._steps, self._mailbox)
         self._loop.context = self._context
         self._main: RunTask | None = None
@@ -112,10 +116,9 @@ class Run:
     @property
     def weight(self) -> int:
         """Bytes held, about: tasks, open steps, unread signals, and what its facts brought."""
-        return (
-            _EMPTY_WEIGHT + _TASK_WEIGHT * len(self._loop.tasks)
-            + _STEP_WEIGHT * len(self._steps.open) + self._steps.held + self._mailbox.held + self._received
-        )  # fmt: skip
+        objects = _TASK_WEIGHT * len(self._loop.tasks) + _STEP_WEIGHT * len(self._steps.open)
+        payloads = self._steps.held + self._mailbox.held + self._received
+        return _EMPTY_WEIGHT + objects + payloads
 
     def unread(self) -> list[Letter]:
         """Signals that the code has not received."""
@@ -171,6 +174,20 @@ class Run:
         self._loop.evict()
         self._steps.clear()
         self._main = self._where.main = None
+
+    def look(self, reader: Callable[[], T]) -> T:
+        """Call `reader` as workflow code that only looks, for a query: nothing moves.
+
+        Raises what it raises, and `NotDurableError` if it tries to issue a command. If it started
+        or woke a task, the run is evicted beside: its state would differ from its history.
+        """
+        if self._dead:
+            raise InternalError(f"{self._label} has been evicted and cannot be looked at")
+        try:
+            return self._loop.look(reader)
+        finally:
+            if self._loop.is_disturbed:
+                self.evict()
 
     # --- facts -------------------------------------------------------------------------------
 

@@ -65,11 +65,16 @@ class Steps:
         """
         if self._shut:
             raise Gone
+        self.check_moving()
+        return self.issued + 1
+
+    def check_moving(self) -> None:
+        """Raise `NotDurableError` where code may look, and must not move the run."""
         if self._frozen:
             raise NotDurableError(
-                f"{self._frozen} must only look: it may not sleep, call activities or start children"
+                f"{self._frozen} must only look: it may not sleep, call activities, start"
+                " children or draw random numbers"
             )
-        return self.issued + 1
 
     def start(self, step: Step, waiter: Waiter) -> None:
         """Issue a step whose number came from `next_number`."""

@@ -2,8 +2,8 @@
 
 `asyncio.wait`, `as_completed` and `TaskGroup` keep tasks in sets and walk over them. By default an
 object's hash is its address, so that walk, and with it the order of commands, would differ from one
-process to the next. Here the hash is the number of creation within the run. The run's seed stands in
-the high bits: the interpreter keeps all tasks of a process in one registry, and a thousand first
+process to the next. Here the hash is the number of creation within the run. The run's seed stands
+in the high bits: the interpreter keeps all tasks of a process in one registry, and a thousand first
 tasks of a thousand runs must not all collide there.
 """
 

@@ -58,7 +58,8 @@ LEAVES = st.sampled_from(["work", "work", "fails", "sleep", "receive", "yield"])
 
 def _grown(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     many = st.lists(inner, min_size=1, max_size=4)
-    of_many = ["sequence", "gather", "gather_all", "group", "race", "background", "locked", "completed"]
+    of_many = ["sequence", "gather", "gather_all", "group", "race", "background", "locked",
+               "completed"]  # fmt: skip
     of_one = ["timeout", "wait_for", "shield", "caught", "cleanup", "cancelled"]
     return st.one_of(
         st.builds(Node, st.sampled_from(of_many), many),
@@ -195,7 +196,7 @@ class Machine:
     async def do_caught(self, node: Node) -> Any:
         try:
             return await self.run(node.children[0])
-        except Exception:
+        except Exception:  # noqa: BLE001 - as users write it
             return "caught"
 
     async def do_cleanup(self, node: Node) -> Any:

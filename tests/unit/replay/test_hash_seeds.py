@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ def test_commands_do_not_depend_on_hash_seeds_or_addresses(seed: str, malloc: st
     """Another interpreter, with other string hashes and another allocator, issues the same."""
     told_there = subprocess.run(
         [sys.executable, "-m", "tests.unit.replay.programs"],
-        env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONMALLOC": malloc},
+        env={"PYTHONHASHSEED": seed, "PYTHONMALLOC": malloc},
         cwd=ROOT, check=True, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert json.loads(told_there.stdout) == told()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from durable.codec.adapters import Adapter
 from durable.errors import PayloadError
 from durable.protocol.facts import Fact, FactKind
+from durable.replay.mailbox import Letter, Mailbox
 from durable.replay.run import Run
 from tests.unit.replay.driving import (
     BEGIN,
@@ -53,25 +56,19 @@ def test_a_receiver_cancelled_as_its_signal_came_leaves_it_to_the_next() -> None
 
 
 def test_a_woken_receiver_that_is_cancelled_passes_the_signal_on() -> None:
-    """Its waiter was settled already; the letter must not be lost with it."""
+    """Called and cancelled between two steps of the loop: who is next gets the letter."""
 
     async def program() -> Any:
-        log: list[Any] = []
-
-        async def listen(name: str) -> None:
-            log.append([name, await receive("s")])
-
-        tasks = [asyncio.create_task(listen(n)) for n in ("one", "two")]
+        box, loop = Mailbox(), asyncio.get_running_loop()
+        one = asyncio.create_task(box.take("s", loop))
+        two = asyncio.create_task(box.take("s", loop))
         await asyncio.sleep(0)
-        waiter = tasks[0]._fut_waiter  # type: ignore[attr-defined]
-        # A callback put there first runs between the settling of the waiter and its task.
-        waiter.remove_done_callback
-        tasks[0].cancel() if waiter.done() else None
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        tasks[1].cancel()
-        return log
+        box.put(Letter("s", "x", BEGIN))
+        one.cancel()
+        await asyncio.wait([one])
+        return [one.cancelled(), (await two).data, box.unread()]
 
-    assert live(program, script=((1, signal("s", "x")),)).result == [["one", "x"]]
+    assert live(program).result == [True, "x", []]
 
 
 def test_receivers_stand_in_line() -> None:
@@ -91,31 +88,22 @@ def test_receivers_stand_in_line() -> None:
     assert live(program, script=script).result == [["one", 1], ["two", 2], ["three", 3]]
 
 
-def test_a_newcomer_does_not_overtake_one_that_was_called() -> None:
-    """Between a receiver's call and its next step, the letter is promised."""
+@pytest.mark.parametrize("letters", [1, 2, 3])
+def test_a_newcomer_does_not_overtake_one_that_was_called(letters: int) -> None:
+    """Between a receiver's call and its next step, the first letter is promised to it."""
 
     async def program() -> Any:
-        log: list[Any] = []
-
-        async def listen(name: str) -> None:
-            log.append([name, await receive("s")])
-
-        one = asyncio.create_task(listen("one"))
+        box, loop = Mailbox(), asyncio.get_running_loop()
+        one = asyncio.create_task(box.take("s", loop))
         await asyncio.sleep(0)
-        # The condition is seen in the drain of the signal, before `one` goes on.
-        loop = asyncio.get_running_loop()
-        seen = one._fut_waiter  # type: ignore[attr-defined]
-        assert seen is not None
-        late: list[asyncio.Task[None]] = []
-        callbacks = seen._callbacks
-        del callbacks
-        seen.add_done_callback(lambda _: late.append(loop.create_task(listen("late"))))
-        await one
-        await asyncio.wait(late, timeout=5)
-        return log
+        for data in "xyz"[:letters]:
+            box.put(Letter("s", data, BEGIN))
+        late = asyncio.ensure_future(box.take("s", loop))
+        first = await one
+        box.put(Letter("s", "last", BEGIN))
+        return [first.data, (await late).data]
 
-    script = ((1, signal("s", "x")), (2, signal("s", "y")))
-    assert live(program, script=script).result == [["one", "x"], ["late", "y"]]
+    assert live(program).result == ["x", "last" if letters == 1 else "y"]
 
 
 def test_unread_signals_stay_visible() -> None:

@@ -182,7 +182,7 @@ def test_the_run_is_dead_after_a_mismatch_and_user_code_never_saw_it() -> None:
 
 
 def test_another_python_is_named_as_a_possible_cause() -> None:
-    """asyncio differs between minor versions, and the started fact has the version."""
+    """Its asyncio differs between minor versions, and the started fact has the version."""
     first, *rest = live(recorded).facts
     old = Fact(first.kind, first.at, name=first.name, data='{"python": "3.9"}', input=first.input)
     with pytest.raises(NonDeterminismError, match=r"begun by Python 3\.9"):
