@@ -45,7 +45,7 @@ class _Running:
     """An attempt and its task. `threaded`: its slot is freed by its thread."""
 
     attempt: Attempt
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[Outcome] | None = None
     abandoned: bool = False
     threaded: bool = False
 
@@ -98,7 +98,10 @@ class Attempts:
     def reserve(self, name: str) -> bool:
         """Take a slot for an attempt of this activity, to be started or released; False: none is free."""
         definition = self.definitions.get(name)
-        if definition is None or (self._free_tasks if definition.is_async else self._free_threads) <= 0:
+        if (
+            definition is None
+            or (self._free_tasks if definition.is_async else self._free_threads) <= 0
+        ):
             return False
         self._take(definition, 1)
         return True
@@ -121,9 +124,11 @@ class Attempts:
         if not reserved:
             self._take(definition, 1)
         entry = _Running(attempt)
-        entry.task = asyncio.get_running_loop().create_task(self._run(definition, entry, done))
+        entry.task = asyncio.get_running_loop().create_task(self._outcome(definition, entry))
         self._running[id(entry)] = entry
         self._by_step.setdefault(_key(attempt), []).append(entry)
+        # Not within the task: one that is cancelled before its first step runs no line of its own.
+        entry.task.add_done_callback(lambda task: self._ended(entry, done, task))
 
     def stop(self, run_id: int, number: int) -> bool:
         """Cancel the attempt of this step, if it runs here; its outcome is then `abandoned`."""
@@ -159,23 +164,20 @@ class Attempts:
         else:
             self._free_threads -= n
 
-    async def _run(self, definition: ActivityDefinition, entry: _Running, done: Done) -> None:
-        try:
-            outcome = await self._outcome(definition, entry)
-        finally:
-            self._forget(entry)
-            if not entry.threaded:
-                self._take(definition, -1)
-        done(entry.attempt, Outcome(abandoned=True) if entry.abandoned else outcome)
-        self._freed()
-
-    def _forget(self, entry: _Running) -> None:
+    def _ended(self, entry: _Running, done: Done, task: asyncio.Task[Outcome]) -> None:
         del self._running[id(entry)]
         key = _key(entry.attempt)
         entries = self._by_step[key]
         entries.remove(entry)
         if not entries:
             del self._by_step[key]
+        if not entry.threaded:
+            self._take(self.definitions[entry.attempt.name], -1)
+        if entry.abandoned or task.cancelled():
+            done(entry.attempt, Outcome(abandoned=True))
+        else:
+            done(entry.attempt, task.result())
+        self._freed()
 
     async def _outcome(self, definition: ActivityDefinition, entry: _Running) -> Outcome:
         attempt = entry.attempt
@@ -214,7 +216,9 @@ class Attempts:
                 limit, kind = rest, "schedule_to_close"
         return limit, kind
 
-    async def _on_thread(self, definition: ActivityDefinition, entry: _Running, args: Any, kwargs: Any) -> Any:
+    async def _on_thread(
+        self, definition: ActivityDefinition, entry: _Running, args: Any, kwargs: Any
+    ) -> Any:
         loop = asyncio.get_running_loop()
         if self._executor is None:
             self._executor = ThreadPoolExecutor(

@@ -90,7 +90,7 @@ class Held:
         claimed: ClaimedRun,
         run: Run,
         *,
-        may_run_here: Callable[[StartActivity, str], bool],
+        slots: Slots,
         version: str,
     ) -> None:
         self.claimed = claimed

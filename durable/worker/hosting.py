@@ -168,9 +168,7 @@ class RunHost:
             started_at=claimed.started_at, python=PYTHON,
         )  # fmt: skip
         run = Run(definition, identity)
-        held = Held(
-            claimed, run, slots=self, version=self._versions[claimed.workflow]
-        )
+        held = Held(claimed, run, slots=self, version=self._versions[claimed.workflow])
         self._held[claimed.run_id] = held
         try:
             turn = held.fold(facts, PYTHON)
@@ -181,14 +179,17 @@ class RunHost:
         self._carry_out(held, turn)
         return held
 
-    def _may_run_here(self, command: StartActivity, queue: str) -> bool:
+    def reserve(self, command: StartActivity, queue: str) -> bool:
+        """Take a slot for a step of a run of `queue`; False: it has to go over the stream."""
         elsewhere = command.options.task_queue not in (None, self._queue)
-        return (
-            not elsewhere
-            and not self.backlogged
-            and queue == self._queue
-            and self._attempts.has_slot(command.name)
-        )
+        if elsewhere or self.backlogged or queue != self._queue:
+            return False
+        return self._attempts.reserve(command.name)
+
+    def release(self, commands: Iterable[StartActivity]) -> None:
+        """Give back the slots of steps that will not be started here after all."""
+        for command in commands:
+            self._attempts.release(command.name)
 
     # --- turns -------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ with quick as materialized (
 )
 select id, jid, run_id, aid, dad, workflow_name, message, metadata, priority, created_at, max_retry_attempts,
     backoff_coefficient::float8, maximum_interval_seconds::float8, initial_interval_seconds::float8,
-    retry_attempt, losses
+    retry_attempt, losses, visible_at, reserved_at
 from taken
 
 -- name: flush
