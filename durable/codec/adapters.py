@@ -37,7 +37,7 @@ class Machine:
     def __init__(self, hint: Any, owner: str) -> None:
         try:
             # By way of an alias pydantic takes our settings even for a dataclass.
-            alias: Any = TypeAliasType("alias", hint)
+            alias: Any = TypeAliasType("alias", hint)  # pyright: ignore[reportGeneralTypeIssues]
             self.adapter: TypeAdapter[Any] = TypeAdapter(alias, config=CONFIG)
         except (PydanticUserError, SchemaError, NameError, TypeError) as error:
             raise DefinitionError(

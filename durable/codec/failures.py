@@ -87,8 +87,7 @@ def _failure(exc: BaseException, depth: int, seen: set[int]) -> Failure:
         path=f"{cls.__module__}:{cls.__qualname__}",
         traceback=remote_traceback(exc, [*notes, *delay_notes]),
         # What cannot be written down will not be writable after running its effects again.
-        non_retryable=getattr(exc, "non_retryable", False) is True
-        or isinstance(exc, PayloadError),
+        non_retryable=getattr(exc, "non_retryable", False) is True or isinstance(exc, PayloadError),
         next_retry_delay=delay,
         details=details,
         cause=cause,

@@ -55,14 +55,21 @@ def plain(value: Any, depth: int = _PLAIN_DEPTH_MAX) -> bool:
         >>> plain({"a": [1, 2.5, None]}), plain({"a": (1, 2)}), plain({1: "a"})
         (True, False, False)
     """
-    scalar = _PLAIN_SCALARS.get(type(value))
+    kind = type(value)
+    scalar = _PLAIN_SCALARS.get(kind)
     if scalar is not None:
         return scalar(value)
-    if type(value) is list and depth:
-        return all(plain(item, depth - 1) for item in value)
-    if type(value) is dict and depth:
-        return _all_str(value) and all(plain(item, depth - 1) for item in value.values())
-    return False
+    if not depth or (kind is not list and kind is not dict):
+        return False
+    if kind is dict:
+        if not _all_str(value):
+            return False
+        value = value.values()
+    for item in value:  # noqa: SIM110 - a generator costs more
+        # Most items are text: those are not worth a call.
+        if type(item) is not str and not plain(item, depth - 1):
+            return False
+    return True
 
 
 def _is_none(value: Any) -> bool:
@@ -122,6 +129,14 @@ def _is_path(value: Any) -> bool:
 
 def _all_str(values: Any) -> bool:
     return set(map(type, values)) <= {str}
+
+
+def _all_int(values: Any) -> bool:
+    if not values:
+        return True
+    if not set(map(type, values)) <= {int}:
+        return False
+    return bool(min(values) >= -_INT_MAX and max(values) < _INT_MAX)
 
 
 _PLAIN_SCALARS: dict[type, Guard] = {
@@ -270,9 +285,7 @@ class _Compiler:
     def _model(self, hint: type[BaseModel]) -> Guard:
         if not _is_simple_model(hint):
             return never
-        guards = {
-            name: self.compile(field.annotation) for name, field in hint.model_fields.items()
-        }
+        guards = {name: self.compile(field.annotation) for name, field in hint.model_fields.items()}
         inner = _instance(hint, guards)
         return lambda value: inner(value) and not value.__pydantic_extra__
 
@@ -288,8 +301,9 @@ def _instance(cls: type, guards: Mapping[str, Guard]) -> Guard:
     """Exactly this class, exactly these attributes."""
     count, pairs = len(guards), tuple(guards.items())
     if not hasattr(cls, "__dict__") or "__dict__" not in dir(cls):
-        return lambda value: type(value) is cls and all(
-            guard(getattr(value, name, _MISSING)) for name, guard in pairs
+        return lambda value: (
+            type(value) is cls
+            and all(guard(getattr(value, name, _MISSING)) for name, guard in pairs)
         )
 
     def check(value: Any) -> bool:
@@ -309,7 +323,9 @@ def _instance(cls: type, guards: Mapping[str, Guard]) -> Guard:
 def _items(kind: Any, guard: Guard) -> Guard:
     if guard is _is_str:
         return lambda value: type(value) is kind and _all_str(value)
-    return lambda value: type(value) is kind and all(guard(item) for item in value)
+    if guard is _is_int:
+        return lambda value: type(value) is kind and _all_int(value)
+    return lambda value: type(value) is kind and all(map(guard, value))
 
 
 def _mapping(key: Guard, item: Guard) -> Guard:

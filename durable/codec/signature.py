@@ -97,8 +97,10 @@ class Signature:
         """
         if not args and not kwargs and self._at_least == 0:
             return "{}"
-        if not kwargs and self._at_least is not None and (
-            self._at_least <= len(args) <= len(self._names)
+        if (
+            not kwargs
+            and self._at_least is not None
+            and (self._at_least <= len(args) <= len(self._names))
         ):
             values = dict(zip(self._names, args, strict=False))
         else:

@@ -105,6 +105,6 @@ async def client_side(order: Order) -> None:
     await handle.signal(approval, Approval(by="ann"))
     await handle.signal(go)
     named = await client.start("fulfil", {"id": "o-1"}, id="order-2")
-    print(await named.result())
+    await named.result()
     worker = durable.Worker(client, workflows=[fulfil, parent], activities=[charge, checksum])
     await worker.run()

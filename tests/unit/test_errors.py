@@ -18,7 +18,7 @@ CLASSES = [
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_each_error_is_under_the_root_documented_and_public(cls: type[Exception]):
-    """Each error descends from DurableError, has a docstring, stands in the drawing and in `durable`."""
+    """Each error is under DurableError, has a docstring, is drawn, and is exported."""
     assert issubclass(cls, durable.DurableError)
     assert cls.__doc__
     assert cls.__name__ in (errors.__doc__ or "")

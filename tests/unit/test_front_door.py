@@ -13,7 +13,9 @@ def test_all_is_what_is_exported():
     public = {
         name
         for name, value in vars(durable).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType) and name != "annotations"
+        if not name.startswith("_")
+        and not isinstance(value, types.ModuleType)
+        and name != "annotations"
     }
     assert set(durable.__all__) == public
     assert len(set(durable.__all__)) == len(durable.__all__)

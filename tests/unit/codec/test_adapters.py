@@ -7,7 +7,7 @@ import uuid
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, Any, Generic, Literal, NewType, Optional, TypeVar
+from typing import Annotated, Any, Generic, Literal, NewType, TypeVar
 from zoneinfo import ZoneInfo
 
 import pydantic
@@ -139,7 +139,10 @@ KEPT = [
     (Circle, Circle(2)),
     (OrderId, OrderId("o-1")),
     (Cat | Dog, Dog(name="rex")),
-    (list[Annotated[Cat | Dog, pydantic.Field(discriminator="kind")]], [Dog(name="a"), Cat(name="b")]),
+    (
+        list[Annotated[Cat | Dog, pydantic.Field(discriminator="kind")]],
+        [Dog(name="a"), Cat(name="b")],
+    ),
     (Aliased, Aliased(orderId="7")),
     (Open, Open(name="a", more=[1])),
     (Computed, Computed(side=3)),
@@ -162,7 +165,7 @@ KEPT = [
     (Permission, Permission.READ),
     (str, "a\x00b"),
     (complex, 1 - 2j),
-    (Optional[Any], {"a": [1, None]}),
+    (Any | None, {"a": [1, None]}),
     (frozenset[tuple[int, str]], frozenset({(1, "a")})),
 ]
 
@@ -205,7 +208,11 @@ REFUSED = [
     (Decimal, Decimal("NaN"), "finite"),
     (dict[str, int], OrderedDict(a=1), "OrderedDict"),
     (dt.datetime, dt.datetime(2024, 5, 1, tzinfo=ZoneInfo("Europe/Berlin")), "time zone"),
-    (dt.datetime, dt.datetime(2024, 5, 1, tzinfo=dt.timezone(dt.timedelta(seconds=90))), "datetime"),
+    (
+        dt.datetime,
+        dt.datetime(2024, 5, 1, tzinfo=dt.timezone(dt.timedelta(seconds=90))),
+        "datetime",
+    ),
     (dt.date, dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC), "date"),
     (object, object(), "object"),
 ]
@@ -253,7 +260,7 @@ def test_an_int_under_float_is_taken() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.0])
 def test_odd_floats_in_models_are_kept_or_refused(value: float) -> None:
-    """Pydantic models write NaN as null: such a value is refused, even where null would be allowed."""
+    """Pydantic models write NaN as null: it is refused, even where null would be allowed."""
 
     class Model(pydantic.BaseModel):
         number: float | None

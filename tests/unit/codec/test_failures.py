@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -24,7 +24,7 @@ from durable.protocol.failures import Failure
 CONSTRUCTED: list[str] = []
 
 
-class Declined(Exception):  # noqa: N818 - as users name them
+class Declined(Exception):
     """An exception with an `__init__` of its own and attributes."""
 
     def __init__(self, code: int, *, reason: str) -> None:
@@ -34,7 +34,7 @@ class Declined(Exception):  # noqa: N818 - as users name them
         self.reason = reason
 
 
-class Spoken(Exception):  # noqa: N818
+class Spoken(Exception):
     """An exception whose text is made of attributes."""
 
     def __init__(self, code: int) -> None:
@@ -44,7 +44,7 @@ class Spoken(Exception):  # noqa: N818
         return f"code {self.code}"
 
 
-class Holding(Exception):  # noqa: N818
+class Holding(Exception):
     """An exception that holds what JSON cannot."""
 
     def __init__(self, message: str, socket: object) -> None:
@@ -56,15 +56,15 @@ class OutOfStock(ApplicationError):
     """A subclass of durable's own."""
 
 
-class Made(Exception):  # noqa: N818
+class Made(Exception):
     """An exception whose construction runs code."""
 
-    def __new__(cls, *args: Any) -> "Made":
+    def __new__(cls, *args: Any) -> Self:
         CONSTRUCTED.append("Made")
         return super().__new__(cls, *args)
 
 
-class Broken(Exception):  # noqa: N818
+class Broken(Exception):
     """An exception that cannot be shown."""
 
     def __str__(self) -> str:
@@ -122,7 +122,7 @@ def test_classes_that_are_rebuilt(exc: Exception):
 
 
 def test_init_is_not_called():
-    """Rebuilding runs no code of the user's: `__init__` is left out, `__new__` is a reason not to."""
+    """Rebuilding runs no code of the user's, neither `__init__` nor `__new__`."""
     failures = [failure_of(Declined(51, reason="funds")), failure_of(Made("made"))]
     CONSTRUCTED.clear()
     declined, made = map(exception_of, failures)
@@ -183,7 +183,12 @@ def test_paths_that_lead_nowhere(path: str):
 
 def test_a_failure_that_does_not_fit_its_class():
     """Data that would make the class say something else gives an ApplicationError."""
-    for details in ({"args": ["other"]}, {"args": 5}, {"args": [1, 2]}, {"attributes": {"args": 5}}):
+    for details in (
+        {"args": ["other"]},
+        {"args": 5},
+        {"args": [1, 2]},
+        {"attributes": {"args": 5}},
+    ):
         back = exception_of(
             Failure("ValueError", "text", path="builtins:ValueError", details=details)
         )
@@ -214,7 +219,9 @@ def test_kinds(exc: BaseException, kind: str):
 def test_steps_that_failed():
     """Name, attempts, kind of timeout and cause of a failed step travel."""
     cause = Declined(51, reason="funds")
-    back = travelled(ActivityTimeout("late", name="charge", attempts=3, kind="heartbeat", cause=cause))
+    back = travelled(
+        ActivityTimeout("late", name="charge", attempts=3, kind="heartbeat", cause=cause)
+    )
     assert isinstance(back, ActivityTimeout)
     assert (back.name, back.attempts, back.kind) == ("charge", 3, "heartbeat")
     assert isinstance(back.cause, Declined)
@@ -238,7 +245,7 @@ def test_causes():
     """Causes and contexts are kept, a suppressed context is not, and a circle ends."""
     try:
         try:
-            raise KeyError("inner")
+            {}["inner"]
         except KeyError:
             raise ValueError("outer")  # noqa: B904 - the context is the point
     except ValueError as error:
@@ -271,7 +278,7 @@ def test_groups():
 
 
 def test_what_json_cannot_hold_is_named():
-    """Attributes, details and delays that cannot be kept are named in the traceback, not dropped."""
+    """What cannot be kept, be it attribute, detail or delay, is named in the traceback."""
     failure = failure_of(Holding("broken pipe", object()))
     assert "attribute 'socket' was not kept" in failure.traceback
     back = exception_of(failure)
@@ -284,7 +291,7 @@ def test_what_json_cannot_hold_is_named():
 
 
 def test_tracebacks_show_the_users_code():
-    """The remote traceback has the user's frames and text, hangs on as a note, and does not pile up."""
+    """The remote traceback has the user's frames, hangs on as a note, and does not pile up."""
 
     async def failing() -> None:
         raise Declined(51, reason="funds")
@@ -308,7 +315,7 @@ def test_text_that_postgres_cannot_hold():
     """NUL and lone surrogates are spelled out; long texts are cut, and say so."""
     failure = failure_of(ValueError("a\x00b\ud800"))
     assert failure.message == r"a\x00b\ud800"
-    failure_of(ValueError("x" * 10**6)).message.endswith("more characters)")
+    assert failure_of(ValueError("x" * 10**6)).message.endswith("more characters)")
     assert len(failure_of(ValueError("x" * 10**6)).traceback) < 30_000
     assert "\x00" not in json.dumps(failure.to_dict())
     assert "\\u0000" not in json.dumps(failure.to_dict())

@@ -76,7 +76,7 @@ def test_results() -> None:
 
 
 def test_results_that_do_not_fit() -> None:
-    """A result of another type than annotated is refused; without annotation JSON must be enough."""
+    """A result of another type is refused; without annotation JSON must be enough."""
     with pytest.raises(PayloadError, match=r"none\(\) result: at result: .*null, got 5 .int."):
         Signature.of(none).encode_result(5)
     with pytest.raises(PayloadError, match=r"bare\(\) result.*tuple.*annotate"):
@@ -121,7 +121,7 @@ def test_misfits_name_parameter_and_path() -> None:
     ],
 )
 def test_texts_that_do_not_fit(text: str, word: str) -> None:
-    """What was written for other parameters is refused, not dropped: the message names the place."""
+    """What was written for other parameters is refused, and the message names the place."""
     with pytest.raises(PayloadError, match=word):
         Signature.of(simple).decode_arguments(text)
 
@@ -156,7 +156,7 @@ def test_forward_references_resolve_at_first_use() -> None:
     def later(value: DefinedLater) -> None: ...  # noqa: F821
 
     signature = Signature.of(later)
-    with pytest.raises(DefinitionError, match="DefinedLater.*TYPE_CHECKING"):
+    with pytest.raises(DefinitionError, match=r"DefinedLater.*TYPE_CHECKING"):
         signature.encode_arguments((1,), {})
     module.DefinedLater = int  # type: ignore[attr-defined]
     try:

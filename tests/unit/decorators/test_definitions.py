@@ -19,7 +19,7 @@ from durable.protocol.retry import RetryPolicy
 
 async def charge(order: str, *, times: int = 1) -> int:
     """Charge it."""
-    return times
+    return times * len(order)
 
 
 def checksum(data: bytes) -> int:
@@ -81,7 +81,10 @@ def test_workflow_options():
     async def fulfil(order: str) -> None: ...
 
     assert isinstance(fulfil, Workflow)
-    assert (fulfil.definition.options.task_queue, fulfil.definition.options.priority) == ("orders", 3)
+    assert (fulfil.definition.options.task_queue, fulfil.definition.options.priority) == (
+        "orders",
+        3,
+    )
     copy = fulfil.options(id="child-1", priority=0)
     assert (copy.id, copy.definition.options.priority) == ("child-1", 0)
     assert copy.definition.options.task_queue == "orders"

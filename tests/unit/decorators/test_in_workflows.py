@@ -57,7 +57,9 @@ def test_awaiting_schedules():
     assert (first.options.task_queue, first.options.priority) == ("pay", 4)
     assert isinstance(second, StartChild)
     assert (second.name, second.id) == ("child", "c-1")
-    assert not run.apply(Fact(FactKind.ACTIVITY, BEGIN, number=first.number, name="charge", data="2"))
+    assert not run.apply(
+        Fact(FactKind.ACTIVITY, BEGIN, number=first.number, name="charge", data="2")
+    )
     (end,) = run.apply(Fact(FactKind.CHILD, BEGIN, number=second.number, name="child", data='"x"'))
     assert end == Finish("completed", '"2 x"')
 

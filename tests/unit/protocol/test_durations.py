@@ -51,7 +51,8 @@ def test_what_is_no_duration(written: Any):
 def test_text_and_timedelta_agree(count: int, unit: str):
     """Text gives the same as the timedelta of the same length."""
     names = {
-        "ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks",
+        "ms": "milliseconds", "s": "seconds", "m": "minutes",
+        "h": "hours", "d": "days", "w": "weeks",
     }  # fmt: skip
     expected = timedelta(**{names[unit]: count}).total_seconds()
     assert seconds(f"{count}{unit}") == pytest.approx(expected)

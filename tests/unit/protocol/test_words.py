@@ -52,7 +52,9 @@ def test_falsy_details_are_kept():
 
 def test_a_delay_of_zero_is_kept():
     """`next_retry_delay=0` means at once, and not the policy's delay."""
-    assert Failure.from_dict(Failure("T", "m", next_retry_delay=0.0).to_dict()).next_retry_delay == 0
+    assert (
+        Failure.from_dict(Failure("T", "m", next_retry_delay=0.0).to_dict()).next_retry_delay == 0
+    )
 
 
 def test_no_failure():
