@@ -9,7 +9,7 @@ from durable.expressions.context import Context
 from durable.expressions.values import UNDEFINED, is_number, to_integer, to_number, to_text
 
 
-class Refusal(Exception):  # noqa: N818 - private to this room: the pipe turns it into a DescriptorError
+class Refusal(Exception):
     """A function cannot work with its arguments; where JavaScript would throw."""
 
 

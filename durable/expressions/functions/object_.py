@@ -153,9 +153,10 @@ def _is_extensible(args: Arguments) -> bool:
 
 def _is_sealed(args: Arguments) -> bool:
     """JavaScript calls what is no object sealed, and frozen too."""
+    value = args[0]
     if _is_extensible(args):
         return False
-    return not isinstance(args[0], Shielded) or args[0].fixed.issuperset(args[0])
+    return not isinstance(value, Shielded) or value.fixed.issuperset(value)
 
 
 def _is_frozen(args: Arguments) -> bool:

@@ -109,6 +109,15 @@ def test_equality_matches_share_one_evaluation():
     assert len(calls) == 1
 
 
+def test_all_that_match_fire():
+    """Transitions with the same condition all fire, each activity once, in their order."""
+    when = Conditions(match=(Match(expected="go", actual="{$self.output.data.x}"),))
+    targets = ("b", "a", "b", "c")
+    routes = compile_routes(tuple(Transition(to=to, conditions=when) for to in targets), ())
+    assert routes.select(200, lambda _: "go") == ("b", "a", "c")
+    assert routes.targets == ("b", "a", "c")
+
+
 def test_the_tour_compiles():
     """All kinds and their options reach the node's named attributes."""
     nodes = TOUR.nodes
