@@ -1,0 +1,134 @@
+"""What all commands share: common options, a connection, and errors as one message."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import json
+import typing
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import Annotated, Any, Concatenate, ParamSpec
+
+import typer
+
+from durable.app import connect
+from durable.cli.output import Output
+from durable.client.client import Client
+from durable.errors import (
+    DatabaseError,
+    DurableError,
+    InternalError,
+    ResultTimeout,
+    WorkflowAlreadyStarted,
+    WorkflowEnded,
+    WorkflowNotFound,
+)
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a connected command works with."""
+
+    client: Client
+    out: Output
+
+
+INTERRUPTED = 130  # the exit code of what Ctrl-C stopped
+
+Dsn = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DURABLE_DATABASE_URL",
+        show_envvar=True,
+        help="The Postgres database; without one an embedded Postgres in .durable/ is used.",
+    ),
+]
+Namespace = Annotated[
+    str, typer.Option(envvar="DURABLE_NAMESPACE", help="The schema that holds everything.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
+
+_HINTS: tuple[tuple[type[DurableError], str], ...] = (
+    (WorkflowNotFound, "`durable list` shows the runs; --namespace chooses the schema"),
+    (WorkflowAlreadyStarted, "choose another --id, or take the open run with --attach"),
+    (ResultTimeout, "the run goes on: `durable show {id}` tells where it is"),
+    (WorkflowEnded, "`durable show {id}` tells what happened"),
+    (DatabaseError, "is Postgres up, and --dsn (or DURABLE_DATABASE_URL) right?"),
+)
+
+
+def guarded(action: Callable[Concatenate[Output, P], None]) -> Callable[..., None]:
+    """A command without a database: adds `--json`, and turns expected errors into a message."""
+
+    @functools.wraps(action)
+    def command(*args: Any, as_json: bool = False, **kwargs: Any) -> None:
+        _reported(Output(as_json), lambda out: action(out, *args, **kwargs), kwargs)
+
+    return _signed(command, action, {"as_json": (AsJson, False)})
+
+
+def connected(
+    action: Callable[Concatenate[Session, P], Coroutine[Any, Any, None]],
+) -> Callable[..., None]:
+    """A command with a client: adds `--dsn`, `--namespace` and `--json`, connects, and closes."""
+
+    @functools.wraps(action)
+    def command(
+        *args: Any, dsn: str | None, namespace: str, as_json: bool = False, **kwargs: Any
+    ) -> None:
+        async def whole(out: Output) -> None:
+            async with await connect(dsn, namespace=namespace, report=out.note) as client:
+                await action(Session(client, out), *args, **kwargs)
+
+        _reported(Output(as_json), lambda out: asyncio.run(whole(out)), kwargs)
+
+    common = {"dsn": (Dsn, None), "namespace": (Namespace, "durable"), "as_json": (AsJson, False)}
+    return _signed(command, action, common)
+
+
+def json_value(text: str) -> Any:
+    """The value of an option's JSON text; a usage error when it is none."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is no JSON ({error}); text needs double quotes within single ones:"
+            f""" '"like this"'"""
+        ) from error
+
+
+def _reported(out: Output, action: Callable[[Output], None], given: dict[str, Any]) -> None:
+    try:
+        action(out)
+    except InternalError:
+        raise  # a bug: its traceback is wanted
+    except DurableError as error:
+        hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), "")
+        name = str(given.get("run") or getattr(error, "id", ""))
+        out.error(type(error).__name__, str(error), hint.replace("{id}", name))
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def _signed(
+    command: Callable[..., None], action: Callable[..., Any], common: dict[str, Any]
+) -> Callable[..., None]:
+    """Give `command` the action's parameters, and the common ones: typer reads the signature."""
+    hints = typing.get_type_hints(action, include_extras=True)
+    own = list(inspect.signature(action).parameters.values())[1:]
+    parameters = [
+        parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
+        for parameter in own
+    ]
+    for name, (annotation, default) in common.items():
+        kind = Parameter.KEYWORD_ONLY
+        parameters.append(Parameter(name, kind, default=default, annotation=annotation))
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command

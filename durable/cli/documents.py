@@ -1,0 +1,61 @@
+"""Commands about descriptors and the schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from durable.cli.command import Session, connected, guarded
+from durable.cli.importing import collect
+from durable.cli.output import Output
+from durable.cli.serving import Queue
+from durable.compiler.generate import generate
+from durable.compiler.mermaid import mermaid
+from durable.descriptor.document import dump, load, plain
+from durable.descriptor.model import App
+from durable.errors import ConfigurationError
+
+Source = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="A module, a path.py, or a descriptor's path.yaml.")
+]
+
+
+@guarded
+def yaml(out: Output, source: Source, queue: Queue = None) -> None:
+    """Print the descriptor that stands behind decorated functions, checked."""
+    apps = _apps(source, queue)
+    out.answer([{"app": plain(app)} for app in apps], "---\n".join(map(dump, apps)).rstrip("\n"))
+
+
+@guarded
+def graph(out: Output, source: Source, queue: Queue = None) -> None:
+    """Draw the descriptor as a Mermaid flowchart."""
+    drawings = [mermaid(app) for app in _apps(source, queue)]
+    out.answer([{"mermaid": drawing} for drawing in drawings], "\n".join(drawings).rstrip("\n"))
+
+
+@connected
+async def migrate(session: Session) -> None:
+    """Create the schema, or bring it up to date; every connection does so where it may."""
+    namespace = session.client.namespace
+    text = f"the schema {namespace!r} is up to date"
+    session.out.answer({"namespace": namespace, "up_to_date": True}, text)
+
+
+def _apps(source: str, queue: str | None) -> list[App]:
+    if source.endswith((".yaml", ".yml")):
+        return [load(Path(source))]
+    apps = [
+        generate(
+            served.queue,
+            [flow.definition for flow in served.workflows.values()],
+            [step.definition for step in served.activities.values()],
+        ).app
+        for served in collect(source, queue)
+        if served.workflows
+    ]
+    if not apps:
+        raise ConfigurationError(f"{source} has activities only; a graph is made of a workflow")
+    return apps

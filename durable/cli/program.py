@@ -1,0 +1,49 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from durable.cli.developing import dev
+from durable.cli.documents import graph, migrate, yaml
+from durable.cli.runs import cancel, list_runs, result, resume, show, signal, start, terminate
+from durable.cli.serving import worker
+
+program = typer.Typer(
+    name="durable",
+    help="Durable functions on Postgres: develop, serve, start and look at workflows.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+for _command in (dev, worker, start, result):
+    program.command()(_command)
+program.command("list")(list_runs)
+for _command in (show, signal, cancel, terminate, resume, yaml, graph, migrate):
+    program.command()(_command)
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer's way
+    if asked:
+        typer.echo(metadata.version("durable-postgres"))
+        raise typer.Exit
+
+
+@program.callback()
+def _common(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run the command line of this process."""
+    program()

@@ -1,0 +1,180 @@
+"""Commands about runs: start them, look at them, talk to them, stop them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Annotated, Any
+
+import typer
+
+from durable.cli.command import Session, connected, json_value
+from durable.cli.importing import workflow_of
+from durable.cli.showing import run_as_text, runs_as_table
+from durable.client.client import Client, IfRunning
+from durable.client.handle import Handle
+from durable.decorators.signals import Signal
+from durable.decorators.workflow import Workflow
+from durable.errors import ConfigurationError, ResultTimeout, WorkflowEnded
+
+PATIENCE = 1.0  # seconds of waiting before the command says that it waits
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The run's id.")]
+Reason = Annotated[str, typer.Option(help="Why; kept with the run.")]
+
+
+@connected
+async def start(
+    session: Session,
+    workflow: Annotated[
+        str, typer.Argument(help="MODULE:WORKFLOW, path.py:WORKFLOW, or a workflow's bare name.")
+    ],
+    args: Annotated[
+        Any,
+        typer.Option(
+            parser=json_value, metavar="JSON", help="A list of arguments, or an object by name."
+        ),
+    ] = "[]",
+    run: Annotated[
+        str | None, typer.Option("--id", help="The run's id; a new one if absent.")
+    ] = None,
+    queue: Annotated[str | None, typer.Option(help="The task queue.")] = None,
+    attach: Annotated[bool, typer.Option(help="Take an open run of this id for ours.")] = False,  # noqa: FBT002
+) -> None:
+    """Start a workflow; it runs as soon as a worker serves its queue."""
+    if_running: IfRunning = "attach" if attach else "raise"
+    if ":" in workflow:
+        call = _called(workflow_of(workflow), args)
+        handle: Handle[Any] = await session.client.start(
+            call, id=run, task_queue=queue, if_running=if_running
+        )
+    else:
+        if not isinstance(args, list):
+            raise ConfigurationError(
+                "arguments by name need the function's signature: give a list, or MODULE:WORKFLOW"
+            )
+        handle = await session.client.start(
+            workflow, *args, id=run, task_queue=queue, if_running=if_running
+        )
+    told = {"id": handle.id, "run_id": await handle.run_id()}
+    session.out.answer(told, f"started {handle.id}\nnext: durable result {handle.id}")
+
+
+@connected
+async def result(
+    session: Session,
+    run: Id,
+    timeout: Annotated[  # noqa: ASYNC109 - an option of the command
+        str | None, typer.Option(help='How long to wait, such as "30s"; for ever if absent.')
+    ] = None,
+) -> None:
+    """Wait for a run's end and print what it returned, as JSON."""
+    handle = session.client.handle(run)
+    if timeout is None:
+        try:
+            value = await handle.result(PATIENCE)
+        except ResultTimeout:
+            session.out.note(f"waiting for {run}; Ctrl-C stops the waiting, not the run")
+            value = await handle.result()
+    else:
+        value = await handle.result(timeout)
+    session.out.answer(value, session.out.dumped(value))
+
+
+@connected
+async def list_runs(
+    session: Session,
+    workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(help="running, suspended, completed, failed, cancelled or terminated."),
+    ] = None,
+    queue: Annotated[str | None, typer.Option(help="Only this task queue.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="Only ids that begin so.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+) -> None:
+    """List runs, the newest first."""
+    runs = await session.client.list(
+        workflow=workflow, state=state, task_queue=queue, id_prefix=prefix, limit=limit
+    )
+    total = await session.client.count(
+        workflow=workflow, state=state, task_queue=queue, id_prefix=prefix
+    )
+    session.out.answer({"runs": runs, "total": total}, runs_as_table(runs, total))
+
+
+@connected
+async def show(session: Session, run: Id) -> None:
+    """Show a run: its state, what has happened, what is open, and what to do about it."""
+    handle = session.client.handle(run)
+    description, history = await handle.describe(), await handle.history()
+    text = "" if session.out.as_json else run_as_text(description, history)
+    session.out.answer({"run": description, "history": history}, text)
+
+
+@connected
+async def signal(
+    session: Session,
+    run: Id,
+    name: Annotated[str, typer.Argument(help="The signal's name.")],
+    payload: Annotated[
+        Any,
+        typer.Argument(parser=json_value, metavar="[JSON]", help="Its payload; null if absent."),
+    ] = "null",
+) -> None:
+    """Send a signal to a run."""
+    await session.client.handle(run).signal(Signal(name, Any), payload)
+    session.out.answer({"id": run, "signal": name}, f"signalled {name} to {run}")
+
+
+@connected
+async def cancel(session: Session, run: Id, reason: Reason = "") -> None:
+    """Ask a run to stop: it may clean up first."""
+    await _open(session.client, run)
+    await session.client.handle(run).cancel(reason)
+    session.out.answer(
+        {"id": run, "asked": "cancel"},
+        f"asked {run} to stop\nnext: durable show {run}, or durable terminate {run} if it will not",
+    )
+
+
+@connected
+async def terminate(session: Session, run: Id, reason: Reason = "") -> None:
+    """End a run at once: no more of its code is run."""
+    await _open(session.client, run)
+    await session.client.handle(run).terminate(reason)
+    session.out.answer({"id": run, "state": "terminated"}, f"terminated {run}")
+
+
+@connected
+async def resume(session: Session, run: Id) -> None:
+    """Let a suspended run be tried again."""
+    status = await session.client.handle(run).status()
+    if not await session.client.resume(run):
+        raise ConfigurationError(f"the run {run!r} is {status}, not suspended: nothing to resume")
+    session.out.answer(
+        {"id": run, "state": "running"}, f"{run} will be tried again by the next worker"
+    )
+
+
+async def _open(client: Client, run: str) -> None:
+    """Raise `WorkflowEnded` if there is nothing left to stop."""
+    description = await client.handle(run).describe()
+    if description.finished_at is not None:
+        raise WorkflowEnded(f"the run {run!r} has ended already: {description.state}", id=run)
+
+
+def _called(workflow: Workflow[..., Any], args: Any) -> Any:
+    """The call with JSON arguments turned into what the signature says."""
+    definition = workflow.definition
+    if isinstance(args, list):
+        names = list(inspect.signature(definition.fn).parameters)
+        if len(args) > len(names):
+            raise ConfigurationError(
+                f"{workflow.name} takes {len(names)} arguments, and {len(args)} were given"
+            )
+        args = dict(zip(names, args, strict=False))
+    if not isinstance(args, dict):
+        raise ConfigurationError("--args is a JSON list, or an object with arguments by name")
+    positional, by_name = definition.signature.decode_arguments(json.dumps(args))
+    return workflow(*positional, **by_name)

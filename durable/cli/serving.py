@@ -1,0 +1,116 @@
+"""`durable worker`: serve what a module defines, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from typing import Annotated
+
+import typer
+
+from durable.cli.command import Session, connected
+from durable.cli.importing import Served, collect
+from durable.protocol.durations import seconds
+from durable.worker.worker import Worker
+
+Target = Annotated[
+    str, typer.Argument(metavar="MODULE", help="A module or path.py, also with :ATTRIBUTE.")
+]
+Queue = Annotated[
+    str | None, typer.Option(help="The task queue of workflows that name none; else 'default'.")
+]
+Grace = Annotated[str, typer.Option(help="How long a stop waits for running activities.")]
+
+
+@connected
+async def worker(
+    session: Session,
+    module: Target,
+    queue: Queue = None,
+    grace: Grace = "10s",
+    until_eof: Annotated[bool, typer.Option(hidden=True)] = False,  # noqa: FBT002
+) -> None:
+    """Run what a module defines, until SIGTERM or Ctrl-C: both let running activities finish."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
+    seconds(grace)
+    served = collect(module, queue)
+    stop = asyncio.Event()
+    if until_eof:
+        _stop_at_eof(stop)
+    with _stopped_by_signals(stop):
+        await _serve(session, served, grace, stop)
+
+
+async def _serve(
+    session: Session, served: Sequence[Served], grace: str, stop: asyncio.Event
+) -> None:
+    async with AsyncExitStack() as running:
+        for one in served:
+            workflows, activities = one.workflows.values(), one.activities.values()
+            await running.enter_async_context(
+                Worker(
+                    session.client,
+                    workflows=workflows,
+                    activities=activities,
+                    task_queue=one.queue,
+                    grace=grace,
+                )
+            )
+            session.out.event(_told(one), f"serving {_words(one)}")
+        await stop.wait()
+        session.out.note(f"stopping: running activities have {grace}; a second Ctrl-C ends at once")
+    session.out.note("stopped")
+
+
+def _told(served: Served) -> dict[str, object]:
+    return {
+        "serving": served.queue,
+        "workflows": list(served.workflows),
+        "activities": list(served.activities),
+    }
+
+
+def _words(served: Served) -> str:
+    kinds: dict[str, Iterable[str]] = {
+        "workflows": served.workflows,
+        "activities": served.activities,
+    }
+    words = (f"{kind} {', '.join(there)}" for kind, there in kinds.items() if there)
+    return f"queue {served.queue}: {'; '.join(words)}"
+
+
+@contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """The first SIGTERM or SIGINT sets the event; the next has its usual effect."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def heard() -> None:
+        stop.set()
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+    for number in numbers:
+        loop.add_signal_handler(number, heard)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def _stop_at_eof(stop: asyncio.Event) -> None:
+    """Stop when whoever started this process, and holds the other end of stdin, is gone."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=wait, name="durable eof", daemon=True).start()

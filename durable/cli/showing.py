@@ -1,0 +1,200 @@
+"""Runs as text for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from durable.cli.output import wall_clock
+from durable.client.handle import HistoryEvent
+from durable.protocol.failures import Failure
+from durable.store.jobs import ActivityAttempt, RunDescription, RunSummary
+
+_WIDTH: Final = 60  # characters of a value that are shown on a line
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_TITLES: Final = ("ID", "WORKFLOW", "QUEUE", "STATE", "STARTED", "TOOK")
+
+
+def runs_as_table(runs: Sequence[RunSummary], total: int) -> str:
+    """A line for each run, below titles."""
+    if not runs:
+        return "no runs"
+    rows = [_TITLES, *(_row(run) for run in runs)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_TITLES))]
+    lines = [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    if total > len(runs):
+        lines.append(f"… and {total - len(runs)} more: use --limit or a filter")
+    return "\n".join(lines)
+
+
+def run_as_text(run: RunDescription, history: Sequence[HistoryEvent]) -> str:
+    """All that is known of a run."""
+    return "\n".join(
+        [
+            *_head(run),
+            *_timeline(run, history),
+            *_open_steps(run),
+            *_attempts(run),
+            *_ending(run),
+            *_next(run),
+        ]
+    )
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units.
+
+    Example:
+        >>> span(0.0123), span(75), span(90_000)
+        ('12 ms', '1 min 15 s', '1 d 1 h')
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < _MINUTE:
+        return f"{seconds:.3g} s"
+    for unit, name, lesser, small in (
+        (_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "min"), (_MINUTE, "min", 1, "s")
+    ):  # fmt: skip
+        if seconds >= unit:
+            rest = int(seconds % unit // lesser)
+            return f"{int(seconds // unit)} {name}" + (f" {rest} {small}" if rest else "")
+    return ""
+
+
+def _row(run: RunSummary) -> tuple[str, ...]:
+    took = run.finished_at and span((run.finished_at - run.started_at).total_seconds())
+    return run.id, run.workflow, run.task_queue, run.state, _at(run.started_at), took or ""
+
+
+def _head(run: RunDescription) -> Iterator[str]:
+    yield f"{run.id}  {run.workflow}  {run.state}"
+    version = f" · version {run.version}" if run.version else ""
+    yield f"  run {run.run_id} · queue {run.task_queue}{version}"
+    if run.finished_at is None:
+        yield f"  started {_at(run.started_at)} ({_when(run.started_at)})"
+    else:
+        took = span((run.finished_at - run.started_at).total_seconds())
+        yield f"  started {_at(run.started_at)}, ended after {took}"
+    yield f"  input  {_short(run.input)}"
+    if run.state == "completed":
+        yield f"  result {_short(run.output)}"
+
+
+def _timeline(run: RunDescription, history: Sequence[HistoryEvent]) -> Iterator[str]:
+    failed: dict[int, int] = {}
+    for attempt in run.activities:
+        failed[attempt.number] = failed.get(attempt.number, 0) + (attempt.state == "failed")
+    yield ""
+    yield "What happened"
+    for event in history:
+        passed = span((event.at - run.started_at).total_seconds())
+        name = f"#{event.step} {event.name}" if event.step else event.name
+        if event.kind != "timer" and failed.get(event.step):
+            name += f" (attempt {failed[event.step] + 1})"
+        end = _said(event.failure) if event.failure else _value(event)
+        yield f"  {event.revision:>4}  +{passed:<12} {event.kind:<9} {name:<24} {end}".rstrip()
+    if not history:
+        yield "  nothing yet: no worker has taken it"
+
+
+def _value(event: HistoryEvent) -> str:
+    if event.kind == "started":
+        return ""
+    return "" if event.data is None else f"→ {_short(event.data)}"
+
+
+def _open_steps(run: RunDescription) -> Iterator[str]:
+    if run.finished_at is not None or not (run.open_steps or run.pending):
+        return
+    yield ""
+    yield f"Open: {run.open_steps} step{'' if run.open_steps == 1 else 's'}"
+    newest = {attempt.number: attempt for attempt in run.activities}
+    for step in run.pending:
+        number = step["number"]
+        yield f"  #{number} {step['kind']} {_named(step)}{_standing(step, newest.get(number))}"
+    more = run.open_steps - len(run.pending)
+    if more > 0:
+        yield f"  and {more} that began a moment ago"
+
+
+def _named(step: dict[str, Any]) -> str:
+    return "" if step["kind"] == "timer" else f"{step['name']} "
+
+
+def _standing(step: dict[str, Any], attempt: ActivityAttempt | None) -> str:
+    if step.get("due") is not None:
+        due = datetime.fromtimestamp(step["due"], tz=wall_clock().tzinfo)
+        return f"due {_at(due)} ({_when(due)})"
+    if attempt is None:
+        return ""
+    which = f"attempt {attempt.attempt} of {attempt.maximum_attempts}"
+    if attempt.state == "running":
+        return f"{which}, running"
+    if attempt.visible_at > wall_clock():
+        return f"{which}, next try {_at(attempt.visible_at)} ({_when(attempt.visible_at)})"
+    return f"{which}, waiting for a worker of queue {attempt.task_queue}"
+
+
+def _attempts(run: RunDescription) -> Iterator[str]:
+    failures = [a for a in run.activities if a.failure is not None]
+    if not failures:
+        return
+    yield ""
+    yield "Failed attempts"
+    for attempt in failures:
+        which = f"attempt {attempt.attempt} of {attempt.maximum_attempts}"
+        yield f"  #{attempt.number} {attempt.name}, {which}: {_said(attempt.failure)}"
+
+
+def _ending(run: RunDescription) -> Iterator[str]:
+    if run.failure is None:
+        return
+    yield ""
+    yield {"suspended": "Why it is suspended", "failed": "Why it failed"}.get(run.state, "Why")
+    failure: Failure | None = run.failure
+    while failure is not None:
+        yield f"  {_said(failure)}"
+        yield from (f"    {line}" for line in failure.traceback.rstrip().splitlines())
+        failure = failure.cause
+        if failure is not None:
+            yield "  caused by"
+
+
+def _next(run: RunDescription) -> Iterator[str]:
+    """What to do about it, where there is something to do."""
+    if run.state == "suspended":
+        yield ""
+        yield f"Next: mend the code, restart the worker, or: durable resume {run.id}"
+    elif run.finished_at is None and run.worker is None:
+        is_due = run.wakes_at is not None and run.wakes_at <= wall_clock()
+        if is_due or run.revision == 0:
+            yield ""
+            yield (
+                f"Next: no worker holds it; serve its queue: durable worker MODULE --queue"
+                f" {run.task_queue}"
+            )
+
+
+def _said(failure: Failure | None) -> str:
+    if failure is None:
+        return ""
+    return f"{failure.type}: {failure.message}" if failure.message else failure.type
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+
+
+def _at(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _when(time: datetime) -> str:
+    ahead = (time - wall_clock()).total_seconds()
+    return f"in {span(ahead)}" if ahead > 0 else f"{span(-ahead)} ago"
