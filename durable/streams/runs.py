@@ -56,6 +56,18 @@ class Reached:
     queue: str
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a queue holds: whether turns and activities are due, when the next will be (Unix seconds),
+    and the runs of the asking member whose inbox was left unread.
+    """
+
+    turns: bool
+    activities: bool
+    next: float | None
+    unread: list[int]
+
+
 def claimed_run(row: Row) -> ClaimedRun:
     """A claimed row as a value."""
     return ClaimedRun(
@@ -101,16 +113,15 @@ class RunStream:
         return [claimed_run(r) for r in rows]
 
     async def look(
-        self, queue: str, workflows: Sequence[str], activities: Sequence[str]
-    ) -> tuple[bool, bool, float | None]:
-        """Whether turns and activities are due, and when the queue has something next (Unix seconds)."""
-        (row,) = await self._db.fetch(self._sql["look"], queue, list(workflows), list(activities))
-        at = row["next"]
-        return (
-            row["turns"],
-            row["activities"],
-            None if at is None or at.year >= 9999 else from_datetime(at),
+        self, member: int, queue: str, workflows: Sequence[str], activities: Sequence[str]
+    ) -> Look:
+        """What the poll sees: see `Look`."""
+        (row,) = await self._db.fetch(
+            self._sql["look"], queue, list(workflows), list(activities), member
         )
+        at = row["next"]
+        due = None if at is None or at.year >= _FOREVER else from_datetime(at)
+        return Look(row["turns"], row["activities"], due, row["unread"])
 
     async def survived(self, member: int, run_ids: Sequence[int]) -> None:
         """Note that these runs' cold turns did not take the process down."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from durable.codec.failures import failure_of
 from durable.definitions import ActivityDefinition
-from durable.errors import PayloadError
 from durable.protocol.clock import Clock
 from durable.protocol.failures import Failure
 from durable.streams.activities import Attempt
@@ -184,13 +183,10 @@ class Attempts:
         waited = attempt.options.schedule_to_start
         if waited is not None and attempt.waited > waited:
             return Outcome(failure=_timed_out(attempt, "schedule_to_start", waited))
-        try:
-            args, kwargs = definition.signature.decode_arguments(attempt.input)
-        except PayloadError as error:
-            return Outcome(failure=failure_of(error))
         limit, kind = self._limit(attempt)
         deadline = asyncio.timeout(limit)
         try:
+            args, kwargs = definition.signature.decode_arguments(attempt.input)
             async with deadline:
                 if definition.is_async:
                     value = await definition.fn(*args, **kwargs)

@@ -8,9 +8,8 @@ taken, its commit is handed to the committer, and when that is on disk the next 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import platform
-from collections import deque
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -30,6 +29,7 @@ from durable.streams.membership import MemberClock
 from durable.streams.ports import Ports
 from durable.streams.runs import ClaimedRun
 from durable.telemetry.logs import logger
+from durable.worker.alarms import Alarms, Item
 from durable.worker.attempts import Attempts, Outcome
 from durable.worker.held import Arrived, Held, Retry, Turn
 from durable.worker.retries import delay_after
@@ -69,10 +69,8 @@ class RunHost:
         self._held: dict[int, Held] = {}
         self._cache = RunCache(count_max, bytes_max, evict=self._evicted, busy=self._is_busy)
         self._committer: StepCommitter | None = None
-        self._timers: list[tuple[float, int, int]] = []
-        self._alarm: asyncio.TimerHandle | None = None
-        self._flushes: deque[tuple[float, int]] = deque()
-        self._flusher: asyncio.TimerHandle | None = None
+        self._timers = Alarms(clock.now, self._timer_due)
+        self._flushes = Alarms(time.monotonic, self._flush_due)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._unread: set[int] = set()
         self._reader: asyncio.Task[None] | None = None
@@ -129,10 +127,8 @@ class RunHost:
         if due:
             await patiently(lambda: self._ports.runs.give_back(self.member, due))
             self._ports.announcer.queue(self._queue, "turn")
-        if self._alarm is not None:
-            self._alarm.cancel()
-        if self._flusher is not None:
-            self._flusher.cancel()
+        self._timers.close()
+        self._flushes.close()
         if self._tasks:
             await asyncio.wait([*self._tasks], timeout=5)
 
@@ -256,7 +252,7 @@ class RunHost:
     def _start(self, held: Held, turn: Turn) -> None:
         run_id = held.claimed.run_id
         for timer in turn.timers:
-            self._arm(run_id, timer)
+            self._timers.add(timer.due, (run_id, timer.number))
         for command in turn.here:
             attempt = Attempt(
                 held.messages.get(command.number), run_id, held.claimed.jid, held.claimed.workflow, command.number,
@@ -264,7 +260,7 @@ class RunHost:
             )  # fmt: skip
             self._attempts.start(attempt, self.finished, reserved=True)
         if held.run.issued > held.issued and held.run.open:
-            self._flush_later(run_id)
+            self._flushes.add(time.monotonic() + FLUSH_AFTER, (run_id, held.run.issued))
 
     # --- what attempts bring -----------------------------------------------------------------
 
@@ -374,50 +370,20 @@ class RunHost:
 
     # --- timers and flushes ------------------------------------------------------------------
 
-    def _arm(self, run_id: int, timer: StartTimer) -> None:
-        heapq.heappush(self._timers, (timer.due, run_id, timer.number))
-        if self._timers[0][1:] == (run_id, timer.number):
-            self._set_alarm()
+    def _timer_due(self, due: float, item: Item) -> None:
+        run_id, number = item
+        held = self._held.get(run_id)
+        if held is not None and isinstance(held.run.open.get(number), StartTimer):
+            held.arrived.append(Arrived(Fact(FactKind.TIMER, due, number, "timer")))
+            self._pump(held)
 
-    def _set_alarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        if self._timers:
-            delay = max(0.0, self._timers[0][0] - self._clock.now())
-            self._alarm = asyncio.get_running_loop().call_later(min(delay, 3600.0), self._ring)
-
-    def _ring(self) -> None:
-        now = self._clock.now()
-        while self._timers and self._timers[0][0] <= now:
-            due, run_id, number = heapq.heappop(self._timers)
-            held = self._held.get(run_id)
-            if held is not None and isinstance(held.run.open.get(number), StartTimer):
-                held.arrived.append(Arrived(Fact(FactKind.TIMER, due, number, "timer")))
-                self._pump(held)
-        self._set_alarm()
-
-    def _flush_later(self, run_id: int) -> None:
-        loop = asyncio.get_running_loop()
-        self._flushes.append((loop.time() + FLUSH_AFTER, run_id))
-        if self._flusher is None:
-            self._flusher = loop.call_later(FLUSH_AFTER, self._flush_due)
-
-    def _flush_due(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._flusher = None
-        while self._flushes and self._flushes[0][0] <= loop.time():
-            deadline, run_id = self._flushes.popleft()
-            held = self._held.get(run_id)
-            if held is None or held.run.issued <= held.issued:
-                continue
-            if any(n > held.issued for n in held.run.open):
-                held.flush = True
-                self._pump(held)
-        if self._flushes:
-            self._flusher = loop.call_later(
-                max(0.0, self._flushes[0][0] - loop.time()), self._flush_due
-            )
+    def _flush_due(self, _due: float, item: Item) -> None:
+        """Write down what is still open of the steps that were issued a while ago."""
+        run_id, issued = item
+        held = self._held.get(run_id)
+        if held is not None and any(held.issued < n <= issued for n in held.run.open):
+            held.flush = True
+            self._pump(held)
 
     # --- letting go --------------------------------------------------------------------------
 

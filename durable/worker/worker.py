@@ -281,15 +281,19 @@ class Worker:
         self._wake(turns=True, due=True)
 
     async def _poll(self) -> None:
+        host = self._host
+        assert host is not None
         loop = asyncio.get_running_loop()
         while True:
             with contextlib.suppress(ConnectionLost):
-                turns, due, after = await self._ports.runs.look(
-                    self.task_queue, list(self._workflows), list(self._activities)
+                look = await self._ports.runs.look(
+                    host.member, self.task_queue, list(self._workflows), list(self._activities)
                 )
-                self._wake(turns=turns, due=due)
-                if after is not None:
-                    wait = after - self._membership.clock.now()
+                self._wake(turns=look.turns, due=look.activities)
+                for run_id in look.unread:
+                    host.heard(run_id)
+                if look.next is not None:
+                    wait = look.next - self._membership.clock.now()
                     if wait < POLL:
                         loop.call_later(
                             max(0.0, wait) + 0.001, lambda: self._wake(turns=True, due=True)

@@ -30,7 +30,12 @@ select
         and topic = any($3::text[])) as activities,
     (select min(visible_at) from durable.worker_streams where stream_name = $1
         and msg_type in ('turn', 'activity') and visible_at > durable.now()
-        and reserved_by is null and expired_at is null) as next
+        and reserved_by is null and expired_at is null) as next,
+    -- Runs that this member holds and was not told of: who wrote to them died before its notification.
+    array(select distinct e.run_id from durable.engine_streams e
+        join durable.worker_streams w on w.id = e.run_id and w.reserved_by = $4
+        where e.expired_at is null and e.msg_type in ('step', 'signal', 'cancel')
+          and e.created_at < durable.now() - interval '0.5 s' limit 500) as unread
 
 -- name: survived
 -- The cold turns of runs that had taken a process down came to rest.

@@ -1,0 +1,54 @@
+"""Alarms: things to be done at a time, in the order of their times, with one timer of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+
+LONGEST = 3600.0  # seconds; clocks drift, so a far alarm is looked at again on the way
+
+Item = tuple[int, int]
+
+
+class Alarms:
+    """Calls `ring(due, item)` for each item when it is due.
+
+    Args:
+        now: the clock by which times are meant, in seconds.
+        ring: called on the loop; items of one time come in the order of the items.
+    """
+
+    def __init__(self, now: Callable[[], float], ring: Callable[[float, Item], None]) -> None:
+        self._now = now
+        self._ring = ring
+        self._heap: list[tuple[float, Item]] = []
+        self._handle: asyncio.TimerHandle | None = None
+
+    def add(self, due: float, item: Item) -> None:
+        """Have `item` rung at `due`; at once when that has passed."""
+        heapq.heappush(self._heap, (due, item))
+        if self._heap[0] == (due, item):
+            self._set()
+
+    def close(self) -> None:
+        """Ring no more."""
+        self._heap.clear()
+        self._set()
+
+    def _set(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        if self._heap:
+            wait = min(max(0.0, self._heap[0][0] - self._now()), LONGEST)
+            self._handle = asyncio.get_running_loop().call_later(wait, self._due)
+
+    def _due(self) -> None:
+        self._handle = None
+        now = self._now()
+        while self._heap and self._heap[0][0] <= now:
+            due, item = heapq.heappop(self._heap)
+            self._ring(due, item)
+        if self._handle is None:
+            self._set()
