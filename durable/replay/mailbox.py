@@ -29,7 +29,8 @@ class _Line:
     def __init__(self) -> None:
         self.letters: deque[Letter] = deque()
         self.receivers: deque[asyncio.Future[None]] = deque()
-        self.called = 0  # receivers that were woken and have not gone on yet
+        # Receivers that were woken and have not gone on yet: the first letters are theirs.
+        self.called = 0
 
     def call(self) -> None:
         """Wake as many receivers as there are letters not promised to somebody."""
@@ -59,9 +60,12 @@ class Mailbox:
     async def take(self, name: str, loop: asyncio.AbstractEventLoop) -> Letter:
         """The first unread signal called `name`; waits for one where there is none."""
         line = self._lines.setdefault(name, _Line())
-        if line.called or not line.letters:
+        if len(line.letters) <= line.called:
             await self._stand_in(line, loop)
-        letter = line.letters.popleft()
+            letter = line.letters.popleft()
+        else:
+            letter = line.letters[line.called]
+            del line.letters[line.called]
         self.held -= len(letter.data or "")
         return letter
 
@@ -69,7 +73,6 @@ class Mailbox:
     async def _stand_in(line: _Line, loop: asyncio.AbstractEventLoop) -> None:
         receiver: asyncio.Future[None] = loop.create_future()
         line.receivers.append(receiver)
-        line.call()
         try:
             await receiver
         except BaseException:

@@ -195,7 +195,6 @@ class Run:
         if self.finished is not None:
             if fact.kind is not FactKind.FINISHED:
                 raise after_the_end(fact, self.finished, self._where)
-            check_finished(fact, self.finished, self._where)
         elif fact.kind is FactKind.STARTED:
             self._start(fact)
         elif self._main is None:

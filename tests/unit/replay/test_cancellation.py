@@ -287,7 +287,9 @@ def test_a_child_that_failed_by_its_own_child_is_wrapped_again() -> None:
     assert run.finished == Finish("completed", data='["sub","grandsub"]')
 
 
-def test_tasks_left_over_are_cancelled_when_the_function_returns() -> None:
+def test_tasks_left_over_are_cancelled_when_the_function_returns(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """As `asyncio.run` does: they are cancelled, may clean up, and then the run ends."""
     log: list[str] = []
 
@@ -308,7 +310,30 @@ def test_tasks_left_over_are_cancelled_when_the_function_returns() -> None:
     assert log == ["one ends", "two ends"]
     issued = [brief(c) for c in story.commands]
     assert issued == ["1 timer +1", "2 one", "3 two", "cancel 2", "cancel 3", "completed"]
+    gc.collect()
+    assert caplog.records == []
     assert replay(program, story.facts).turns == story.turns
+
+
+def test_no_step_is_issued_once_the_function_has_returned() -> None:
+    """A task that is next in line when the function returns comes too late."""
+
+    async def program() -> Any:
+        event = asyncio.Event()
+
+        async def late() -> None:
+            await event.wait()
+            await do("late")
+
+        async def early() -> None:
+            await do("early")
+            event.set()
+
+        tasks = [asyncio.create_task(early()), asyncio.create_task(late())]
+        await event.wait()
+        return len(tasks)
+
+    assert [brief(c) for c in live(program).commands] == ["1 early", "completed"]
 
 
 def test_exceptions_that_nobody_awaited_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import warnings
 import weakref
 from collections.abc import AsyncIterator
@@ -152,6 +153,25 @@ def test_nothing_of_an_evicted_run_stays_in_memory() -> None:
         gc.enable()
 
 
+def test_what_swallows_its_end_is_not_left_to_the_garbage_collector() -> None:
+    """Its frames are unwound at once, in the run's own turn."""
+    unwound: list[str] = []
+
+    async def program() -> Any:
+        try:
+            await swallows_cancellation()
+        finally:
+            unwound.append("now")
+
+    gc.disable()
+    try:
+        run = begun(program)
+        run.evict()
+        assert unwound == ["now"]
+    finally:
+        gc.enable()
+
+
 def test_an_evicted_run_takes_no_facts_and_can_be_evicted_again() -> None:
     """It is only good for throwing away."""
 
@@ -200,7 +220,9 @@ def test_the_place_of_the_running_loop_is_given_back() -> None:
 
     async def host() -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        hooks = sys.get_asyncgen_hooks()
         run = begun(program)
+        assert sys.get_asyncgen_hooks() == hooks
         assert asyncio.get_running_loop() is loop
         assert asyncio.current_task() is task
         assert current() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -86,6 +87,34 @@ def test_receivers_stand_in_line() -> None:
 
     script = tuple((n, signal("s", n)) for n in (1, 2, 3))
     assert live(program, script=script).result == [["one", 1], ["two", 2], ["three", 3]]
+
+
+def test_a_newcomer_gets_the_letter_after_the_one_that_is_promised() -> None:
+    """It steps up before the called one goes on, and still comes second."""
+
+    async def program() -> Any:
+        box, loop = Mailbox(), asyncio.get_running_loop()
+        one = asyncio.create_task(box.take("s", loop))
+        await asyncio.sleep(0)
+        for data in "xy":
+            box.put(Letter("s", data, BEGIN))
+        second = await box.take("s", loop)
+        return [(await one).data, second.data]
+
+    assert live(program).result == ["x", "y"]
+
+
+def test_receivers_that_gave_up_do_not_pile_up() -> None:
+    """A loop of timeouts that lasts for months holds nothing."""
+
+    async def program() -> Any:
+        box, loop = Mailbox(), asyncio.get_running_loop()
+        for _ in range(100):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(box.take("s", loop), 1)
+        return len(box._lines["s"].receivers)
+
+    assert live(program).result == 0
 
 
 @pytest.mark.parametrize("letters", [1, 2, 3])
