@@ -21,8 +21,8 @@ async def program() -> Any:
     await asyncio.sleep(5)  # 3
     await here().sleep(5)  # 4
     async with asyncio.timeout(5):  # 5
-        pass
-    asyncio.get_running_loop().call_later(5, print)  # 6
+        await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(5, str)  # 6
     await asyncio.create_task(asyncio.sleep(5))  # 7
     await asyncio.gather(asyncio.sleep(4))  # 8
     async with asyncio.TaskGroup() as group:
@@ -32,7 +32,7 @@ async def program() -> Any:
 
 async def helper() -> None:
     """The innermost user line counts."""
-    await asyncio.wait_for(asyncio.sleep(9), 1)  # 10, the limit
+    await asyncio.wait_for(asyncio.sleep(0.5), 1)  # 10, the limit
     await asyncio.sleep(9)  # 12
 
 
