@@ -161,6 +161,8 @@ class _Deployer:
         workflows: Sequence[WorkflowDefinition],
         activities: Sequence[ActivityDefinition],
     ) -> dict[str, str]:
+        if not workflows:
+            return {}  # a worker of activities alone has no graph of its own
         generated = generate(queue, workflows, activities)
         store = AppStore(self._database.schema)
         async with self._database.connection() as connection:

@@ -53,10 +53,6 @@ class MemberStore:
         rows = await connection.fetch(self._sql["beat"], member_id)
         return float(rows[0][0]) if rows else None
 
-    async def leave(self, connection: Connection, member_id: int) -> None:
-        """Stop being a member."""
-        await connection.fetch(self._sql["leave"], member_id)
-
     async def elect(self, connection: Connection) -> None:
         """Return when this session is the sweeper."""
         await connection.fetch(self._sql["elect"], LOCK_CLASS)
@@ -66,7 +62,7 @@ class MemberStore:
         return [r["member_id"] for r in await connection.fetch(self._sql["dead"], LOCK_CLASS)]
 
     async def bury(self, connection: Connection, member_id: int) -> Burial:
-        """Free what a dead member held, in one transaction."""
+        """Free what a member held that died or leaves, in one transaction."""
         rows = await connection.fetch(self._sql["bury"], member_id, _UNKNOWN.to_json())
         return Burial(
             tuple((r["word"], r["msg_type"]) for r in rows if r["what"] == "queue"),

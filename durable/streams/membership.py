@@ -130,7 +130,8 @@ class Membership:
             await self._pause(BEAT_IDLE if self._resting else BEAT_BUSY)
             self._resting = False
         with contextlib.suppress(DatabaseError):
-            await self._query(lambda c: self._store.leave(c, self.id), "member")
+            burial = await self._query(lambda c: self._store.bury(c, self.id), "member")
+            self._call(self._tell, burial)
 
     async def _beat(self) -> None:
         connection = self._connections.get("member")

@@ -15,7 +15,6 @@ from typing import Any
 
 from durable.codec.failures import failure_of
 from durable.definitions import WorkflowDefinition
-from durable.errors import DurableError
 from durable.postgres.pool import ConnectionLost, patiently
 from durable.protocol.commands import StartActivity, StartTimer
 from durable.protocol.commits import Committed, Intent, StepCommitter
@@ -142,18 +141,14 @@ class RunHost:
         """Fold claimed runs, and let them go on."""
         behind = [c.run_id for c in claimed if c.revision]
         facts = await patiently(lambda: self._ports.histories.facts(behind)) if behind else {}
-        ids = [c.run_id for c in claimed]
-        inboxes = await patiently(lambda: self._ports.histories.inboxes(ids))
         survivors = []
         for c in claimed:
             self._folding.discard(c.run_id)
-            held = self._begin(c, facts.get(c.run_id, []))
-            if held is None:
-                continue
-            if c.losses:
+            if self._begin(c, facts.get(c.run_id, [])) is not None and c.losses:
                 survivors.append(c.run_id)
-            held.arrive(inboxes.get(c.run_id, ()))
-            self._pump(held)
+        # Read after the claim, by a statement of its own: what arrived before it was told to nobody.
+        for c in claimed:
+            self.heard(c.run_id)
         if survivors:
             self._spawn(self._ports.runs.survived(self.member, survivors))
 
@@ -168,7 +163,7 @@ class RunHost:
         self._held[claimed.run_id] = held
         try:
             turn = held.fold(facts, PYTHON)
-        except DurableError as error:
+        except Exception as error:  # noqa: BLE001 - whatever replay raises, it is this run's alone
             self._suspend(held, error)
             return None
         self._cache.put(run)
@@ -196,7 +191,7 @@ class RunHost:
             return
         try:
             turn = held.take_turn()
-        except DurableError as error:
+        except Exception as error:  # noqa: BLE001 - as in `_begin`
             self._suspend(held, error)
             return
         self._cache.put(held.run)

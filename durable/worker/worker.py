@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -93,8 +93,10 @@ class Worker:
         self._turns = asyncio.Event()
         self._due = asyncio.Event()
         self._starved = False
+        self._stopping = False
         self._loops: list[asyncio.Task[None]] = []
-        self._stopped = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._broken: BaseException | None = None
 
     # --- life --------------------------------------------------------------------------------
 
@@ -111,12 +113,17 @@ class Worker:
         await self.stop()
 
     async def run(self) -> None:
-        """Serve the queue until `stop` is called or this task is cancelled; then stop gracefully."""
+        """Serve the queue until `stop` is called or this task is cancelled; then stop gracefully.
+
+        Raises what broke one of the worker's own loops, should that ever happen.
+        """
         await self.start()
         try:
-            await self._stopped.wait()
+            await self._ending.wait()
         finally:
             await asyncio.shield(self.stop())
+        if self._broken is not None:
+            raise self._broken
 
     async def start(self) -> None:
         """Join, deploy the generated descriptor, and begin to claim."""
@@ -139,34 +146,25 @@ class Worker:
         self._turns.set()
         self._due.set()
         if self._workflows:
-            self._loops.append(asyncio.create_task(self._claim_turns(), name="durable turns"))
+            self._serve(self._claim_turns(), "durable turns")
         if self._activities:
-            self._loops.append(
-                asyncio.create_task(self._claim_activities(), name="durable activities")
-            )
-        self._loops.append(asyncio.create_task(self._poll(), name="durable poll"))
+            self._serve(self._claim_activities(), "durable activities")
+        self._serve(self._poll(), "durable poll")
 
     async def stop(self) -> None:
         """Claim nothing more, wait for running activities, give every run back, and leave."""
-        if self._host is None or self._stopped.is_set():
+        if self._host is None or self._stopping:
             return
-        self._stopped.set()
+        self._stopping = True
+        self._ending.set()
         for task in self._loops:
             task.cancel()
-        for task in self._loops:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.wait(self._loops)
         await self._ports.announcer.unhear_queue(self.task_queue, self._heard_queue)
-        leftover = [a for a in self._attempts.running() if a.id is not None]
+        started = {a.id for a in self._attempts.running() if not a.options.repeatable}
         await self._attempts.drain(self._grace)
         await self._host.give_all_back()
-        unfinished = [a.id for a in leftover if a.id is not None and a.options.repeatable]
-        if unfinished:
-            queues = await patiently(
-                lambda: self._ports.activities.unclaim(self._membership.id, unfinished)
-            )
-            for queue in queues:
-                self._ports.announcer.queue(queue, "activity")
+        await self._release_the_rest(started)
         if self._committer is not None:
             await self._committer.close()
         await self._ports.announcer.unhear_own(
@@ -174,16 +172,36 @@ class Worker:
         )
         await self._membership.leave()
 
+    async def _release_the_rest(self, started: set[int | None]) -> None:
+        """Give back, uncounted, what was claimed and never started, or may be repeated.
+
+        What had started and may not be repeated stays: leaving then says "outcome unknown" of it.
+        """
+        member = self._membership.id
+        rest = [i for i in await patiently(lambda: self._ports.runs.held(member)) if i not in started]
+        if rest:
+            await patiently(lambda: self._ports.runs.release(member, rest))
+            self._ports.announcer.queue(self.task_queue, "")
+
+    def _serve(self, loop: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(loop, name=name)
+        task.add_done_callback(self._loop_ended)
+        self._loops.append(task)
+
+    def _loop_ended(self, task: asyncio.Task[None]) -> None:
+        """A loop of ours that raises is a bug: say so, and end `run` instead of idling on."""
+        if task.cancelled() or task.exception() is None:
+            return
+        self._broken = task.exception()
+        logger.critical("the worker's %s loop broke", task.get_name(), exc_info=self._broken)
+        self._ending.set()
+
     def _begin(self, member: int) -> None:
         assert self._host is not None
         self._committer = self._ports.committer(member)
         self._host.begin(member, self._committer)
         channel = self._ports.announcer.member_channel(member)
-        self._loops.append(
-            asyncio.create_task(
-                self._ports.announcer.hear_own(channel, self._heard_own), name="durable hear"
-            )
-        )
+        self._serve(self._ports.announcer.hear_own(channel, self._heard_own), "durable hear")
 
     def _busy(self) -> bool:
         return bool(self._host and self._host.count) or bool(self._attempts.running())

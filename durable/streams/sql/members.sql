@@ -12,9 +12,6 @@ update durable.members set beat_at = clock_timestamp()
 where member_id = $1
 returning extract(epoch from durable.now())::float8 as now
 
--- name: leave
-delete from durable.members where member_id = $1
-
 -- name: elect
 -- Waits, without statements, until no other sweeper is left.
 select pg_advisory_lock($1::int, 0)
@@ -31,7 +28,7 @@ where pg_postmaster_start_time() < clock_timestamp() - interval '10 s'
        or m.beat_at < clock_timestamp() - interval '60 s')
 
 -- name: bury
--- Takes from a dead member everything it held: runs and attempts that may be repeated become visible
+-- Takes from a dead member, or one that leaves, everything it held: runs and attempts that may be repeated become visible
 -- again; an attempt that may not be repeated ends with "outcome unknown", and its run is told.
 with gone as (
     delete from durable.members where member_id = $1 returning member_id
