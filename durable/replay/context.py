@@ -76,7 +76,7 @@ class WorkflowInfo:
 class Context:
     """One run as its code sees it. Found by `current()`."""
 
-    __slots__ = ("_identity", "_loop", "_mailbox", "_random", "_steps", "revision")
+    __slots__ = ("_identity", "_loop", "_mailbox", "_numbers", "_random", "_steps", "revision")
 
     def __init__(
         self, identity: RunIdentity, loop: ReplayLoop, steps: Steps, mailbox: Mailbox
@@ -86,6 +86,7 @@ class Context:
         self._steps = steps
         self._mailbox = mailbox
         self._random: Random | None = None
+        self._numbers = 0
         self.revision = 0
 
     @property
@@ -152,7 +153,8 @@ class Context:
         It still holds when this returns. `TimeoutError` after `timeout` seconds; None makes no
         timer.
         """
-        holds: Any = predicate()
+        with self._steps.freeze("the predicate of wait_until()"):
+            holds: Any = predicate()
         if iscoroutine(holds):
             holds.close()
             raise NotDurableError(
@@ -193,8 +195,14 @@ class Context:
         )  # fmt: skip
 
     def call_number(self) -> int:
-        """The number of the last command issued."""
-        return self._steps.issued
+        """A new number within the run, the same at each replay: a hash for an object of user code.
+
+        0 where code may only look: what is made there is not kept.
+        """
+        if self._steps.frozen:
+            return 0
+        self._numbers += 1
+        return self._numbers
 
 
 def current() -> Context | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
@@ -22,8 +21,7 @@ from durable.replay.guards import NoOutside, check_task_order, check_wait_order
 from durable.replay.sites import Site, call_site, text
 from durable.replay.steps import Steps, StepTimer
 from durable.replay.tasks import Gone, RunFuture, RunTask, keys_of
-
-_LOG = logging.getLogger("durable.replay")
+from durable.telemetry.logs import logger
 
 CALLBACKS_MAX = 100_000  # of one drain; a gather of 10,000 activities takes about 20,000
 GENERATORS_SWEPT = 64  # finished ones are looked for each time so many have begun
@@ -122,12 +120,8 @@ class ReplayLoop(NoOutside):
         Raises `NotDurableError` if it issues a command, or wakes anything (then it is too late: the
         run is of no use any more).
         """
-        with self.turn():
-            self._steps.freeze("a query")
-            try:
-                found = self.variables.copy().run(reader)
-            finally:
-                self._steps.freeze("")
+        with self.turn(), self._steps.freeze("a query"):
+            found = self.variables.copy().run(reader)
         if self.is_disturbed:
             raise NotDurableError(
                 f"a query of {self._label} started or woke a task: it must only look"
@@ -145,8 +139,7 @@ class ReplayLoop(NoOutside):
         if not self._watches:
             return False
         self._watches = [watch for watch in self._watches if not watch[1].done()]
-        self._steps.freeze("the predicate of wait_until()")
-        try:
+        with self._steps.freeze("the predicate of wait_until()"):
             for predicate, future, context in self._watches:
                 try:
                     if context.run(predicate):
@@ -155,8 +148,6 @@ class ReplayLoop(NoOutside):
                 except Exception as exc:  # noqa: BLE001 - it belongs to who waits
                     future.set_exception(exc)
                     return True
-        finally:
-            self._steps.freeze("")
         return False
 
     def wind_up(self, main: RunTask) -> None:
@@ -375,7 +366,7 @@ class ReplayLoop(NoOutside):
             None if exc is None else (type(exc), exc, exc.__traceback__)
         )
         message = context.get("message") or "unhandled exception"
-        _LOG.error("%s: %s%s", self._label, message, details, exc_info=info)
+        logger.error("%s: %s%s", self._label, message, details, exc_info=info)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Report an exception that nobody awaited."""

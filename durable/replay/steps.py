@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from durable.codec.signature import Signature
@@ -44,9 +46,10 @@ class Steps:
         issued: the highest number given.
         open: steps neither settled nor abandoned, in the order of their numbers.
         held: bytes of the arguments of open steps.
+        frozen: who is running and may only look; empty when commands are allowed.
     """
 
-    __slots__ = ("_frozen", "_outbox", "_shut", "_waiters", "held", "issued", "open")
+    __slots__ = ("_outbox", "_shut", "_waiters", "frozen", "held", "issued", "open")
 
     def __init__(self) -> None:
         self.issued = 0
@@ -55,7 +58,7 @@ class Steps:
         self._waiters: dict[int, Waiter] = {}
         self._outbox: list[Command] = []
         self._shut = False
-        self._frozen = ""
+        self.frozen = ""
 
     def next_number(self) -> int:
         """The number that the next command gets; it is taken by `start`.
@@ -70,9 +73,9 @@ class Steps:
 
     def check_moving(self) -> None:
         """Raise `NotDurableError` where code may look, and must not move the run."""
-        if self._frozen:
+        if self.frozen:
             raise NotDurableError(
-                f"{self._frozen} must only look: it may not sleep, call activities, start"
+                f"{self.frozen} must only look: it may not sleep, call activities, start"
                 " children or draw random numbers"
             )
 
@@ -107,9 +110,14 @@ class Steps:
         taken, self._outbox = self._outbox, []
         return taken
 
-    def freeze(self, who: str) -> None:
-        """Forbid commands while `who` runs; the empty string allows them again."""
-        self._frozen = who
+    @contextmanager
+    def freeze(self, who: str) -> Iterator[None]:
+        """Forbid commands meanwhile: `who` may only look."""
+        before, self.frozen = self.frozen, who
+        try:
+            yield
+        finally:
+            self.frozen = before
 
     def shut(self) -> None:
         """No commands any more: whoever tries is `Gone`."""

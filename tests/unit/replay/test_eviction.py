@@ -20,7 +20,7 @@ from tests.unit.replay.driving import do, here, identity, receive, started, work
 
 def begun(program: Any) -> Run:
     """A run that waits for the first time."""
-    run = Run(workflow_of(program), identity())
+    run = Run(workflow_of(program), identity(), callbacks_max=1_000)
     run.apply(started())
     return run
 
@@ -89,6 +89,32 @@ async def waits_again() -> Any:
             await asyncio.Event().wait()
 
 
+async def awaits_in_every_cleanup() -> Any:
+    """Ignores being closed, more than once."""
+    for _ in range(5):
+        try:
+            await swallows_cancellation()
+        finally:
+            await asyncio.Event().wait()
+
+
+async def raises_in_its_cleanup() -> Any:
+    """Says something else at its end."""
+    try:
+        await swallows_cancellation()
+    finally:
+        raise ValueError("never mind")
+
+
+async def never_waits_in_its_cleanup() -> Any:
+    """Goes round and round."""
+    try:
+        await do("slow", 60)
+    finally:
+        while True:  # noqa: ASYNC110 - badly, as users write it
+            await asyncio.sleep(0)
+
+
 async def waits_for_a_group() -> Any:
     """Its children never end by being cancelled."""
     async with asyncio.TaskGroup() as group:
@@ -112,6 +138,7 @@ async def waits_in_a_generator() -> Any:
 
 STUBBORN = [
     swallows_cancellation, swallows_anything, waits_again, waits_for_a_group, waits_in_a_generator,
+    awaits_in_every_cleanup, raises_in_its_cleanup, never_waits_in_its_cleanup,
 ]  # fmt: skip
 
 

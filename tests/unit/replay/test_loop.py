@@ -376,7 +376,6 @@ def test_info_tells_who_and_how_far() -> None:
         await do("a")
         info = here().info()
         assert first.revision == 1
-        assert here().call_number() == 1
         return [info.id, info.run_id, info.workflow, info.revision, info.steps]
 
     assert live(program).result == ["run-7", 7, "program", 2, 1]
@@ -416,23 +415,61 @@ def test_a_generator_left_half_way_is_closed_at_the_end() -> None:
     assert replay(program, story.facts).turns == story.turns
 
 
-def test_a_handler_for_stray_exceptions_can_be_set() -> None:
-    """As in any other loop; its own failure is logged and ends nothing."""
+def test_a_handler_for_stray_exceptions_can_be_set(caplog: pytest.LogCaptureFixture) -> None:
+    """As in any other loop; when it fails itself, both exceptions are logged."""
 
     async def program() -> Any:
         told: list[str] = []
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+
+        def listen(_: Any, context: dict[str, Any]) -> None:
+            told.append(str(context["exception"]))
+
+        def fail(*_: Any) -> None:
+            raise ValueError("worse")
 
         def broken() -> None:
             raise ValueError("stray")
 
-        loop.call_soon(broken)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        for handler in (listen, fail, None):
+            loop.set_exception_handler(handler)
+            assert loop.get_exception_handler() is handler
+            loop.call_soon(broken)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
         return told
 
     assert live(program).result == ["stray"]
+    logged = [str(r.exc_info[1]) for r in caplog.records if r.exc_info]
+    assert logged == ["worse", "stray"]
+
+
+def test_the_loop_says_what_it_is() -> None:
+    """It runs during a turn; it has no debug mode; eager tasks are the only other factory."""
+
+    async def program() -> Any:
+        loop = asyncio.get_running_loop()
+        loop.set_debug(True)
+        said = [loop.is_running(), loop.is_closed(), loop.get_debug(), loop.get_task_factory()]
+        eager = getattr(asyncio, "eager_task_factory", None)
+        loop.set_task_factory(eager)
+        assert loop.get_task_factory() is eager
+        loop.set_task_factory(None)
+        assert loop.get_task_factory() is None
+        return said
+
+    assert live(program).result == [True, False, False, None]
+
+
+def test_numbers_for_objects_are_the_same_at_each_replay() -> None:
+    """Nobody gets one twice; a predicate, which is asked at any time, uses none up."""
+
+    async def program() -> Any:
+        first = here().call_number()
+        await here().wait_until(lambda: here().call_number() == 0)
+        return [first, here().call_number()]
+
+    assert live(program).result == [1, 2]
 
 
 def test_a_finished_run_is_what_apply_returned_last() -> None:
