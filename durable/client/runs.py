@@ -6,7 +6,6 @@ from durable.client.waiters import Waiters
 from durable.errors import WorkflowEnded
 from durable.protocol.commits import Histories
 from durable.protocol.failures import Failure
-from durable.protocol.ids import new_request
 from durable.store.jobs import JobStore, Start, Started
 from durable.streams.grouping import Grouped
 from durable.streams.ports import Ports
@@ -21,7 +20,7 @@ class Runs:
         self.ports = ports
         self.waiters = waiters
         self.histories: Histories = ports.histories
-        self._starts: Grouped[Start, Started] = Grouped(jobs.start)
+        self._starts: Grouped[Start, Started] = Grouped(self._begin)
         self._arrivals: Grouped[Message, Reached | None] = Grouped(self._send)
 
     async def start(self, start: Start) -> Started:
@@ -36,16 +35,14 @@ class Runs:
 
     async def arrive(self, run_id: int, name: str, msg_type: str, topic: str, message: str) -> None:
         """Put a message into a run's inbox, and wake who holds it."""
-        reached = await self._arrivals.ask(
-            Message(run_id, msg_type, topic, message=message, request_id=new_request())
-        )
+        reached = await self._arrivals.ask(Message(run_id, msg_type, topic, message=message))
         if reached is None:
             raise WorkflowEnded(
                 f"the workflow {name!r} has ended: it takes no {msg_type} any more", id=name
             )
         if reached.holder is not None:
             self.ports.announcer.inbox(reached.holder, run_id)
-        else:
+        elif reached.queue is not None:
             self.ports.announcer.queue(reached.queue, "turn")
 
     async def terminate(self, run_id: int, reason: str) -> None:
@@ -57,15 +54,22 @@ class Runs:
         announcer = self.ports.announcer
         announcer.ended(run_id, ended.waiters)
         if ended.holder is not None:
-            announcer.inbox(ended.holder, run_id)
-        if ended.parent_holder is not None and ended.parent is not None:
-            announcer.inbox(ended.parent_holder, ended.parent)
-        elif ended.parent_queue is not None:
-            announcer.queue(ended.parent_queue, "turn")
+            announcer.over(ended.holder, run_id)
+        for message, member in ended.attempts:
+            announcer.unwanted(member, message)
+        for relative, holder, queue in ended.relatives:
+            if holder is not None:
+                announcer.inbox(holder, relative)
+            else:
+                announcer.queue(queue, "turn")
 
-    async def _send(self, messages: list[Message]) -> list[Reached | None]:
-        reached = {r.run_id: r for r in await self.ports.runs.arrive(messages)}
-        return [reached.get(m.run_id) for m in messages]
+    async def _begin(self, starts: list[Start], _again: bool) -> list[Started]:  # noqa: FBT001 - as Grouped calls it
+        return await self.jobs.start(starts)
+
+    async def _send(self, messages: list[Message], again: bool) -> list[Reached | None]:  # noqa: FBT001 - as Grouped calls it
+        runs = self.ports.runs
+        reached = await (runs.arrive_again(messages) if again else runs.arrive(messages))
+        return [reached.get(m.request_id) for m in messages]
 
     async def close(self) -> None:
         """Wait for what is on its way."""

@@ -122,15 +122,22 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
+    def _check_open(self) -> None:
+        # Else asyncpg's word for it would be taken for a broken connection, and waited out for ever.
+        if self._pool.is_closing():
+            raise DatabaseError("this client has been closed: make another one with durable.connect()")
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """One connection, for a transaction; errors leave it translated."""
+        self._check_open()
         with translating():
             async with self._pool.acquire(timeout=10) as connection:
                 yield connection
 
     async def fetch(self, statement: str, *args: Any) -> list[Row]:
         """Run one statement; its rows."""
+        self._check_open()
         with translating():
             async with self._pool.acquire(timeout=10) as connection:
                 return await connection.fetch(statement, *args)  # type: ignore[no-any-return]

@@ -32,6 +32,7 @@ class Fact:
         data: encoded payload (JSON text), None when there is none.
         failure: what went wrong, None when nothing did.
         input: encoded arguments, kept for people to read; never used by replay but for STARTED.
+        request: id of the request that a signal came by; kept so that a resent one is known.
     """
 
     kind: FactKind
@@ -41,3 +42,4 @@ class Fact:
     data: str | None = None
     failure: Failure | None = None
     input: str | None = None
+    request: str | None = None

@@ -53,13 +53,16 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Terminated:
-    """Whom to tell after a termination."""
+    """Whom to tell after a termination.
+
+    `holder` held the run; `attempts` (message, member) ran for it; `relatives` (run, member, queue), its
+    parent and its children, have something in their inboxes.
+    """
 
     waiters: tuple[str, ...]
     holder: int | None
-    parent: int | None
-    parent_holder: int | None
-    parent_queue: str | None
+    attempts: tuple[tuple[int, int], ...]
+    relatives: tuple[tuple[int, int | None, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,15 +236,15 @@ class JobStore:
 
     async def terminate(self, run_id: int, failure: Failure) -> Terminated | None:
         """End a run from outside; None when it has ended by itself."""
-        row = await self._db.fetchrow(self._sql["terminate"], run_id, failure.to_json())
-        if row is None:
+        rows = await self._db.fetch(self._sql["terminate"], run_id, failure.to_json())
+        ended = next((r for r in rows if r["what"] == "ended"), None)
+        if ended is None:
             return None
         return Terminated(
-            tuple(row["reply_to"]),
-            row["holder"],
-            row["parent"],
-            row["parent_holder"],
-            row["parent_stream"],
+            tuple(ended["waiters"]),
+            ended["holder"],
+            tuple((r["id"], r["holder"]) for r in rows if r["what"] == "attempt"),
+            tuple((r["id"], r["holder"], r["queue"]) for r in rows if r["what"] == "relative"),
         )
 
 

@@ -52,6 +52,10 @@ class Announcer:
         """Something arrived for a run that `member` holds."""
         self._own(channels.member(self._namespace, member), str(run_id))
 
+    def over(self, member: int, run_id: int) -> None:
+        """A run that `member` holds was ended by somebody else."""
+        self._own(channels.member(self._namespace, member), f"e{run_id}")
+
     def unwanted(self, member: int, message: int) -> None:
         """Nobody waits for an attempt that `member` runs."""
         self._own(channels.member(self._namespace, member), f"x{message}")

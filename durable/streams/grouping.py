@@ -18,15 +18,20 @@ class Grouped(Generic[T, R]):
     """Gathers items while the last group is in flight, and sends them together.
 
     Args:
-        send: answers a list of items with a list of results, in order. It is called again when the
-            connection broke, so it must be safe to repeat; a group that Postgres refuses is halved
-            until the item that it refuses stands alone, and that one's caller gets the error.
+        send: answers a list of items with a list of results, in order. When the connection broke it
+            is called again with `again` True: the items may have been taken the first time. A group
+            that Postgres refuses is halved until the item that it refuses stands alone, and that
+            one's caller gets the error.
         most: items in one group.
         lanes: groups that may be in flight at once.
     """
 
     def __init__(
-        self, send: Callable[[list[T]], Awaitable[list[R]]], *, most: int = 500, lanes: int = 2
+        self,
+        send: Callable[[list[T], bool], Awaitable[list[R]]],
+        *,
+        most: int = 500,
+        lanes: int = 2,
     ) -> None:
         self._send = send
         self._most = most
@@ -39,7 +44,8 @@ class Grouped(Generic[T, R]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
         self._waiting.append((item, future))
-        if len(self._tasks) < self._lanes:
+        # A lane that has just run dry is still in the set while its callers go on.
+        if sum(not task.done() for task in self._tasks) < self._lanes:
             task = loop.create_task(self._drain(), name="durable group")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -50,17 +56,26 @@ class Grouped(Generic[T, R]):
             count = min(self._most, len(self._waiting))
             await self._answer([self._waiting.popleft() for _ in range(count)])
 
-    async def _answer(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
+    async def _answer(
+        self, group: list[tuple[T, asyncio.Future[R]]], *, again: bool = False
+    ) -> None:
+        tried = again
+
+        async def send() -> list[R]:
+            nonlocal tried
+            again, tried = tried, True
+            return await self._send([item for item, _ in group], again)
+
         try:
-            results = await patiently(lambda: self._send([item for item, _ in group]))
+            results = await patiently(send)
         except DatabaseError as error:
             if len(group) == 1:
                 if not group[0][1].done():
                     group[0][1].set_exception(error)
                 return
             middle = len(group) // 2
-            await self._answer(group[:middle])
-            await self._answer(group[middle:])
+            await self._answer(group[:middle], again=tried)
+            await self._answer(group[middle:], again=tried)
             return
         for (_, future), result in zip(group, results, strict=True):
             if not future.done():

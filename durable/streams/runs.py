@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
 from durable.protocol.clock import from_datetime, to_datetime
 from durable.protocol.commits import Arrival
 from durable.protocol.facts import Fact, FactKind
-from durable.protocol.failures import failure_from_json, step_failed
+from durable.protocol.failures import Failure, failure_from_json, step_failed
+from durable.protocol.ids import new_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,10 @@ class ClaimedRun:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something for a run's inbox: msg_type is step, signal or cancel."""
+    """Something for a run's inbox: msg_type is step, signal or cancel.
+
+    `request_id` tells one that is sent again from another that says the same.
+    """
 
     run_id: int
     msg_type: str
@@ -44,16 +49,16 @@ class Message:
     dad: str | None = None
     message: str | None = None
     error: str | None = None
-    request_id: Any = None
+    request_id: UUID = field(default_factory=new_request)
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A run that took a message, and who is to be told: its holder, or its queue."""
+    """A run that took a message, and who is to be told: its holder, or its queue; neither: nobody."""
 
     run_id: int
     holder: int | None
-    queue: str
+    queue: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,18 @@ class Look:
     unread: list[int]
 
 
+def _columns(messages: Sequence[Message]) -> list[list[Any]]:
+    rows = [
+        (m.run_id, m.msg_type, m.topic, m.dad, m.message, m.error, m.request_id) for m in messages
+    ]
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(7)]
+
+
+def _taken(messages: Sequence[Message], rows: Sequence[Row]) -> dict[UUID, Reached]:
+    runs = {r["run_id"]: Reached(r["run_id"], r["reserved_by"], r["stream_name"]) for r in rows}
+    return {m.request_id: runs[m.run_id] for m in messages if m.run_id in runs}
+
+
 def claimed_run(row: Row) -> ClaimedRun:
     """A claimed row as a value."""
     return ClaimedRun(
@@ -75,6 +92,16 @@ def claimed_run(row: Row) -> ClaimedRun:
         version=row["graph_version"], suspended=row["state"] == "suspended", revision=row["revision"],
         issued=row["issued"], pending=json.loads(row["pending"] or "[]"), priority=row["priority"],
         input=row["input"], started_at=from_datetime(row["created_at"]), losses=row["losses"],
+    )  # fmt: skip
+
+
+def _of_child(failure: Failure) -> Failure:
+    """How a child failed, as its parent sees it: a cancelled child does not cancel who waits for it."""
+    if failure.kind != "cancelled":
+        return failure
+    return Failure(
+        type="WorkflowCancelled", message=failure.message or "it was cancelled",
+        path="durable.errors:WorkflowCancelled", details={"attributes": {"id": ""}},
     )  # fmt: skip
 
 
@@ -86,7 +113,10 @@ def arrival(row: Row) -> Arrival:
     settles = row["msg_type"] == "step"
     failure = failure_from_json(row["error"])
     if settles and failure is not None:
-        failure = step_failed(row["topic"], row["aid"] or "", row["retry_attempt"] + 1, failure)
+        if kind is FactKind.CHILD:
+            failure = _of_child(failure)
+        else:
+            failure = step_failed("activity", row["aid"] or "", row["retry_attempt"] + 1, failure)
     fact = Fact(
         kind,
         from_datetime(row["created_at"]),
@@ -94,6 +124,7 @@ def arrival(row: Row) -> Arrival:
         name=(row["aid"] or "") if settles else (row["topic"] or ""),
         data=row["message"],
         failure=failure,
+        request=None if row["request_id"] is None else str(row["request_id"]),
     )
     return Arrival(row["id"], fact, row["retry_attempt"] + 1)
 
@@ -153,17 +184,30 @@ class RunStream:
         rows = await self._db.fetch(self._sql["resume"], jid, queue, list(workflows))
         return [r["stream_name"] for r in rows]
 
-    async def arrive(self, messages: Sequence[Message]) -> list[Reached]:
-        """Put messages into inboxes; runs that have ended are missing from the answer."""
-        columns = zip(
-            *(
-                (m.run_id, m.msg_type, m.topic, m.dad, m.message, m.error, m.request_id)
-                for m in messages
-            ),
-            strict=True,
+    async def arrive(self, messages: Sequence[Message]) -> dict[UUID, Reached]:
+        """Put messages into inboxes; by request id, those that were taken. Runs that have ended take none."""
+        rows = await self._db.fetch(self._sql["arrive"], *_columns(messages))
+        return _taken(messages, rows)
+
+    async def arrive_again(self, messages: Sequence[Message]) -> dict[UUID, Reached]:
+        """As `arrive`, when the answer to it was lost: what did arrive is not put there twice."""
+        runs, requests = [m.run_id for m in messages], [m.request_id for m in messages]
+        async with self._db.connection() as connection, connection.transaction():
+            wakes = await connection.fetch(self._sql["lock_wakes"], runs)
+            there = {
+                r["request_id"]
+                for r in await connection.fetch(self._sql["arrived"], runs, requests)
+            }
+            missing = [m for m in messages if m.request_id not in there]
+            rows = await connection.fetch(self._sql["arrive"], *_columns(missing))
+        ended = {
+            m.request_id: Reached(m.run_id, None, None) for m in messages if m.request_id in there
+        }
+        return (
+            ended
+            | _taken([m for m in messages if m.request_id in there], wakes)
+            | _taken(missing, rows)
         )
-        rows = await self._db.fetch(self._sql["arrive"], *(list(c) for c in columns))
-        return [Reached(r["run_id"], r["reserved_by"], r["stream_name"]) for r in rows]
 
     async def inboxes(self, run_ids: Sequence[int]) -> dict[int, list[Arrival]]:
         """What has arrived for each run, in id order."""

@@ -33,7 +33,7 @@ Done = Callable[[Attempt, Outcome], None]
 
 def _timed_out(attempt: Attempt, kind: str, limit: float) -> Failure:
     return Failure(
-        type="ActivityTimeout", kind="timeout", name=attempt.name, attempts=attempt.attempt, details=kind,
+        type="ActivityTimeout", kind="timeout", name=attempt.name, attempts=attempt.attempt, details={"kind": kind},
         message=f"{attempt.name} exceeded its {kind} timeout of {limit:g} s (attempt {attempt.attempt})",
         non_retryable=kind != "start_to_close",
     )  # fmt: skip

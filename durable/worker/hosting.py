@@ -341,6 +341,12 @@ class RunHost:
             else:
                 self._ports.announcer.queue(who.queue, "turn")
 
+    def over(self, run_id: int) -> None:
+        """Somebody else ended a run that is held here: nothing of it is of use any more."""
+        held = self._held.get(run_id)
+        if held is not None:
+            self._forget(held)
+
     # --- inboxes -----------------------------------------------------------------------------
 
     def heard(self, run_id: int) -> None:

@@ -129,9 +129,11 @@ class Worker:
         """Join, deploy the generated descriptor, and begin to claim."""
         if self._host is not None:
             raise ConfigurationError("this worker has been started already; make another one")
-        versions = await self._ports.deployer.deploy(
-            self.task_queue, list(self._workflows.values()), list(self._activities.values())
-        )
+        versions = {}
+        if self._workflows:  # a graph is of a workflow: a worker of activities alone has none
+            versions = await self._ports.deployer.deploy(
+                self.task_queue, list(self._workflows.values()), list(self._activities.values())
+            )
         self._host = RunHost(
             self._ports, self._workflows, self._attempts, queue=self.task_queue, versions=versions,
             clock=self._membership.clock, count_max=self._bounds[0], bytes_max=self._bounds[1],
@@ -178,7 +180,9 @@ class Worker:
         What had started and may not be repeated stays: leaving then says "outcome unknown" of it.
         """
         member = self._membership.id
-        rest = [i for i in await patiently(lambda: self._ports.runs.held(member)) if i not in started]
+        rest = [
+            i for i in await patiently(lambda: self._ports.runs.held(member)) if i not in started
+        ]
         if rest:
             await patiently(lambda: self._ports.runs.release(member, rest))
             self._ports.announcer.queue(self.task_queue, "")
@@ -338,6 +342,8 @@ class Worker:
         assert self._host is not None
         if payload.startswith("x"):
             self._attempts.stop_message(int(payload[1:]))
+        elif payload.startswith("e"):
+            self._host.over(int(payload[1:]))
         else:
             self._host.heard(int(payload or 0))
 

@@ -106,6 +106,7 @@ def batch_arguments(member: int, token: int, commits: Sequence[Commit], metadata
     return [
         member, *_columns(runs, 10), *_columns(settled, 2), token, *_columns(facts, 9), *_columns(inbox, 2),
         *_columns(cancelled, 2), *_columns(intents, 16), *_columns(children, 7),
+        [f.request for c in commits for f in c.facts],
     ]  # fmt: skip
 
 
@@ -117,7 +118,7 @@ def _note(outcome: BatchOutcome, row: Row) -> None:
             outcome.ended.append((run_id, row["words"]))
     elif what == "locked":
         outcome.locked.add(run_id)
-    elif what == "parent":
+    elif what == "relative":
         if row["id"] is None:
             outcome.queues.add((row["word"], "turn"))
         else:

@@ -44,6 +44,7 @@ create table durable.jobs (
 create unique index jobs_open_jid on durable.jobs (scope, jid) where finished_at is null;
 create index jobs_jid on durable.jobs (scope, jid, run_id);
 create unique index jobs_request on durable.jobs (request_id) where request_id is not null;
+create index jobs_suspended on durable.jobs (app_id, graph) where state = 'suspended';
 
 create table durable.history (
     run_id bigint not null,
@@ -55,6 +56,8 @@ create table durable.history (
     data json,
     failure json,
     input json,
+    -- Of the request that a signal came by: one that is sent again is known, although its row is gone.
+    request_id uuid,
     primary key (run_id, revision)
 );
 
@@ -98,6 +101,8 @@ create table durable.engine_streams (
     primary key (id)
 ) with (fillfactor = 80);
 
+alter table durable.engine_streams add column request_id uuid;
+create unique index engine_streams_request on durable.engine_streams (request_id) where request_id is not null;
 create index engine_streams_inbox on durable.engine_streams (run_id, id) where expired_at is null;
 create index engine_streams_claim on durable.engine_streams
     (stream_name, priority desc, visible_at)

@@ -37,7 +37,9 @@ with asked as (
     select n.run_id, n.queue, n.workflow, n.jid, n.run_id, 'turn', n.priority, durable.now(), durable.now()
     from numbered n join born using (run_id)
 )
-select a.place, coalesce(b.run_id, g.run_id, s.run_id) as run_id,
+-- No run: the id was free in what this statement sees, but another start has it. Ask again.
+select a.place,
+    case when n.place is not null then b.run_id else coalesce(g.run_id, s.run_id) end as run_id,
     b.run_id is not null or g.run_id is not null as started, s.finished_at is null as open
 from asked a
 left join numbered n using (place)
@@ -104,23 +106,38 @@ with ended as (
 ), unread as (
     update durable.engine_streams s set expired_at = durable.now()
     from ended e where s.run_id = e.run_id and s.expired_at is null
+), running as (
+    select m.id, m.reserved_by from durable.worker_streams m join ended e on m.run_id = e.run_id
+    where m.msg_type = 'activity' and m.expired_at is null
+    order by m.id for update of m
 ), dropped as (
     update durable.worker_streams m set expired_at = durable.now(), reserved_by = null
-    from ended e where m.run_id = e.run_id and m.msg_type = 'activity' and m.expired_at is null
-), parent as (
-    select k.id, k.reserved_by, k.stream_name, k.workflow_name, k.jid, e.parent_number, e.graph
-    from ended e join durable.worker_streams k on k.id = e.parent_run_id
-    for no key update of k
+    from running r where m.id = r.id
+), relatives as (
+    -- The parent is told; children, for whom nobody waits any more, are asked to stop.
+    select k.id, k.reserved_by, k.stream_name, k.workflow_name, k.jid, x.above, x.parent_number, x.graph
+    from (
+        select e.parent_run_id as id, true as above, e.parent_number, e.graph from ended e
+        union all
+        select c.run_id, false, null, null
+        from ended e join durable.jobs c on c.parent_run_id = e.run_id and c.finished_at is null
+    ) x join durable.worker_streams k on k.id = x.id
+    order by k.id for no key update of k
 ), told as (
     insert into durable.engine_streams (
-        stream_name, workflow_name, jid, run_id, dad, msg_type, topic, aid, error, created_at, visible_at)
-    select p.stream_name, p.workflow_name, p.jid, p.id, p.parent_number::text, 'step', 'child', p.graph,
-        $2::json, durable.now(), durable.now()
-    from parent p
+        stream_name, workflow_name, jid, run_id, dad, msg_type, topic, aid, message, error, created_at, visible_at)
+    select r.stream_name, r.workflow_name, r.jid, r.id, case when r.above then r.parent_number::text end,
+        case when r.above then 'step' else 'cancel' end, case when r.above then 'child' else 'cancel' end,
+        case when r.above then r.graph end, case when not r.above then '"the parent was terminated"'::json end,
+        case when r.above then $2::json end, durable.now(), durable.now()
+    from relatives r
 ), pulled as (
-    update durable.worker_streams k set visible_at = durable.now() from parent p
-    where k.id = p.id and p.reserved_by is null and k.visible_at > durable.now()
+    update durable.worker_streams k set visible_at = durable.now() from relatives r
+    where k.id = r.id and r.reserved_by is null and k.visible_at > durable.now()
 )
-select e.run_id, e.reply_to, (select reserved_by from wake) as holder,
-    p.id as parent, p.reserved_by as parent_holder, p.stream_name as parent_stream
-from ended e left join parent p on true
+select 'ended' as what, e.run_id as id, (select w.reserved_by from wake w) as holder, null as queue, e.reply_to as waiters
+from ended e
+union all
+select 'attempt', r.id, r.reserved_by, null, null from running r where r.reserved_by is not null
+union all
+select 'relative', r.id, r.reserved_by, r.stream_name, null from relatives r

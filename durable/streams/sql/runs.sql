@@ -67,21 +67,32 @@ with asked as (
     order by w.id for no key update
 ), written as (
     insert into durable.engine_streams (
-        stream_name, workflow_name, jid, run_id, dad, msg_type, topic, message, error, metadata, created_at, visible_at)
+        stream_name, workflow_name, jid, run_id, dad, msg_type, topic, message, error, request_id, created_at, visible_at)
     select w.stream_name, w.workflow_name, w.jid, w.id, a.dad, a.msg_type, a.topic, a.message::json, a.error::json,
-        case when a.request_id is not null then json_build_object('request', a.request_id) end,
-        durable.now(), durable.now()
+        a.request_id, durable.now(), durable.now()
     from asked a join wake w on w.id = a.run_id
     order by a.place
+    on conflict (request_id) where request_id is not null do nothing
 ), pulled as (
     update durable.worker_streams k set visible_at = durable.now()
     from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
 )
 select w.id as run_id, w.reserved_by, w.stream_name from wake w
 
+-- name: lock_wakes
+-- Before requests are sent again: what was on its way when the connection broke has arrived, or never will.
+select id as run_id, reserved_by, stream_name
+from durable.worker_streams where id = any($1::bigint[]) order by id for no key update
+
+-- name: arrived
+-- Which of these requests have been taken: they are in an inbox, or in a history.
+select e.request_id from durable.engine_streams e where e.request_id = any($2::uuid[])
+union
+select h.request_id from durable.history h where h.run_id = any($1::bigint[]) and h.request_id = any($2::uuid[])
+
 -- name: inboxes
 -- What has arrived, in the order of arrival.
-select id, run_id, msg_type, topic, aid, dad, message, error, created_at, retry_attempt
+select id, run_id, msg_type, topic, aid, dad, message, error, created_at, retry_attempt, request_id
 from durable.engine_streams
 where run_id = any($1::bigint[]) and expired_at is null and msg_type in ('step', 'signal', 'cancel')
 order by id
@@ -89,19 +100,22 @@ order by id
 -- name: suspend
 -- Stops a run whose code and history disagree, until other code comes or somebody resumes it. The
 -- revision fences: who was overtaken does not suspend.
-with held as (
-    update durable.worker_streams w set reserved_by = null, reserved_at = null, visible_at = 'infinity'
-    where w.id = $2 and w.reserved_by = $1 returning w.id
+with stopped as (
+    update durable.jobs j set state = 'suspended', error = $4::json
+    where j.run_id = $2 and j.revision = $3 and j.finished_at is null
+      and exists (select from durable.worker_streams w where w.id = $2 and w.reserved_by = $1)
+    returning j.run_id
 )
-update durable.jobs j set state = 'suspended', error = $4::json
-from held where j.run_id = held.id and j.revision = $3 returning j.run_id
+update durable.worker_streams w set reserved_by = null, reserved_at = null, visible_at = 'infinity'
+from stopped s where w.id = s.run_id returning w.id
 
 -- name: resume
 -- Lets suspended runs be tried again: those of one id, or those of workflows that a fresh worker brings.
 with chosen as (
-    select j.run_id from durable.jobs j
+    update durable.jobs j set state = 'running', error = null
     where j.state = 'suspended' and j.finished_at is null and j.scope = ''
       and ($1::text is null or j.jid = $1) and ($2::text is null or (j.app_id = $2 and j.graph = any($3::text[])))
+    returning j.run_id
 ), woken as (
     update durable.worker_streams w set visible_at = durable.now(), losses = 0
     from chosen c where w.id = c.run_id returning w.stream_name

@@ -53,11 +53,11 @@ with wanted as (
     from passed p where j.run_id = p.run_id
     returning j.run_id
 ), facts as (
-    insert into durable.history (run_id, revision, kind, number, at, name, data, failure, input)
-    select f.run_id, f.revision, f.kind, f.number, f.at, f.name, f.data::json, f.failure::json, f.input::json
+    insert into durable.history (run_id, revision, kind, number, at, name, data, failure, input, request_id)
+    select f.run_id, f.revision, f.kind, f.number, f.at, f.name, f.data::json, f.failure::json, f.input::json, f.request_id
     from unnest($15::bigint[], $16::int[], $17::text[], $18::int[], $19::timestamptz[], $20::text[],
-                $21::text[], $22::text[], $23::text[])
-        as f(run_id, revision, kind, number, at, name, data, failure, input)
+                $21::text[], $22::text[], $23::text[], $51::uuid[])
+        as f(run_id, revision, kind, number, at, name, data, failure, input, request_id)
     join passed p on p.run_id = f.run_id
 ), inbox as (
     delete from durable.engine_streams e
@@ -122,10 +122,11 @@ with wanted as (
 ), taken as (
     -- The child's id belongs to an open run: the parent hears of it as of any other failure.
     insert into durable.engine_streams (
-        stream_name, workflow_name, jid, run_id, dad, msg_type, topic, error, created_at, visible_at)
-    select a.queue, a.workflow, a.jid, a.run_id, a.number::text, 'step', 'child',
-        json_build_object('type', 'WorkflowAlreadyStarted', 'kind', 'child', 'name', a.workflow, 'message',
-            format('a run with the id %L is already open', a.jid)),
+        stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, error, created_at, visible_at)
+    select a.queue, a.workflow, a.jid, a.run_id, a.workflow, a.number::text, 'step', 'child',
+        json_build_object('type', 'WorkflowAlreadyStarted', 'path', 'durable.errors:WorkflowAlreadyStarted',
+            'message', format('a run with the id %L is already open', a.jid),
+            'details', json_build_object('attributes', json_build_object('id', a.jid, 'run_id', null))),
         durable.now(), durable.now()
     from asked a where not exists (select from born b where b.run_id = a.child_id)
     returning run_id
@@ -135,6 +136,26 @@ with wanted as (
     from passed p join durable.worker_streams k on k.id = p.parent_run_id
     where p.state is not null
     order by k.id for no key update of k
+), leaving as (
+    -- Children for whom nobody waits any more: the parent gave the wait up, or ended.
+    select k.id, k.reserved_by, k.stream_name, k.workflow_name, k.jid
+    from (select q.run_id, q.state from passed q where q.state is not null or q.run_id = any($26::bigint[])) p
+    join durable.jobs c on c.parent_run_id = p.run_id and c.finished_at is null
+    join durable.worker_streams k on k.id = c.run_id
+    where p.state is not null
+       or exists (select from unnest($26::bigint[], $27::text[]) x(run_id, dad)
+                  where x.run_id = c.parent_run_id and x.dad = c.parent_number::text)
+    order by k.id for no key update of k
+), asked_to_stop as (
+    insert into durable.engine_streams (
+        stream_name, workflow_name, jid, run_id, msg_type, topic, message, created_at, visible_at)
+    select l.stream_name, l.workflow_name, l.jid, l.id, 'cancel', 'cancel', '"the parent no longer waits"',
+        durable.now(), durable.now()
+    from leaving l
+), stopping as (
+    update durable.worker_streams k set visible_at = durable.now()
+    from leaving l
+    where k.id = l.id and l.reserved_by is null and k.visible_at > durable.now()
 ), told as (
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, run_id, dad, msg_type, topic, aid, message, error, created_at, visible_at)
@@ -156,7 +177,8 @@ select 'intent', i.run_id, i.id, i.dad, null from intents i where i.expired_at i
 union all
 select 'dropped', u.reserved_by, u.id, null, null from unwanted u where u.reserved_by is not null
 union all
-select 'parent', t.id, t.reserved_by, t.stream_name, null from (select distinct id, reserved_by, stream_name from parent) t
+select 'relative', t.id, t.reserved_by, t.stream_name, null
+    from (select id, reserved_by, stream_name from parent union select id, reserved_by, stream_name from leaving) t
 union all
 select 'child', a.run_id, a.child_id, a.queue, null from asked a
 union all
