@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from durable.postgres.sql import Statements
 from durable.protocol.failures import Failure
 
-LOCK_CLASS = 0x64757262  # "durb": keeps our advisory locks apart from other people's
+
+def lock_class(schema: str) -> int:
+    """The first half of a namespace's advisory locks: apart from other namespaces' and other people's."""
+    digest = hashlib.sha256(f"durable:{schema}".encode()).digest()
+    return int.from_bytes(digest[:4], "big", signed=True)
+
 
 _UNKNOWN = Failure(
     type="OutcomeUnknown",
     kind="lost",
     message="the worker that ran this attempt was lost, and the attempt may not be repeated: whether it "
     "took effect is unknown",
+)
+
+
+_DEADLY = Failure(
+    type="Deadly",
+    message="ten times in a row a worker died while it took a turn of this run: look for what its code does "
+    "to the process (memory, native crashes, exits), then resume it",
 )
 
 
@@ -39,6 +52,7 @@ class MemberStore:
 
     def __init__(self, schema: str) -> None:
         self._sql = Statements("durable.streams", "sql/members.sql", schema)
+        self._locks = lock_class(schema)
 
     async def join(self, connection: Connection, name: str, host: str, pid: int) -> int:
         """A new member; its id."""
@@ -46,24 +60,26 @@ class MemberStore:
 
     async def lock(self, connection: Connection, member_id: int) -> bool:
         """Take the member's lock for this session; False when another session has it."""
-        return bool((await connection.fetch(self._sql["lock"], LOCK_CLASS, member_id))[0][0])
+        return bool((await connection.fetch(self._sql["lock"], self._locks, member_id))[0][0])
 
     async def beat(self, connection: Connection, member_id: int) -> float | None:
         """Say "alive"; the database's time in Unix seconds, None for one who was declared dead."""
         rows = await connection.fetch(self._sql["beat"], member_id)
         return float(rows[0][0]) if rows else None
 
-    async def elect(self, connection: Connection) -> None:
-        """Return when this session is the sweeper."""
-        await connection.fetch(self._sql["elect"], LOCK_CLASS)
+    async def elect(self, connection: Connection) -> bool:
+        """Whether this session is the sweeper from now on."""
+        return bool((await connection.fetch(self._sql["elect"], self._locks))[0][0])
 
     async def dead(self, connection: Connection) -> list[int]:
-        """The members to bury."""
-        return [r["member_id"] for r in await connection.fetch(self._sql["dead"], LOCK_CLASS)]
+        """The members to bury, and those long gone that still hold something."""
+        return [r["member_id"] for r in await connection.fetch(self._sql["dead"], self._locks)]
 
     async def bury(self, connection: Connection, member_id: int) -> Burial:
         """Free what a member held that died or leaves, in one transaction."""
-        rows = await connection.fetch(self._sql["bury"], member_id, _UNKNOWN.to_json())
+        rows = await connection.fetch(
+            self._sql["bury"], member_id, _UNKNOWN.to_json(), _DEADLY.to_json()
+        )
         return Burial(
             tuple((r["word"], r["msg_type"]) for r in rows if r["what"] == "queue"),
             tuple(r["id"] for r in rows if r["what"] == "holder"),

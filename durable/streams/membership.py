@@ -2,8 +2,8 @@
 
 A member is alive while its session holds an advisory lock, or has beaten lately. The thread has its own
 event loop and its own two connections, so that user code which blocks the process's loop does not look
-like death: one connection holds the lock and beats, the other waits (without statements) to become the
-sweeper, and then looks once a second for members to bury.
+like death: one connection holds the lock and beats, the other tries once a second to become the sweeper,
+and then looks once a second for members to bury.
 
 A connection that broke is opened again and the lock taken again; when the member was not buried
 meanwhile it is still the same member, and nothing was lost. When it was, `on_lost` is called: what it
@@ -22,14 +22,16 @@ from collections.abc import Callable
 from typing import Any
 
 from durable.errors import DatabaseError
-from durable.postgres.pool import open_connection, translating
+from durable.postgres.pool import ConnectionLost, open_connection, translating
 from durable.protocol.clock import whole
 from durable.streams.announce import Announcer
 from durable.streams.members import Burial, MemberStore
+from durable.telemetry.logs import logger
 
 BEAT_BUSY = 0.5  # a third of what makes a beat overdue
 BEAT_IDLE = 20.0  # well under the minute after which even a locked member counts as dead
 SWEEP = 1.0
+RETURN = 10.0  # after a sweeper's connection broke: what broke it may have broken everybody's
 TIDY_EVERY = 30  # sweeps
 
 
@@ -122,8 +124,11 @@ class Membership:
         while not self._stopping:
             try:
                 await self._beat()
-            except DatabaseError:
+            except DatabaseError as error:
                 self._drop("member")
+                if self._joined is not None and not isinstance(error, ConnectionLost):
+                    self._call(self._joined.set_exception, error)
+                    return
                 await self._pause(0.2)
                 continue
             self._resting = not self._busy()
@@ -134,8 +139,7 @@ class Membership:
             self._call(self._tell, burial)
 
     async def _beat(self) -> None:
-        connection = self._connections.get("member")
-        if connection is None or connection.is_closed():
+        if not self._is_open("member"):
             await self._enter()
         now = await self._query(lambda c: self._store.beat(c, self.id), "member")
         if now is None:
@@ -155,33 +159,42 @@ class Membership:
                 "member",
             )
         while not await self._query(lambda c: self._store.lock(c, self.id), "member"):
-            await self._pause(0.2)  # the broken session still has it, for a moment
+            # The broken session still has it, for as long as the server takes to notice.
+            if self._stopping or await self._query(lambda c: self._store.beat(c, self.id), "member") is None:
+                return
+            await self._pause(0.2)
         joined = self._joined
         if joined is not None:
-            self._joined = None
             await self._query(lambda c: self._store.beat(c, self.id), "member")
+            self._joined = None
             self._call(joined.set_result, self.id)
 
     async def _sweep(self) -> None:
         sweeps = 0
         elected = False
+        quiet = 0.0
         while True:
             try:
-                if not elected:
-                    await self._query(self._store.elect, "sweeper")
-                    elected = True
-                for member in await self._query(self._store.dead, "sweeper"):
-                    burial = await self._query(
-                        lambda c, m=member: self._store.bury(c, m), "sweeper"
-                    )
-                    self._call(self._tell, burial)
-                sweeps += 1
-                if sweeps % TIDY_EVERY == 0:
-                    await self._query(self._store.tidy, "sweeper")
-            except DatabaseError:
+                elected = (elected and self._is_open("sweeper")) or await self._query(
+                    self._store.elect, "sweeper"
+                )
+                if elected and time.monotonic() >= quiet:
+                    sweeps += 1
+                    await self._bury_the_dead(tidy=sweeps % TIDY_EVERY == 0)
+            except ConnectionLost:
+                quiet = time.monotonic() + RETURN
                 elected = False
                 self._drop("sweeper")
+            except DatabaseError as error:
+                logger.warning("looking for dead members failed, and will be tried again: %s", error)
             await asyncio.sleep(SWEEP)
+
+    async def _bury_the_dead(self, *, tidy: bool) -> None:
+        for member in await self._query(self._store.dead, "sweeper"):
+            burial = await self._query(lambda c, m=member: self._store.bury(c, m), "sweeper")
+            self._call(self._tell, burial)
+        if tidy:
+            await self._query(self._store.tidy, "sweeper")
 
     def _tell(self, burial: Burial) -> None:
         for queue, msg_type in burial.queues:
@@ -189,13 +202,23 @@ class Membership:
         for holder in burial.holders:
             self._announcer.inbox(holder, 0)
 
+    def _is_open(self, which: str) -> bool:
+        connection = self._connections.get(which)
+        return connection is not None and not connection.is_closed()
+
     async def _query(self, ask: Callable[[Any], Any], which: str) -> Any:
         with translating():
-            connection = self._connections.get(which)
-            if connection is None or connection.is_closed():
+            if not self._is_open(which):
                 connection = await open_connection(self._dsn)
+                if which == "member":
+                    # An idle member would not notice until its next beat that it has lost its lock.
+                    connection.add_termination_listener(self._broke)
                 self._connections[which] = connection
-            return await ask(connection)
+            return await ask(self._connections[which])
+
+    def _broke(self, _connection: Any) -> None:
+        if self._nudge is not None:
+            self._nudge.set()
 
     def _drop(self, which: str) -> None:
         connection = self._connections.pop(which, None)
