@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from durable.replay.tasks import Gone, RunFuture, RunTask, keys_of
 from durable.telemetry.logs import logger
 
 CALLBACKS_MAX = 100_000  # of one drain; a gather of 10,000 activities takes about 20,000
+CLOSED_MAX = 20  # how often a coroutine that ignores its end is told
 GENERATORS_SWEPT = 64  # finished ones are looked for each time so many have begun
 _DUE_MAX = 253_402_300_799.0  # the last second of the year 9999: what comes later never comes
 
@@ -398,15 +399,24 @@ def _generator_dropped(_: AsyncGenerator[Any, Any]) -> None:
 
 
 def _put_down(task: RunTask) -> None:
-    """End a task that swallows every cancellation."""
+    """End a task that swallows every cancellation: close its coroutines, the innermost first.
+
+    One that waits again is closed again. Were the outermost closed first, it would be told of an
+    inner one that would not end, could swallow that too, and leave it to the garbage collector.
+    """
     task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
-    coroutine: Coroutine[Any, Any, Any] | None = task.get_coro()  # type: ignore[assignment]
-    for _ in range(10):
-        try:
-            if coroutine is not None:
-                coroutine.close()
-        except RuntimeError:
-            continue  # it ignored that too
-        except BaseException:  # noqa: BLE001 - whatever it says, it has ended
+    for _ in range(CLOSED_MAX):
+        chain: list[Any] = []
+        current: Any = task.get_coro()
+        while getattr(current, "cr_frame", None) is not None:
+            chain.append(current)
+            current = current.cr_await
+        if not chain:
             return
-        return
+        for coroutine in reversed(chain):
+            try:
+                coroutine.close()
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: BLE001, S112 - whatever it says, it is asked again
+                continue

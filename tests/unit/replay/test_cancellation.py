@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from durable.errors import ActivityFailed, ChildFailed
+from durable.errors import ActivityFailed, ActivityTimeout, ChildFailed
 from durable.protocol.commands import CancelStep, Finish
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import Failure
@@ -268,6 +268,22 @@ def test_a_failed_step_is_of_its_own_family_and_carries_the_cause() -> None:
     broken = "ValueError('broken')"
     activity, child_ = ["ActivityFailed", "work", broken], ["ChildFailed", "sub", broken]
     assert live(program).result == [activity, child_]
+
+
+def test_a_timeout_of_an_activity_keeps_its_kind() -> None:
+    """It is a TimeoutError too, and knows which limit it was."""
+
+    async def program() -> Any:
+        try:
+            await do("a")
+        except TimeoutError as exc:
+            return [isinstance(exc, ActivityTimeout) and exc.kind, getattr(exc, "name", None)]
+
+    run = Run(workflow_of(program), identity())
+    run.apply(started())
+    failure = Failure("ActivityTimeout", "late", kind="timeout", details={"kind": "heartbeat"})
+    run.apply(Fact(FactKind.ACTIVITY, BEGIN, number=1, name="work", failure=failure))
+    assert run.finished == Finish("completed", data='["heartbeat","work"]')
 
 
 def test_a_child_that_failed_by_its_own_child_is_wrapped_again() -> None:

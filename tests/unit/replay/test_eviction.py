@@ -98,6 +98,20 @@ async def awaits_in_every_cleanup() -> Any:
             await asyncio.Event().wait()
 
 
+async def ignores_being_closed() -> Any:
+    """Takes no hint for a while, in a coroutine of another."""
+
+    async def inner() -> None:
+        for _ in range(9):
+            try:
+                await asyncio.Event().wait()
+            except BaseException:  # noqa: BLE001, S112 - as users write it
+                continue
+
+    await asyncio.gather(inner(), inner())
+    await inner()
+
+
 async def raises_in_its_cleanup() -> Any:
     """Says something else at its end."""
     try:
@@ -137,8 +151,9 @@ async def waits_in_a_generator() -> Any:
 
 
 STUBBORN = [
-    swallows_cancellation, swallows_anything, waits_again, waits_for_a_group, waits_in_a_generator,
-    awaits_in_every_cleanup, raises_in_its_cleanup, never_waits_in_its_cleanup,
+    swallows_cancellation, swallows_anything, waits_again, waits_for_a_group,
+    waits_in_a_generator, awaits_in_every_cleanup, ignores_being_closed, raises_in_its_cleanup,
+    never_waits_in_its_cleanup,
 ]  # fmt: skip
 
 
