@@ -217,6 +217,5 @@ class RunStream:
         return found
 
 
-_INFINITY = (
-    253402214400.0  # 9999-12-31: later than any timer, and a date that every driver can read
-)
+_FOREVER = 9999  # the year of "never"
+_INFINITY = 253402214400.0  # its last day: later than any timer, and a date that every driver reads

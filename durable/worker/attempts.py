@@ -129,12 +129,14 @@ class Attempts:
         # Not within the task: one that is cancelled before its first step runs no line of its own.
         entry.task.add_done_callback(lambda task: self._ended(entry, done, task))
 
-    def stop(self, run_id: int, number: int) -> bool:
-        """Cancel the attempt of this step, if it runs here; its outcome is then `abandoned`."""
-        entries = self._by_step.get((run_id, number), ())
-        for entry in entries:
-            entry.stop()
-        return bool(entries)
+    def stop(self, run_id: int, number: int, *, unwritten: bool = False) -> None:
+        """Cancel the attempts of this step that run here; their outcome is then `abandoned`.
+
+        `unwritten`: only those that began without a row of their own.
+        """
+        for entry in self._by_step.get((run_id, number), ()):
+            if entry.attempt.id is None or not unwritten:
+                entry.stop()
 
     def stop_message(self, message: int) -> bool:
         """Cancel the attempt of this message, if it runs here."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from durable.protocol.commands import (
@@ -30,6 +30,7 @@ from durable.replay.run import Run
 from durable.streams.activities import Attempt
 from durable.streams.runs import ClaimedRun
 
+_WITH_INPUT = (StartActivity, StartChild)
 FAST_STEPS_MAX = 100  # then one step goes over the stream, so that a long run lets others in
 
 
@@ -108,6 +109,8 @@ class Held:
         self.deferred: dict[int, StartActivity] = {}  # open, running here, and not written down
         self.messages: dict[int, int] = {}  # own-reserved rows of open steps
         self._carried: list[Fact] = []  # applied, to be written with the next commit
+        self._used: list[Arrived] = []  # folded, and not yet on disk
+        self._consumed: set[int] = set()  # inbox rows that are facts on disk now
         self._slots = slots
         self._version: str | None = version
         self._fast = 0
@@ -147,10 +150,11 @@ class Held:
             for fact in facts:
                 self.run.apply(fact)
             self.run.replaying = False
+            settled = {f.number for f in facts}
             expected = [
                 ExpectedStep(p["number"], p["kind"], p["name"])
                 for p in self.claimed.pending
-                if p["number"] not in {f.number for f in facts}
+                if p["number"] not in settled
             ]
             self.run.expect(expected, self.issued)
             commands: list[Command] = [s for n, s in self.run.open.items() if n > self.issued]
@@ -175,9 +179,31 @@ class Held:
                 self.seen.add(arrival.id)
                 self.arrived.append(Arrived(arrival.fact, inbox=arrival.id))
 
+    def reading(self) -> set[int]:
+        """The inbox is about to be read: what cannot come back from that, to be passed to `read`.
+
+        A row whose commit is answered while the inbox is being read may still be in what that finds; so
+        rows stay known until a reading has begun after their commit.
+        """
+        return set(self._consumed)
+
+    def read(self, gone: set[int], arrivals: Sequence[Arrival]) -> None:
+        """Take what a reading found."""
+        self.arrive(arrivals)
+        self.seen -= gone
+        self._consumed -= gone
+
+    def in_hand(self) -> list[tuple[int, str | None]]:
+        """Results of attempts (message, data) that came here and are on disk nowhere."""
+        return [
+            (a.message, a.fact.data)
+            for a in (*self._used, *self.arrived)
+            if a.message is not None and a.fact.failure is None
+        ]
+
     def take_turn(self) -> Turn:
         """Fold what has arrived. Raises whatever `Run.apply` raises."""
-        used: list[Arrived] = []
+        used = self._used = []
         commands: list[Command] = []
         while self.arrived and self.run.finished is None:
             arrived = self.arrived.popleft()
@@ -187,7 +213,7 @@ class Held:
             self.deferred.pop(arrived.fact.number, None)
             if not self._wanted(arrived.fact):
                 continue
-            fact = self._timed(arrived.fact)
+            fact = self._complete(arrived.fact)
             commands += self.run.apply(fact)
             self._carried.append(fact)
         return self._turn(used, commands, self._retried())
@@ -196,12 +222,13 @@ class Held:
         """An answer for a step that is no longer open is deleted, never recorded."""
         return fact.number == 0 or fact.number in self.run.open
 
-    def _timed(self, fact: Fact) -> Fact:
+    def _complete(self, fact: Fact) -> Fact:
+        """The same fact whichever road it came: no earlier than the last, and with the step's arguments."""
+        if fact.input is None and isinstance(step := self.run.open.get(fact.number), _WITH_INPUT):
+            fact = replace(fact, input=step.input)
         if fact.at >= self.run.time:
             return fact
-        return Fact(
-            fact.kind, self.run.time, fact.number, fact.name, fact.data, fact.failure, fact.input
-        )
+        return replace(fact, at=self.run.time)
 
     def _retried(self) -> list[Intent]:
         retries, self.retries = self.retries, []
@@ -343,7 +370,8 @@ class Held:
             del self.deferred[number]
         held = {i.number for i in commit.intents if i.held}
         self.messages.update((n, m) for n, m in messages.items() if n in held)
-        self.seen.difference_update(commit.inbox)
+        self._consumed.update(commit.inbox)
+        self._used = []
 
 
 def _pending(steps: Any) -> str:

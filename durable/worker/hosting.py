@@ -11,11 +11,12 @@ import asyncio
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from durable.codec.failures import failure_of
 from durable.definitions import WorkflowDefinition
-from durable.postgres.pool import ConnectionLost, patiently
+from durable.postgres.pool import patiently
 from durable.protocol.commands import StartActivity, StartTimer
 from durable.protocol.commits import Committed, Intent, StepCommitter
 from durable.protocol.facts import Fact, FactKind
@@ -29,6 +30,7 @@ from durable.streams.ports import Ports
 from durable.streams.runs import ClaimedRun
 from durable.telemetry.logs import logger
 from durable.worker.alarms import Alarms, Item
+from durable.worker.answers import Answers
 from durable.worker.attempts import Attempts, Outcome
 from durable.worker.held import Arrived, Held, Retry, Turn
 from durable.worker.retries import delay_after
@@ -68,6 +70,7 @@ class RunHost:
         self._held: dict[int, Held] = {}
         self._cache = RunCache(count_max, bytes_max, evict=self._evicted, busy=self._is_busy)
         self._committer: StepCommitter | None = None
+        self._answers = Answers(ports, clock, lambda: self.member)
         self._timers = Alarms(clock.now, self._timer_due)
         self._flushes = Alarms(time.monotonic, self._flush_due)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -94,7 +97,7 @@ class RunHost:
 
     def knows(self, message: int, run_id: int) -> bool:
         """Whether a row of the worker stream is reserved by us to our knowledge, or may become so."""
-        if message in self._folding:
+        if message in self._folding or self._answers.pending(message):
             return True
         held = self._held.get(run_id)
         return held is not None and (
@@ -264,7 +267,7 @@ class RunHost:
         held = self._held.get(attempt.run_id)
         if held is None or held.gone or attempt.number not in held.run.open:
             if attempt.id is not None:
-                self._spawn(self._settle_elsewhere(attempt, outcome))
+                self._spawn(self._answers.elsewhere(attempt, outcome))
             return
         if outcome.abandoned:
             return
@@ -275,7 +278,7 @@ class RunHost:
         message = attempt.id if attempt.id is not None else held.messages.get(attempt.number)
         if outcome.failure is not None and message is not None:
             held.messages.pop(attempt.number, None)
-            self._spawn(self._fail(attempt, message, outcome.failure))
+            self._spawn(self._answers.fail(attempt, message, outcome.failure))
             return
         self._settle_here(held, attempt, outcome, message)
         self._pump_soon(held)
@@ -304,43 +307,6 @@ class RunHost:
         held.messages.pop(attempt.number, None)
         held.arrived.append(Arrived(fact, message=message, failed=failed))
 
-    async def _fail(self, attempt: Attempt, message: int, failure: Failure) -> None:
-        """A failed attempt that has a row: expire it and write the next, or tell the run that it was the last."""
-        delay = delay_after(attempt, failure, self._clock.now())
-        activities = self._ports.activities
-        if delay is not None:
-            error = failure.to_json()
-            written = await patiently(
-                lambda: activities.retry(self.member, [(message, error, delay)])
-            )
-            for queue, _ in written:
-                self._ports.announcer.queue(queue, "activity")
-            return
-        settlement = Settlement(message, None, failure.to_json())
-        await self._tell(await patiently(lambda: activities.settle(self.member, [settlement])))
-
-    async def _settle_elsewhere(self, attempt: Attempt, outcome: Outcome) -> None:
-        """The run is held by another member, or by none: its inbox takes the answer."""
-        assert attempt.id is not None
-        if outcome.abandoned:
-            return
-        if outcome.failure is not None:
-            await self._fail(attempt, attempt.id, outcome.failure)
-            return
-        settlement = Settlement(attempt.id, outcome.data, None)
-        await self._tell(
-            await patiently(lambda: self._ports.activities.settle(self.member, [settlement]))
-        )
-
-    async def _tell(self, reached: Any) -> None:
-        for _, who in reached:
-            if who is None:
-                continue
-            if who.holder is not None:
-                self._ports.announcer.inbox(who.holder, who.run_id)
-            else:
-                self._ports.announcer.queue(who.queue, "turn")
-
     def over(self, run_id: int) -> None:
         """Somebody else ended a run that is held here: nothing of it is of use any more."""
         held = self._held.get(run_id)
@@ -360,14 +326,14 @@ class RunHost:
 
     async def _read_inboxes(self) -> None:
         while self._unread:
-            ids = list(self._unread)
+            runs = [self._held[r] for r in self._unread if r in self._held]
             self._unread.clear()
+            before = [(held, held.reading()) for held in runs]
+            ids = [held.claimed.run_id for held in runs]
             inboxes = await patiently(lambda ids=ids: self._ports.histories.inboxes(ids))  # type: ignore[misc]
-            for run_id, arrivals in inboxes.items():
-                held = self._held.get(run_id)
-                if held is not None:
-                    held.arrive(arrivals)
-                    self._pump(held)
+            for held, gone in before:
+                held.read(gone, inboxes.get(held.claimed.run_id, ()))
+                self._pump(held)
 
     # --- timers and flushes ------------------------------------------------------------------
 
@@ -391,23 +357,37 @@ class RunHost:
     def _suspend(self, held: Held, error: BaseException) -> None:
         """The run cannot go on with this code or this payload: nothing of the turn is written."""
         self._forget(held)
-        if isinstance(error, ConnectionLost):
-            self._spawn(self._release(held.claimed.run_id))
-            return
-        failure = failure_of(error)
-        run_id, revision = held.claimed.run_id, held.revision
         logger.error("run %s is suspended: %s", held.claimed.jid, error)
-        self._spawn(
-            patiently(
-                lambda: self._ports.runs.suspend(self.member, run_id, revision, failure.to_json())
-            )
-        )
+        self._spawn(self._put_aside(held, failure_of(error)))
+
+    async def _put_aside(self, held: Held, failure: Failure) -> None:
+        await self._rescue(held)
+        run_id, revision, runs = held.claimed.run_id, held.revision, self._ports.runs
+        if not await patiently(
+            lambda: runs.suspend(self.member, run_id, revision, failure.to_json())
+        ):
+            await self._release(run_id)  # the history has gone on without us
+        await self._audit()
 
     def _drop(self, held: Held) -> None:
         """A fence refused the run: give it back, and look for rows that we no longer know of."""
         self._forget(held)
-        self._spawn(self._audit())
-        self._spawn(self._release(held.claimed.run_id))
+        self._spawn(self._start_over(held))
+
+    async def _start_over(self, held: Held) -> None:
+        await self._rescue(held)
+        await self._audit()
+        await self._release(held.claimed.run_id)
+
+    async def _rescue(self, held: Held) -> None:
+        """Put results that no commit has written into the inbox: what was done is not done again."""
+        await self._answers.settle(
+            [Settlement(message, data, None) for message, data in held.in_hand()]
+        )
+        for attempt, outcome in held.outcomes:
+            message = attempt.id if attempt.id is not None else held.messages.get(attempt.number)
+            if message is not None:
+                await self._answers.elsewhere(replace(attempt, id=message), outcome)
 
     async def _release(self, run_id: int) -> None:
         now = self._clock.now()
@@ -419,8 +399,8 @@ class RunHost:
         held.gone = True
         self._held.pop(run_id, None)
         self._cache.drop(run_id)
-        for number in held.deferred:
-            self._attempts.stop(run_id, number)
+        for number in (*held.deferred, *held.messages):
+            self._attempts.stop(run_id, number, unwritten=True)
         held.run.evict()
 
     def _is_busy(self, run: Run) -> bool:

@@ -1,0 +1,88 @@
+"""What follows from attempts that have rows: their end goes to the inbox of the run, or another is written.
+
+The rows are settled one statement each, fenced by member and message, whoever holds the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from durable.postgres.pool import patiently
+from durable.protocol.clock import Clock
+from durable.protocol.failures import Failure
+from durable.streams.activities import Attempt, Settlement
+from durable.streams.ports import Ports
+from durable.streams.runs import Reached
+from durable.worker.attempts import Outcome
+from durable.worker.retries import delay_after
+
+
+class Answers:
+    """Sends the answers of one member.
+
+    Args:
+        ports: the streams, and whom to tell.
+        clock: the database's time.
+        member: the id under which this process holds rows now.
+    """
+
+    def __init__(self, ports: Ports, clock: Clock, member: Callable[[], int]) -> None:
+        self._ports = ports
+        self._clock = clock
+        self._member = member
+        self._pending: set[int] = set()
+
+    def pending(self, message: int) -> bool:
+        """Whether the answer of a message is on its way: its row is not to be let go of."""
+        return message in self._pending
+
+    async def fail(self, attempt: Attempt, message: int, failure: Failure) -> None:
+        """A failed attempt that has a row: expire it and write the next, or tell the run that it was the last."""
+        delay = delay_after(attempt, failure, self._clock.now())
+        error = failure.to_json()
+        if delay is None:
+            await self.settle([Settlement(message, None, error)])
+            return
+        with self._answering([message]):
+            written = await patiently(
+                lambda: self._ports.activities.retry(self._member(), [(message, error, delay)])
+            )
+        for queue, _ in written:
+            self._ports.announcer.queue(queue, "activity")
+
+    async def elsewhere(self, attempt: Attempt, outcome: Outcome) -> None:
+        """The run is held by another member, or by none: its inbox takes the answer."""
+        assert attempt.id is not None
+        if outcome.abandoned:
+            return
+        if outcome.failure is not None:
+            await self.fail(attempt, attempt.id, outcome.failure)
+        else:
+            await self.settle([Settlement(attempt.id, outcome.data, None)])
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """End attempts for good."""
+        if not settlements:
+            return
+        with self._answering([s.id for s in settlements]):
+            reached = await patiently(
+                lambda: self._ports.activities.settle(self._member(), settlements)
+            )
+        for _, who in reached:
+            if who is not None:
+                self._tell(who)
+
+    def _tell(self, who: Reached) -> None:
+        if who.holder is not None:
+            self._ports.announcer.inbox(who.holder, who.run_id)
+        elif who.queue is not None:
+            self._ports.announcer.queue(who.queue, "turn")
+
+    @contextmanager
+    def _answering(self, messages: list[int]) -> Iterator[None]:
+        self._pending.update(messages)
+        try:
+            yield
+        finally:
+            self._pending.difference_update(messages)
