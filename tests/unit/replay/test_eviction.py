@@ -15,7 +15,17 @@ import pytest
 from durable.errors import InternalError, NotDurableError
 from durable.replay.context import current
 from durable.replay.run import Run
-from tests.unit.replay.driving import do, here, identity, receive, started, workflow_of
+from durable.replay.tasks import Gone
+from tests.unit.replay.driving import (
+    SUB,
+    WORK,
+    do,
+    here,
+    identity,
+    receive,
+    started,
+    workflow_of,
+)
 
 
 def begun(program: Any) -> Run:
@@ -46,6 +56,33 @@ def test_cleanup_code_cannot_issue_commands(caplog: pytest.LogCaptureFixture) ->
     assert tried == ["one"]
     assert not run.open
     assert caplog.records == []
+
+
+def test_a_command_during_eviction_raises_what_except_exception_does_not_catch() -> None:
+    """Calls, timers and children alike: nothing is numbered any more."""
+    seen: list[BaseException] = []
+    numbers: list[int] = []
+
+    async def program() -> Any:
+        try:
+            await do("slow", 60)
+        finally:
+            loop = asyncio.get_running_loop()
+            for attempt in (
+                lambda: here().activity(WORK, ("a",), {}),
+                lambda: here().child(SUB, ("a",), {}),
+                lambda: loop.call_later(5, str),
+            ):
+                try:
+                    attempt()
+                except BaseException as exc:  # noqa: BLE001 - to see what it is
+                    seen.append(exc)
+            numbers.append(here().info().steps)
+
+    begun(program).evict()
+    assert [type(exc) for exc in seen] == [Gone, Gone, Gone]
+    assert not any(isinstance(exc, Exception) for exc in seen)
+    assert numbers == [1]
 
 
 def test_logs_are_silent_during_eviction() -> None:
