@@ -1,0 +1,217 @@
+"""The documentation is true: its code runs, prints what it says, and its commands and links exist.
+
+A page is run from top to bottom, in an empty directory and on an empty database. Of its blocks
+
+    python      is run, all of a page in one module; what it prints stands behind `#>`
+    python      whose first line is `# name.py` is written to that file
+    console     is run, command by command, and compared with the output below each `$`
+    sql         is run as one query on the database that the page has filled
+    sh          is not run; what it says of the `durable` command is checked
+
+and the rest is for reading.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import inspect
+import io
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import asyncpg
+import pytest
+import typer.main
+
+import durable
+from durable.cli.program import program as commands
+from tests.acceptance.pages import (
+    PAGES,
+    PROJECT,
+    Block,
+    Entry,
+    anchors,
+    blocks,
+    entries,
+    links,
+    same,
+    shell_lines,
+)
+
+Program = Callable[..., subprocess.Popen[str]]
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+LOOKS = {"show", "list", "result"}  # commands that may be asked again until they answer as promised
+PATIENCE = 30  # seconds
+REFERENCE = PROJECT / "docs" / "reference.md"
+
+by_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(PROJECT)))
+
+
+class Reader:
+    """Somebody who follows a page to the letter."""
+
+    def __init__(self, module: ModuleType, program: Program, dsn: str, home: Path) -> None:
+        self._module = module
+        self._program = program
+        self._dsn = dsn
+        self._home = home
+        self._jobs: list[subprocess.Popen[str]] = []
+
+    async def follow(self, block: Block) -> None:
+        """Do what a block says."""
+        if block.file is not None:
+            (self._home / block.file).write_text(block.text, "utf-8")
+        elif block.language == "python":
+            await self._execute(block)
+        elif block.language == "sql":
+            connection = await asyncpg.connect(self._dsn)
+            try:
+                await connection.fetch(block.text)
+            finally:
+                await connection.close()
+        elif block.language == "console":
+            for entry in entries(block):
+                await self._command(block, entry)
+
+    async def _execute(self, block: Block) -> None:
+        tree = ast.parse("\n" * (block.line - 1) + block.text, str(block.page))
+        code = compile(tree, str(block.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            async with asyncio.timeout(PATIENCE):
+                going_on = eval(code, vars(self._module))  # noqa: S307 - our own pages
+                if inspect.iscoroutine(going_on):
+                    await going_on
+        assert same(printed.getvalue(), block.printed), f"{block.where} printed\n{printed.getvalue()}"
+
+    async def _command(self, block: Block, entry: Entry) -> None:
+        name, *rest = entry.words
+        if name == "kill":
+            hard = "-9" in rest
+            self._jobs[-1].send_signal(signal.SIGKILL if hard else signal.SIGTERM)
+            await asyncio.to_thread(self._jobs[-1].wait, PATIENCE)
+            return
+        if name in ("touch", "rm"):
+            for file in rest:
+                getattr(Path(self._home / file), {"touch": "touch", "rm": "unlink"}[name])()
+            return
+        words = {"python": rest, "durable": ["-m", "durable", *rest]}[name]
+        if entry.background:
+            job = self._program(*words)
+            self._jobs.append(job)
+            assert job.stdout is not None
+            said = [await asyncio.to_thread(job.stdout.readline) for _ in entry.printed.splitlines()]
+            assert same("".join(said), entry.printed), f"{block.where} began with\n{''.join(said)}"
+            return
+        again = name == "durable" and rest[0] in LOOKS
+        said = await self._said(words, entry, again=again)
+        assert same(said, entry.printed), f"{block.where}: {' '.join(entry.words)} printed\n{said}"
+
+    async def _said(self, words: list[str], entry: Entry, *, again: bool) -> str:
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while True:
+            process = self._program(*words)
+            out, err = await asyncio.to_thread(process.communicate, timeout=PATIENCE)
+            said = out if process.returncode == 0 else out + err
+            late = asyncio.get_running_loop().time() > deadline
+            if same(said, entry.printed) or late or not again:
+                return said
+
+
+@pytest.fixture
+def module(page: Path) -> Iterator[ModuleType]:
+    """A module for the code of a page; it and the page's files are found while the page is read."""
+    made = ModuleType(f"page_{page.stem.replace('-', '_').lower()}")
+    before = set(sys.modules)
+    sys.modules[made.__name__] = made
+    yield made
+    files = {block.file.removesuffix(".py") for block in blocks(page) if block.file}
+    for name in {made.__name__, *files} - before:
+        sys.modules.pop(name, None)
+
+
+@by_page
+async def test_a_page_does_what_it_says(
+    page: Path, module: ModuleType, program: Program, database_url: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Followed from top to bottom, everything runs and prints what the page promises."""
+    monkeypatch.setenv("DURABLE_DATABASE_URL", database_url)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    reader = Reader(module, program, database_url, tmp_path)
+    for block in blocks(page):
+        await reader.follow(block)
+
+
+@by_page
+def test_commands_exist(page: Path) -> None:
+    """Every `durable …` of a page names a command and options that its help knows."""
+    known = typer.main.get_command(commands).commands  # type: ignore[attr-defined]
+    console = [(b.where, e.words) for b in blocks(page) if b.language == "console" for e in entries(b)]
+    for where, words in [*shell_lines(page), *console]:
+        if words[0] != "durable" or words[1:2] == ("--version",):
+            continue
+        assert words[1] in known, f"{where}: there is no command {words[1]}"
+        options = {name for parameter in known[words[1]].params for name in parameter.opts}
+        given = {word.partition("=")[0] for word in words[2:] if word.startswith("--")}
+        assert given <= options | {"--help"}, f"{where}: {words[1]} has no {given - options}"
+
+
+@by_page
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link names a file that is there, and a heading in it."""
+    for link in links(page):
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), f"{page.name} links to {link}"
+        assert not anchor or anchor in anchors(target), f"{page.name} links to {link}"
+
+
+def test_the_reference_lists_the_public_api() -> None:
+    """Every exported name has a row in a table of the reference, and every row is exported."""
+    text = REFERENCE.read_text("utf-8").partition("## The command")[0]
+    listed = set(re.findall(r"^\| `(?:durable\.)?(\w+)", text, re.MULTILINE))
+    missing = set(durable.__all__) - listed
+    assert not missing, f"docs/reference.md lacks {sorted(missing)}"
+    assert listed <= set(durable.__all__), f"no longer exported: {sorted(listed - set(durable.__all__))}"
+
+
+def test_the_reference_lists_the_commands() -> None:
+    """Every command of `durable --help` has a row in the reference, and every row is a command."""
+    text = REFERENCE.read_text("utf-8").partition("## The command")[2]
+    listed = set(re.findall(r"^\| `durable (\w+)", text, re.MULTILINE))
+    assert listed == set(typer.main.get_command(commands).commands)  # type: ignore[attr-defined]
+
+
+def test_what_is_said_to_be_missing_is_missing() -> None:
+    """The names under "What is not there yet" are not exported: who adds one takes it off the list."""
+    text = (PROJECT / "docs" / "limits.md").read_text("utf-8")
+    section = text.partition("## Not there yet")[2].partition("\n## ")[0]
+    said = {name.partition("(")[0].removeprefix("durable.") for name in re.findall(r"`([^`]+)`", section)}
+    assert not said & set(durable.__all__), f"these are there: {sorted(said & set(durable.__all__))}"
+
+
+def test_the_readme_names_one_test_command() -> None:
+    """CI finds exactly one line between the marks, it measures coverage, and names no host."""
+    marked = (PROJECT / "README.md").read_text("utf-8").partition("<!-- tests -->")[2]
+    lines = [line[4:] for line in marked.partition("<!-- end -->")[0].splitlines() if line.startswith("    ")]
+    assert len(lines) == 1
+    assert "--cov=durable --cov-fail-under=90" in lines[0]
+    assert "://" not in lines[0]
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    """The start page leads to every other page of the documentation."""
+    home = PROJECT / "docs" / "index.md"
+    linked = {(home.parent / link.partition("#")[0]).resolve() for link in links(home)}
+    lost = {page for page in PAGES if page.is_relative_to(home.parent)} - linked - {home}
+    assert not lost
