@@ -21,6 +21,7 @@ from durable.worker.attempts import Attempts
 from durable.worker.hosting import RunHost
 
 POLL = 1.0  # the net beneath the notifications, in seconds
+POLL_MIN = 0.01  # looks follow each other no faster, and what is delayed is late by no more
 CLAIM_MAX = 500  # one claim's worth of runs: more only delays the first
 
 
@@ -92,6 +93,7 @@ class Worker:
         self._claiming = asyncio.Lock()
         self._turns = asyncio.Event()
         self._due = asyncio.Event()
+        self._again = asyncio.Event()
         self._starved = False
         self._stopping = False
         self._loops: list[asyncio.Task[None]] = []
@@ -249,6 +251,8 @@ class Worker:
                 if claimed:
                     self._membership.awake()
                     await host.take(claimed)
+                else:
+                    self._again.set()  # what woke us may become due within the second
                 full = len(claimed) == limit
 
     async def _claim_activities(self) -> None:
@@ -271,6 +275,8 @@ class Worker:
                 except ConnectionLost:
                     await self._audit()
                     continue
+                if not attempts:
+                    self._again.set()
                 full = len(attempts) == limit
                 host.backlogged = full
 
@@ -305,8 +311,9 @@ class Worker:
     async def _poll(self) -> None:
         host = self._host
         assert host is not None
-        loop = asyncio.get_running_loop()
         while True:
+            self._again.clear()
+            wait = POLL
             with contextlib.suppress(ConnectionLost):
                 look = await self._ports.runs.look(
                     host.member, self.task_queue, list(self._workflows), list(self._activities)
@@ -315,12 +322,10 @@ class Worker:
                 for run_id in look.unread:
                     host.heard(run_id)
                 if look.next is not None:
-                    wait = look.next - self._membership.clock.now()
-                    if wait < POLL:
-                        loop.call_later(
-                            max(0.0, wait) + 0.001, lambda: self._wake(turns=True, due=True)
-                        )
-            await asyncio.sleep(POLL)
+                    wait = min(POLL, look.next - self._membership.clock.now())
+            await asyncio.sleep(POLL_MIN)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._again.wait(), max(0.0, wait - POLL_MIN))
 
     def _wake(self, *, turns: bool, due: bool) -> None:
         if turns:

@@ -1,14 +1,29 @@
 -- name: claim
 -- Takes attempts of activities that this worker serves. The commit does not wait for the disk: a lost
 -- claim loses nothing, but for an attempt that may not be repeated, and for those `flush` follows.
-with quick as materialized (
+-- `ranks` as in the claim of turns.
+with recursive quick as materialized (
     select set_config('synchronous_commit', 'off', true)
+), ranks as (
+    (select w.priority from durable.worker_streams w
+     where w.stream_name = $2 and w.msg_type = 'activity' and w.reserved_by is null and w.expired_at is null
+     order by w.priority desc limit 1)
+    union all
+    select (select w.priority from durable.worker_streams w
+            where w.stream_name = $2 and w.msg_type = 'activity' and w.reserved_by is null
+              and w.expired_at is null and w.priority < r.priority
+            order by w.priority desc limit 1)
+    from ranks r where r.priority is not null
 ), due as (
-    select w.id from durable.worker_streams w
-    where w.stream_name = $2 and w.msg_type = 'activity' and w.visible_at <= durable.now()
-      and w.reserved_by is null and w.expired_at is null and w.topic = any($3::text[])
-    order by w.priority desc, w.visible_at
-    limit $4 for update skip locked
+    select d.id from ranks r cross join lateral (
+        select w.id from durable.worker_streams w
+        where w.stream_name = $2 and w.msg_type = 'activity' and w.priority = r.priority
+          and w.visible_at <= durable.now() and w.reserved_by is null and w.expired_at is null
+          and w.topic = any($3::text[])
+        order by w.visible_at
+        limit $4 for update skip locked
+    ) d
+    limit $4
 ), taken as (
     update durable.worker_streams w set reserved_by = $1, reserved_at = durable.now()
     from due, quick where w.id = due.id

@@ -1,14 +1,30 @@
 -- name: claim
 -- Takes wake rows that have something to do. Losing a claim loses nothing, so its commit does not wait
 -- for the disk. `marked` (retry_attempt) says that a cold turn is under way, until `survived`.
-with quick as materialized (
+-- `ranks` are the priorities that there are, one probe each: so that what is due is found without going
+-- through all that waits.
+with recursive quick as materialized (
     select set_config('synchronous_commit', 'off', true)
+), ranks as (
+    (select w.priority from durable.worker_streams w
+     where w.stream_name = $2 and w.msg_type = 'turn' and w.reserved_by is null and w.expired_at is null
+     order by w.priority desc limit 1)
+    union all
+    select (select w.priority from durable.worker_streams w
+            where w.stream_name = $2 and w.msg_type = 'turn' and w.reserved_by is null
+              and w.expired_at is null and w.priority < r.priority
+            order by w.priority desc limit 1)
+    from ranks r where r.priority is not null
 ), due as (
-    select w.id from durable.worker_streams w
-    where w.stream_name = $2 and w.msg_type = 'turn' and w.visible_at <= durable.now()
-      and w.reserved_by is null and w.expired_at is null and w.workflow_name = any($3::text[])
-    order by w.priority desc, w.visible_at
-    limit $4 for update skip locked
+    select d.id from ranks r cross join lateral (
+        select w.id from durable.worker_streams w
+        where w.stream_name = $2 and w.msg_type = 'turn' and w.priority = r.priority
+          and w.visible_at <= durable.now() and w.reserved_by is null and w.expired_at is null
+          and w.workflow_name = any($3::text[])
+        order by w.visible_at
+        limit $4 for update skip locked
+    ) d
+    limit $4
 ), taken as (
     update durable.worker_streams w
     set reserved_by = $1, reserved_at = durable.now(), retry_attempt = 1
@@ -21,16 +37,48 @@ from taken t join durable.jobs j on j.run_id = t.id
 
 -- name: look
 -- The poll beneath the notifications, one statement for both kinds: is something due, and when is the next?
+-- The next time is that of any workflow or activity of the queue: whoever serves it looks then.
+with recursive turn_ranks as (
+    (select w.priority from durable.worker_streams w
+     where w.stream_name = $1 and w.msg_type = 'turn' and w.reserved_by is null and w.expired_at is null
+     order by w.priority desc limit 1)
+    union all
+    select (select w.priority from durable.worker_streams w
+            where w.stream_name = $1 and w.msg_type = 'turn' and w.reserved_by is null
+              and w.expired_at is null and w.priority < r.priority
+            order by w.priority desc limit 1)
+    from turn_ranks r where r.priority is not null
+), activity_ranks as (
+    (select w.priority from durable.worker_streams w
+     where w.stream_name = $1 and w.msg_type = 'activity' and w.reserved_by is null and w.expired_at is null
+     order by w.priority desc limit 1)
+    union all
+    select (select w.priority from durable.worker_streams w
+            where w.stream_name = $1 and w.msg_type = 'activity' and w.reserved_by is null
+              and w.expired_at is null and w.priority < r.priority
+            order by w.priority desc limit 1)
+    from activity_ranks r where r.priority is not null
+)
 select
-    exists(select from durable.worker_streams where stream_name = $1 and msg_type = 'turn'
-        and visible_at <= durable.now() and reserved_by is null and expired_at is null
-        and workflow_name = any($2::text[])) as turns,
-    exists(select from durable.worker_streams where stream_name = $1 and msg_type = 'activity'
-        and visible_at <= durable.now() and reserved_by is null and expired_at is null
-        and topic = any($3::text[])) as activities,
-    (select min(visible_at) from durable.worker_streams where stream_name = $1
-        and msg_type in ('turn', 'activity') and visible_at > durable.now()
-        and reserved_by is null and expired_at is null) as next,
+    exists(select from turn_ranks r cross join lateral (
+        select from durable.worker_streams w
+        where w.stream_name = $1 and w.msg_type = 'turn' and w.priority = r.priority
+          and w.visible_at <= durable.now() and w.reserved_by is null and w.expired_at is null
+          and w.workflow_name = any($2::text[])
+        order by w.visible_at limit 1) d) as turns,
+    exists(select from activity_ranks r cross join lateral (
+        select from durable.worker_streams w
+        where w.stream_name = $1 and w.msg_type = 'activity' and w.priority = r.priority
+          and w.visible_at <= durable.now() and w.reserved_by is null and w.expired_at is null
+          and w.topic = any($3::text[])
+        order by w.visible_at limit 1) d) as activities,
+    (select min(d.visible_at)
+     from (select priority, 'turn' as kind from turn_ranks union all select priority, 'activity' from activity_ranks) r
+     cross join lateral (
+        select w.visible_at from durable.worker_streams w
+        where w.stream_name = $1 and w.msg_type = r.kind and w.priority = r.priority
+          and w.visible_at > durable.now() and w.reserved_by is null and w.expired_at is null
+        order by w.visible_at limit 1) d) as next,
     -- Runs that this member holds and was not told of: who wrote to them died before its notification.
     array(select distinct e.run_id from durable.engine_streams e
         join durable.worker_streams w on w.id = e.run_id and w.reserved_by = $4
