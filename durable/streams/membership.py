@@ -141,15 +141,20 @@ class Membership:
     async def _beat(self) -> None:
         if not self._is_open("member"):
             await self._enter()
-        now = await self._query(lambda c: self._store.beat(c, self.id), "member")
-        if now is None:
+        if not await self._tick():
             self._call(self._on_lost)
             self.id = 0
             self._drop("member")
             await self._enter()
             self._call(self._on_joined, self.id)
-            return
-        self.clock.offset = now - time.time()  # noqa: TID251 - measuring the offset is what a beat is for
+
+    async def _tick(self) -> bool:
+        """Say "alive", and set the clock by the answer; False: declared dead."""
+        asked = time.time()  # noqa: TID251 - measuring the offset is what a beat is for
+        now = await self._query(lambda c: self._store.beat(c, self.id), "member")
+        if now is not None:
+            self.clock.offset = now - (asked + time.time()) / 2  # noqa: TID251
+        return now is not None
 
     async def _enter(self) -> None:
         """Take the lock: as the member that this process still is, or as a new one."""
@@ -160,12 +165,13 @@ class Membership:
             )
         while not await self._query(lambda c: self._store.lock(c, self.id), "member"):
             # The broken session still has it, for as long as the server takes to notice.
-            if self._stopping or await self._query(lambda c: self._store.beat(c, self.id), "member") is None:
+            if self._stopping or not await self._tick():
                 return
             await self._pause(0.2)
         joined = self._joined
         if joined is not None:
-            await self._query(lambda c: self._store.beat(c, self.id), "member")
+            await self._tick()
+            await self._tick()  # the first one also had to prepare the statement: it took too long to tell time
             self._joined = None
             self._call(joined.set_result, self.id)
 
