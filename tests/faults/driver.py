@@ -1,0 +1,228 @@
+"""Worker processes that can be killed, and what must hold however often they are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from tests.faults.programs import JOURNAL
+
+CLOCKS = 0.1  # seconds by which the member's idea of the database's clock may be off on a busy machine
+ROOT = Path(__file__).parents[2]
+
+
+async def eventually(
+    condition: Callable[[], Awaitable[Any]], what: str, *, within: float = 20.0, every: float = 0.02
+) -> Any:
+    """What `condition` answers as soon as that is true; fails after `within` seconds."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not (found := await condition()):
+        assert asyncio.get_running_loop().time() < deadline, f"not within {within} s: {what}"
+        await asyncio.sleep(every)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the journal."""
+
+    word: str
+    label: str
+    pid: int
+    at: float
+
+
+class Journal:
+    """What activities have noted, whichever process ran them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "journal"
+        self.path.touch()
+        Path(f"{self.path}.d").mkdir()
+
+    def size(self) -> int:
+        """How many lines there are."""
+        return self.path.read_bytes().count(b"\n")
+
+    def lines(self) -> list[Line]:
+        """All lines."""
+        found = []
+        for text in self.path.read_text().splitlines():
+            word, label, pid, at = text.split()
+            found.append(Line(word, label, int(pid), float(at)))
+        return found
+
+    def starts(self) -> list[Line]:
+        """The lines of starts."""
+        return [line for line in self.lines() if line.word == "start"]
+
+    async def reaches(self, lines: int, *, within: float = 20.0) -> None:
+        """Return when there are so many lines."""
+
+        async def there() -> bool:
+            return self.size() >= lines
+
+        await eventually(there, f"{lines} lines in the journal", within=within, every=0.003)
+
+    async def has(self, word: str, label: str, *, within: float = 20.0) -> Line:
+        """The first such line, as soon as there is one."""
+
+        async def there() -> Line | None:
+            return next((x for x in self.lines() if (x.word, x.label) == (word, label)), None)
+
+        found: Line = await eventually(there, f"{word} {label}", within=within, every=0.01)
+        return found
+
+
+class WorkerProcess:
+    """A worker in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    @classmethod
+    async def spawn(
+        cls, dsn: str, namespace: str, journal: Journal, *, ready: bool = True, **options: float
+    ) -> WorkerProcess:
+        """Start one; returns when it serves, or at once when `ready` is False."""
+        with Path(f"{journal.path}.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.faults.worker_process", dsn, namespace,
+                *[f"{k}={v}" for k, v in options.items()],
+                cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=log,
+                env={**os.environ, JOURNAL: str(journal.path)},
+            )  # fmt: skip
+        worker = cls(process)
+        if ready:
+            await worker.says("ready")
+        return worker
+
+    async def says(self, word: str, *, within: float = 20.0) -> None:
+        """Return when the process prints the word."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(within):
+            while line := await self._process.stdout.readline():
+                if line.decode().strip() == word:
+                    return
+        raise AssertionError(f"the worker ended ({self._process.returncode}) without {word!r}")
+
+    async def lives(self, seconds: float) -> bool:
+        """Whether the process is still there after so long."""
+        try:
+            await asyncio.wait_for(self._process.wait(), seconds)
+        except TimeoutError:
+            return True
+        return False
+
+    def send(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    async def kill(self) -> None:
+        """End it without a warning; once is enough."""
+        if self._process.returncode is None:
+            self.send(signal.SIGKILL)
+            await self._process.wait()
+        transport = self._process._transport  # type: ignore[attr-defined]  # its pipe stays open else
+        transport.close()
+
+    async def ends(self, *, within: float = 20.0) -> int:
+        """Its exit code, once it has ended by itself."""
+        async with asyncio.timeout(within):
+            return await self._process.wait()
+
+
+class Observer:
+    """Looks at the tables of one namespace."""
+
+    def __init__(self, connection: asyncpg.Connection, namespace: str) -> None:
+        self._connection = connection
+        self._namespace = namespace
+
+    async def rows(self, query: str, *args: Any) -> list[Any]:
+        """Run a query that names tables as `durable.jobs`."""
+        return await self._connection.fetch(query.replace("durable.", f'"{self._namespace}".'), *args)
+
+    async def value(self, query: str, *args: Any) -> Any:
+        """The first column of the first row."""
+        return (await self.rows(query, *args))[0][0]
+
+    async def deaths_count(self) -> None:
+        """Return when the server has run for so long that members may be declared dead."""
+
+        async def old() -> bool:
+            return bool(
+                await self.value(
+                    "select clock_timestamp() > pg_postmaster_start_time() + interval '10.1 s'"
+                )
+            )
+
+        await eventually(old, "a server that is ten seconds old", within=15, every=0.1)
+
+    async def left(self) -> list[Any]:
+        """The rows of both streams that are still alive."""
+        return await self.rows(
+            "select 'worker' as stream, id, jid, msg_type, aid, dad, reserved_by, visible_at::text"
+            " from durable.worker_streams where expired_at is null union all"
+            " select 'engine', id, jid, msg_type, aid, dad, reserved_by, visible_at::text"
+            " from durable.engine_streams where expired_at is null"
+        )
+
+    async def nothing_is_left(self) -> None:
+        """Both streams are empty, but for expired rows; they may take a moment to become so."""
+
+        async def empty() -> bool:
+            return not await self.left()
+
+        try:
+            await eventually(empty, "empty streams", within=3)
+        except AssertionError:
+            assert not [dict(row) for row in await self.left()]
+            raise
+
+    async def recorded(self) -> dict[str, float]:
+        """When each label's step ended, by the histories; fails where two facts have one label."""
+        found: dict[str, float] = {}
+        for row in await self.rows(
+            "select extract(epoch from at)::float8 as at, input, failure from durable.history"
+            " where kind = 'activity'"
+        ):
+            arguments = json.loads(row["input"])
+            label = next(v for v in _values(arguments) if isinstance(v, str) and "/" in v)
+            assert label not in found, f"{label} is in the histories twice"
+            found[label] = row["at"]
+        return found
+
+    async def no_recorded_step_ran_again(self, journal: Journal, *, retried: bool = True) -> None:
+        """Every step is recorded once, no attempt began after that, and no process ran a step twice.
+
+        `retried`: labels of flaky steps are exempt from the last.
+        """
+        recorded = await self.recorded()
+        starts = journal.starts()
+        assert set(recorded) == {line.label for line in starts}
+        late = [line for line in starts if line.at > recorded[line.label] + CLOCKS]
+        assert not late, f"started again after they were recorded: {late[:5]}"
+        twice = Counter((line.label, line.pid) for line in starts)
+        flaky = {line.name for line in Path(f"{journal.path}.d").iterdir()} if retried else set()
+        again = {k: n for k, n in twice.items() if n > 1 and k[0].replace("/", "_") not in flaky}
+        assert not again, f"started twice by one process: {again}"
+
+
+def _values(arguments: Any) -> list[Any]:
+    if isinstance(arguments, dict):
+        return [leaf for value in arguments.values() for leaf in _values(value)]
+    if isinstance(arguments, list):
+        return [leaf for value in arguments for leaf in _values(value)]
+    return [arguments]

@@ -1,0 +1,173 @@
+"""What the worker processes of these tests run: every activity leaves a line in a journal.
+
+The journal is a file that is only ever appended to, so that what a killed process did is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import durable
+
+JOURNAL = "DURABLE_FAULTS_JOURNAL"
+
+SOON = durable.RetryPolicy(maximum_attempts=6, initial_interval=0.05, backoff_coefficient=1)
+ONCE = durable.RetryPolicy(maximum_attempts=1)
+
+approval = durable.Signal("approval", int)
+never = durable.Signal("never", int)
+
+
+def note(word: str, label: str) -> None:
+    """Append "word label pid time" to the journal; one write, so that lines of two processes do not mix."""
+    line = f"{word} {label} {os.getpid()} {time.time():.6f}\n".encode()
+    descriptor = os.open(os.environ[JOURNAL], os.O_APPEND | os.O_CREAT | os.O_WRONLY)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
+def worth(label: str) -> int:
+    """What an activity answers for a label: results can be computed by whoever knows the labels."""
+    return sum(label.encode())
+
+
+@durable.activity(retry=SOON)
+async def count(label: str, seconds: float = 0.0) -> int:
+    """Count one house."""
+    note("start", label)
+    await asyncio.sleep(seconds)
+    note("end", label)
+    return worth(label)
+
+
+@durable.activity(retry=SOON)
+def count_on_thread(label: str) -> int:
+    """Count one house, on a thread."""
+    note("start", label)
+    note("end", label)
+    return worth(label)
+
+
+@durable.activity(retry=SOON)
+async def flaky(label: str) -> int:
+    """Fail twice for each label, whichever process runs it, then succeed."""
+    note("start", label)
+    marks = Path(os.environ[JOURNAL] + ".d") / label.replace("/", "_")
+    failures = marks.stat().st_size if marks.exists() else 0
+    if failures < 2:
+        with marks.open("ab") as file:
+            file.write(b"x")
+        raise ConnectionError(label)
+    note("end", label)
+    return worth(label)
+
+
+@durable.activity(retry=ONCE)
+async def charge(label: str, seconds: float = 0.0) -> int:
+    """Take money: never twice."""
+    note("start", label)
+    await asyncio.sleep(seconds)
+    note("end", label)
+    return worth(label)
+
+
+@durable.activity(retry=SOON)
+async def block(label: str, seconds: float) -> int:
+    """Block the worker's event loop, as no activity should."""
+    note("start", label)
+    time.sleep(seconds)  # noqa: ASYNC251 - the very thing that is tested
+    note("end", label)
+    return worth(label)
+
+
+@durable.workflow
+async def district(key: str, houses: int, seconds: float = 0.0) -> int:
+    """Some houses in parallel, some one after the other, one on a thread."""
+    total = sum(await asyncio.gather(*[count(f"{key}/p{n}", seconds) for n in range(houses)]))
+    for n in range(houses):
+        total += await count(f"{key}/s{n}", seconds)
+    return total + await count_on_thread(f"{key}/t")
+
+
+def district_worth(key: str, houses: int) -> int:
+    """What `district` returns."""
+    labels = [f"{key}/{kind}{n}" for kind in "ps" for n in range(houses)]
+    return sum(worth(label) for label in [*labels, f"{key}/t"])
+
+
+@durable.workflow
+async def census(key: str, districts: int, houses: int, seconds: float = 0.0) -> list[int]:
+    """A child per district, all at once; then a word of its own."""
+    counted = await asyncio.gather(
+        *[district(f"{key}/{n}", houses, seconds) for n in range(districts)]
+    )
+    return [*counted, await count(f"{key}/sum", seconds)]
+
+
+def census_worth(key: str, districts: int, houses: int) -> list[int]:
+    """What `census` returns."""
+    return [
+        *[district_worth(f"{key}/{n}", houses) for n in range(districts)],
+        worth(f"{key}/sum"),
+    ]
+
+
+@durable.workflow
+async def order(key: str) -> list[int]:
+    """A flaky step, a wait that times out, a signal, a timer, a step that runs at most once."""
+    reserved = await flaky(f"{key}/reserve")
+    try:
+        async with asyncio.timeout(0.2):
+            await never.receive()
+    except TimeoutError:
+        early = await count(f"{key}/early")
+    approved = await approval.receive()
+    await durable.sleep(0.1)
+    shipped, printed = await asyncio.gather(count(f"{key}/ship"), flaky(f"{key}/print"))
+    return [reserved, early, approved, shipped, printed]
+
+
+def order_worth(key: str, approved: int) -> list[int]:
+    """What `order` returns."""
+    reserved, early = worth(f"{key}/reserve"), worth(f"{key}/early")
+    return [reserved, early, approved, worth(f"{key}/ship"), worth(f"{key}/print")]
+
+
+@durable.workflow
+async def once(key: str, seconds: float) -> str:
+    """A step that runs at most once; says how it went."""
+    try:
+        return str(await charge(f"{key}/charge", seconds))
+    except durable.ActivityFailed as error:
+        cause: Any = error.cause
+        return f"{type(error).__name__}: {type(cause).__name__}: {cause}"
+
+
+@durable.workflow
+async def steps(key: str, number: int, seconds: float = 0.0) -> int:
+    """Steps one after the other."""
+    total = 0
+    for n in range(number):
+        total += await count(f"{key}/{n}", seconds)
+    return total
+
+
+def steps_worth(key: str, number: int) -> int:
+    """What `steps` returns."""
+    return sum(worth(f"{key}/{n}") for n in range(number))
+
+
+@durable.workflow
+async def blocked(key: str, seconds: float) -> list[int]:
+    """A step that blocks the event loop, beside one that does not."""
+    return await asyncio.gather(block(f"{key}/block", seconds), count(f"{key}/beside", 0.2))
+
+
+WORKFLOWS = [census, district, order, once, steps, blocked]
+ACTIVITIES = [count, count_on_thread, flaky, charge, block]
