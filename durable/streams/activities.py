@@ -139,6 +139,11 @@ class ActivityStream:
             r["stream_name"] for r in await self._db.fetch(self._sql["unclaim"], member, list(ids))
         }
 
+    async def overdue(self, run_id: int, number: int, kind: str, error: str) -> list[Reached]:
+        """Fail a step that nobody runs at its limit; `kind` schedule_to_start: and nobody ever ran."""
+        rows = await self._db.fetch(self._sql["overdue"], run_id, str(number), kind, error)
+        return [Reached(r["run_id"], r["reserved_by"], r["stream_name"]) for r in rows]
+
     async def unwanted(self, member: int, ids: Sequence[int]) -> set[int]:
         """Those of our attempts that nobody waits for any more."""
         return {r["id"] for r in await self._db.fetch(self._sql["wanted"], member, list(ids))}

@@ -13,7 +13,15 @@ from durable.protocol.durations import seconds
 from durable.protocol.retry import RetryPolicy
 
 PRIORITY: Final[Mapping[str, int]] = MappingProxyType(
-    {"interrupt": 6, "timehook": 5, "webhook": 5, "transition": 4, "result": 3, "response": 2, "await": 0}
+    {
+        "interrupt": 6,
+        "timehook": 5,
+        "webhook": 5,
+        "transition": 4,
+        "result": 3,
+        "response": 2,
+        "await": 0,
+    }
 )
 """What goes on comes before what begins, so that load does not pile up half-done jobs."""
 
@@ -120,9 +128,7 @@ class EngineStream:
         self, connection: Any, found: Sequence[tuple[int, int, str | None, str | None]]
     ) -> None:
         """Point signals (message id, run id, dad, aid) at the activities that wait for them."""
-        await connection.execute(
-            self._sql["address"], *map(list, zip(*found, strict=True))
-        )
+        await connection.execute(self._sql["address"], *map(list, zip(*found, strict=True)))
 
     async def disarm(
         self, connection: Any, timers: Sequence[tuple[int, str | None, str | None]]
@@ -147,7 +153,9 @@ class EngineStream:
         """Take back the work of jobs that have ended."""
         await connection.execute(self._sql["withdraw"], list(run_ids))
 
-    async def add(self, connection: Any, app_id: str, jid: str, at: tuple[str, str], message: str) -> int | None:
+    async def add(
+        self, connection: Any, app_id: str, jid: str, at: tuple[str, str], message: str
+    ) -> int | None:
         """A further answer for the activity (aid, dad) of a running job; None when there is none."""
         row: int | None = await connection.fetchval(
             self._sql["add"], app_id, jid, *at, message, PRIORITY["response"]
@@ -158,7 +166,9 @@ class EngineStream:
 class WorkStream:
     """The work of one topic, as a worker sees it."""
 
-    def __init__(self, database: Database, app_id: str, topic: str, retry: RetryPolicy | None) -> None:
+    def __init__(
+        self, database: Database, app_id: str, topic: str, retry: RetryPolicy | None
+    ) -> None:
         self._db = database
         self._sql = Statements("durable.streams", "sql/graph_messages.sql", database.schema)
         self._app_id = app_id

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 
 from durable.postgres.pool import patiently
 from durable.protocol.clock import Clock
+from durable.protocol.commands import StartActivity
 from durable.protocol.failures import Failure
 from durable.streams.activities import Attempt, Settlement
 from durable.streams.ports import Ports
 from durable.streams.runs import Reached
-from durable.worker.attempts import Outcome
+from durable.worker.attempts import Outcome, timed_out
 from durable.worker.retries import delay_after
 
 
@@ -72,6 +73,15 @@ class Answers:
         for _, who in reached:
             if who is not None:
                 self._tell(who)
+
+    async def overdue(self, run_id: int, step: StartActivity, kind: str, limit: float) -> None:
+        """A step's limit has come: if no worker runs it, it has failed."""
+        error = timed_out(step.name, kind, limit).to_json()
+        reached = await patiently(
+            lambda: self._ports.activities.overdue(run_id, step.number, kind, error)
+        )
+        for who in reached:
+            self._tell(who)
 
     def _tell(self, who: Reached) -> None:
         if who.holder is not None:

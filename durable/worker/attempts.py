@@ -31,10 +31,11 @@ class Outcome:
 Done = Callable[[Attempt, Outcome], None]
 
 
-def _timed_out(attempt: Attempt, kind: str, limit: float) -> Failure:
+def timed_out(name: str, kind: str, limit: float, attempts: int = 1) -> Failure:
+    """An activity that exceeded a limit; `kind` is the option, `limit` in seconds."""
     return Failure(
-        type="ActivityTimeout", kind="timeout", name=attempt.name, attempts=attempt.attempt, details={"kind": kind},
-        message=f"{attempt.name} exceeded its {kind} timeout of {limit:g} s (attempt {attempt.attempt})",
+        type="ActivityTimeout", kind="timeout", name=name, attempts=attempts, details={"kind": kind},
+        message=f"{name} exceeded its {kind} timeout of {limit:g} s (attempt {attempts})",
         non_retryable=kind != "start_to_close",
     )  # fmt: skip
 
@@ -237,6 +238,10 @@ class Attempts:
 def _call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(callback)
+
+
+def _timed_out(attempt: Attempt, kind: str, limit: float) -> Failure:
+    return timed_out(attempt.name, kind, limit, attempt.attempt)
 
 
 def _key(attempt: Attempt) -> tuple[int, int]:

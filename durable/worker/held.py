@@ -62,6 +62,7 @@ class Turn:
     here: list[StartActivity] = field(default_factory=list)
     stopped: list[int] = field(default_factory=list)
     timers: list[StartTimer] = field(default_factory=list)
+    limits: list[tuple[float, int]] = field(default_factory=list)  # when, which step
 
 
 class Slots(Protocol):
@@ -111,6 +112,11 @@ class Held:
         self._carried: list[Fact] = []  # applied, to be written with the next commit
         self._used: list[Arrived] = []  # folded, and not yet on disk
         self._consumed: set[int] = set()  # inbox rows that are facts on disk now
+        self.limits: dict[
+            int, dict[str, float]
+        ] = {  # of open steps with rows: option, Unix seconds
+            p["number"]: p["limits"] for p in claimed.pending if "limits" in p
+        }
         self._slots = slots
         self._version: str | None = version
         self._fast = 0
@@ -134,9 +140,9 @@ class Held:
 
     def next_due(self) -> float | None:
         """When its next timer is due; None without one."""
-        return min(
-            (s.due for s in self.run.open.values() if isinstance(s, StartTimer)), default=None
-        )
+        timers = [s.due for s in self.run.open.values() if isinstance(s, StartTimer)]
+        limits = [min(at.values()) for n, at in self.limits.items() if n in self.run.open]
+        return min(timers + limits, default=None)
 
     # --- the first turn ----------------------------------------------------------------------
 
@@ -168,6 +174,7 @@ class Held:
             self._carried.append(started)
         turn = self._turn([], commands, [])
         turn.timers = [s for s in self.run.open.values() if isinstance(s, StartTimer)]
+        turn.limits = [(at, n) for n, limits in self.limits.items() for at in limits.values()]
         return turn
 
     # --- every turn --------------------------------------------------------------------------
@@ -284,11 +291,12 @@ class Held:
             for step in self.run.open.values():
                 if step.number > self.issued and step.number not in retried:
                     self._write(step, here_now, intents, children)
-            pending = _pending(self.run.open.values())
+                    turn.limits += [(at, step.number) for at in self._limit(step).values()]
+            pending = self._pending(self.run.open.values())
         else:
             self.deferred.update((c.number, c) for c in turn.here)
             if cancelled:
-                pending = _pending(s for s in self.run.open.values() if s.number <= issued)
+                pending = self._pending(s for s in self.run.open.values() if s.number <= issued)
         settled = []
         for a in used:
             if a.message is not None:
@@ -319,6 +327,28 @@ class Held:
                     step.number, step.name, step.id, queue, step.input, step.options.priority
                 )
             )
+
+    def _limit(self, step: Step) -> dict[str, float]:
+        """Until when a step must have been taken by a worker, and must have ended."""
+        limits = {}
+        if isinstance(step, StartActivity):
+            options = step.options
+            if options.schedule_to_start is not None:
+                limits["schedule_to_start"] = self.run.time + options.schedule_to_start
+            if options.schedule_to_close is not None:
+                limits["schedule_to_close"] = self.run.time + options.schedule_to_close
+        if limits:
+            self.limits[step.number] = limits
+        return limits
+
+    def _pending(self, steps: Iterable[Step]) -> str:
+        return json.dumps([self._shown(step) for step in steps], separators=(",", ":"))
+
+    def _shown(self, step: Step) -> dict[str, Any]:
+        due = getattr(step, "due", None)
+        shown = {"number": step.number, "kind": kind_of(step), "name": step.name, "due": due}
+        limits = self.limits.get(step.number)
+        return {**shown, "limits": limits} if limits else shown
 
     def _cancel(self, number: int, turn: Turn, cancelled: list[int]) -> None:
         if number in self.deferred:
@@ -370,15 +400,7 @@ class Held:
             del self.deferred[number]
         held = {i.number for i in commit.intents if i.held}
         self.messages.update((n, m) for n, m in messages.items() if n in held)
+        for fact in commit.facts:
+            self.limits.pop(fact.number, None)
         self._consumed.update(commit.inbox)
         self._used = []
-
-
-def _pending(steps: Any) -> str:
-    return json.dumps(
-        [
-            {"number": s.number, "kind": kind_of(s), "name": s.name, "due": getattr(s, "due", None)}
-            for s in steps
-        ],
-        separators=(",", ":"),
-    )

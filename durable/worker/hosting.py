@@ -72,6 +72,7 @@ class RunHost:
         self._committer: StepCommitter | None = None
         self._answers = Answers(ports, clock, lambda: self.member)
         self._timers = Alarms(clock.now, self._timer_due)
+        self._limits = Alarms(clock.now, self._limit_due)
         self._flushes = Alarms(time.monotonic, self._flush_due)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._unread: set[int] = set()
@@ -130,6 +131,7 @@ class RunHost:
             await patiently(lambda: self._ports.runs.give_back(self.member, due))
             self._ports.announcer.queue(self._queue, "turn")
         self._timers.close()
+        self._limits.close()
         self._flushes.close()
         if self._tasks:
             await asyncio.wait([*self._tasks], timeout=5)
@@ -251,6 +253,8 @@ class RunHost:
         run_id = held.claimed.run_id
         for timer in turn.timers:
             self._timers.add(timer.due, (run_id, timer.number))
+        for at, number in turn.limits:
+            self._limits.add(at, (run_id, number))
         for command in turn.here:
             attempt = Attempt(
                 held.messages.get(command.number), run_id, held.claimed.jid, held.claimed.workflow, command.number,
@@ -343,6 +347,16 @@ class RunHost:
         if held is not None and isinstance(held.run.open.get(number), StartTimer):
             held.arrived.append(Arrived(Fact(FactKind.TIMER, due, number, "timer")))
             self._pump(held)
+
+    def _limit_due(self, due: float, item: Item) -> None:
+        run_id, number = item
+        held = self._held.get(run_id)
+        step = None if held is None else held.run.open.get(number)
+        if held is not None and isinstance(step, StartActivity):
+            for kind, at in held.limits.get(number, {}).items():
+                if at <= due:
+                    limit = float(getattr(step.options, kind) or 0)
+                    self._spawn(self._answers.overdue(run_id, step, kind, limit))
 
     def _flush_due(self, _due: float, item: Item) -> None:
         """Write down what is still open of the steps that were issued a while ago."""

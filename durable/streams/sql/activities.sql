@@ -74,6 +74,35 @@ with asked as (
 )
 select mine.id, mine.run_id, w.reserved_by, w.stream_name from mine left join wake w on w.id = mine.run_id
 
+-- name: overdue
+-- A limit of a step has come: an attempt that no worker has taken fails, and the run is told. Attempts that
+-- run have their own clock; `schedule_to_start` is about the first one only.
+with late as (
+    select m.id, m.run_id, m.dad, m.aid, m.retry_attempt from durable.worker_streams m
+    where m.run_id = $1 and m.dad = $2 and m.msg_type = 'activity' and m.reserved_by is null
+      and m.expired_at is null and ($3 = 'schedule_to_close' or m.retry_attempt = 0)
+    for update
+), failed as (
+    update durable.worker_streams m
+    set expired_at = durable.now(), dead_lettered_at = durable.now(), error = $4::json
+    from late where m.id = late.id
+), wake as (
+    select w.id, w.reserved_by, w.visible_at, w.stream_name, w.workflow_name, w.jid
+    from durable.worker_streams w
+    where w.id in (select run_id from late) and w.msg_type = 'turn'
+    order by w.id for no key update
+), told as (
+    insert into durable.engine_streams (
+        stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, error, retry_attempt, created_at, visible_at)
+    select w.stream_name, w.workflow_name, w.jid, w.id, late.aid, late.dad, 'step', 'activity',
+        $4::json, late.retry_attempt, durable.now(), durable.now()
+    from late join wake w on w.id = late.run_id
+), pulled as (
+    update durable.worker_streams k set visible_at = durable.now()
+    from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
+)
+select w.id as run_id, w.reserved_by, w.stream_name from wake w
+
 -- name: retry
 -- The failed attempt stays, expired, with its error; the next is a new row, visible after its delay.
 with asked as (
