@@ -57,7 +57,7 @@ class Shipment:
 approval = durable.Signal("approval", Approval)
 
 
-class GatewayDown(Exception):  # noqa: N818 - what happened, not that it did
+class GatewayDown(Exception):
     """The payment gateway does not answer."""
 
 

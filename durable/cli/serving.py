@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Annotated
@@ -107,10 +106,10 @@ def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
 def _stop_at_eof(stop: asyncio.Event) -> None:
     """Stop when whoever started this process, and holds the other end of stdin, is gone."""
     loop = asyncio.get_running_loop()
+    stdin = sys.stdin.fileno()
 
-    def wait() -> None:
-        sys.stdin.buffer.read()
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(stop.set)
+    def closed() -> None:  # nothing is ever written there
+        loop.remove_reader(stdin)
+        stop.set()
 
-    threading.Thread(target=wait, name="durable eof", daemon=True).start()
+    loop.add_reader(stdin, closed)

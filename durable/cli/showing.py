@@ -38,7 +38,7 @@ def run_as_text(run: RunDescription, history: Sequence[HistoryEvent]) -> str:
         [
             *_head(run),
             *_timeline(run, history),
-            *_open_steps(run),
+            *_open_steps(run, history),
             *_attempts(run),
             *_ending(run),
             *_next(run),
@@ -108,22 +108,27 @@ def _value(event: HistoryEvent) -> str:
     return "" if event.data is None else f"→ {_short(event.data)}"
 
 
-def _open_steps(run: RunDescription) -> Iterator[str]:
-    if run.finished_at is not None or not (run.open_steps or run.pending):
+def _open_steps(run: RunDescription, history: Sequence[HistoryEvent]) -> Iterator[str]:
+    if run.finished_at is not None or not history:
         return
+    settled = {event.step for event in history}
+    written = [step for step in run.pending if step["number"] not in settled]
     yield ""
-    yield f"Open: {run.open_steps} step{'' if run.open_steps == 1 else 's'}"
+    if not run.open_steps:
+        yield f"Open: no step; it waits for a signal: durable signal {run.id} NAME JSON"
+    else:
+        yield f"Open: {run.open_steps} step{'' if run.open_steps == 1 else 's'}"
     newest = {attempt.number: attempt for attempt in run.activities}
-    for step in run.pending:
+    for step in written:
         number = step["number"]
-        yield f"  #{number} {step['kind']} {_named(step)}{_standing(step, newest.get(number))}"
-    more = run.open_steps - len(run.pending)
-    if more > 0:
+        parts = (f"#{number} {step['kind']}", _named(step), _standing(step, newest.get(number)))
+        yield "  " + " ".join(part for part in parts if part)
+    if (more := run.open_steps - len(written)) > 0:
         yield f"  and {more} that began a moment ago"
 
 
 def _named(step: dict[str, Any]) -> str:
-    return "" if step["kind"] == "timer" else f"{step['name']} "
+    return "" if step["kind"] == "timer" else str(step["name"])
 
 
 def _standing(step: dict[str, Any], attempt: ActivityAttempt | None) -> str:

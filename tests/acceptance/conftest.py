@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 PROJECT = Path(__file__).parents[2]
 Program = Callable[..., subprocess.Popen[str]]
@@ -39,16 +39,17 @@ def program(database_url: str, tmp_path: Path) -> Iterator[Program]:
     """Start `python …` in an empty directory; what still runs at the end is killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+    def start(*arguments: str | Path, **environment: str | None) -> subprocess.Popen[str]:
         surroundings = {
-            **os.environ,
+            **os.environ,  # noqa: TID251 - what users have around them
             "PYTHONPATH": str(PROJECT),
             "DURABLE_DATABASE_URL": database_url,
             "NO_COLOR": "1",
             "COLUMNS": "100",
             **environment,
         }
-        process = subprocess.Popen(  # noqa: S603 - our own programs
+        surroundings = {k: v for k, v in surroundings.items() if v is not None}
+        process = subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, cwd=tmp_path, env=surroundings,
@@ -66,7 +67,7 @@ def program(database_url: str, tmp_path: Path) -> Iterator[Program]:
 def cli(program: Program) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `durable …` to its end."""
 
-    def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path, **environment: str | None) -> subprocess.CompletedProcess[str]:
         process = program("-m", "durable", *arguments, **environment)
         out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
@@ -74,31 +75,25 @@ def cli(program: Program) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
-def eventually(condition: Callable[[], bool], what: str, within: float = 30) -> None:
-    """Return when the condition holds; fail when it does not within so many seconds."""
-
-    async def wait() -> None:
-        async with asyncio.timeout(within):
-            while not condition():
-                await asyncio.sleep(0.02)
-
+def _wait_for(condition: Callable[[], bool], what: str, within: float = 30) -> None:
+    tries = Retrying(
+        retry=retry_if_result(lambda holds: not holds),
+        stop=stop_after_delay(within),
+        wait=wait_fixed(0.02),
+    )
     try:
-        asyncio.run(wait())
-    except TimeoutError:
+        tries(condition)
+    except RetryError:
         pytest.fail(f"after {within} s not yet: {what}")
 
 
-@pytest.fixture(name="eventually")
-def _eventually() -> Callable[..., None]:
-    return eventually
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    """Wait until a condition holds: `eventually(condition, what, within=30)`."""
+    return _wait_for
 
 
 @pytest.fixture
 def examples() -> Path:
     """The directory of the examples."""
     return PROJECT / "examples"
-
-
-def lines(path: Path) -> Sequence[str]:
-    """The lines of a file; none while it is not there."""
-    return path.read_text("utf-8").splitlines() if path.exists() else []

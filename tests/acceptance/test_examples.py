@@ -38,6 +38,12 @@ def test_quickstart(program: Program, examples: Path) -> None:
     assert promised(examples / "quickstart.py") == [f"It prints {out.strip()}."]
 
 
+def test_quickstart_on_an_empty_machine(program: Program, examples: Path) -> None:
+    """Without any database it starts one of its own, and says so."""
+    process = program(examples / "quickstart.py", DURABLE_DATABASE_URL=None)
+    assert finished(process) == "['Hello, Ann!', 'Hello, Bob!']\n"
+
+
 def test_orders(program: Program, examples: Path, tmp_path: Path) -> None:
     """A flaky gateway is asked until it answers; approval ships, and silence refunds."""
     ledger = tmp_path / "ledger"
@@ -95,7 +101,7 @@ def test_census_killed_again_and_again(
 
 
 def test_census_shows_progress_in_plain_lines(program: Program, examples: Path) -> None:
-    """Where nobody sees a terminal, progress is lines without control characters, never going back."""
+    """Without a terminal, progress is lines without control characters, and never goes back."""
     process = program(examples / "census.py", "--only", "asyncio", "json", "email")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err

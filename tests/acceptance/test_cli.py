@@ -1,0 +1,314 @@
+"""The `durable` command, run as users run it: against a real database, with real processes."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from durable.descriptor.document import load
+
+Program = Callable[..., subprocess.Popen[str]]
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+SHOP = """
+import pathlib
+from dataclasses import dataclass
+
+import durable
+
+@dataclass
+class Order:
+    id: str
+    cents: int
+
+approval = durable.Signal("approval", str)
+
+@durable.activity(retry=durable.RetryPolicy(maximum_attempts=3, initial_interval=3600))
+async def charge(order: Order) -> int:
+    if order.cents < 0:
+        raise ValueError("nobody pays less than nothing")
+    return order.cents
+
+@durable.activity(task_queue="print")
+def label(order: Order) -> str:
+    return f"to {order.id}"
+
+@durable.workflow
+async def fulfil(order: Order, copies: int = 1) -> str:
+    paid = await charge(order)
+    labels = [await label(order) for _ in range(copies)]
+    return f"{paid} {labels} {await approval.receive()}"
+
+@durable.activity
+def slow(going: str, go: str) -> str:
+    pathlib.Path(going).touch()
+    while not pathlib.Path(go).exists():
+        pass
+    return "done"
+
+@durable.workflow
+async def patient(going: str, go: str) -> str:
+    return await slow(going, go)
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A user's module."""
+    path = tmp_path / "shop.py"
+    path.write_text(SHOP, encoding="utf-8")
+    return path
+
+
+def serving(program: Program, *options: str, queues: int = 1) -> subprocess.Popen[str]:
+    """A worker that has said of each queue that it is served."""
+    process = program("-m", "durable", "worker", *options)
+    for _ in range(queues):
+        line = process.stdout.readline()
+        assert line.startswith("serving queue"), process.communicate()
+    return process
+
+
+def until(stream: TextIO, beginning: str) -> list[str]:
+    """The lines of a program up to the first that begins so."""
+    read: list[str] = []
+    for line in stream:
+        read.append(line)
+        if line.startswith(beginning):
+            return read
+    pytest.fail(f"no line begins with {beginning!r}: {read}")
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str, code: int = 1) -> None:
+    """It ended with this code, and one message that has these words; no traceback."""
+    assert done.returncode == code, done
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    for word in words:
+        assert word in done.stderr
+
+
+def test_the_life_of_a_run(cli: Cli, program: Program, shop: Path) -> None:
+    """Start, show, signal, result, list: each says what happened and what comes next."""
+    serving(program, str(shop), queues=2)
+    started = cli("start", "shop.py:fulfil", "--args", '[{"id": "o", "cents": 7}, 2]', "--id", "a")
+    assert started.stdout == "started a\nnext: durable result a\n"
+    assert "serving" not in started.stderr
+    assert cli("signal", "a", "approval", '"ann"').returncode == 0
+    assert json.loads(cli("result", "a").stdout) == "7 ['to o', 'to o'] ann"
+    text = cli("show", "a").stdout
+    assert re.search(r"^a  fulfil  completed$", text, re.MULTILINE)
+    assert re.search(r"activity +#1 charge +→ 7$", text, re.MULTILINE)
+    assert re.search(r'activity +#2 label +→ "to o"$', text, re.MULTILINE)
+    listed = cli("list").stdout.splitlines()
+    assert listed[0].split() == ["ID", "WORKFLOW", "QUEUE", "STATE", "STARTED", "TOOK"]
+    assert listed[1].split()[:4] == ["a", "fulfil", "default", "completed"]
+
+
+def test_json_everywhere(cli: Cli, program: Program, shop: Path) -> None:
+    """With --json every answer is a document, and so is an error."""
+    serving(program, str(shop), queues=2)
+    by_name = '{"order": {"id": "o", "cents": 7}}'
+    started = json.loads(
+        cli("start", "shop:fulfil", "--args", by_name, "--id", "a", "--json").stdout
+    )
+    assert started["id"] == "a"
+    assert isinstance(started["run_id"], int)
+    assert json.loads(cli("signal", "a", "approval", '"ann"', "--json").stdout)["id"] == "a"
+    assert json.loads(cli("result", "a", "--json").stdout) == "7 ['to o'] ann"
+    shown = json.loads(cli("show", "a", "--json").stdout)
+    assert shown["run"]["state"] == "completed"
+    assert shown["history"][0]["kind"] == "started"
+    assert shown["history"][-1]["data"] == "7 ['to o'] ann"
+    listed = json.loads(cli("list", "--state", "completed", "--json").stdout)
+    assert listed["total"] == 1
+    assert listed["runs"][0]["workflow"] == "fulfil"
+    error = json.loads(cli("show", "b", "--json").stderr)["error"]
+    assert error["type"] == "WorkflowNotFound"
+    assert "durable list" in error["hint"]
+
+
+def test_what_a_failing_run_tells(
+    cli: Cli, program: Program, shop: Path, eventually: Callable[..., None]
+) -> None:
+    """An open step shows its attempts, when it is tried next, and what went wrong."""
+    serving(program, str(shop), queues=2)
+    cli("start", "fulfil", "--args", '[{"id": "o", "cents": -1}]', "--id", "a")
+    eventually(lambda: "Failed attempts" in cli("show", "a").stdout, "a failed attempt")
+    text = cli("show", "a").stdout
+    assert re.search(r"#1 activity charge attempt 2 of 3, next try .* \(in 1 min \d+ s\)", text)
+    assert "#1 charge, attempt 1 of 3: ValueError: nobody pays less than nothing" in text
+    refused(cli("result", "a", "--timeout", "0.1s"), "durable show a")
+    asked = cli("cancel", "a", "--reason", "changed my mind")
+    assert "durable terminate a" in asked.stdout
+    refused(cli("result", "a"), "was cancelled", "durable show a")
+    refused(cli("cancel", "a"), "has ended already: cancelled")
+
+
+def test_a_run_without_a_worker(cli: Cli, shop: Path) -> None:
+    """A start needs no worker; `show` says that none has come, and terminate ends it too."""
+    cli("start", f"{shop}:fulfil", "--args", '[{"id": "o", "cents": 1}]', "--id", "a")
+    text = cli("show", "a").stdout
+    assert "nothing yet: no worker has taken it" in text
+    assert "durable worker MODULE --queue default" in text
+    assert cli("terminate", "a", "--reason", "no use").stdout == "terminated a\n"
+    refused(cli("result", "a"), "terminated", "no use")
+
+
+def test_an_id_is_taken_once(cli: Cli, shop: Path) -> None:
+    """A second start of an open id is refused with both ways on; --attach takes the open run."""
+    start = ("start", f"{shop}:fulfil", "--args", '[{"id": "o", "cents": 1}]', "--id", "a")
+    first = json.loads(cli(*start, "--json").stdout)
+    refused(cli(*start), "--attach")
+    assert json.loads(cli(*start, "--attach", "--json").stdout) == first
+
+
+def test_a_changed_workflow_is_suspended_and_resumed(
+    cli: Cli, program: Program, shop: Path, eventually: Callable[..., None]
+) -> None:
+    """Code that does not fit a history: `show` names step and line; with the old code it goes on."""
+    worker = serving(program, str(shop), queues=2)
+    cli("start", "shop:fulfil", "--args", '[{"id": "o", "cents": 1}]', "--id", "a")
+    eventually(lambda: "waits for a signal" in cli("show", "a").stdout, "it waits for a signal")
+    worker.terminate()
+    worker.wait()
+    wrong = SHOP.replace("paid = await charge(order)", "paid = await slow('x', 'y')")
+    shop.write_text(wrong, encoding="utf-8")
+    worker = serving(program, str(shop), queues=2)
+    cli("signal", "a", "approval", '"ann"')
+    eventually(lambda: "suspended" in cli("show", "a").stdout, "it is suspended")
+    text = cli("show", "a").stdout
+    line = wrong.splitlines().index("    paid = await slow('x', 'y')") + 1
+    assert f"shop.py:{line}" in text
+    assert "NonDeterminismError" in text
+    assert "durable resume a" in text
+    worker.terminate()
+    worker.wait()
+    shop.write_text(SHOP, encoding="utf-8")
+    serving(program, str(shop), queues=2)
+    eventually(lambda: "completed" in cli("show", "a").stdout.splitlines()[0], "it is completed")
+    refused(cli("resume", "a"), "is completed, not suspended")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_stops_gracefully(
+    cli: Cli, program: Program, shop: Path, eventually: Callable[..., None], number: signal.Signals
+) -> None:
+    """Told to stop, it lets the running activity finish, records it, and ends with code 0."""
+    worker = serving(program, str(shop), queues=2)
+    going, go = shop.with_name("going"), shop.with_name("go")
+    cli("start", "shop:patient", "--args", json.dumps([str(going), str(go)]), "--id", "a")
+    eventually(going.exists, "the activity runs")
+    worker.send_signal(number)
+    until(worker.stderr, "stopping")
+    go.touch()
+    _, err = worker.communicate(timeout=30)
+    assert worker.returncode == 0, err
+    text = cli("show", "a").stdout
+    assert re.search(r'#1 slow +→ "done"', text), text
+
+
+def test_dev_reloads(cli: Cli, program: Program, shop: Path, database_url: str) -> None:
+    """`dev` prints where the database is, serves, and serves the new code once a file changed."""
+    process = program("-m", "durable", "dev", "shop.py")
+    told = [process.stdout.readline() for _ in range(6)]
+    assert told[0].split() == ["database", database_url]
+    assert "durable start shop.py:WORKFLOW" in told[1]
+    assert told[4].startswith("serving queue default")
+    shop.write_text(SHOP + "\nbroken", encoding="utf-8")
+    err = until(process.stderr, "the worker ended; mend the code")
+    assert f"{shop} changed: reloading; open runs go on\n" in err
+    assert any("NameError" in line and f"{shop}:{SHOP.count(chr(10)) + 2}" in line for line in err)
+    shop.write_text(SHOP.replace("{paid} ", "paid "), encoding="utf-8")
+    assert process.stdout.readline().startswith("serving queue default")
+    cli("start", "shop:fulfil", "--args", '[{"id": "o", "cents": 1}, 0]', "--id", "a")
+    cli("signal", "a", "approval", '"ann"')
+    assert json.loads(cli("result", "a").stdout) == "paid [] ann"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_worker_of_a_killed_dev_stops(program: Program) -> None:
+    """When `dev` itself is killed, its worker does not go on alone."""
+    process = program("-m", "durable", "dev", "shop.py")
+    until(process.stdout, "serving queue print")
+    process.kill()
+    assert process.stderr.read().endswith("stopped\n"), "the worker holds the pipe until it ends"
+
+
+@pytest.mark.usefixtures("shop")
+def test_yaml_and_graph(cli: Cli, examples: Path, tmp_path: Path) -> None:
+    """A path is enough: the descriptor is printed, read back the same, and drawn."""
+    printed = cli("yaml", examples / "orders.py").stdout
+    app = load(printed)
+    assert app.id == "default"
+    assert [graph.subscribes for graph in app.graphs] == ["fulfil"]
+    assert load(cli("yaml", examples / "orders.py", "--queue", "q").stdout).id == "q"
+    file = tmp_path / "app.yaml"
+    file.write_text(printed, encoding="utf-8")
+    assert cli("yaml", file).stdout == printed
+    assert cli("graph", file).stdout.splitlines()[1] == "flowchart LR"
+    assert json.loads(cli("yaml", "shop", "--json").stdout)[0]["app"]["id"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "code"),
+    [
+        (("yaml", "nothing.py"), ("there is no file nothing.py",), 1),
+        (("yaml", "nothing"), ("there is no module 'nothing'", "./orders.py"), 1),
+        (("yaml", "json"), ("no @durable.workflow", "json"), 1),
+        (("yaml", "bad.py"), ("bad.py cannot be imported: ZeroDivisionError", "bad.py:2"), 1),
+        (("yaml", "worse.py"), ("worse.py cannot be imported: SyntaxError", "worse.py:1"), 1),
+        (("start", "shop:nope"), ("no workflow 'nope'", "fulfil, patient"), 1),
+        (("start", "shop:fulfil", "--args", "[1, 2, 3]"), ("takes 2 arguments, and 3",), 1),
+        (("start", "shop:fulfil", "--args", '[{"id": 1, "cents": 1}]'), ("order.id",), 1),
+        (("start", "shop:fulfil"), ("order",), 1),
+        (("start", "shop:fulfil", "--args", "x"), ("no JSON",), 2),
+        (("result",), ("ID",), 2),
+        (("nonsense",), ("nonsense",), 2),
+        (("worker", "shop.py", "--grace", "soon"), ("'soon' is no duration",), 1),
+        (("list", "--dsn", "postgresql://localhost:1/x"), ("--dsn",), 1),
+        (("list", "--namespace", 'a"b'), ('a"b',), 1),
+    ],
+)
+def test_errors_say_what_to_do(
+    cli: Cli, shop: Path, arguments: tuple[str, ...], words: tuple[str, ...], code: int
+) -> None:
+    """What can go wrong is one message: 1 for what failed, 2 for a wrong command line."""
+    shop.with_name("bad.py").write_text("import durable\n1 / 0\n", encoding="utf-8")
+    shop.with_name("worse.py").write_text("def (\n", encoding="utf-8")
+    refused(cli(*arguments), *words, code=code)
+
+
+def test_migrate_and_namespace(cli: Cli) -> None:
+    """`migrate` makes the schema that DURABLE_NAMESPACE names; runs of others are not seen."""
+    done = cli("migrate", DURABLE_NAMESPACE="elsewhere")
+    assert done.stdout == "the schema 'elsewhere' is up to date\n"
+    cli("start", "fulfil", "--id", "a", DURABLE_NAMESPACE="elsewhere")
+    assert cli("list").stdout == "no runs\n"
+    assert "a " in cli("list", "--namespace", "elsewhere").stdout
+
+
+def test_without_typer(program: Program) -> None:
+    """Where the extra is not installed, one line says what to install."""
+    code = "import sys; sys.modules['typer'] = None; import durable.__main__ as m; m.main()"
+    process = program("-c", code)
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert err == 'durable: the command needs typer: pip install "durable-postgres[cli]"\n'
+
+
+def test_the_library_does_not_need_typer() -> None:
+    """Only the command imports it."""
+    code = "import durable, sys; assert 'typer' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
