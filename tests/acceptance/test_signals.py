@@ -1,0 +1,178 @@
+"""Signals: none is lost, none is doubled, and their order is kept."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import durable
+from durable.client.client import Client
+from durable.worker.worker import Worker
+from tests.acceptance.waiting import eventually
+
+number = durable.Signal("number", int)
+word = durable.Signal("word", str)
+go = durable.Signal("go")
+
+
+@durable.workflow
+async def collect(count: int) -> list[int]:
+    """The first `count` numbers it is told."""
+    return [await number.receive() for _ in range(count)]
+
+
+@durable.workflow
+async def collect_until_go() -> list[int]:
+    """Numbers until it is told to go on, then what has not been read."""
+    found: list[int] = []
+
+    async def read() -> None:
+        async for value in number:
+            found.append(value)  # noqa: PERF401 - not a comprehension: it never ends
+
+    task = asyncio.create_task(read())
+    await go.receive()
+    task.cancel()
+    return found
+
+
+@durable.workflow
+async def wait_for_go() -> str:
+    """Done when told."""
+    await go.receive()
+    return "gone"
+
+
+async def test_signals_that_come_before_any_worker_are_received(client: Client) -> None:
+    """Early signals wait in the inbox, and come in the order in which they were sent."""
+    handle = await client.start(collect(5))
+    for value in range(5):
+        await handle.signal(number, value)
+    async with Worker(client, workflows=[collect]):
+        assert await handle.result(timeout=10) == [0, 1, 2, 3, 4]
+
+
+async def test_signals_reach_a_run_that_waits(client: Client) -> None:
+    """A held run hears of each as it comes, without a poll."""
+    async with Worker(client, workflows=[collect]):
+        handle = await client.start(collect(3))
+        await eventually(lambda: _is_held(handle))
+        began = asyncio.get_running_loop().time()
+        for value in (7, 8, 9):
+            await handle.signal(number, value)
+        assert await handle.result(timeout=10) == [7, 8, 9]
+        assert asyncio.get_running_loop().time() - began < 0.5
+
+
+async def _is_held(handle: durable.Handle[object]) -> bool:
+    return (await handle.describe()).worker is not None
+
+
+async def test_none_of_many_is_lost_or_doubled_and_their_order_is_kept(client: Client) -> None:
+    """1,000 signals while the run takes turns: each is folded once, in order of arrival."""
+    async with Worker(client, workflows=[collect]):
+        handle = await client.start(collect(1000), id="c")
+        waiting = []
+        for value in range(1000):
+            waiting.append(asyncio.ensure_future(handle.signal(number, value)))
+            if value % 7 == 0:
+                await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+        received = await handle.result(timeout=30)
+    assert sorted(received) == list(range(1000))
+    history = await client.handle("c").history()
+    assert [e.data for e in history if e.kind == "signal"] == received
+
+
+async def test_one_sender_who_awaits_each_is_received_in_order(client: Client) -> None:
+    """What was on disk before the next was sent comes before it."""
+    async with Worker(client, workflows=[collect]):
+        handle = await client.start(collect(100))
+        for value in range(100):
+            await handle.signal(number, value)
+        assert await handle.result(timeout=30) == list(range(100))
+
+
+async def test_kinds_of_signals_do_not_stand_in_each_others_way(client: Client) -> None:
+    """A receiver of one name does not take, or wait behind, signals of another."""
+
+    @durable.workflow
+    async def both() -> list[object]:
+        first = await word.receive()
+        return [first, await number.receive()]
+
+    async with Worker(client, workflows=[both]):
+        handle = await client.start(both())
+        await handle.signal(number, 1)
+        await handle.signal(word, "a")
+        assert await handle.result(timeout=10) == ["a", 1]
+
+
+async def test_a_timeout_around_a_wait_loses_nothing(client: Client) -> None:
+    """What comes after the timeout is there for the next receiver."""
+
+    @durable.workflow
+    async def patient() -> list[int]:
+        try:
+            async with asyncio.timeout(0.05):
+                await number.receive()
+        except TimeoutError:
+            await go.receive()
+        return [await number.receive(), await number.receive()]
+
+    async with Worker(client, workflows=[patient]):
+        handle = await client.start(patient(), id="p")
+        await eventually(lambda: _has(handle, "timer"))
+        await handle.signal(number, 1)
+        await handle.signal(number, 2)
+        await handle.signal(go)
+        assert await handle.result(timeout=10) == [1, 2]
+
+
+async def _has(handle: durable.Handle[object], kind: str) -> bool:
+    return any(event.kind == kind for event in await handle.history())
+
+
+async def test_a_signal_to_a_run_that_has_ended_is_an_error(client: Client) -> None:
+    """The sender is told, and by whom; so is one who signals an id that never was."""
+    async with Worker(client, workflows=[wait_for_go]):
+        handle = await client.start(wait_for_go(), id="w")
+        await handle.signal(go)
+        await handle.result(timeout=10)
+        with pytest.raises(durable.WorkflowEnded, match="'w' has ended"):
+            await handle.signal(go)
+        with pytest.raises(durable.WorkflowNotFound, match="nobody"):
+            await client.handle("nobody").signal(go)
+
+
+async def test_unread_signals_stay_visible_in_the_history(client: Client) -> None:
+    """What the code never read is a fact of the run all the same."""
+    async with Worker(client, workflows=[wait_for_go]):
+        handle = await client.start(wait_for_go())
+        await handle.signal(word, "never read")
+        await eventually(lambda: _has(handle, "signal"))
+        await handle.signal(go)
+        assert await handle.result(timeout=10) == "gone"
+    events = [(e.name, e.data) for e in await handle.history() if e.kind == "signal"]
+    assert events == [("word", "never read"), ("go", None)]
+
+
+async def test_a_payload_of_another_type_is_refused_at_the_sender(client: Client) -> None:
+    """Nothing is sent, and the run is not bothered."""
+    handle = await client.start(collect(1))
+    with pytest.raises(durable.PayloadError, match="signal 'number'"):
+        await handle.signal(number, "one")  # type: ignore[arg-type]
+    async with Worker(client, workflows=[collect]):
+        await handle.signal(number, 1)
+        assert await handle.result(timeout=10) == [1]
+
+
+async def test_async_for_receives_until_it_is_cancelled(client: Client) -> None:
+    """A task that reads signals without end is cancelled when the workflow wants to go on."""
+    handle = await client.start(collect_until_go())
+    for value in (1, 2, 3):
+        await handle.signal(number, value)
+    await handle.signal(go)
+    async with Worker(client, workflows=[collect_until_go]):
+        assert await handle.result(timeout=10) == [1, 2, 3]
