@@ -26,7 +26,11 @@ def output(job: Job, plan: Plan, now: float) -> dict[str, Any]:
 def failure(error: JobError, job_id: str) -> JobFailed:
     """A job's error, to be raised."""
     return JobFailed(
-        error.message, code=error.code, job_id=error.job_id or job_id, stack=error.stack, details=error.details
+        error.message,
+        code=error.code,
+        job_id=error.job_id or job_id,
+        stack=error.stack,
+        details=error.details,
     )
 
 

@@ -192,7 +192,12 @@ class Reply:
     def answer(self, section: str = "output") -> Answer:
         """This reply as the activity's answer; what a cycle hands over is not mapped again."""
         return Answer(
-            self.data, section, self.code, self.error, self.stays_open, remapped=self.kind != "cycle"
+            self.data,
+            section,
+            self.code,
+            self.error,
+            self.stays_open,
+            remapped=self.kind != "cycle",
         )
 
 

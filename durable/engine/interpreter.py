@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from durable.engine.effects import JobError
@@ -61,20 +61,24 @@ class Interpreter:
 
     async def _bury(self, message_id: int, error: BaseException) -> None:
         logger.error(
-            "message %d of app %r cannot be applied and was put aside: %s", message_id, self._app_id, error, exc_info=error
+            "message %d of app %r cannot be applied and was put aside: %s",
+            message_id,
+            self._app_id,
+            error,
+            exc_info=error,
         )
         stack = "".join(traceback.format_exception(error))
         described = JobError(FAILED, f"{type(error).__name__}: {error}", stack=stack)
         self._told(await self._steps.bury(message_id, described))
 
 
-async def _outcome(action: Any) -> BaseException | None:
-    """What an action raised, None when it went well; a cancellation is passed on."""
-    task = asyncio.ensure_future(action)
+async def _outcome(action: Coroutine[Any, Any, None]) -> BaseException | None:
+    """What an action raised, None when it went well; when we are cancelled, it is over before we are."""
+    task = asyncio.create_task(action)
     try:
         await asyncio.wait({task})
-    finally:
+    except asyncio.CancelledError:
         task.cancel()
-    if task.cancelled():
-        raise asyncio.CancelledError
+        await asyncio.wait({task})
+        raise
     return task.exception()

@@ -34,7 +34,9 @@ def encode(value: Any, what: str) -> str:
     Raises `PayloadError` for what JSON cannot hold, NaN and infinity included.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
+        text = json.dumps(
+            value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
+        )
         text.encode()
     except UnicodeEncodeError:  # half a character: as an escape it is kept as it is
         return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_plain)
@@ -46,7 +48,9 @@ def encode(value: Any, what: str) -> str:
 def _plain(value: object) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"a {type(value).__name__} is no JSON value; give text, numbers, booleans, None, lists, dicts")
+    raise TypeError(
+        f"a {type(value).__name__} is no JSON value; give text, numbers, booleans, None, lists, dicts"
+    )
 
 
 def decode(text: str | None) -> Any:

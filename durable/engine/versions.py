@@ -56,7 +56,9 @@ class Versions:
         self._plans.move_to_end((app_id, version))
         return found
 
-    async def deploy(self, source: str | Path | Mapping[str, object], app_id: str | None = None) -> App:
+    async def deploy(
+        self, source: str | Path | Mapping[str, object], app_id: str | None = None
+    ) -> App:
         """Validate and store an app's version; it becomes active by `activate` only.
 
         Args:
@@ -68,7 +70,9 @@ class Versions:
         """
         app = load(source)
         if app_id is not None and app.id != app_id:
-            raise ConfigurationError(f"this is app {app_id!r}, and the document says app.id: {app.id!r}")
+            raise ConfigurationError(
+                f"this is app {app_id!r}, and the document says app.id: {app.id!r}"
+            )
         if any(getattr(a, "reentrant", False) for g in app.graphs for a in g.activities.values()):
             raise ConfigurationError(
                 f"app {app.id!r} has an activity with reentrant: true: such graphs are generated from decorated "
@@ -82,7 +86,9 @@ class Versions:
         content = content_hash(app)
         async with self._db.connection() as connection, connection.transaction():
             await self._apps.lock(connection, app.id)
-            if not await self._apps.insert(connection, (app.id, app.version), text, content, generated=generated):
+            if not await self._apps.insert(
+                connection, (app.id, app.version), text, content, generated=generated
+            ):
                 row = await self._apps.version(connection, app.id, app.version)
                 if row is not None and row["content_hash"] != content:
                     raise ConfigurationError(
@@ -96,7 +102,11 @@ class Versions:
                 await self._file_early_signals(connection, app.id, new, rules)
 
     async def _file_early_signals(
-        self, connection: Any, app_id: str, new: Sequence[tuple[str, str]], rules: Sequence[tuple[str, str, str]]
+        self,
+        connection: Any,
+        app_id: str,
+        new: Sequence[tuple[str, str]],
+        rules: Sequence[tuple[str, str, str]],
     ) -> None:
         """Signals that wait for somebody can be found by the new rules too."""
         actual = {(topic, rule): text for topic, rule, text in rules}
@@ -130,7 +140,9 @@ class Versions:
         async with self._db.connection() as connection:
             version, now = await self._apps.active(connection, app_id)
             if version is None:
-                raise ConfigurationError(f"no version of app {app_id!r} is active: deploy one and activate it")
+                raise ConfigurationError(
+                    f"no version of app {app_id!r} is active: deploy one and activate it"
+                )
             return await self.plans(connection, app_id, version), from_datetime(now)
 
 
@@ -166,7 +178,9 @@ def _rules(app: App) -> list[tuple[str, str, str]]:
     for graph in app.graphs:
         for topic, rules in graph.hooks.items():
             for rule in rules:
-                actual = [match.actual for match in rule.conditions.match] if rule.conditions else []
+                actual = (
+                    [match.actual for match in rule.conditions.match] if rule.conditions else []
+                )
                 found[topic, rule_of(actual)] = json.dumps(actual)
         for activity in graph.activities.values():
             port = getattr(activity, "hook", None)

@@ -1,11 +1,11 @@
 """HotMesh: the graph engine's own face, for hand-written apps.
 
-    mesh.py           the class: deploy, activate, pub, pubsub, sub, hook, interrupt, …
-    settings.py       what `init` was given, checked
-    wiring.py         one mesh's connections, made and closed
-    engines.py        the loop that applies what is due
-    workers.py        the loop that runs callbacks
-    waiting.py        who waits for the end of a job
-    subscriptions.py  who hears of every end
-    export.py         a job as a document, for people
+mesh.py           the class: deploy, activate, pub, pubsub, sub, hook, interrupt, …
+settings.py       what `init` was given, checked
+wiring.py         one mesh's connections, made and closed
+engines.py        the loop that applies what is due
+workers.py        the loop that runs callbacks
+waiting.py        who waits for the end of a job
+subscriptions.py  who hears of every end
+export.py         a job as a document, for people
 """

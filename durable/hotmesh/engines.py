@@ -44,8 +44,9 @@ class EngineLoop:
         while True:
             self._wake.clear()
             pause = await self._once()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     async def _once(self) -> float:
         try:
@@ -55,5 +56,7 @@ class EngineLoop:
         except Conflict:
             return SOON
         except DatabaseError as error:
-            logger.warning("the engine of app %r goes on when the database answers: %s", self._app_id, error)
+            logger.warning(
+                "the engine of app %r goes on when the database answers: %s", self._app_id, error
+            )
             return TROUBLE

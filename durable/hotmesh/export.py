@@ -20,7 +20,10 @@ def exported(
     """
     process: dict[str, Any] = {}
     activities = []
-    for instance, given in (*_trigger(job, plan, history), *((i, g) for i, g in history if i.aid != plan.trigger)):
+    for instance, given in (
+        *_trigger(job, plan, history),
+        *((i, g) for i, g in history if i.aid != plan.trigger),
+    ):
         kind = plan.nodes[instance.aid].kind.value if instance.aid in plan.nodes else ""
         dimension = instance.dad.strip(",").replace(",", "/")
         process.setdefault(dimension, {})[instance.aid] = _sections(instance)
@@ -36,7 +39,12 @@ def _trigger(
     """The trigger has a row of its own only if it maps its output."""
     own = next((instance for instance, _ in history if instance.aid == plan.trigger), None)
     made = Instance(
-        plan.trigger, addresses.ROOT, code=200, output=job.input, opened_at=job.created_at, settled_at=job.created_at
+        plan.trigger,
+        addresses.ROOT,
+        code=200,
+        output=job.input,
+        opened_at=job.created_at,
+        settled_at=job.created_at,
     )
     return [(own or made, job.input)]
 
@@ -50,7 +58,9 @@ def _sections(instance: Instance) -> dict[str, Any]:
     return sections
 
 
-def _line(instance: Instance, kind: str, dimension: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+def _line(
+    instance: Instance, kind: str, dimension: str, given: Mapping[str, Any] | None
+) -> dict[str, Any]:
     line: dict[str, Any] = {
         "name": instance.aid, "type": kind, "dimension": dimension, "started_at": compact(instance.opened_at),
         "completed_at": None if instance.settled_at is None else compact(instance.settled_at),

@@ -102,7 +102,7 @@ class HotMesh:
         wiring = await Wiring.open(settings.connection, settings.namespace)
         mesh = cls(settings, wiring)
         try:
-            await mesh._begin()  # noqa: SLF001 - the other half of the constructor
+            await mesh._begin()
         except BaseException:
             await mesh.stop()
             raise
@@ -131,7 +131,9 @@ class HotMesh:
             stream = WorkStream(self._wiring.database, self.app_id, worker.topic, worker.retry)
             name = work_stream(self.app_id, worker.topic)
             if name in loops:
-                raise ConfigurationError(f"two workers serve topic {worker.topic!r}: one of them is enough")
+                raise ConfigurationError(
+                    f"two workers serve topic {worker.topic!r}: one of them is enough"
+                )
             loop = WorkerLoop(worker, stream, membership, self._wake_engine)
             loops[name] = loop
             await self._wiring.listener.listen(channels.queue(self.namespace, name), loop.wake)
@@ -141,7 +143,10 @@ class HotMesh:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         await self.stop()
 
@@ -194,7 +199,11 @@ class HotMesh:
         return (await self._start(topic, data, context, ())).jid
 
     async def pubsub(
-        self, topic: str, data: Data | None = None, context: Data | None = None, timeout: Duration = 1
+        self,
+        topic: str,
+        data: Data | None = None,
+        context: Data | None = None,
+        timeout: Duration = 1,
     ) -> Output:
         """Start a graph and wait for its end: `{"metadata": …, "data": …}`.
 
@@ -213,8 +222,12 @@ class HotMesh:
     ) -> Job:
         metadata = dict((context or {}).get("metadata", {}))
         if unknown := sorted(metadata.keys() - _CONTEXT):
-            raise ConfigurationError(f"context.metadata has unknown keys {unknown}; known are {sorted(_CONTEXT)}")
-        job, written = await self._steps.start(Start(self.app_id, topic, dict(data or {}), metadata, reply_to))
+            raise ConfigurationError(
+                f"context.metadata has unknown keys {unknown}; known are {sorted(_CONTEXT)}"
+            )
+        job, written = await self._steps.start(
+            Start(self.app_id, topic, dict(data or {}), metadata, reply_to)
+        )
         self._told(written)
         return job
 
@@ -235,8 +248,14 @@ class HotMesh:
         A signal that comes before anybody waits is kept. Raises `ConfigurationError` for a topic at which no
         hook waits, and for data that lacks what the hook's rules compare.
         """
-        answer = {"data": dict(data), "status": None if status == "success" else status, "code": code}
-        await self._signals.send(self.app_id, topic, reply_from("webhook", answer, f"the signal on {topic!r}"))
+        answer = {
+            "data": dict(data),
+            "status": None if status == "success" else status,
+            "code": code,
+        }
+        await self._signals.send(
+            self.app_id, topic, reply_from("webhook", answer, f"the signal on {topic!r}")
+        )
         self._wake_engine()
 
     async def add(self, message: Data) -> str:
@@ -246,14 +265,18 @@ class HotMesh:
         """
         metadata = message.get("metadata", {})
         if missing := sorted({"jid", "aid", "dad"} - metadata.keys()):
-            raise ConfigurationError(f"the message's metadata lacks {missing}, which say whom it is for")
+            raise ConfigurationError(
+                f"the message's metadata lacks {missing}, which say whom it is for"
+            )
         at = (metadata["aid"], metadata["dad"])
         reply = reply_from("response", dict(message), f"the answer for {at[0]!r}")
         added = await self._signals.answer(self.app_id, metadata["jid"], at, reply)
         self._wake_engine()
         return str(added)
 
-    async def interrupt(self, topic: str, job_id: str, options: Data | None = None, **more: Any) -> bool:
+    async def interrupt(
+        self, topic: str, job_id: str, options: Data | None = None, **more: Any
+    ) -> bool:
         """End a running job; its waiters get error 410.
 
         Args:
@@ -265,7 +288,9 @@ class HotMesh:
         """
         given = {**(options or {}), **more}
         if unknown := sorted(given.keys() - _INTERRUPTION):
-            raise ConfigurationError(f"interrupt has unknown options {unknown}; known are {sorted(_INTERRUPTION)}")
+            raise ConfigurationError(
+                f"interrupt has unknown options {unknown}; known are {sorted(_INTERRUPTION)}"
+            )
         how = Interruption(
             given.get("reason", ""), given.get("code", INTERRUPTED), given.get("throw", True),
             given.get("descend", False), given.get("stack", ""), given.get("expire"),
@@ -299,7 +324,9 @@ class HotMesh:
         found = await self._jobs.find(self.app_id, job_id)
         if found[0].graph != topic:
             raise JobNotFound(
-                f"Job {job_id} not found in graph {topic!r}: it runs {found[0].graph!r}", code=NOT_FOUND, job_id=job_id
+                f"Job {job_id} not found in graph {topic!r}: it runs {found[0].graph!r}",
+                code=NOT_FOUND,
+                job_id=job_id,
             )
         return found
 

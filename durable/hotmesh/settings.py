@@ -47,14 +47,19 @@ class MeshSettings:
 
 
 def mesh_settings(
-    app_id: str, namespace: str | None, engine: Mapping[str, Any] | None, workers: Sequence[Mapping[str, Any]]
+    app_id: str,
+    namespace: str | None,
+    engine: Mapping[str, Any] | None,
+    workers: Sequence[Mapping[str, Any]],
 ) -> MeshSettings:
     """Check the options of `HotMesh.init`.
 
     Raises `ConfigurationError` that says what is wrong, and what would be right.
     """
     if not isinstance(app_id, str) or not app_id:
-        raise ConfigurationError("HotMesh.init needs app_id, the `app.id` of the document that is deployed")
+        raise ConfigurationError(
+            "HotMesh.init needs app_id, the `app.id` of the document that is deployed"
+        )
     found = _known("engine", engine or {}, {"connection", "retry"})
     connections = [o["connection"] for o in (found, *workers) if o.get("connection") is not None]
     if not connections:
@@ -85,7 +90,9 @@ def _worker(options: Mapping[str, Any]) -> WorkerSettings:
     _known("a worker", options, {"topic", "callback", "retry", "connection", "concurrency"})
     topic, callback = options.get("topic"), options.get("callback")
     if not isinstance(topic, str) or not topic:
-        raise ConfigurationError("a worker needs a topic: the one that activities of type worker name")
+        raise ConfigurationError(
+            "a worker needs a topic: the one that activities of type worker name"
+        )
     if not _is_async(callback):
         raise ConfigurationError(
             f"the worker of topic {topic!r} needs a callback: an async function that takes the message"
@@ -93,12 +100,16 @@ def _worker(options: Mapping[str, Any]) -> WorkerSettings:
         )
     concurrency = options.get("concurrency", CONCURRENCY)
     if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-        raise ConfigurationError(f"the worker of topic {topic!r}: concurrency={concurrency!r} must be 1 or more")
+        raise ConfigurationError(
+            f"the worker of topic {topic!r}: concurrency={concurrency!r} must be 1 or more"
+        )
     return WorkerSettings(topic, callback, retry_policy(options.get("retry")), concurrency)
 
 
 def _is_async(callback: Any) -> bool:
-    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(getattr(callback, "__call__", None))  # noqa: B004
+    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
+        getattr(callback, "__call__", None)
+    )
 
 
 def retry_policy(given: Any) -> RetryPolicy | None:
@@ -111,7 +122,9 @@ def retry_policy(given: Any) -> RetryPolicy | None:
     if given is None or isinstance(given, RetryPolicy):
         return given
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"retry={given!r}: give a RetryPolicy, or a dict such as {{'maximumAttempts': 5}}")
+        raise ConfigurationError(
+            f"retry={given!r}: give a RetryPolicy, or a dict such as {{'maximumAttempts': 5}}"
+        )
     named = {_RETRY.get(key, key): value for key, value in given.items()}
     _known("retry", named, set(_RETRY.values()))
     if "non_retryable" in named:

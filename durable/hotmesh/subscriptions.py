@@ -27,7 +27,9 @@ from durable.telemetry.logs import logger
 Subscriber = Callable[[str, dict[str, Any]], Awaitable[None] | None]
 
 POLL = 1.0  # seconds
-OVERLAP = timedelta(seconds=30)  # an end is stamped before its commit: the longest that a commit may take
+OVERLAP = timedelta(
+    seconds=30
+)  # an end is stamped before its commit: the longest that a commit may take
 SEEN_MAX = 10_000  # ends that are remembered as told: more than end within the overlap
 
 
@@ -44,7 +46,9 @@ def topics_of(job: Job, plan: Plan) -> tuple[str, ...]:
 class Subscriptions:
     """The subscribers of one mesh."""
 
-    def __init__(self, app_id: str, namespace: str, listener: Listener, jobs: Jobs, versions: Versions) -> None:
+    def __init__(
+        self, app_id: str, namespace: str, listener: Listener, jobs: Jobs, versions: Versions
+    ) -> None:
         self._app_id = app_id
         self._namespace = namespace
         self._listener = listener
@@ -56,12 +60,18 @@ class Subscriptions:
         """Call `callback(topic, job)` for each job that ends on the topic from now on."""
         if topic not in self._topics:
             plans, now = await self._versions.active(self._app_id)
-            graphs = {p.subscribes: p.publishes for p in plans.values() if p.publishes and _covers(p.publishes, topic)}
+            graphs = {
+                p.subscribes: p.publishes
+                for p in plans.values()
+                if p.publishes and _covers(p.publishes, topic)
+            }
             if not graphs:
                 raise ConfigurationError(f"no graph of app {self._app_id!r} publishes to {topic!r}")
             found = _Subscription(topic, self._app_id, tuple(graphs), to_datetime(now), self._jobs)
             self._topics[topic] = found
-            await self._listener.listen(published(self._namespace, self._app_id, topic), found.heard)
+            await self._listener.listen(
+                published(self._namespace, self._app_id, topic), found.heard
+            )
             found.start()
         self._topics[topic].callbacks.append(callback)
 
@@ -69,7 +79,9 @@ class Subscriptions:
         """Stop calling anybody for the topic."""
         found = self._topics.pop(topic, None)
         if found is not None:
-            await self._listener.unlisten(published(self._namespace, self._app_id, topic), found.heard)
+            await self._listener.unlisten(
+                published(self._namespace, self._app_id, topic), found.heard
+            )
             await found.stop()
 
     async def close(self) -> None:
@@ -83,7 +95,9 @@ def _covers(publishes: str, topic: str) -> bool:
 
 
 class _Subscription:
-    def __init__(self, topic: str, app_id: str, graphs: tuple[str, ...], since: datetime, jobs: Jobs) -> None:
+    def __init__(
+        self, topic: str, app_id: str, graphs: tuple[str, ...], since: datetime, jobs: Jobs
+    ) -> None:
         self.callbacks: list[Subscriber] = []
         self._topic = topic
         self._app_id = app_id
@@ -112,21 +126,30 @@ class _Subscription:
 
     async def _run(self) -> None:
         while True:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL):
+                    await self._wake.wait()
             told, self._waiting = self._waiting, set()
             looked = bool(told)
             self._wake.clear()
             try:
                 if not looked:
-                    told = set(await self._jobs.ended_since(self._app_id, self._graphs, self._since))
+                    told = set(
+                        await self._jobs.ended_since(self._app_id, self._graphs, self._since)
+                    )
                 await self._tell(told - self._seen.keys())
             except DatabaseError as error:
                 self._waiting |= told
-                logger.warning("the subscription to %r goes on when the database answers: %s", self._topic, error)
+                logger.warning(
+                    "the subscription to %r goes on when the database answers: %s",
+                    self._topic,
+                    error,
+                )
 
     async def _tell(self, run_ids: set[int]) -> None:
-        for job, plan, now in sorted(await self._jobs.read(run_ids), key=_by_end) if run_ids else ():
+        for job, plan, now in (
+            sorted(await self._jobs.read(run_ids), key=_by_end) if run_ids else ()
+        ):
             self._since = max(self._since, to_datetime(now) - OVERLAP)
             if job.state == RUNNING or job.run_id in self._seen:
                 continue

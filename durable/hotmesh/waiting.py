@@ -59,7 +59,9 @@ class JobWaiters:
                 return await future
         except TimeoutError:
             raise JobTimeout(
-                f"timeout: job {jid} has not ended within {limit:g} s; it goes on", code=TIMEOUT, job_id=jid
+                f"timeout: job {jid} has not ended within {limit:g} s; it goes on",
+                code=TIMEOUT,
+                job_id=jid,
             ) from None
         finally:
             self._futures.pop(run_id, None)
@@ -89,7 +91,9 @@ class JobWaiters:
     def _look(self, run_id: int) -> None:
         self._looking.add(run_id)
         if self._looker is None or self._looker.done():
-            self._looker = asyncio.get_running_loop().create_task(self._read(), name="hotmesh results read")
+            self._looker = asyncio.get_running_loop().create_task(
+                self._read(), name="hotmesh results read"
+            )
 
     async def _read(self) -> None:
         while self._looking:

@@ -33,7 +33,9 @@ class Wiring:
         elif isinstance(connection, str):
             dsn, schema = connection, namespace or "durable"
         else:
-            raise ConfigurationError(f"connection={connection!r}: give a DSN, or a Client from durable.connect()")
+            raise ConfigurationError(
+                f"connection={connection!r}: give a DSN, or a Client from durable.connect()"
+            )
         database = await Database.open(dsn, schema=schema)
         try:
             await migrate(database)
@@ -48,7 +50,11 @@ class Wiring:
         await self.database.fetch(self._sql["notify"], names, payloads)
 
     async def join(
-        self, name: str, busy: Callable[[], bool], on_lost: Callable[[], Any], on_joined: Callable[[int], Any]
+        self,
+        name: str,
+        busy: Callable[[], bool],
+        on_lost: Callable[[], Any],
+        on_joined: Callable[[int], Any],
     ) -> Membership:
         """Become a member, under whose id workers reserve messages."""
         announcer = Announcer(self.database.schema, self.listener, self.notifier)

@@ -42,7 +42,11 @@ class WorkerLoop:
     """
 
     def __init__(
-        self, settings: WorkerSettings, stream: WorkStream, member: Member, answered: Callable[[], None]
+        self,
+        settings: WorkerSettings,
+        stream: WorkStream,
+        member: Member,
+        answered: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._stream = stream
@@ -95,8 +99,9 @@ class WorkerLoop:
         while True:
             self._wake.clear()
             pause = await self._once()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     async def _once(self) -> float:
         try:
@@ -108,13 +113,19 @@ class WorkerLoop:
                     due = await self._stream.next_due()
                     return POLL if due is None else min(max(due, 0.005), POLL)
         except DatabaseError as error:
-            logger.warning("the worker of topic %r goes on when the database answers: %s", self._settings.topic, error)
+            logger.warning(
+                "the worker of topic %r goes on when the database answers: %s",
+                self._settings.topic,
+                error,
+            )
             return TROUBLE
         return POLL  # a callback that ends wakes us
 
     def _begin(self, taken: Taken) -> None:
         self._member.awake()
-        task = asyncio.create_task(self._handle(self._member.id, taken), name=f"hotmesh {taken.topic} {taken.jid}")
+        task = asyncio.create_task(
+            self._handle(self._member.id, taken), name=f"hotmesh {taken.topic} {taken.jid}"
+        )
         self._running[task] = taken
         task.add_done_callback(self._ended)
 
@@ -129,37 +140,54 @@ class WorkerLoop:
         call = asyncio.ensure_future(self._settings.callback(message_of(taken)))
         try:
             await asyncio.wait({call})
-        finally:
+        except asyncio.CancelledError:
             call.cancel()
-        error = asyncio.CancelledError("the callback was cancelled") if call.cancelled() else call.exception()
+            await asyncio.wait({call})
+            raise
+        error = (
+            asyncio.CancelledError("the callback was cancelled")
+            if call.cancelled()
+            else call.exception()
+        )
         if error is not None:
             await self._failed(member, taken, error, final=_is_final(error, taken))
             return
         try:
             text = reply_text(_reply(call.result(), self._settings.topic))
         except (TypeError, PayloadError) as unusable:
+            unusable.add_note(
+                f"It is what the callback of topic {self._settings.topic!r} returned."
+            )
             await self._failed(member, taken, unusable, final=True)
             return
         held = await patiently(lambda: self._stream.answer(member, taken, text))
         self._after(taken, held=held)
 
-    async def _failed(self, member: int, taken: Taken, error: BaseException, *, final: bool) -> None:
+    async def _failed(
+        self, member: int, taken: Taken, error: BaseException, *, final: bool
+    ) -> None:
         described = described_error(error, taken.jid)
         text = error_text(described) or "{}"
         if not final:
             delay = _delay(error, taken)
-            logger.info("topic %r, job %r: %s; next attempt in %g s", taken.topic, taken.jid, error, delay)
+            logger.info(
+                "topic %r, job %r: %s; next attempt in %g s", taken.topic, taken.jid, error, delay
+            )
             held = await patiently(lambda: self._stream.try_again(member, taken, text, delay))
         else:
             reply = Reply("response", {}, "error", described.code, described)
-            held = await patiently(lambda: self._stream.give_up(member, taken, reply_text(reply), text))
+            held = await patiently(
+                lambda: self._stream.give_up(member, taken, reply_text(reply), text)
+            )
         self._after(taken, held=held)
 
     def _after(self, taken: Taken, *, held: bool) -> None:
         if held:
             self._answered()
         else:
-            logger.info("topic %r, job %r: the answer came too late and was dropped", taken.topic, taken.jid)
+            logger.info(
+                "topic %r, job %r: the answer came too late and was dropped", taken.topic, taken.jid
+            )
 
 
 def message_of(taken: Taken) -> Message:
@@ -172,7 +200,9 @@ def message_of(taken: Taken) -> Message:
 
 
 def _reply(answer: Any, topic: str) -> Reply:
-    return reply_from("response", {} if answer is None else answer, f"the answer of the worker of topic {topic!r}")
+    return reply_from(
+        "response", {} if answer is None else answer, f"the answer of the worker of topic {topic!r}"
+    )
 
 
 def described_error(error: BaseException, jid: str) -> JobError:
@@ -181,12 +211,15 @@ def described_error(error: BaseException, jid: str) -> JobError:
     known = code if isinstance(code, int) and not isinstance(code, bool) else FAILED
     stack = "".join(traceback.format_exception(error))
     details = getattr(error, "details", None)
-    return JobError(known, str(error) or type(error).__name__, jid, stack, details)
+    message = "; ".join([str(error) or type(error).__name__, *getattr(error, "__notes__", ())])
+    return JobError(known, message, jid, stack, details)
 
 
 def _is_final(error: BaseException, taken: Taken) -> bool:
     named = {kind.__name__ for kind in type(error).__mro__} | {getattr(error, "type", "")}
-    unwanted = bool(getattr(error, "non_retryable", False)) or not named.isdisjoint(taken.retry.non_retryable_names)
+    unwanted = bool(getattr(error, "non_retryable", False)) or not named.isdisjoint(
+        taken.retry.non_retryable_names
+    )
     return taken.last or unwanted
 
 

@@ -29,9 +29,7 @@ class AppStore:
         self, connection: Any, app: tuple[str, str], text: str, content: str, *, generated: bool
     ) -> bool:
         """Store a version (app id, version) of a document; False when that version is there."""
-        row = await connection.fetchval(
-            self._sql["insert_version"], *app, text, content, generated
-        )
+        row = await connection.fetchval(self._sql["insert_version"], *app, text, content, generated)
         return row is not None
 
     async def version(self, connection: Any, app_id: str, version: str) -> Row | None:

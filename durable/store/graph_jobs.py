@@ -103,9 +103,7 @@ class GraphJobStore:
             [j.output for j in jobs], [j.error for j in jobs], [j.metadata for j in jobs],
         )  # fmt: skip
 
-    async def instances(
-        self, connection: Any, addresses: Iterable[tuple[int, str]]
-    ) -> list[Row]:
+    async def instances(self, connection: Any, addresses: Iterable[tuple[int, str]]) -> list[Row]:
         """What activities did at these addresses (run id, dimension)."""
         wanted = sorted(set(addresses))
         rows: list[Row] = await connection.fetch(

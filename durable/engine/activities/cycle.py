@@ -17,4 +17,6 @@ def leg1(scene: Scene) -> Effects:
 
 def leg2(scene: Scene, reply: Reply) -> Effects:
     """Nothing is ever addressed to a cycle."""
-    raise InternalError(f"a {reply.kind} arrived for cycle {scene.node.id!r} of job {scene.job.jid!r}")
+    raise InternalError(
+        f"a {reply.kind} arrived for cycle {scene.node.id!r} of job {scene.job.jid!r}"
+    )

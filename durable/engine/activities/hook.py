@@ -31,7 +31,9 @@ def leg2(scene: Scene, reply: Reply) -> Effects:
     if reply.kind == "timehook":
         return Effects(answer=Answer({"timestamp": compact(scene.now)}, "hook"), disarm=True)
     section = "output" if reply.kind == "cycle" else "hook"
-    return Effects(answer=reply.answer(section), disarm=reply.kind != "cycle" and not reply.stays_open)
+    return Effects(
+        answer=reply.answer(section), disarm=reply.kind != "cycle" and not reply.stays_open
+    )
 
 
 def _duration(scene: Scene) -> float | None:
@@ -52,7 +54,9 @@ def _waits(scene: Scene) -> list[AwaitSignal]:
     topic = scene.node.hook_topic
     keys = scene.plan.hooks.get(topic, ()) if topic else ()
     return [
-        AwaitSignal(key.topic, key.rule, _key(scene, key)) for key in keys if key.to == scene.node.id
+        AwaitSignal(key.topic, key.rule, _key(scene, key))
+        for key in keys
+        if key.to == scene.node.id
     ]
 
 

@@ -35,4 +35,6 @@ def _expire(scene: Scene) -> float | None:
 
 def leg2(scene: Scene, reply: Reply) -> Effects:
     """Nothing is ever addressed to an interrupt activity."""
-    raise InternalError(f"a {reply.kind} arrived for interrupt {scene.node.id!r} of job {scene.job.jid!r}")
+    raise InternalError(
+        f"a {reply.kind} arrived for interrupt {scene.node.id!r} of job {scene.job.jid!r}"
+    )

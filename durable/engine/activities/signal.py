@@ -22,4 +22,6 @@ def leg1(scene: Scene) -> Effects:
 
 def leg2(scene: Scene, reply: Reply) -> Effects:
     """Nothing is ever addressed to a signal activity."""
-    raise InternalError(f"a {reply.kind} arrived for signal {scene.node.id!r} of job {scene.job.jid!r}")
+    raise InternalError(
+        f"a {reply.kind} arrived for signal {scene.node.id!r} of job {scene.job.jid!r}"
+    )

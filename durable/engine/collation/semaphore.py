@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from durable.protocol.codes import INTERRUPTED_BY
 
-INTERRUPTED_BELOW = -100_000_000  # no job has that many branches, so what lies below was interrupted
+INTERRUPTED_BELOW = (
+    -100_000_000
+)  # no job has that many branches, so what lies below was interrupted
 
 
 def after_answer(status: int, children: int, *, stays_open: bool) -> int:

@@ -41,7 +41,9 @@ class Rules:
         topics = sorted({topic for topic, _ in signals})
         rules: dict[str, list[tuple[str, tuple[Expression, ...]]]] = {}
         for row in await self._apps.rules(connection, app_id, topics):
-            rules.setdefault(row["topic"], []).append((row["rule"], self._expressions(row["rule"], row["actual"])))
+            rules.setdefault(row["topic"], []).append(
+                (row["rule"], self._expressions(row["rule"], row["actual"]))
+            )
         return [_keys(app_id, topic, payload, rules.get(topic, [])) for topic, payload in signals]
 
     def _expressions(self, rule: str, actual: str) -> tuple[Expression, ...]:
@@ -53,17 +55,24 @@ class Rules:
 
 
 def _keys(
-    app_id: str, topic: str, payload: Mapping[str, Any], rules: Sequence[tuple[str, tuple[Expression, ...]]]
+    app_id: str,
+    topic: str,
+    payload: Mapping[str, Any],
+    rules: Sequence[tuple[str, tuple[Expression, ...]]],
 ) -> list[SignalKey]:
     if not rules:
-        raise ConfigurationError(f"no hook of app {app_id!r} waits at {topic!r}: is the topic spelled right?")
+        raise ConfigurationError(
+            f"no hook of app {app_id!r} waits at {topic!r}: is the topic spelled right?"
+        )
     found = []
     for rule, expressions in rules:
         values = [evaluate(expression, payload) for expression in expressions]
         if UNDEFINED not in values:
             found.append(SignalKey(app_id, topic, rule, key_of(values)))
     if not found:
-        wanted = sorted({str(r) for _, expressions in rules for e in expressions for r in e.references})
+        wanted = sorted(
+            {str(r) for _, expressions in rules for e in expressions for r in e.references}
+        )
         raise ConfigurationError(
             f"the signal on {topic!r} of app {app_id!r} lacks what its rules compare: {', '.join(wanted)}"
         )

@@ -116,9 +116,13 @@ def reply_from(kind: str, answer: Any, what: str) -> Reply:
     Raises `TypeError` for what is no such dict.
     """
     if not isinstance(answer, dict) or not isinstance(answer.get("data", {}), dict | None):
-        raise TypeError(f'{what} must be a dict such as {{"data": {{...}}}}, and is {answer!r:.200}')
+        raise TypeError(
+            f'{what} must be a dict such as {{"data": {{...}}}}, and is {answer!r:.200}'
+        )
     if unknown := sorted(answer.keys() - {"data", "metadata", "status", "code", "stack", "type"}):
-        raise TypeError(f"{what} has unknown keys {unknown}; known are data, metadata, status, code, stack")
+        raise TypeError(
+            f"{what} has unknown keys {unknown}; known are data, metadata, status, code, stack"
+        )
     data = answer.get("data") or {}
     status, code = _explained(answer.get("status"), answer.get("code"), what)
     error = None

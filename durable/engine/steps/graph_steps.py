@@ -18,8 +18,21 @@ from durable.engine.job import RUNNING, Instance, Job, Scene, decode
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import error_text, instance_of, job_of, reply_of
 from durable.engine.steps.graph_walk import Left, Walk
-from durable.engine.steps.graph_writes import GraphWriter, Parent, Stepped, Written, keeps_waiting, to_parent
-from durable.errors import ConfigurationError, DuplicateJob, InternalError, JobNotFound, PayloadError
+from durable.engine.steps.graph_writes import (
+    GraphWriter,
+    Parent,
+    Stepped,
+    Written,
+    keeps_waiting,
+    to_parent,
+)
+from durable.errors import (
+    ConfigurationError,
+    DuplicateJob,
+    InternalError,
+    JobNotFound,
+    PayloadError,
+)
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import CONFLICT, NOT_FOUND
@@ -87,7 +100,9 @@ class GraphSteps:
         dice: gives a number from 0 up to 1, for `@math.random`.
     """
 
-    def __init__(self, database: Database, plans: Plans, retry: RetryPolicy, dice: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, plans: Plans, retry: RetryPolicy, dice: Callable[[], float]
+    ) -> None:
         self._db = database
         self._plans = plans
         self._dice = dice
@@ -108,7 +123,9 @@ class GraphSteps:
             active, now = await self._apps.active(connection, start.app_id)
             version = start.version or active
             if version is None:
-                raise ConfigurationError(f"no version of app {start.app_id!r} is active: deploy one and activate it")
+                raise ConfigurationError(
+                    f"no version of app {start.app_id!r} is active: deploy one and activate it"
+                )
             step = await self._begin(connection, start, version, from_datetime(now))
             await self._writer.lock(connection, [step])
             written = await self._writer.write(connection, [step])
@@ -130,7 +147,12 @@ class GraphSteps:
         scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, {}, now, self._dice)
         metadata = {**start.metadata, "expire": trigger.expire(scene)}
         if (parent := start.parent) is not None:
-            metadata |= {"pj": parent.jid, "pg": str(parent.run_id), "pd": parent.dad, "pa": parent.aid}
+            metadata |= {
+                "pj": parent.jid,
+                "pg": str(parent.run_id),
+                "pd": parent.dad,
+                "pa": parent.aid,
+            }
             if not start.awaited:
                 metadata["px"] = True
         job = Job(
@@ -179,19 +201,25 @@ class GraphSteps:
             await self._route(connection, app_id, rows, batch)
             await self._begin_children(connection, app_id, rows, batch)
             batch.steps.extend(Stepped(w.plan, w.changes()) for w in batch.walks.values())
-            await self._writer.lock(connection, batch.steps, [k for _, keys in batch.signals for k in keys])
+            await self._writer.lock(
+                connection, batch.steps, [k for _, keys in batch.signals for k in keys]
+            )
             step.written = await self._writer.write(connection, batch.steps)
             await self._deliver(connection, batch)
             if batch.answers:
                 await self._stream.send(connection, batch.answers)
             if batch.strays:
-                await self._stream.address(connection, [(i, None, None, None) for i in batch.strays])
+                await self._stream.address(
+                    connection, [(i, None, None, None) for i in batch.strays]
+                )
             if batch.done:
                 await self._stream.consume(connection, batch.done)
             handled = len(batch.done) + len(batch.strays) + len(batch.signals)
             step.skipped = len(rows) - handled
 
-    async def _step_jobs(self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch) -> None:
+    async def _step_jobs(
+        self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch
+    ) -> None:
         """Walk on the jobs to which messages are addressed."""
         targets = {row["id"]: row["run_id"] for row in rows if row["run_id"] is not None}
         for row in rows:
@@ -215,7 +243,9 @@ class GraphSteps:
                     batch.done.append(row["id"])
                 continue
             if run_id not in batch.walks:
-                batch.walks[run_id] = await self._walk(connection, jobs[run_id], instances.get(run_id, {}))
+                batch.walks[run_id] = await self._walk(
+                    connection, jobs[run_id], instances.get(run_id, {})
+                )
             self._feed(batch, batch.walks[run_id], row)
 
     async def _instances(
@@ -232,16 +262,24 @@ class GraphSteps:
             found.setdefault(row["run_id"], {})[row["dad"], row["aid"]] = instance_of(row)
         return found
 
-    async def _walk(self, connection: Any, row: Row, instances: dict[tuple[str, str], Instance]) -> Walk:
+    async def _walk(
+        self, connection: Any, row: Row, instances: dict[tuple[str, str], Instance]
+    ) -> Walk:
         plans = await self._plans(connection, row["app_id"], row["graph_version"])
         if row["graph"] not in plans:
-            raise InternalError(f"job {row['jid']!r} runs graph {row['graph']!r}, which its version lacks")
-        return Walk(plans[row["graph"]], job_of(row), instances, from_datetime(row["now"]), self._dice)
+            raise InternalError(
+                f"job {row['jid']!r} runs graph {row['graph']!r}, which its version lacks"
+            )
+        return Walk(
+            plans[row["graph"]], job_of(row), instances, from_datetime(row["now"]), self._dice
+        )
 
     def _feed(self, batch: _Batch, walk: Walk, row: Row) -> None:
         kind, aid, dad = row["msg_type"], row["aid"], row["dad"]
         if kind == "webhook" and not walk.takes(aid, dad):
-            batch.strays.append(row["id"])  # its waiter went by in this moment: it finds another, or waits
+            batch.strays.append(
+                row["id"]
+            )  # its waiter went by in this moment: it finds another, or waits
             return
         batch.done.append(row["id"])
         if kind == "interrupt":
@@ -252,7 +290,9 @@ class GraphSteps:
         else:
             walk.reply(aid, dad, reply_of(kind, row["message"]))
 
-    async def _route(self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch) -> None:
+    async def _route(
+        self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch
+    ) -> None:
         """Find out by which keys the waiters of signals that have none yet may wait."""
         signals = [r for r in rows if r["msg_type"] == "webhook" and r["run_id"] is None]
         if signals:
@@ -269,11 +309,15 @@ class GraphSteps:
                 await self._hooks.park(connection, row["id"], keys, row["message"])
                 await self._stream.consume(connection, [row["id"]])
                 continue
-            await self._stream.address(connection, [(row["id"], waiter.run_id, waiter.dad, waiter.aid)])
+            await self._stream.address(
+                connection, [(row["id"], waiter.run_id, waiter.dad, waiter.aid)]
+            )
             if not keeps_waiting(row["message"]):
                 await self._hooks.remove(connection, [waiter])
 
-    async def _begin_children(self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch) -> None:
+    async def _begin_children(
+        self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch
+    ) -> None:
         asked = [row for row in rows if row["msg_type"] == "await"]
         if not asked:
             return
@@ -287,12 +331,23 @@ class GraphSteps:
             if here is None or (message["awaited"] and here["state"] != RUNNING):
                 continue
             start = Start(
-                app_id, row["topic"], message["data"], message["metadata"], parent=parent, awaited=message["awaited"]
+                app_id,
+                row["topic"],
+                message["data"],
+                message["metadata"],
+                parent=parent,
+                awaited=message["awaited"],
             )
             try:
-                batch.steps.append(await self._begin(connection, start, message["version"], from_datetime(here["now"])))
+                batch.steps.append(
+                    await self._begin(
+                        connection, start, message["version"], from_datetime(here["now"])
+                    )
+                )
             except (ConfigurationError, PayloadError) as error:
-                reply = Reply("result", {}, "error", NOT_FOUND, JobError(NOT_FOUND, str(error), parent.jid))
+                reply = Reply(
+                    "result", {}, "error", NOT_FOUND, JobError(NOT_FOUND, str(error), parent.jid)
+                )
                 batch.answers.append(to_parent(app_id, row["topic"], parent, reply))
 
     async def bury(self, message_id: int, error: JobError) -> Written:
@@ -312,5 +367,10 @@ class GraphSteps:
 def interruption_of(message: Mapping[str, Any]) -> Interruption:
     """An interruption that came as a message."""
     return Interruption(
-        message["reason"], message["code"], message["throw"], message["descend"], message["stack"], message["expire"]
+        message["reason"],
+        message["code"],
+        message["throw"],
+        message["descend"],
+        message["stack"],
+        message["expire"],
     )

@@ -120,7 +120,9 @@ class Walk:
         """Give an activity what arrived for it; nothing happens when it takes no answers."""
         if self.takes(aid, dad):
             scene = self._scene(self.plan.node(aid), dad)
-            self._guarded(scene, lambda: self._apply(scene, HANDLERS[scene.node.kind].leg2(scene, reply)))
+            self._guarded(
+                scene, lambda: self._apply(scene, HANDLERS[scene.node.kind].leg2(scene, reply))
+            )
             self._go()
 
     def interrupt(self, how: Interruption) -> None:
@@ -179,7 +181,10 @@ class Walk:
             action()
         except (DescriptorError, ConfigurationError, PayloadError) as error:
             self.fail(
-                JobError(FAILED_CODE, f"activity {scene.node.id!r} of graph {self.plan.subscribes!r}: {error}")
+                JobError(
+                    FAILED_CODE,
+                    f"activity {scene.node.id!r} of graph {self.plan.subscribes!r}: {error}",
+                )
             )
 
     def _open(self, scene: Scene, cycles: int) -> None:
@@ -190,7 +195,9 @@ class Walk:
 
     def _reopen(self, scene: Scene, left: Left) -> None:
         if left.cycles > CYCLES_MAX:
-            raise DescriptorError(f"it was entered again {CYCLES_MAX} times in a row without waiting for anything")
+            raise DescriptorError(
+                f"it was entered again {CYCLES_MAX} times in a row without waiting for anything"
+            )
         reply = Reply("cycle", left.data or {})
         self._apply(scene, HANDLERS[scene.node.kind].leg2(scene, reply), left.cycles)
 
@@ -217,7 +224,9 @@ class Walk:
         self, entered: Scene, answer: Answer, cycles: int, interruption: Interruption | None
     ) -> None:
         node = entered.node
-        ledger = self.instances.get((entered.dad, node.id)) or Instance(node.id, entered.dad, opened_at=self.now)
+        ledger = self.instances.get((entered.dad, node.id)) or Instance(
+            node.id, entered.dad, opened_at=self.now
+        )
         scene = replace(entered, dad=addresses.answer(entered.dad, ledger.replies), job=self.job)
         self._count(ledger, answer)
         instance = settled(scene, answer)
@@ -238,7 +247,9 @@ class Walk:
         self._put(replace(ledger, replies=ledger.replies + 1, open=stays))
 
     def _advance(self, dad: str, children: tuple[str, ...], answer: Answer, cycles: int) -> None:
-        status = semaphore.after_answer(self.job.status, len(children), stays_open=answer.stays_open)
+        status = semaphore.after_answer(
+            self.job.status, len(children), stays_open=answer.stays_open
+        )
         self.job = replace(self.job, status=status)
         below = addresses.below(dad)
         self._ahead.extend(Left(child, below, cycles) for child in children)
@@ -246,7 +257,11 @@ class Walk:
             self._end(COMPLETED, 0, None)
 
     def _end(
-        self, state: str, status: int, error: JobError | None, metadata: dict[str, Any] | None = None
+        self,
+        state: str,
+        status: int,
+        error: JobError | None,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         self._ahead.clear()
         self.job = replace(

@@ -60,7 +60,7 @@ class Written:
 
     Args:
         ended: the jobs that ended, with their plans. started: run ids of the new ones, by index of the step.
-        topics: worker streams that hold something new. sent: whether engines have something to do at once.
+        topics: worker streams that hold something new. sent: whether engines have something to look at, be it a timer.
     """
 
     ended: list[tuple[Job, Plan]] = field(default_factory=list)
@@ -85,7 +85,11 @@ class GraphWriter:
         wanted = [*keys, *(key for step in steps for key, _ in _waits(step))]
         if waiters := [w for step in steps for w in _removed(step)]:
             wanted.extend(await self._hooks.keys_of(connection, waiters))
-        ids = [(s.changes.job.app_id, s.changes.job.jid) for s in steps if s.fresh and s.plan.nodes[s.plan.trigger].job_id]
+        ids = [
+            (s.changes.job.app_id, s.changes.job.jid)
+            for s in steps
+            if s.fresh and s.plan.nodes[s.plan.trigger].job_id
+        ]
         await self._hooks.lock(connection, wanted, ids)
 
     async def write(self, connection: Any, steps: Sequence[Stepped]) -> Written:
@@ -110,7 +114,7 @@ class GraphWriter:
                 written.ended.append((replace(step.changes.job, run_id=run_id), step.plan))
         if sent:
             await self._stream.send(connection, sent)
-            written.sent = any(message.delay <= 0 for message in sent)
+            written.sent = True
         return written
 
     async def _place(self, connection: Any, step: Stepped) -> int | None:
@@ -150,14 +154,19 @@ class GraphWriter:
             await self._hooks.remove(connection, removed)
             await self._stream.disarm(connection, [(w.run_id, w.dad, w.aid) for w in removed])
         waits = [
-            (key, Waiter(run_id, a.dad, a.aid)) for step, run_id in placed for key, a in _waits(step)
+            (key, Waiter(run_id, a.dad, a.aid))
+            for step, run_id in placed
+            for key, a in _waits(step)
         ]
         if waits:
             await self._hooks.register(connection, waits)
             sent.extend(await self._early(connection, placed, waits))
 
     async def _early(
-        self, connection: Any, placed: Sequence[tuple[Stepped, int]], waits: Sequence[tuple[SignalKey, Waiter]]
+        self,
+        connection: Any,
+        placed: Sequence[tuple[Stepped, int]],
+        waits: Sequence[tuple[SignalKey, Waiter]],
     ) -> list[Sent]:
         """Signals that were there before their waiters."""
         jobs = {run_id: step.changes.job for step, run_id in placed}
@@ -170,7 +179,17 @@ class GraphWriter:
                     break
                 job = jobs[waiter.run_id]
                 found.append(
-                    Sent(job.app_id, "webhook", message, waiter.run_id, waiter.aid, waiter.dad, job.jid, job.graph, key.topic)
+                    Sent(
+                        job.app_id,
+                        "webhook",
+                        message,
+                        waiter.run_id,
+                        waiter.aid,
+                        waiter.dad,
+                        job.jid,
+                        job.graph,
+                        key.topic,
+                    )
                 )
                 if not keeps_waiting(message):
                     done.add(waiter)
@@ -214,7 +233,10 @@ class GraphWriter:
         how = step.changes.descend
         if how is not None:
             children = await self._jobs.open_children(connection, [run_id])
-            sent.extend(Sent(job.app_id, "interrupt", interrupt_text(None, how), run_id=child) for child in children)
+            sent.extend(
+                Sent(job.app_id, "interrupt", interrupt_text(None, how), run_id=child)
+                for child in children
+            )
         return sent
 
 
@@ -238,7 +260,9 @@ def _removed(step: Stepped) -> list[Waiter]:
     if step.fresh:
         return []
     run_id = step.changes.job.run_id
-    if step.changes.ended and step.changes.job.state != COMPLETED:  # what completed has nothing open
+    if (
+        step.changes.ended and step.changes.job.state != COMPLETED
+    ):  # what completed has nothing open
         return [Waiter(run_id)]
     return [Waiter(run_id, dad, aid) for aid, dad in step.changes.disarmed]
 
@@ -253,10 +277,21 @@ def _waits(step: Stepped) -> list[tuple[SignalKey, Addressed]]:
 
 
 def _messages(step: Stepped, run_id: int) -> list[Sent]:
-    sent = [message for a in step.changes.wanted if (message := _message(step, run_id, a)) is not None]
+    sent = [
+        message for a in step.changes.wanted if (message := _message(step, run_id, a)) is not None
+    ]
     job = step.changes.job
     sent.extend(
-        Sent(job.app_id, "transition", _left_text(left), run_id, left.aid, left.dad, job.jid, job.graph)
+        Sent(
+            job.app_id,
+            "transition",
+            _left_text(left),
+            run_id,
+            left.aid,
+            left.dad,
+            job.jid,
+            job.graph,
+        )
         for left in step.changes.left
     )
     return sent
@@ -273,7 +308,15 @@ def _message(step: Stepped, run_id: int, addressed: Addressed) -> Sent | None:
     job, wanted = step.changes.job, addressed.wanted
     if isinstance(wanted, ArmTimer):
         return Sent(
-            job.app_id, "timehook", "{}", run_id, addressed.aid, addressed.dad, job.jid, job.graph, delay=wanted.seconds
+            job.app_id,
+            "timehook",
+            "{}",
+            run_id,
+            addressed.aid,
+            addressed.dad,
+            job.jid,
+            job.graph,
+            delay=wanted.seconds,
         )
     if isinstance(wanted, SendSignal):
         text = reply_text(Reply("webhook", wanted.data, wanted.status, wanted.code))
@@ -281,7 +324,9 @@ def _message(step: Stepped, run_id: int, addressed: Addressed) -> Sent | None:
     if isinstance(wanted, Interrupt):
         return Sent(job.app_id, "interrupt", interrupt_text(wanted.target, wanted.how))
     if isinstance(wanted, StartJob):
-        return Sent(job.app_id, "await", _start_text(job, run_id, addressed, wanted), topic=wanted.topic)
+        return Sent(
+            job.app_id, "await", _start_text(job, run_id, addressed, wanted), topic=wanted.topic
+        )
     return None
 
 
@@ -296,7 +341,16 @@ def _start_text(job: Job, run_id: int, addressed: Addressed, wanted: StartJob) -
 
 def to_parent(app_id: str, graph: str, parent: Parent, reply: Reply) -> Sent:
     """What became of a child, as a message to the activity that started it."""
-    return Sent(app_id, "result", reply_text(reply), parent.run_id, parent.aid, parent.dad, parent.jid, graph)
+    return Sent(
+        app_id,
+        "result",
+        reply_text(reply),
+        parent.run_id,
+        parent.aid,
+        parent.dad,
+        parent.jid,
+        graph,
+    )
 
 
 def _told_of_start(step: Stepped, run_id: int | None) -> list[Sent]:
@@ -306,11 +360,20 @@ def _told_of_start(step: Stepped, run_id: int | None) -> list[Sent]:
         return []
     if run_id is None:
         error = JobError(CONFLICT, f"Duplicate job: {job.jid}", job.jid)
-        return [to_parent(job.app_id, job.graph, parent, Reply("result", {}, "error", CONFLICT, error))]
+        return [
+            to_parent(job.app_id, job.graph, parent, Reply("result", {}, "error", CONFLICT, error))
+        ]
     if step.awaited:
         return []
     born = compact(job.created_at)
-    return [to_parent(job.app_id, job.graph, parent, Reply("result", {"job_id": job.jid, "jc": born, "ju": born}))]
+    return [
+        to_parent(
+            job.app_id,
+            job.graph,
+            parent,
+            Reply("result", {"job_id": job.jid, "jc": born, "ju": born}),
+        )
+    ]
 
 
 def _told_of_end(job: Job) -> list[Sent]:
@@ -321,4 +384,8 @@ def _told_of_end(job: Job) -> list[Sent]:
     if job.error is None:
         return [to_parent(job.app_id, job.graph, parent, Reply("result", job.data))]
     code = job.error.code
-    return [to_parent(job.app_id, job.graph, parent, Reply("result", job.data, "error", code, job.error))]
+    return [
+        to_parent(
+            job.app_id, job.graph, parent, Reply("result", job.data, "error", code, job.error)
+        )
+    ]

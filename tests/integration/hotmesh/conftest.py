@@ -1,0 +1,59 @@
+"""Fixtures for HotMesh: meshes that are stopped when the test ends, and a bench of callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest_asyncio
+
+from durable.hotmesh.mesh import HotMesh
+from durable.postgres.pool import Database
+
+Callback = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
+Begin = Callable[..., Awaitable[HotMesh]]
+
+
+@pytest_asyncio.fixture
+async def begin(database: Database) -> AsyncIterator[Begin]:
+    """`await begin(yaml, topic=callback, …)`: a mesh with that app deployed and active."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(
+            document: str | None,
+            app_id: str = "app",
+            retry: Mapping[str, Any] | None = None,
+            **workers: Callback,
+        ) -> HotMesh:
+            options = [
+                {"topic": t.replace("__", "."), "callback": c, "retry": retry}
+                for t, c in workers.items()
+            ]
+            mesh = await HotMesh.init(
+                app_id=app_id,
+                engine={"connection": database.dsn},
+                workers=options,
+                namespace=database.schema,
+            )
+            stack.push_async_callback(mesh.stop, 0)
+            if document is not None:
+                deployed = await mesh.deploy(document)
+                await mesh.activate(deployed["app"]["version"])
+            return mesh
+
+        yield begin
+
+
+async def until(condition: Callable[[], Awaitable[Any]], limit: float = 10) -> Any:
+    """Ask until the answer is true; fails after `limit` seconds."""
+    async with asyncio.timeout(limit):
+        while not (answer := await condition()):
+            await asyncio.sleep(0.01)
+        return answer
+
+
+async def echo(message: dict[str, Any]) -> dict[str, Any]:
+    """A callback that gives back what it got."""
+    return {"data": message["data"]}
