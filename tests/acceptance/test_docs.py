@@ -5,7 +5,8 @@ A page is run from top to bottom, in an empty directory and on an empty database
     python      is run, all of a page in one module; what it prints stands behind `#>`
     python      whose first line is `# name.py` is written to that file
     console     is run, command by command, and compared with the output below each `$`
-    sql         is run as one query on the database that the page has filled
+    sql         is run on the database that the page has filled
+    pgsql       is run by a test of its own, since roles belong to the whole server
     sh          is not run; what it says of the `durable` command is checked
 
 and the rest is for reading.
@@ -74,7 +75,7 @@ class Reader:
         elif block.language == "sql":
             connection = await asyncpg.connect(self._dsn)
             try:
-                await connection.fetch(block.text)
+                await connection.execute(block.text)
             finally:
                 await connection.close()
         elif block.language == "console":
