@@ -115,3 +115,10 @@ class Meter:
     async def close(self) -> None:
         """Close the connection."""
         await self._connection.close()
+
+
+async def clear(dsn: str, namespace: str) -> None:
+    """Drop what an earlier run has left."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(f'drop schema if exists "{namespace}" cascade')
+    await connection.close()

@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 import durable
-from benchmarks.meter import Meter
+from benchmarks.meter import Meter, clear
 from benchmarks.workflows import seq
 from benchmarks.workloads import IDLE_SECONDS, WORKLOADS
 
@@ -65,7 +65,9 @@ async def measure(name: str, client: durable.Client, meter: Meter, scale: float)
 
 
 async def main(args: argparse.Namespace) -> None:
-    """Run everything that was asked for."""
+    """Run everything that was asked for, in a schema that is made anew."""
+    if args.dsn is not None:
+        await clear(args.dsn, NAMESPACE)
     client = await durable.connect(
         args.dsn, namespace=NAMESPACE, report=lambda text: print(f"# {text}", flush=True)
     )
