@@ -56,7 +56,8 @@ class Answer:
         code: the code that transitions compare.
         error: set when it failed.
         stays_open: more answers may follow (code 202).
-        remapped: whether `output.maps` still apply; not for what a cycle hands over, which is final.
+        remapped: whether `output.maps` still apply; not for what a cycle hands over, which is
+            final.
     """
 
     data: Data = field(default_factory=nothing)
@@ -173,8 +174,8 @@ class Reply:
     """What arrives for a waiting activity.
 
     Args:
-        kind: `response` of a worker, `result` of an awaited job, `webhook` (a signal), `timehook` (its
-            timer), `cycle` (a descendant entered it again).
+        kind: `response` of a worker, `result` of an awaited job, `webhook` (a signal), `timehook`
+            (its timer), `cycle` (a descendant entered it again).
         status: `success`, `pending` (more will follow) or `error`.
     """
 

@@ -1,8 +1,9 @@
 """The interpreter: takes what is due for the graphs of an app, and has it committed, step by step.
 
-A step that fails is rolled back whole. When it was a conflict or a lost connection, it is simply taken
-again. Else the batch is halved until the message that cannot be applied stands alone; that one is put
-aside as a dead letter, with its error, and its job ends with the error too: nothing waits in silence.
+A step that fails is rolled back whole. When it was a conflict or a lost connection, it is simply
+taken again. Else the batch is halved until the message that cannot be applied stands alone; that
+one is put aside as a dead letter, with its error, and its job ends with the error too: nothing
+waits in silence.
 """
 
 from __future__ import annotations

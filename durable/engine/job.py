@@ -113,7 +113,8 @@ class Instance:
     """What one activity did in one dimension.
 
     Args:
-        open: whether its second leg takes answers. replies: how many came; counted at the first leg's address.
+        open: whether its second leg takes answers. replies: how many came; counted at the first
+            leg's address.
         output, hook: the data that it answered with; None before.
     """
 

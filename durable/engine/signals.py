@@ -25,8 +25,8 @@ class Signals:
     async def send(self, app_id: str, topic: str, reply: Reply) -> None:
         """Signal a topic. The signal wakes whoever waits for it, or is kept until somebody does.
 
-        Raises `ConfigurationError` for a topic at which no hook of the app ever waits, and for data that lacks
-        what the hooks' rules compare.
+        Raises `ConfigurationError` for a topic at which no hook of the app ever waits, and for data
+        that lacks what the hooks' rules compare.
         """
         text = reply_text(reply)
         async with self._db.connection() as connection, connection.transaction():

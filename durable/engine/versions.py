@@ -1,8 +1,8 @@
 """Which descriptors are deployed, which one is live, and the plans made of them.
 
-Deploying stores and validates, all or nothing. Only activating switches: the version named in `durable.apps`
-is read with every start, so that all engines switch in the moment in which that commits. A job keeps the
-version on which it started.
+Deploying stores and validates, all or nothing. Only activating switches: the version named in
+`durable.apps` is read with every start, so that all engines switch in the moment in which that
+commits. A job keeps the version on which it started.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ class Versions:
             source: YAML text, a path, or plain data.
             app_id: the app that it must be, None for any.
 
-        Deploying the same content again changes nothing. Raises `DescriptorError` with every finding, and
-        `ConfigurationError` for another app's document, or a version that has other content already.
+        Deploying the same content again changes nothing. Raises `DescriptorError` with every
+        finding, and `ConfigurationError` for another app's document, or a version that has other
+        content already.
         """
         app = load(source)
         if app_id is not None and app.id != app_id:
@@ -151,8 +152,8 @@ async def deploy_generated(database: Database, app_id: str, yaml_text: str, vers
 
     `version` is the hash of its content. It is never activated: turns run its graphs.
 
-    Raises `DescriptorError` when it does not hold together, `ConfigurationError` when app id or version are
-    not those of the document.
+    Raises `DescriptorError` when it does not hold together, `ConfigurationError` when app id or
+    version are not those of the document.
     """
     app = load(_inline(yaml_text))
     if (app.id, app.version) != (app_id, version):

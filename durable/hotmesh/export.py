@@ -15,8 +15,8 @@ def exported(
 ) -> dict[str, Any]:
     """`{"dependencies", "process", "status", "activities"}`.
 
-    `process` maps dimensions ("0/0") to activities, beside the job's own `data` and `metadata`; `activities` lists
-    the same in the order in which they were entered, with what they were given.
+    `process` maps dimensions ("0/0") to activities, beside the job's own `data` and `metadata`;
+    `activities` lists the same in the order in which they were entered, with what they were given.
     """
     process: dict[str, Any] = {}
     activities = []

@@ -89,14 +89,17 @@ class HotMesh:
 
         Args:
             app_id: the app, as its document names it.
-            engine: `{"connection": …, "retry": …}`. With it, this process moves jobs on. The connection is a DSN
-                or a `Client`; `retry` is the policy of work for which neither activity nor worker has one.
-            workers: each `{"topic": …, "callback": …, "retry": …, "concurrency": …}`. A callback is an async
-                function; it gets `{"metadata": …, "data": …}` and returns `{"data": …}`, with `code` or `status` if
-                it is not simply done. What it raises is tried again as `retry` says.
+            engine: `{"connection": …, "retry": …}`. With it, this process moves jobs on. The
+                connection is a DSN or a `Client`; `retry` is the policy of work for which neither
+                activity nor worker has one.
+            workers: each `{"topic": …, "callback": …, "retry": …, "concurrency": …}`. A callback is
+                an async function; it gets `{"metadata": …, "data": …}` and returns `{"data": …}`,
+                with `code` or `status` if it is not simply done. What it raises is tried again as
+                `retry` says.
             namespace: the Postgres schema; "durable", or that of the client, unless given.
 
-        Raises `ConfigurationError` for options that make no sense, `DatabaseError` when there is no database.
+        Raises `ConfigurationError` for options that make no sense, `DatabaseError` when there is no
+        database.
         """
         settings = mesh_settings(app_id, namespace, engine, workers)
         wiring = await Wiring.open(settings.connection, settings.namespace)
@@ -169,16 +172,16 @@ class HotMesh:
 
         Nothing runs on it before `activate`. Deploying the same again changes nothing.
 
-        Raises `DescriptorError` with a line per finding, and `ConfigurationError` for another app's document,
-        or a version that was deployed with other content. Nothing is stored then.
+        Raises `DescriptorError` with a line per finding, and `ConfigurationError` for another app's
+        document, or a version that was deployed with other content. Nothing is stored then.
         """
         return {"app": plain(await self._versions.deploy(source, self.app_id))}
 
     async def activate(self, version: str | int) -> bool:
         """Switch the app to a deployed version; every start from now on, in any process, runs on it.
 
-        Jobs that run already end on the version on which they began. Raises `ConfigurationError` for a version
-        that is not deployed.
+        Jobs that run already end on the version on which they began. Raises `ConfigurationError`
+        for a version that is not deployed.
         """
         await self._versions.activate(self.app_id, str(version))
         return True
@@ -193,8 +196,8 @@ class HotMesh:
             data: plain data: what JSON can hold.
             context: `{"metadata": {"trc": …, "spn": …}}`, kept with the job.
 
-        Raises `ConfigurationError` for a topic that nothing subscribes to, `DuplicateJob` for an id (of the
-        trigger's `stats.id`) that is taken, `PayloadError` for data that JSON cannot hold.
+        Raises `ConfigurationError` for a topic that nothing subscribes to, `DuplicateJob` for an id
+        (of the trigger's `stats.id`) that is taken, `PayloadError` for data that JSON cannot hold.
         """
         return (await self._start(topic, data, context, ())).jid
 
@@ -207,8 +210,9 @@ class HotMesh:
     ) -> Output:
         """Start a graph and wait for its end: `{"metadata": …, "data": …}`.
 
-        Raises what `pub` raises; `JobFailed` with the error's `code` when the job ends with an error (410 when it
-        was interrupted); `JobTimeout`, code 504, when it has not ended after `timeout`: the job goes on.
+        Raises what `pub` raises; `JobFailed` with the error's `code` when the job ends with an
+        error (410 when it was interrupted); `JobTimeout`, code 504, when it has not ended after
+        `timeout`: the job goes on.
         """
         limit = seconds(timeout)
         job = await self._start(topic, data, context, (self._channel,))
@@ -245,8 +249,8 @@ class HotMesh:
     async def hook(self, topic: str, data: Data, status: str = "success", code: int = OK) -> None:
         """Signal a hook. With code 202 (status "pending") it goes on waiting for more.
 
-        A signal that comes before anybody waits is kept. Raises `ConfigurationError` for a topic at which no
-        hook waits, and for data that lacks what the hook's rules compare.
+        A signal that comes before anybody waits is kept. Raises `ConfigurationError` for a topic at
+        which no hook waits, and for data that lacks what the hook's rules compare.
         """
         answer = {
             "data": dict(data),
@@ -261,7 +265,8 @@ class HotMesh:
     async def add(self, message: Data) -> str:
         """Answer an activity that stays open: a message as callbacks get it, with `data`, `status`, `code`.
 
-        Its `metadata` says which activity it is for: jid, aid, dad. Raises `JobNotFound` when that job does not run.
+        Its `metadata` says which activity it is for: jid, aid, dad. Raises `JobNotFound` when that
+        job does not run.
         """
         metadata = message.get("metadata", {})
         if missing := sorted({"jid", "aid", "dad"} - metadata.keys()):
@@ -281,8 +286,9 @@ class HotMesh:
 
         Args:
             topic: the graph's `subscribes`.
-            options: reason; throw (False: waiters get the data as it stands); descend (interrupt the jobs that it
-                awaits as well); suppress (return False where this would raise); code; stack; expire.
+            options: reason; throw (False: waiters get the data as it stands); descend (interrupt
+                the jobs that it awaits as well); suppress (return False where this would raise);
+                code; stack; expire.
 
         Raises `JobNotFound` when no job of that id runs.
         """

@@ -1,7 +1,8 @@
 """Who hears of every job that ends on a topic (`publishes`), or of one (`publishes.<job id>`).
 
-An end is announced after its commit. What an announcement missed (a crash in between, a lost connection)
-is found by looking, once a second, at what ended since the last look; nobody is told twice.
+An end is announced after its commit. What an announcement missed (a crash in between, a lost
+connection) is found by looking, once a second, at what ended since the last look; nobody is told
+twice.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From a signal to who waits for it, by the rules of its topic.
 
-A rule compares values of the payload with what a waiting activity expects. Both sides are reduced to a
-key, so that finding each other is a look-up. Of several that fit, the one that has waited longest (or
-the signal that came first) is taken: one signal wakes one waiter.
+A rule compares values of the payload with what a waiting activity expects. Both sides are reduced
+to a key, so that finding each other is a look-up. Of several that fit, the one that has waited
+longest (or the signal that came first) is taken: one signal wakes one waiter.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Rules:
     ) -> list[list[SignalKey]]:
         """For each signal (topic, payload) what its waiters may wait by.
 
-        Raises `ConfigurationError` for a topic without rules, and for a payload that fits none of them.
+        Raises `ConfigurationError` for a topic without rules, and for a payload that fits none of
+        them.
         """
         topics = sorted({topic for topic, _ in signals})
         rules: dict[str, list[tuple[str, tuple[Expression, ...]]]] = {}

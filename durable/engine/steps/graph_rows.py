@@ -110,8 +110,8 @@ def reply_of(kind: str, message: str | None) -> Reply:
 def reply_from(kind: str, answer: Any, what: str) -> Reply:
     """What a callback or caller gave as an answer, made whole.
 
-    Code and status explain each other: 202 is pending, 400 and more are errors. An error's message is taken
-    from the data.
+    Code and status explain each other: 202 is pending, 400 and more are errors. An error's message
+    is taken from the data.
 
     Raises `TypeError` for what is no such dict.
     """

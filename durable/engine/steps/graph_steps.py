@@ -1,7 +1,8 @@
 """The place where steps of hand-written graphs are committed.
 
-A step claims messages, locks and loads the jobs they are for, walks each job on, writes what that leads
-to and deletes the messages: one transaction. A crash at any point leaves what was there before.
+A step claims messages, locks and loads the jobs they are for, walks each job on, writes what that
+leads to and deletes the messages: one transaction. A crash at any point leaves what was there
+before.
 """
 
 from __future__ import annotations
@@ -116,8 +117,8 @@ class GraphSteps:
     async def start(self, start: Start) -> tuple[Job, Written]:
         """Start a job; it is walked on until every branch waits.
 
-        Raises `ConfigurationError` for a topic that nothing subscribes to, `DuplicateJob` for an id that is
-        taken, `DescriptorError` when the trigger cannot make sense of the data.
+        Raises `ConfigurationError` for a topic that nothing subscribes to, `DuplicateJob` for an id
+        that is taken, `DescriptorError` when the trigger cannot make sense of the data.
         """
         async with self._db.connection() as connection, connection.transaction():
             active, now = await self._apps.active(connection, start.app_id)

@@ -1,8 +1,8 @@
 """One job's way through its graph within one step; pure.
 
-A step follows transitions until every branch waits for something. What the way leads to is gathered as
-`Changes`, which the place that commits writes at once. A long way is cut: what is left goes on as
-messages, so that no job keeps an engine for itself.
+A step follows transitions until every branch waits for something. What the way leads to is gathered
+as `Changes`, which the place that commits writes at once. A long way is cut: what is left goes on
+as messages, so that no job keeps an engine for itself.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Writing what steps of graph jobs lead to, in the transaction of the caller.
 
-Locks are taken in one order, so that no two steps can wait for each other: messages and jobs (skipping
-what is locked), then all signal keys and job ids in one go, and nothing that could wait after that.
+Locks are taken in one order, so that no two steps can wait for each other: messages and jobs
+(skipping what is locked), then all signal keys and job ids in one go, and nothing that could wait
+after that.
 """
 
 from __future__ import annotations
@@ -59,8 +60,10 @@ class Written:
     """What was written, for those who are told after the commit.
 
     Args:
-        ended: the jobs that ended, with their plans. started: run ids of the new ones, by index of the step.
-        topics: worker streams that hold something new. sent: whether engines have something to look at, be it a timer.
+        ended: the jobs that ended, with their plans. started: run ids of the new ones, by index of
+            the step.
+        topics: worker streams that hold something new. sent: whether engines have something to look
+            at, be it a timer.
     """
 
     ended: list[tuple[Job, Plan]] = field(default_factory=list)

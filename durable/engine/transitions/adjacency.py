@@ -19,7 +19,8 @@ class Next:
 def following(scene: Scene, answer: Answer) -> Next:
     """The transitions that the answer's code and data fulfil.
 
-    An error that no transition takes ends the job; that of a child of a reentrant activity goes there.
+    An error that no transition takes ends the job; that of a child of a reentrant activity goes
+    there.
     """
     children = scene.node.routes.select(answer.code, scene.evaluate)
     return Next(children, fatal=answer.error is not None and not children)
