@@ -67,9 +67,9 @@ class MemberStore:
         rows = await connection.fetch(self._sql["beat"], member_id)
         return float(rows[0][0]) if rows else None
 
-    async def elect(self, connection: Connection) -> bool:
-        """Whether this session is the sweeper from now on."""
-        return bool((await connection.fetch(self._sql["elect"], self._locks))[0][0])
+    async def sweep(self, connection: Connection) -> bool:
+        """Whether it is for this session to look for dead members now."""
+        return bool(await connection.fetch(self._sql["sweep"]))
 
     async def dead(self, connection: Connection) -> list[int]:
         """The members to bury, and those long gone that still hold something."""

@@ -1,9 +1,9 @@
 """Membership: a process's lease on everything it holds, kept by a thread of its own.
 
 A member is alive while its session holds an advisory lock, or has beaten lately. The thread has its own
-event loop and its own two connections, so that user code which blocks the process's loop does not look
-like death: one connection holds the lock and beats, the other tries once a second to become the sweeper,
-and then looks once a second for members to bury.
+event loop and its own connection, so that user code which blocks the process's loop does not look like
+death. The connection holds the lock and beats; and once a second one of all members, whichever comes
+first, looks for members to bury.
 
 A connection that broke is opened again and the lock taken again; when the member was not buried
 meanwhile it is still the same member, and nothing was lost. When it was, `on_lost` is called: what it
@@ -31,7 +31,7 @@ from durable.telemetry.logs import logger
 BEAT_BUSY = 0.5  # a third of what makes a beat overdue
 BEAT_IDLE = 20.0  # well under the minute after which even a locked member counts as dead
 SWEEP = 1.0
-RETURN = 10.0  # after a sweeper's connection broke: what broke it may have broken everybody's
+RETURN = 10.0  # after our connection broke, nobody is buried by us: what broke it may have broken theirs
 TIDY_EVERY = 30  # sweeps
 
 
@@ -78,7 +78,11 @@ class Membership:
         self._resting = False
         self._thread: threading.Thread | None = None
         self._joined: asyncio.Future[int] | None = None
-        self._connections: dict[str, Any] = {}
+        self._known = 0  # the id that the joining loop has been told
+        self._locked = False
+        self._connection: Any = None
+        self._using: asyncio.Lock | None = None
+        self._quiet = 0.0
 
     async def join(self) -> int:
         """Become a member; the id under which this process now holds leases."""
@@ -105,29 +109,35 @@ class Membership:
             await asyncio.to_thread(self._thread.join, 10)
 
     def _run(self) -> None:
-        asyncio.run(self._live())
+        try:
+            asyncio.run(self._live())
+        finally:
+            if not self._stopping:  # without its beat this process must not go on writing
+                self._call(self._on_lost)
 
     async def _live(self) -> None:
         self._inner = asyncio.get_running_loop()
         self._nudge = asyncio.Event()
+        self._using = asyncio.Lock()
         sweeper = asyncio.create_task(self._sweep())
         try:
             await self._beat_until_stopped()
         finally:
             sweeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError, DatabaseError):
+            with contextlib.suppress(asyncio.CancelledError):
                 await sweeper
-            for connection in self._connections.values():
-                connection.terminate()
+            self._drop()
 
     async def _beat_until_stopped(self) -> None:
         while not self._stopping:
             try:
                 await self._beat()
             except DatabaseError as error:
-                self._drop("member")
+                self._quiet = time.monotonic() + RETURN
+                self._drop()
                 if self._joined is not None and not isinstance(error, ConnectionLost):
                     self._call(self._joined.set_exception, error)
+                    self._stopping = True
                     return
                 await self._pause(0.2)
                 continue
@@ -135,72 +145,65 @@ class Membership:
             await self._pause(BEAT_IDLE if self._resting else BEAT_BUSY)
             self._resting = False
         with contextlib.suppress(DatabaseError):
-            burial = await self._query(lambda c: self._store.bury(c, self.id), "member")
+            burial = await self._query(lambda c: self._store.bury(c, self.id))
             self._call(self._tell, burial)
 
     async def _beat(self) -> None:
-        if not self._is_open("member"):
-            await self._enter()
+        if self.id == 0:
+            self.id = await self._query(
+                lambda c: self._store.join(c, self._name, socket.gethostname(), os.getpid())
+            )
+        await self._take_lock()
         if not await self._tick():
             self._call(self._on_lost)
             self.id = 0
-            self._drop("member")
-            await self._enter()
-            self._call(self._on_joined, self.id)
+            self._drop()
+            await self._beat()
+        elif self._known != self.id:
+            await self._tick()  # the first one also had to prepare the statement: too slow to tell time
+            self._known = self.id
+            joined, self._joined = self._joined, None
+            self._call(self._on_joined if joined is None else joined.set_result, self.id)
 
     async def _tick(self) -> bool:
         """Say "alive", and set the clock by the answer; False: declared dead."""
         asked = time.time()  # noqa: TID251 - measuring the offset is what a beat is for
-        now = await self._query(lambda c: self._store.beat(c, self.id), "member")
+        now = await self._query(lambda c: self._store.beat(c, self.id))
         if now is not None:
             self.clock.offset = now - (asked + time.time()) / 2  # noqa: TID251
         return now is not None
 
-    async def _enter(self) -> None:
-        """Take the lock: as the member that this process still is, or as a new one."""
-        if self.id == 0:
-            self.id = await self._query(
-                lambda c: self._store.join(c, self._name, socket.gethostname(), os.getpid()),
-                "member",
-            )
-        while not await self._query(lambda c: self._store.lock(c, self.id), "member"):
-            # The broken session still has it, for as long as the server takes to notice.
-            if self._stopping or not await self._tick():
+    async def _take_lock(self) -> None:
+        """Take the lock, as the member that this process still is, or as a new one."""
+        while not (self._locked and self._is_open()):
+            self._locked = await self._query(lambda c: self._store.lock(c, self.id))
+            # A session that broke has it for as long as the server takes to notice.
+            if not self._locked and (self._stopping or not await self._tick()):
                 return
-            await self._pause(0.2)
-        joined = self._joined
-        if joined is not None:
-            await self._tick()
-            await self._tick()  # the first one also had to prepare the statement: it took too long to tell time
-            self._joined = None
-            self._call(joined.set_result, self.id)
+            if not self._locked:
+                await self._pause(0.2)
 
     async def _sweep(self) -> None:
         sweeps = 0
-        elected = False
-        quiet = 0.0
         while True:
+            await asyncio.sleep(SWEEP)
+            if not self._is_open() or time.monotonic() < self._quiet:
+                continue
             try:
-                elected = (elected and self._is_open("sweeper")) or await self._query(
-                    self._store.elect, "sweeper"
-                )
-                if elected and time.monotonic() >= quiet:
+                if await self._query(self._store.sweep):
                     sweeps += 1
                     await self._bury_the_dead(tidy=sweeps % TIDY_EVERY == 0)
             except ConnectionLost:
-                quiet = time.monotonic() + RETURN
-                elected = False
-                self._drop("sweeper")
+                self._nudge_it(None)
             except DatabaseError as error:
-                logger.warning("looking for dead members failed, and will be tried again: %s", error)
-            await asyncio.sleep(SWEEP)
+                logger.warning("looking for dead members failed, and is tried again: %s", error)
 
     async def _bury_the_dead(self, *, tidy: bool) -> None:
-        for member in await self._query(self._store.dead, "sweeper"):
-            burial = await self._query(lambda c, m=member: self._store.bury(c, m), "sweeper")
+        for member in await self._query(self._store.dead):
+            burial = await self._query(lambda c, m=member: self._store.bury(c, m))
             self._call(self._tell, burial)
         if tidy:
-            await self._query(self._store.tidy, "sweeper")
+            await self._query(self._store.tidy)
 
     def _tell(self, burial: Burial) -> None:
         for queue, msg_type in burial.queues:
@@ -208,27 +211,29 @@ class Membership:
         for holder in burial.holders:
             self._announcer.inbox(holder, 0)
 
-    def _is_open(self, which: str) -> bool:
-        connection = self._connections.get(which)
-        return connection is not None and not connection.is_closed()
+    def _is_open(self) -> bool:
+        return self._connection is not None and not self._connection.is_closed()
 
-    async def _query(self, ask: Callable[[Any], Any], which: str) -> Any:
-        with translating():
-            if not self._is_open(which):
-                connection = await open_connection(self._dsn)
-                if which == "member":
+    async def _query(self, ask: Callable[[Any], Any]) -> Any:
+        assert self._using is not None
+        async with self._using:
+            with translating():
+                if not self._is_open():
+                    self._locked = False
+                    self._connection = await open_connection(self._dsn)
                     # An idle member would not notice until its next beat that it has lost its lock.
-                    connection.add_termination_listener(self._broke)
-                self._connections[which] = connection
-            return await ask(self._connections[which])
+                    self._connection.add_termination_listener(self._nudge_it)
+                return await ask(self._connection)
 
-    def _broke(self, _connection: Any) -> None:
+    def _nudge_it(self, _connection: Any) -> None:
+        self._quiet = time.monotonic() + RETURN
         if self._nudge is not None:
             self._nudge.set()
 
-    def _drop(self, which: str) -> None:
-        connection = self._connections.pop(which, None)
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
         if connection is not None:
+            connection.remove_termination_listener(self._nudge_it)
             connection.terminate()
 
     def _call(self, callback: Callable[..., Any], *args: Any) -> None:

@@ -111,6 +111,11 @@ class Attempts:
         self._take(self.definitions[name], -1)
         self._freed()
 
+    @property
+    def count(self) -> int:
+        """How many run now; may be read by any thread."""
+        return len(self._running)
+
     def running(self) -> list[Attempt]:
         """What runs now."""
         return [entry.attempt for entry in self._running.values()]

@@ -210,7 +210,7 @@ class Worker:
         self._serve(self._ports.announcer.hear_own(channel, self._heard_own), "durable hear")
 
     def _busy(self) -> bool:
-        return bool(self._host and self._host.count) or bool(self._attempts.running())
+        return bool(self._host and self._host.count) or bool(self._attempts.count)
 
     def _lost(self) -> None:
         """Declared dead: others go on with what was held, so cancel it and write nothing."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 
+from durable.streams.members import lock_class
 from tests.faults.programs import JOURNAL
 
 CLOCKS = 0.1  # seconds by which the member's idea of the database's clock may be off on a busy machine
@@ -169,6 +170,48 @@ class Observer:
             )
 
         await eventually(old, "a server that is ten seconds old", within=15, every=0.1)
+
+    async def members_of(self, pid: int) -> list[int]:
+        """The members that a process is."""
+        return [
+            r["member_id"]
+            for r in await self.rows("select member_id from durable.members where pid = $1", pid)
+        ]
+
+    async def terminate_member(self, member: int) -> bool:
+        """Cut the connection that holds a member's lock."""
+        return bool(
+            await self.value(
+                "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+                " and classid::bigint = $1::bigint & 4294967295"
+                " and objid::bigint = 1 + $2::bigint % 2147483646",
+                lock_class(self._namespace), member,
+            )
+        )  # fmt: skip
+
+    async def beat_was(self, member: int, seconds: float) -> None:
+        """Make a member's last beat so old."""
+        await self.rows(
+            "update durable.members set beat_at = clock_timestamp() - make_interval(secs => $2)"
+            " where member_id = $1",
+            member, seconds,
+        )  # fmt: skip
+
+    async def sweeps(self, times: int) -> None:
+        """Return when dead members have been looked for so many times more."""
+        seen: set[Any] = set()
+
+        async def looked() -> bool:
+            seen.add(await self.value("select swept_at from durable.sweeps"))
+            return len(seen) > times
+
+        await eventually(looked, f"{times} sweeps", every=0.1)
+
+    async def have_swept(self, seconds: float) -> None:
+        """Make it so that dead members have been looked for all these seconds."""
+        await self.rows(
+            "update durable.sweeps set since = clock_timestamp() - make_interval(secs => $1)", seconds
+        )
 
     async def left(self) -> list[Any]:
         """The rows of both streams that are still alive."""

@@ -117,6 +117,11 @@ create table durable.members (
     beat_at timestamptz not null
 );
 
+-- One row: who writes it looks for dead members next. A lock would do, were it not for processes that
+-- stand still and hold it. `since`: somebody has looked every few seconds since then.
+create table durable.sweeps (swept_at timestamptz not null, since timestamptz not null);
+insert into durable.sweeps values ('-infinity', 'infinity');
+
 -- Gives runs back: the wake row is locked first, and the inbox is read by a second statement, whose
 -- snapshot sees every arrival that was not told of a holder. So no arrival is lost between.
 create function durable.give_back_v1(member bigint, runs bigint[], due timestamptz[]) returns setof bigint

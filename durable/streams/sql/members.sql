@@ -12,14 +12,20 @@ update durable.members set beat_at = clock_timestamp()
 where member_id = $1
 returning extract(epoch from durable.now())::float8 as now
 
--- name: elect
--- Tried now and then: a statement that waited for the lock would hold its snapshot all the while, and no
--- dead row of the whole database could be vacuumed.
-select pg_try_advisory_lock($1::int, 0)
+-- name: sweep
+-- Whoever comes first in a second looks for dead members; losing the note of it costs another look.
+with quick as materialized (
+    select set_config('synchronous_commit', 'off', true)
+)
+update durable.sweeps set swept_at = clock_timestamp(),
+    since = case when swept_at < clock_timestamp() - interval '5 s' then clock_timestamp() else since end
+from quick where swept_at < clock_timestamp() - interval '0.9 s'
+returning true
 
 -- name: dead
--- Members whose lock is free and whose beat is overdue, or that have not beaten for a minute. Within ten
--- seconds of a server's start nobody is dead: members need time to come back. And holders that are no
+-- Members whose lock is free and whose beat is overdue, or that have not beaten for a minute, of which
+-- somebody watched the last part: a machine that was asleep as a whole wakes with every beat overdue. Within
+-- ten seconds of a server's start nobody is dead: members need time to come back. And holders that are no
 -- members any more: what they claimed in the moment of their burial is held by nobody.
 with recursive holders as (
     select (select min(reserved_by) from durable.worker_streams where reserved_by is not null) as id
@@ -34,7 +40,8 @@ where pg_postmaster_start_time() < clock_timestamp() - interval '10 s'
                         and l.database = (select oid from pg_database where datname = current_database())
                         and l.classid::bigint = $1::bigint & 4294967295
                         and l.objid::bigint = 1 + m.member_id % 2147483646 and l.objsubid = 2))
-       or m.beat_at < clock_timestamp() - interval '60 s')
+       or (m.beat_at < clock_timestamp() - interval '60 s'
+           and (select since from durable.sweeps) < clock_timestamp() - interval '25 s'))
 union
 select h.id from holders h
 where h.id is not null and not exists (select from durable.members m where m.member_id = h.id)
@@ -84,6 +91,14 @@ with gone as (
         durable.now(), durable.now()
     from (select id, aid, dad, error, jid, workflow_name, stream_name, retry_attempt from parent
           union all select id, aid, dad, error, jid, workflow_name, stream_name, retry_attempt from orphan) t
+), told_graph as (
+    insert into durable.engine_streams (
+        stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, priority, created_at, visible_at)
+    select j.app_id, u.workflow_name, u.jid, u.run_id, u.aid, u.dad, 'response', u.topic,
+        json_build_object('status', 'error', 'code', 500, 'error',
+            json_build_object('code', 500, 'message', u.error ->> 'message', 'job_id', u.jid)),
+        2, durable.now(), durable.now()
+    from unknown u join durable.jobs j on j.run_id = u.run_id where u.msg_type = 'worker'
 ), pulled as (
     update durable.worker_streams k set visible_at = durable.now() from parent p
     where k.id = p.id and p.reserved_by is null and k.visible_at > durable.now()
