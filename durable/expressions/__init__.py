@@ -20,5 +20,9 @@ in JavaScript: see `values` for its conversions.
     numerals.py   numbers as text, and text as numbers
     units.py      text measured in UTF-16 code units, as JavaScript does
     regexes.py    JavaScript's regular expressions as Python's
+    civil.py      instants and calendar fields
+    moment.py     JavaScript's Date among JSON values, and how it is written
+    date_reading.py  text read as Date.parse reads it
+    locale_text.py   dates in American English
     functions/    the functions, one file per domain, and the table of domains
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from durable.expressions.moment import Moment
 from durable.expressions.values import UNDEFINED, is_nullish, is_number, to_number, to_text
 
 
@@ -45,9 +46,9 @@ def loose_equal(left: object, right: object) -> bool:
 def less(left: object, right: object) -> bool | None:
     """`<`, with None where JavaScript finds no order because one side is NaN.
 
-    Texts are compared by UTF-16 code units, anything else as numbers.
+    Texts are compared by UTF-16 code units, anything else, dates too, as numbers.
     """
-    left, right = _primitive(left), _primitive(right)
+    left, right = _ordinal(left), _ordinal(right)
     if isinstance(left, str) and isinstance(right, str):
         return code_units(left) < code_units(right)
     if is_number(left) and is_number(right):
@@ -81,6 +82,10 @@ def _ordered(left: object, right: object) -> bool | None:
 
 def _is_container(value: object) -> bool:
     return isinstance(value, (list, tuple, dict))
+
+
+def _ordinal(value: object) -> object:
+    return value.instant if isinstance(value, Moment) else _primitive(value)
 
 
 def _primitive(value: object) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
 from types import MappingProxyType
 
 from durable.errors import InternalError
@@ -29,12 +30,15 @@ class Context:
         now: milliseconds since the epoch.
         random: a number from 0 up to, not including, 1.
         variables: the loop variables inside `@reduce`.
+        zone: the time zone of local times. It is part of the surroundings so that every engine
+            gives the same answer, wherever it runs.
     """
 
     resolve: Callable[[Reference], object]
     now: Callable[[], float] = _no_time
     random: Callable[[], float] = _no_dice
     variables: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    zone: tzinfo = UTC
 
     def lookup(self, reference: Reference) -> object:
         """The value of any reference, loop variables included."""

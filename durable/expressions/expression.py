@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from durable.errors import DescriptorError
 from durable.expressions.context import Context
 from durable.expressions.functions.arguments import Arguments, Function, Refusal
-from durable.expressions.paths import Reference
+from durable.expressions.paths import LOOP_VARIABLES, Reference
 from durable.expressions.values import UNDEFINED
 
 Path = tuple[str | int, ...]
@@ -90,8 +90,8 @@ class Lookup(Expression):
 
     @property
     def references(self) -> tuple[Reference, ...]:
-        """Itself."""
-        return (self.reference,)
+        """Itself; a loop variable refers to nothing outside."""
+        return () if self.reference.root in LOOP_VARIABLES else (self.reference,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from durable.errors import DescriptorError
@@ -19,9 +19,9 @@ from durable.expressions.expression import (
     Template,
     path_text,
 )
-from durable.expressions.functions.table import DOMAINS
+from durable.expressions.functions.table import DOMAINS, UNAVAILABLE
 from durable.expressions.paths import LOOP_VARIABLES, Reference, parse_reference
-from durable.expressions.rows import Pipe, Row
+from durable.expressions.rows import Pipe, Reduction, Row
 
 PIPE: Final = "@pipe"
 REDUCE: Final = "@reduce"
@@ -79,6 +79,7 @@ def compile_into(
 class _Compiler:
     report: Report
     witness: Witness
+    in_loop: bool = False
 
     def value(self, raw: object, at: Path, depth: int = 0) -> Expression:
         if depth > DEEPEST:
@@ -96,13 +97,15 @@ class _Compiler:
         self.report(at, message)
         return Literal(None)
 
-    def _mapping(self, raw: Mapping[str, object], at: Path, depth: int) -> Expression:
+    def _mapping(
+        self, raw: Mapping[str, object], at: Path, depth: int, *, nested: bool = False
+    ) -> Expression:
         if PIPE in raw:
             if len(raw) > 1:
                 return self._wrong(at, f"beside {PIPE} there can be no other keys")
-            return self._pipe(raw[PIPE], (*at, PIPE), depth + 1)
+            return self.pipe(raw[PIPE], (*at, PIPE), depth + 1, nested=nested)
         if REDUCE in raw:
-            return self._wrong(at, f"{REDUCE} is not supported yet by this version")
+            return self._wrong(at, f"{REDUCE} stands between the rows of a pipe only")
         items = {key: self.value(v, (*at, key), depth + 1) for key, v in raw.items()}
         return Literal(dict(raw)) if _all_constant(items.values()) else Template(items)
 
@@ -114,9 +117,10 @@ class _Compiler:
         reference = parse_reference(raw[1:-1])
         if isinstance(reference, str):
             return self._wrong(at, f"{raw} is no reference: {reference}")
-        if reference.root in LOOP_VARIABLES:
+        if reference.root not in LOOP_VARIABLES:
+            self.witness(at, reference)
+        elif not self.in_loop:
             return self._wrong(at, f"{raw} has a meaning inside {REDUCE} only")
-        self.witness(at, reference)
         return Lookup(reference)
 
     def _function(self, raw: str, at: Path) -> Call | None:
@@ -129,6 +133,9 @@ class _Compiler:
         if functions is None:
             self.report(at, f"{raw}: unknown domain {domain!r}{_near(domain, DOMAINS)}")
             return None
+        if domain in UNAVAILABLE:
+            self.report(at, f"{raw}: {UNAVAILABLE[domain]}")
+            return None
         function = functions.get(name)
         if function is None:
             hint = _near(name, functions)
@@ -136,23 +143,39 @@ class _Compiler:
             return None
         return Call(f"{domain}.{name}", function, at)
 
-    def _pipe(self, raw: object, at: Path, depth: int) -> Expression:
+    def pipe(self, raw: object, at: Path, depth: int, *, nested: bool) -> Expression:
         if not isinstance(raw, (list, tuple)) or not raw:
             return self._wrong(at, "a pipe is a list of rows, each a list")
         if depth > DEEPEST:
             return self._wrong(at, f"it is nested deeper than {DEEPEST} levels")
-        rows: list[Row | Pipe] = []
+        rows: list[Row | Pipe | Reduction] = []
         for index, row in enumerate(raw):
             compiled = self._row(row, (*at, index), depth, first=index == 0)
             if compiled is not None:
                 rows.append(compiled)
-        if len(rows) > 1 and isinstance(rows[-1], Pipe) and isinstance(rows[-2], Pipe):
+        if rows and isinstance(rows[0], Reduction) and not nested:
+            self.report(
+                (*at, 0), f"{REDUCE} needs a row above it: the collection, the first output"
+            )
+        if len(rows) > 1 and not any(isinstance(row, Row) for row in rows[-2:]):
             self.report(at, "nested pipes at the end need a row after them that takes their values")
         return Pipe(tuple(rows))
 
-    def _row(self, raw: object, at: Path, depth: int, *, first: bool) -> Row | Pipe | None:
-        if isinstance(raw, Mapping) and (PIPE in raw or REDUCE in raw):
-            nested = self._mapping(raw, at, depth)
+    def _reduction(self, raw: Mapping[str, object], at: Path, depth: int) -> Reduction | None:
+        if len(raw) > 1:
+            self.report(at, f"beside {REDUCE} there can be no other keys")
+            return None
+        inside = replace(self, in_loop=True)
+        body = inside.pipe(raw[REDUCE], (*at, REDUCE), depth + 1, nested=True)
+        return Reduction(body, at) if isinstance(body, Pipe) else None
+
+    def _row(
+        self, raw: object, at: Path, depth: int, *, first: bool
+    ) -> Row | Pipe | Reduction | None:
+        if isinstance(raw, Mapping) and REDUCE in raw:
+            return self._reduction(raw, at, depth)
+        if isinstance(raw, Mapping) and PIPE in raw:
+            nested = self._mapping(raw, at, depth, nested=True)
             return nested if isinstance(nested, Pipe) else None
         if not isinstance(raw, (list, tuple)) or not raw:
             self.report(at, f"a row is a list with at least one cell, or {{'{PIPE}': …}}")

@@ -2,16 +2,20 @@
 
 The values of one row are the arguments of the function that begins the next. A nested pipe
 between two rows takes the values of the row before it (its own first function gets them); the
-next row takes one value from each nested pipe instead. The pipe's result is the first value of
-its last row.
+next row takes one value from each nested pipe instead. A reduction stands where a nested pipe can.
+The pipe's result is the first value of its last row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from durable.errors import DescriptorError
 from durable.expressions.context import Context
-from durable.expressions.expression import Call, Expression, collect
+from durable.expressions.expression import Call, Expression, Path, collect, path_text
+from durable.expressions.functions.arguments import describe
+from durable.expressions.functions.object_ import enumerable
 from durable.expressions.functions.shields import plain
 from durable.expressions.paths import Reference
 from durable.expressions.values import UNDEFINED
@@ -32,9 +36,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Pipe(Expression):
-    """A pipe: rows, and nested pipes between them."""
+    """A pipe: rows, and nested pipes and reductions between them."""
 
-    rows: tuple[Row | Pipe, ...]
+    rows: tuple[Row | Pipe | Reduction, ...]
 
     def evaluate(self, context: Context) -> object:
         """The first value of the last row."""
@@ -44,7 +48,7 @@ class Pipe(Expression):
         """The result when a function in the first row is given these values."""
         collected: tuple[object, ...] = ()
         for row in self.rows:
-            if isinstance(row, Pipe):
+            if isinstance(row, (Pipe, Reduction)):
                 collected = (*collected, row.run(values, context))
             else:
                 values, collected = row.run(collected or values, context), ()
@@ -56,5 +60,43 @@ class Pipe(Expression):
         """Those of all rows."""
         parts: list[Expression] = []
         for row in self.rows:
-            parts.extend([row] if isinstance(row, Pipe) else row.cells)
+            if isinstance(row, Reduction):
+                parts.append(row.body)
+            else:
+                parts.extend([row] if isinstance(row, Pipe) else row.cells)
         return collect(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """`@reduce`: a pipe that is run for each item of a collection.
+
+    Attributes:
+        body: its result is `{$output}` for the next item, and in the end the result of all.
+        at: where it stands, for messages.
+    """
+
+    body: Pipe
+    at: Path
+
+    def run(self, values: tuple[object, ...], context: Context) -> object:
+        """The last output; the values from above are the collection and the first output."""
+        collection = values[0] if values else UNDEFINED
+        output = values[1] if len(values) > 1 else UNDEFINED
+        for index, (key, item) in enumerate(self._items(collection)):
+            variables = {
+                "$input": collection, "$output": output, "$item": item, "$key": key,
+                "$index": index,
+            }  # fmt: skip
+            output = self.body.run(values, context.within(variables))
+        return output
+
+    def _items(self, collection: object) -> Iterable[tuple[str, object]]:
+        if isinstance(collection, (list, tuple)):
+            return ((str(index), item) for index, item in enumerate(collection))
+        if isinstance(collection, dict):
+            return enumerable(collection).items()
+        raise DescriptorError(
+            f"{path_text(self.at)}: it goes through an array or an object, "
+            f"not through {describe(collection)}"
+        )

@@ -11,6 +11,7 @@ import math
 from enum import Enum
 from typing import Final
 
+from durable.expressions.moment import Moment, full_text
 from durable.expressions.numerals import number_text, parse_number
 
 _EXACT = 2**53  # up to here every whole double is the integer it looks like
@@ -71,6 +72,8 @@ def to_number(value: object) -> float:
             return math.inf if value > 0 else -math.inf
     if value is UNDEFINED:
         return math.nan
+    if isinstance(value, Moment):
+        return value.instant
     return parse_number(value if isinstance(value, str) else to_text(value))
 
 
@@ -102,7 +105,7 @@ def to_text(value: object) -> str:
         ('1,,a', '[object Object]', '1e+21', 'true')
     """
     if isinstance(value, str):
-        return value
+        return full_text(value.instant, value.zone) if isinstance(value, Moment) else value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):

@@ -6,6 +6,12 @@ A new domain is a new file and a row in `table.py`.
     arguments.py    what a function is given, and how it refuses
     conditional.py  ternary, equality, order, nullish
     logical.py      and, or
+    bitwise.py      32-bit operators
+    unary.py        not, positive, negative, bitwise_not
+    symbol.py       null, undefined, NaN and other values that are hard to write
+    json_.py        JSON as text
+    date.py         JavaScript's Date
+    cron.py         schedules
     math_.py        arithmetic and Math
     string_.py      text
     object_.py      objects

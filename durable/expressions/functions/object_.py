@@ -33,7 +33,8 @@ def _is_index(name: str) -> bool:
     return name.isascii() and name.isdigit() and str(int(name)) == name and int(name) < _INDEX_BELOW
 
 
-def _enumerable(value: object) -> dict[str, object]:
+def enumerable(value: object) -> dict[str, object]:
+    """The own properties that a loop over the value would see, in JavaScript's order."""
     hidden = value.hidden if isinstance(value, Shielded) else frozenset()
     return {name: item for name, item in _own(value).items() if name not in hidden}
 
@@ -81,7 +82,7 @@ def _from_entries(args: Arguments) -> dict[str, object]:
 def _assign(args: Arguments) -> object:
     target = shielded(_object(args[0]) if truthy(args[0]) else {})
     for source in args.values[1:]:
-        for name, value in _enumerable(source).items():
+        for name, value in enumerable(source).items():
             _write(target, name, value)
     return target
 
@@ -175,9 +176,9 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "get": _get,
         "set": _set,
         "create": _create,
-        "keys": lambda args: list(_enumerable(args[0])),
-        "values": lambda args: list(_enumerable(args[0]).values()),
-        "entries": lambda args: [[name, value] for name, value in _enumerable(args[0]).items()],
+        "keys": lambda args: list(enumerable(args[0])),
+        "values": lambda args: list(enumerable(args[0]).values()),
+        "entries": lambda args: [[name, value] for name, value in enumerable(args[0]).items()],
         "fromEntries": _from_entries,
         "assign": _assign,
         "getOwnPropertyNames": _names,
@@ -193,6 +194,6 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "isExtensible": _is_extensible,
         "hasOwnProperty": _has,
         "isPrototypeOf": lambda _args: False,  # JSON has no prototypes
-        "propertyIsEnumerable": lambda args: args.text(1) in _enumerable(args[0]),
+        "propertyIsEnumerable": lambda args: args.text(1) in enumerable(args[0]),
     }
 )

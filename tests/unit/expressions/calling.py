@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, tzinfo
 
 from durable.expressions.context import Context, resolver
 from durable.expressions.pipe import compile_value
 
+NOW = 1_700_000_000_123.75  # 14 November 2023, 22:13:20.123 and three quarters
 NAN = math.nan
 INF = math.inf
 
 
-def call(name: str, args: list[object]) -> object:
+def call(name: str, args: list[object], zone: tzinfo = UTC) -> object:
     """The result of `{@name}` on these arguments, handed in as data so that nothing is parsed."""
     data = {f"a{i}": value for i, value in enumerate(args)}
     row = [f"{{t1.output.data.a{i}}}" for i in range(len(args))]
     rows: list[object] = [row, [f"{{@{name}}}"]] if row else [[f"{{@{name}}}"]]
-    context = Context(resolver({"t1": {"output": {"data": data}}}), random=lambda: 0.25)
+    context = Context(resolver({"t1": {"output": {"data": data}}}), now=lambda: NOW, random=lambda: 0.25, zone=zone)
     return compile_value({"@pipe": rows}).evaluate(context)
 
 

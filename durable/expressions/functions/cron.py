@@ -1,0 +1,77 @@
+"""`@cron`: schedules. The parser is `cronsim`, which the extra `cron` installs.
+
+It reads what Debian's cron reads, five fields, or six with seconds first, and Quartz's L, LW and #.
+When clocks are put forward, a job of a skipped hour runs at once; when they are put back, one that
+runs at a fixed time runs once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Final
+
+from durable.expressions.functions.arguments import Arguments, Function, Refusal, describe
+from durable.expressions.locale_text import LocaleError, named_zone
+from durable.expressions.values import is_nullish, number
+
+MISSING: Final = (
+    None
+    if find_spec("cronsim")
+    else "schedules need a parser that is not installed: pip install durable-postgres[cron]"
+)
+"""What to do before the functions can work, None when they can."""
+
+LONGEST: Final = 200  # characters
+_NAMED: Final = MappingProxyType(
+    {
+        "@yearly": "0 0 1 1 *",
+        "@annually": "0 0 1 1 *",
+        "@monthly": "0 0 1 * *",
+        "@weekly": "0 0 * * 0",
+        "@daily": "0 0 * * *",
+        "@midnight": "0 0 * * *",
+        "@hourly": "0 * * * *",
+    }
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _next_delay(args: Arguments) -> float:
+    """Seconds until the schedule's next time; -1 where there is no schedule."""
+    if is_nullish(args[0]):
+        return -1
+    text = args[0]
+    if not isinstance(text, str) or len(text) > LONGEST:
+        raise Refusal(f"a schedule is a text such as '0 9 * * MON-FRI', not {describe(text)}")
+    now = args.context.now()
+    following = _following(text, _EPOCH + timedelta(milliseconds=math.floor(now)), _zone(args))
+    # The difference is taken in UTC: on one zone's clock it would miss a change of the clocks.
+    instant = (following.astimezone(UTC) - _EPOCH) / timedelta(milliseconds=1)
+    return number((instant - now) / 1000)
+
+
+def _zone(args: Arguments) -> tzinfo:
+    if is_nullish(args[1]):
+        return args.context.zone
+    try:
+        return named_zone(args[1])
+    except LocaleError as error:
+        raise Refusal(str(error)) from error
+
+
+def _following(text: str, now: datetime, zone: tzinfo) -> datetime:
+    from cronsim import CronSim, CronSimError  # noqa: PLC0415 - an extra: see MISSING
+
+    try:
+        return next(CronSim(_NAMED.get(text.strip().lower(), text), now.astimezone(zone)))
+    except CronSimError as error:
+        raise Refusal(f"{text!r} is no schedule: {error}") from error
+    except StopIteration as error:
+        raise Refusal(f"{text!r} has no time within the next 50 years") from error
+
+
+FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType({"nextDelay": _next_delay})
