@@ -56,6 +56,18 @@ REFERENCE = PROJECT / "docs" / "reference.md"
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(PROJECT)))
 
 
+@durable.activity
+async def say(word: str) -> str:
+    """The word."""
+    return word
+
+
+@durable.workflow
+async def echo(word: str) -> str:
+    """What `say` says."""
+    return await say(word)
+
+
 class Reader:
     """Somebody who follows a page to the letter."""
 
@@ -151,6 +163,26 @@ async def test_a_page_does_what_it_says(
     reader = Reader(module, program, database_url, tmp_path)
     for block in blocks(page):
         await reader.follow(block)
+
+
+async def test_the_roles_of_the_production_page_are_enough(database_url: str) -> None:
+    """Who has been granted what the page says can start, signal and run workflows, and no more."""
+    page = PROJECT / "docs" / "how-to" / "production.md"
+    (granting,) = [block for block in blocks(page) if block.language == "pgsql"]
+    owner = await asyncpg.connect(database_url)
+    try:
+        async with await durable.connect(database_url):
+            await owner.execute(granting.text)
+        as_worker = await durable.connect(f"{database_url}&role=shop_worker")
+        async with as_worker, durable.Worker(as_worker, workflows=[echo], activities=[say]):
+            assert await as_worker.execute(echo("ann")) == "ann"
+        narrow = await asyncpg.connect(f"{database_url}&role=shop_worker")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await narrow.execute("drop table durable.jobs")
+        await narrow.close()
+    finally:
+        await owner.execute("drop owned by shop_worker; drop role shop_worker")
+        await owner.close()
 
 
 @by_page
