@@ -77,7 +77,7 @@ class Listener:
 
     async def _connect(self) -> None:
         try:
-            connection = await open_connection(self._dsn)
+            connection = await open_connection(self._dsn, "durable listen")
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise translated(error) from error
         connection.add_termination_listener(self._on_lost)

@@ -22,7 +22,7 @@ R = TypeVar("R")
 Row = asyncpg.Record
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
-SETTINGS = {"application_name": "durable", "timezone": "UTC", "jit": "off"}
+SETTINGS = {"application_name": "durable pool", "timezone": "UTC", "jit": "off"}
 
 _GONE = (
     OSError,
@@ -165,7 +165,7 @@ class Lane:
         with translating():
             connection = self._connection
             if connection is None or connection.is_closed():
-                connection = await open_connection(self._dsn)
+                connection = await open_connection(self._dsn, "durable commits")
                 self._connection = connection
             return await connection.fetch(statement, *args)  # type: ignore[no-any-return]
 
@@ -176,8 +176,11 @@ class Lane:
             connection.terminate()
 
 
-async def open_connection(dsn: str) -> asyncpg.Connection:
-    """A connection of one's own, outside of the pool."""
+async def open_connection(dsn: str, name: str) -> asyncpg.Connection:
+    """A connection of one's own, outside of the pool; `name` is what `pg_stat_activity` shows."""
     return await asyncpg.connect(
-        dsn, timeout=10, server_settings=SETTINGS, max_cached_statement_lifetime=0
+        dsn,
+        timeout=10,
+        server_settings={**SETTINGS, "application_name": name},
+        max_cached_statement_lifetime=0,
     )

@@ -220,7 +220,7 @@ class Membership:
             with translating():
                 if not self._is_open():
                     self._locked = False
-                    self._connection = await open_connection(self._dsn)
+                    self._connection = await open_connection(self._dsn, "durable member")
                     # An idle member would not notice until its next beat that it has lost its lock.
                     self._connection.add_termination_listener(self._nudge_it)
                 return await ask(self._connection)

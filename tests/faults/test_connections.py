@@ -1,0 +1,51 @@
+"""Connections are cut, one kind after the other and at random; no process dies, and nobody notices."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+
+from durable.client.client import Client
+from durable.client.handle import Handle
+from tests.faults.conftest import Spawn
+from tests.faults.driver import Journal, Observer
+from tests.faults.programs import approval, order, order_worth, steps, steps_worth
+
+KINDS = ["durable pool", "durable commits", "durable listen", "durable member"]
+CUTS = int(os.environ.get("DURABLE_TEST_CUTS", "40"))
+SEED = int(os.environ.get("DURABLE_TEST_SEED", "7"))
+RUNS = 200
+
+
+async def _approved(client: Client, key: str, number: int) -> Handle[list[int]]:
+    handle = await client.start(order(key), id=key)
+    await handle.signal(approval, number)
+    return handle
+
+
+async def test_cutting_any_connection_costs_no_step(
+    client: Client, spawn: Spawn, journal: Journal, observer: Observer
+) -> None:
+    """Under 200 runs every kind of connection is cut again and again: exact results, each attempt made once."""
+    dice = random.Random(SEED)
+    worker = await spawn()
+    before = await observer.members_of(worker.pid)
+    starting = [
+        asyncio.create_task(_approved(client, f"o{n}", n))
+        if n % 2
+        else asyncio.create_task(client.start(steps(f"s{n}", 12, 0.02), id=f"s{n}"))
+        for n in range(RUNS)
+    ]
+    for cut in range(CUTS):
+        await journal.reaches(journal.size() + dice.randrange(1, 60), within=2, strict=False)
+        kind = KINDS[cut] if cut < len(KINDS) else dice.choice(KINDS)
+        await observer.cut(kind, dice)
+    async with asyncio.timeout(30):
+        handles = await asyncio.gather(*starting)
+        results = await asyncio.gather(*[h.result() for h in handles])
+    for n, result in enumerate(results):
+        assert result == (order_worth(f"o{n}", n) if n % 2 else steps_worth(f"s{n}", 12)), n
+    assert await observer.members_of(worker.pid) == before
+    await observer.nothing_is_left()
+    await observer.no_recorded_step_ran_again(journal)
