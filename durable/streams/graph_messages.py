@@ -109,10 +109,10 @@ class EngineStream:
         """Delete messages whose effects are written in this transaction."""
         await connection.execute(self._sql["consume"], list(ids))
 
-    async def bury(self, connection: Any, message_id: int, error: str) -> bool:
-        """Put a message aside as a dead letter with its error; False when it is gone already."""
-        row = await connection.fetchrow(self._sql["bury"], message_id, error)
-        return row is not None
+    async def bury(self, connection: Any, message_id: int, error: str) -> int | None:
+        """Put a message aside as a dead letter with its error; the run it was for, if any."""
+        run_id: int | None = await connection.fetchval(self._sql["bury"], message_id, error)
+        return run_id
 
     async def send(self, connection: Any, messages: Sequence[Sent]) -> None:
         """Write messages to engines."""
