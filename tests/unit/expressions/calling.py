@@ -18,7 +18,12 @@ def call(name: str, args: list[object], zone: tzinfo = UTC) -> object:
     data = {f"a{i}": value for i, value in enumerate(args)}
     row = [f"{{t1.output.data.a{i}}}" for i in range(len(args))]
     rows: list[object] = [row, [f"{{@{name}}}"]] if row else [[f"{{@{name}}}"]]
-    context = Context(resolver({"t1": {"output": {"data": data}}}), now=lambda: NOW, random=lambda: 0.25, zone=zone)
+    context = Context(
+        resolver({"t1": {"output": {"data": data}}}),
+        now=lambda: NOW,
+        random=lambda: 0.25,
+        zone=zone,
+    )
     return compile_value({"@pipe": rows}).evaluate(context)
 
 

@@ -140,7 +140,15 @@ def test_pipes(rows, expected):
         ({"@pipe": [["x"]], "y": 1}, "", "no other keys"),
         ({"@pipe": [[1], {"@pipe": [["a"]]}, {"@pipe": [["b"]]}]}, "@pipe",
          "need a row after them"),
-        ({"@pipe": [[[], 0], {"@reduce": [["{$item}"]]}]}, "@pipe[1]", "not supported yet"),
+        ({"@reduce": [["{$item}"]]}, "", "between the rows of a pipe only"),
+        ({"@pipe": [{"@reduce": [["{$item}"]]}]}, "@pipe[0]", "needs a row above"),
+        ({"@pipe": [[[], 0], {"@reduce": [["{$item}"]], "x": 1}]}, "@pipe[1]", "no other keys"),
+        ({"@pipe": [[[], 0], {"@reduce": "x"}]}, "@pipe[1].@reduce", "list of rows"),
+        ({"@pipe": [[[], 0], {"@reduce": [["{$itm}"]]}]}, "@pipe[1].@reduce[0][0]", "not known"),
+        ({"@pipe": [[[], 0], {"@reduce": [["{$item}"]]}, ["{@math.add}", "{$item}"]]},
+         "@pipe[2][1]", "inside @reduce only"),
+        ({"@pipe": [[1], {"@pipe": [["a"]]}, {"@reduce": [["b"]]}]}, "@pipe",
+         "need a row after them"),
     ],
 )  # fmt: skip
 def test_mistakes_are_found_when_compiled(raw, where, reason):
@@ -161,6 +169,65 @@ def test_all_mistakes_come_at_once():
     assert [line.split(":")[0] for line in lines] == [
         "maps.a", "maps.b[0]", "maps.c.@pipe[0][0]", "maps.c.@pipe[1][0]",
     ]  # fmt: skip
+
+
+SET = [{"@pipe": [["{$output}"]]}, {"@pipe": [["{$item}"]]}, {"@pipe": [["{$index}"]]},
+       ["{@object.set}"]]  # fmt: skip
+SUM = [["{$output}", "{$item}"], ["{@math.add}"]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        # The documentation's example: an object of positions.
+        ([[["a", "b", "c"], {}], {"@reduce": SET}], {"a": 0, "b": 1, "c": 2}),
+        ([["{a.output.data.list}", 10], {"@reduce": SUM}], 13),
+        # Objects too; the key is the name, the index counts.
+        ([[{"x": 1, "y": 2}, 0], {"@reduce": SUM}], 3),
+        ([[{"x": 1, "y": 2}, ""],
+          {"@reduce": [["{$output}", "{$key}", "{$index}"], ["{@string.concat}"]]}], "x0y1"),
+        ([[["p", "q"], ""],
+          {"@reduce": [["{$output}", "{$key}", "{$item}"], ["{@string.concat}"]]}], "0p1q"),
+        # The collection is at hand, and paths lead into items.
+        ([[[{"n": 2}, {"n": 3}], 0],
+          {"@reduce": [["{$input.length}", "{$item.n}"], ["{@math.multiply}", "{$output}"],
+                       ["{@math.add}"]]}], 10),
+        # None, one, and no first output.
+        ([[[], "first"], {"@reduce": SUM}], "first"),
+        ([[[]], {"@reduce": SUM}], UNDEFINED),
+        ([[["only"], 0], {"@reduce": [["{$item}"]]}], "only"),
+        # The result goes on to the next row, beside that of a nested pipe.
+        ([[[1, 2], 0], {"@reduce": SUM}, ["{@math.multiply}", 5], ["{@math.add}"]], 8),
+        ([[[1, 2], 0], {"@reduce": SUM}, {"@pipe": [["x"]]}, ["{@string.concat}"]], "3x"),
+        # A reduction within a reduction has its own variables.
+        ([[[[1, 2], [3]], []],
+          {"@reduce": [["{$item}", "{$output}"],
+                       {"@reduce": [["{$output}", "{$item}"], ["{@array.push}"]]}]}], [1, 2, 3]),
+        # Within a nested pipe it takes the values from above.
+        ([[[1, 2], 0], {"@pipe": [{"@reduce": SUM}]}, ["{@math.add}", 1], ["{@math.add}"]], 4),
+        # A function without arguments above it is a collection too.
+        ([["{@symbol.array}", 7], {"@reduce": SUM}], 7),
+    ],
+)  # fmt: skip
+def test_reductions(rows, expected):
+    """`@reduce` runs its rows for each item and hands the output on, as the documentation says."""
+    assert value_of({"@pipe": rows}) == expected
+
+
+@pytest.mark.parametrize("collection", [None, 5, "text", True, "{a.output.data.gone}"])
+def test_a_reduction_of_no_collection_is_refused(collection):
+    """What cannot be gone through is an error that names the place, not an empty result."""
+    with pytest.raises(DescriptorError, match=r"^x\.@pipe\[1\]: it goes through an array or"):
+        compile_value({"@pipe": [[collection, 0], {"@reduce": SUM}]}, ("x",)).evaluate(CONTEXT)
+
+
+def test_loop_variables_are_no_references():
+    """What an activity needs from others does not include the variables of a reduction."""
+    raw = {"@pipe": [["{a.output.data.list}", 0], {"@reduce": [["{$item}", "{$job.data.cur}"]]}]}
+    seen = []
+    expression = compile_into(raw, (), lambda *_: None, lambda _at, found: seen.append(str(found)))
+    assert seen == ["{a.output.data.list}", "{$job.data.cur}"]
+    assert [str(found) for found in expression.references] == seen
 
 
 def test_a_failing_function_names_its_place():
@@ -205,11 +272,13 @@ def test_nesting_has_a_limit():
             compile_value(raw)
 
 
-def test_dice_come_from_the_context():
-    """Random numbers are handed in; without them asking is a bug of the caller, not a guess."""
+def test_dice_and_time_come_from_the_context():
+    """Random numbers and time are handed in; without them asking is a bug of the caller."""
     assert call("math.random", []) == 0.25
-    with pytest.raises(InternalError):
-        value_of("{@math.random}")
+    assert call("date.now", []) == 1_700_000_000_123
+    for name in ("math.random", "date.now", "date.yyyymmdd", "symbol.date"):
+        with pytest.raises(InternalError):
+            value_of(f"{{@{name}}}")
 
 
 JSON = st.recursive(
