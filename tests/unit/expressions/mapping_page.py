@@ -85,6 +85,7 @@ They mean what they mean in JavaScript; what JavaScript would change is copied i
 with ? may be left out, … stands for any number. Where JavaScript would throw, the activity fails
 with a message that names the place. `now` is the time of the step, so a step that is repeated
 after a crash computes with its own time. Local times are UTC unless the engine was given a zone.
+In the examples it is 14 November 2023, 22:13:20.
 """
 
 
