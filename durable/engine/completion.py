@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from durable.descriptor.plan import Plan
-from durable.engine.effects import JobError
 from durable.engine.job import Instance, Job, decode
 from durable.engine.steps.graph_rows import instance_of, job_of
 from durable.engine.steps.graph_steps import Plans
@@ -15,6 +14,7 @@ from durable.errors import JobFailed, JobNotFound
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import NOT_FOUND
+from durable.protocol.graphs import Fault
 from durable.store.graph_jobs import GraphJobStore
 
 
@@ -23,7 +23,7 @@ def output(job: Job, plan: Plan, now: float) -> dict[str, Any]:
     return {"metadata": job.described(plan.trigger, now), "data": dict(job.data)}
 
 
-def failure(error: JobError, job_id: str) -> JobFailed:
+def failure(error: Fault, job_id: str) -> JobFailed:
     """A job's error, to be raised."""
     return JobFailed(
         error.message,

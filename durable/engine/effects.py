@@ -2,48 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any
 
 from durable.protocol.codes import OK
+from durable.protocol.graphs import Data, Fault, nothing
 from durable.protocol.retry import RetryPolicy
-
-Data = Mapping[str, Any]
-NOTHING: Data = MappingProxyType({})
-
-
-def nothing() -> Data:
-    """No data: the default of fields, which must not be a value that a dataclass thinks mutable."""
-    return NOTHING
-
-
-@dataclass(frozen=True, slots=True)
-class JobError:
-    """What went wrong, as messages and jobs carry it; `job_id` is the job in which it did."""
-
-    code: int
-    message: str
-    job_id: str = ""
-    stack: str = ""
-    details: Any = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As a JSON-able dict, empty fields left out."""
-        out: dict[str, Any] = {"code": self.code, "message": self.message}
-        for key in ("job_id", "stack", "details"):
-            if (value := getattr(self, key)) not in ("", None):
-                out[key] = value
-        return out
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> JobError:
-        """The inverse of `to_dict`; keys of our own only are read."""
-        return cls(
-            int(data.get("code", 500)), str(data.get("message", "")), str(data.get("job_id", "")),
-            str(data.get("stack", "")), data.get("details"),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +26,7 @@ class Answer:
     data: Data = field(default_factory=nothing)
     section: str = "output"
     code: int = OK
-    error: JobError | None = None
+    error: Fault | None = None
     stays_open: bool = False
     remapped: bool = True
 
@@ -183,7 +146,7 @@ class Reply:
     data: Data = field(default_factory=nothing)
     status: str = "success"
     code: int = OK
-    error: JobError | None = None
+    error: Fault | None = None
 
     @property
     def stays_open(self) -> bool:

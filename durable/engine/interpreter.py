@@ -13,11 +13,11 @@ import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from durable.engine.effects import JobError
 from durable.engine.steps.graph_steps import GraphSteps, Step
 from durable.engine.steps.graph_writes import Written
 from durable.postgres.pool import Conflict, ConnectionLost
 from durable.protocol.codes import FAILED
+from durable.protocol.graphs import Fault
 from durable.telemetry.logs import logger
 
 
@@ -69,7 +69,7 @@ class Interpreter:
             exc_info=error,
         )
         stack = "".join(traceback.format_exception(error))
-        described = JobError(FAILED, f"{type(error).__name__}: {error}", stack=stack)
+        described = Fault(FAILED, f"{type(error).__name__}: {error}", stack=stack)
         self._told(await self._steps.bury(message_id, described))
 
 

@@ -13,14 +13,14 @@ from datetime import datetime
 from typing import Any
 
 from durable.descriptor.plan import Node, Plan
-from durable.engine.collation import addresses
-from durable.engine.effects import Data, JobError, nothing
 from durable.errors import DescriptorError, PayloadError
 from durable.expressions.context import Context
 from durable.expressions.expression import Expression
 from durable.expressions.paths import JOB, SELF, Reference, walk
 from durable.expressions.values import UNDEFINED
 from durable.protocol.clock import to_datetime
+from durable.protocol.codes import OK
+from durable.protocol.graphs import Data, Fault, nothing
 
 RUNNING = "running"
 COMPLETED = "completed"
@@ -89,7 +89,7 @@ class Job:
     state: str = RUNNING
     input: Data = field(default_factory=nothing)
     data: Data = field(default_factory=nothing)
-    error: JobError | None = None
+    error: Fault | None = None
     metadata: Data = field(default_factory=nothing)
     created_at: float = 0.0
     finished_at: float | None = None
@@ -99,7 +99,7 @@ class Job:
     def described(self, trigger: str, now: float) -> dict[str, Any]:
         """The job's metadata, with HotMesh's keys."""
         known: dict[str, Any] = {
-            "jid": self.jid, "gid": str(self.run_id), "aid": trigger, "dad": addresses.ROOT, "tpc": self.graph,
+            "jid": self.jid, "gid": str(self.run_id), "aid": trigger, "tpc": self.graph,
             "app": self.app_id, "vrs": self.version, "jc": compact(self.created_at),
             "ju": compact(self.finished_at or now), "js": self.status,
         }  # fmt: skip
@@ -126,13 +126,17 @@ class Instance:
     input: Data | None = None
     output: Data | None = None
     hook: Data | None = None
-    error: JobError | None = None
+    error: Fault | None = None
     opened_at: float = 0.0
     settled_at: float | None = None
 
 
-Instances = Mapping[tuple[str, str], Instance]
-"""By dimension and activity id."""
+Find = Callable[[Node, str], Instance | None]
+"""What an activity did, as it is seen from a dimension below it or its own."""
+
+
+def _nobody(_node: Node, _dad: str) -> Instance | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,7 @@ class Scene:
 
     Args:
         dad: its address; that of an answer, while that answer is mapped.
+        find: what it and its ancestors did.
         now: Unix seconds. dice: a number from 0 up to 1.
     """
 
@@ -148,7 +153,7 @@ class Scene:
     job: Job
     node: Node
     dad: str
-    instances: Instances = field(default_factory=dict)
+    find: Find = _nobody
     now: float = 0.0
     dice: Callable[[], float] = lambda: math.nan
 
@@ -200,19 +205,31 @@ class Scene:
 
     def _of_activity(self, aid: str, reference: Reference) -> object:
         node = self.plan.nodes.get(aid)
-        if node is None:
+        instance = None if node is None else self.find(node, self.dad)
+        if instance is None and aid == self.plan.trigger == self.node.id:
+            instance = began(self.job, aid, self.dad)
+        if node is None or instance is None:
             return UNDEFINED
-        dad = self.dad if aid == self.node.id else addresses.at_depth(self.dad, len(node.ancestors))
-        instance = self.instances.get((dad, aid))
         if reference.part == "metadata":
-            return UNDEFINED if instance is None else _metadata(node, instance)
-        if aid == self.plan.trigger and (instance is None or reference.section == "input"):
+            return _metadata(node, instance)
+        if reference.section == "input":
             return self.job.input
-        if instance is None:
-            return UNDEFINED
-        found = {"input": instance.input, "output": instance.output, "hook": instance.hook}
-        data = found[reference.section]
+        data = instance.output if reference.section == "output" else instance.hook
         return UNDEFINED if data is None else data
+
+
+def began(job: Job, trigger: str, dad: str) -> Instance:
+    """What the trigger of a job did; it has a row of its own only if it maps its output."""
+    return Instance(
+        trigger,
+        dad,
+        replies=1,
+        code=OK,
+        input=job.input,
+        output=job.input,
+        opened_at=job.created_at,
+        settled_at=job.created_at,
+    )
 
 
 def _metadata(node: Node, instance: Instance) -> dict[str, Any]:

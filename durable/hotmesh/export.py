@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from durable.descriptor.plan import Plan
 from durable.engine.collation import addresses
-from durable.engine.job import Instance, Job, compact
+from durable.engine.job import Instance, Job, began, compact
 
 
 def exported(
-    job: Job, plan: Plan, now: float, history: Iterable[tuple[Instance, Mapping[str, Any] | None]]
+    job: Job, plan: Plan, now: float, history: Sequence[tuple[Instance, Mapping[str, Any] | None]]
 ) -> dict[str, Any]:
     """`{"dependencies", "process", "status", "activities"}`.
 
@@ -34,19 +34,10 @@ def exported(
 
 
 def _trigger(
-    job: Job, plan: Plan, history: Iterable[tuple[Instance, Mapping[str, Any] | None]]
+    job: Job, plan: Plan, history: Sequence[tuple[Instance, Mapping[str, Any] | None]]
 ) -> list[tuple[Instance, Mapping[str, Any] | None]]:
-    """The trigger has a row of its own only if it maps its output."""
     own = next((instance for instance, _ in history if instance.aid == plan.trigger), None)
-    made = Instance(
-        plan.trigger,
-        addresses.ROOT,
-        code=200,
-        output=job.input,
-        opened_at=job.created_at,
-        settled_at=job.created_at,
-    )
-    return [(own or made, job.input)]
+    return [(own or began(job, plan.trigger, addresses.ROOT), job.input)]
 
 
 def _sections(instance: Instance) -> dict[str, Any]:

@@ -126,9 +126,9 @@ class HotMesh:
         loops = self._workers
         membership = await self._wiring.join(
             self.app_id,
-            lambda: any(w.busy for w in loops.values()),
-            lambda: [w.abandon() for w in loops.values()],
-            lambda _id: [w.wake() for w in loops.values()],
+            busy=lambda: any(w.busy for w in loops.values()),
+            on_lost=self._lost,
+            on_joined=self._joined,
         )
         for worker in self._settings.workers:
             stream = WorkStream(self._wiring.database, self.app_id, worker.topic, worker.retry)
@@ -141,6 +141,16 @@ class HotMesh:
             loops[name] = loop
             await self._wiring.listener.listen(channels.queue(self.namespace, name), loop.wake)
             loop.start()
+
+    def _lost(self) -> None:
+        """This process was declared dead: what it runs is no longer its own."""
+        for worker in self._workers.values():
+            worker.abandon()
+
+    def _joined(self, _member: int) -> None:
+        """It is a new member, and may take work again."""
+        for worker in self._workers.values():
+            worker.wake()
 
     async def __aenter__(self) -> Self:
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from durable.errors import ConfigurationError
 from durable.protocol.retry import RetryPolicy
@@ -106,7 +106,7 @@ def _worker(options: Mapping[str, Any]) -> WorkerSettings:
     return WorkerSettings(topic, callback, retry_policy(options.get("retry")), concurrency)
 
 
-def _is_async(callback: Any) -> bool:
+def _is_async(callback: Any) -> TypeGuard[Callback]:
     return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
         getattr(callback, "__call__", None)
     )
@@ -125,7 +125,7 @@ def retry_policy(given: Any) -> RetryPolicy | None:
         raise ConfigurationError(
             f"retry={given!r}: give a RetryPolicy, or a dict such as {{'maximumAttempts': 5}}"
         )
-    named = {_RETRY.get(key, key): value for key, value in given.items()}
+    named: dict[str, Any] = {_RETRY.get(str(key), str(key)): value for key, value in given.items()}
     _known("retry", named, set(_RETRY.values()))
     if "non_retryable" in named:
         named["non_retryable"] = tuple(named["non_retryable"])

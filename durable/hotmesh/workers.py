@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from durable.engine.effects import JobError, Reply
+from durable.engine.effects import Reply
 from durable.engine.job import decode
 from durable.engine.steps.graph_rows import error_text, reply_from, reply_text
 from durable.errors import DatabaseError, PayloadError
@@ -16,6 +16,7 @@ from durable.hotmesh.settings import Message, WorkerSettings
 from durable.postgres.pool import patiently
 from durable.protocol.codes import FAILED
 from durable.protocol.durations import seconds
+from durable.protocol.graphs import Fault
 from durable.streams.graph_messages import Taken, WorkStream
 from durable.telemetry.logs import logger
 
@@ -205,14 +206,14 @@ def _reply(answer: Any, topic: str) -> Reply:
     )
 
 
-def described_error(error: BaseException, jid: str) -> JobError:
+def described_error(error: BaseException, jid: str) -> Fault:
     """An exception as messages and jobs carry it; a whole number in its `code` is the job's code."""
     code = getattr(error, "code", None)
     known = code if isinstance(code, int) and not isinstance(code, bool) else FAILED
     stack = "".join(traceback.format_exception(error))
     details = getattr(error, "details", None)
     message = "; ".join([str(error) or type(error).__name__, *getattr(error, "__notes__", ())])
-    return JobError(known, message, jid, stack, details)
+    return Fault(known, message, jid, stack, details)
 
 
 def _is_final(error: BaseException, taken: Taken) -> bool:

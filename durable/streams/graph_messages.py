@@ -125,9 +125,9 @@ class EngineStream:
         )  # fmt: skip
 
     async def address(
-        self, connection: Any, found: Sequence[tuple[int, int, str | None, str | None]]
+        self, connection: Any, found: Sequence[tuple[int, int | None, str | None, str | None]]
     ) -> None:
-        """Point signals (message id, run id, dad, aid) at the activities that wait for them."""
+        """Point signals (message id, run id, dad, aid) at who waits for them; at nobody, with None."""
         await connection.execute(self._sql["address"], *map(list, zip(*found, strict=True)))
 
     async def disarm(

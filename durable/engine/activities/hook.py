@@ -8,7 +8,14 @@ import math
 from typing import Any
 
 from durable.descriptor.plan import HookKey
-from durable.engine.effects import Answer, ArmTimer, AwaitSignal, Effects, Reply, Wanted
+from durable.engine.effects import (
+    Answer,
+    ArmTimer,
+    AwaitSignal,
+    Effects,
+    Reply,
+    Wanted,
+)
 from durable.engine.job import Scene, compact
 from durable.errors import DescriptorError
 from durable.expressions.expression import Expression

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from durable.engine.effects import Answer, Effects, Interrupt, Interruption, Reply
+from durable.engine.effects import (
+    Answer,
+    Effects,
+    Interrupt,
+    Interruption,
+    Reply,
+)
 from durable.engine.job import Scene
 from durable.errors import InternalError
 from durable.expressions.values import truthy

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from durable.engine.effects import JobError, Reply
+from durable.engine.effects import Reply
 from durable.engine.job import Instance, Job, decode, encode
 from durable.postgres.pool import Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import FAILED, OK, PENDING
+from durable.protocol.graphs import Fault
 from durable.store.graph_jobs import SavedInstance, SavedJob
 
 
@@ -25,7 +26,7 @@ def job_of(row: Row) -> Job:
         state=row["state"],
         input=decode(row["input"]) or {},
         data=decode(row["output"]) or {},
-        error=None if error is None else JobError.from_dict(error),
+        error=None if error is None else Fault.from_dict(error),
         metadata=decode(row["metadata"]) or {},
         created_at=from_datetime(row["created_at"]),
         finished_at=None if row["finished_at"] is None else from_datetime(row["finished_at"]),
@@ -45,7 +46,7 @@ def instance_of(row: Row) -> Instance:
         code=row["code"],
         output=decode(row["output"]),
         hook=decode(row["hook"]),
-        error=None if error is None else JobError.from_dict(error),
+        error=None if error is None else Fault.from_dict(error),
         opened_at=from_datetime(row["opened_at"]),
         settled_at=None if row["settled_at"] is None else from_datetime(row["settled_at"]),
     )
@@ -81,7 +82,7 @@ def saved_instance(instance: Instance, run_id: int, jid: str) -> SavedInstance:
     )
 
 
-def error_text(error: JobError | None) -> str | None:
+def error_text(error: Fault | None) -> str | None:
     """An error as JSON text."""
     return None if error is None else encode(error.to_dict(), "an error")
 
@@ -103,7 +104,7 @@ def reply_of(kind: str, message: str | None) -> Reply:
         found.get("data") or {},
         found.get("status", "success"),
         found.get("code", OK),
-        None if error is None else JobError.from_dict(error),
+        None if error is None else Fault.from_dict(error),
     )
 
 
@@ -129,7 +130,7 @@ def reply_from(kind: str, answer: Any, what: str) -> Reply:
     if status == "error":
         message = str(data.get("message", "")) or f"{what} has status error and code {code}"
         stack = str(answer.get("stack") or data.get("stack", ""))
-        error = JobError(code, message, stack=stack, details=data or None)
+        error = Fault(code, message, stack=stack, details=data or None)
     return Reply(kind, data, status, code, error)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from durable.descriptor.plan import Plan
 from durable.engine.activities import trigger
 from durable.engine.collation import addresses
-from durable.engine.effects import Data, Interruption, JobError, Reply, nothing
+from durable.engine.effects import Interruption, Reply
 from durable.engine.job import RUNNING, Instance, Job, Scene, decode
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import error_text, instance_of, job_of, reply_of
@@ -37,6 +37,7 @@ from durable.errors import (
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import CONFLICT, NOT_FOUND
+from durable.protocol.graphs import Data, Fault, nothing
 from durable.protocol.ids import new_id
 from durable.protocol.retry import RetryPolicy
 from durable.store.apps import AppStore
@@ -145,7 +146,7 @@ class GraphSteps:
             0, "", start.app_id, plan.subscribes, version, input=start.data, metadata=start.metadata,
             created_at=now, reply_to=start.reply_to,
         )  # fmt: skip
-        scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, {}, now, self._dice)
+        scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, dice=self._dice)
         metadata = {**start.metadata, "expire": trigger.expire(scene)}
         if (parent := start.parent) is not None:
             metadata |= {
@@ -347,11 +348,11 @@ class GraphSteps:
                 )
             except (ConfigurationError, PayloadError) as error:
                 reply = Reply(
-                    "result", {}, "error", NOT_FOUND, JobError(NOT_FOUND, str(error), parent.jid)
+                    "result", {}, "error", NOT_FOUND, Fault(NOT_FOUND, str(error), parent.jid)
                 )
                 batch.answers.append(to_parent(app_id, row["topic"], parent, reply))
 
-    async def bury(self, message_id: int, error: JobError) -> Written:
+    async def bury(self, message_id: int, error: Fault) -> Written:
         """Put a message aside that cannot be applied, and end its job with the error."""
         async with self._db.connection() as connection, connection.transaction():
             run_id = await self._stream.bury(connection, message_id, error_text(error) or "{}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from durable.descriptor.plan import Node, Plan
@@ -20,12 +21,10 @@ from durable.engine.effects import (
     Answer,
     ArmTimer,
     AwaitSignal,
-    Data,
     Dispatch,
     Effects,
     Interrupt,
     Interruption,
-    JobError,
     Reenter,
     Reply,
     StartJob,
@@ -38,11 +37,13 @@ from durable.engine.job import (
     Instance,
     Job,
     Scene,
+    began,
 )
 from durable.engine.transitions.adjacency import following
 from durable.engine.transitions.mapping import settled, shared
 from durable.errors import ConfigurationError, DescriptorError, PayloadError
 from durable.protocol.codes import FAILED as FAILED_CODE
+from durable.protocol.graphs import Data, Fault
 
 VISITS_MAX = 200  # activities that one job may enter in one step
 CYCLES_MAX = 10_000  # passes in a row without waiting for anything: no graph means that
@@ -131,14 +132,14 @@ class Walk:
             return
         job = self.job
         message = how.reason or f"job [{job.jid}] interrupted"
-        error = JobError(how.code, message, job.jid, how.stack) if how.throws else None
+        error = Fault(how.code, message, job.jid, how.stack) if how.throws else None
         expire = {} if how.expire is None else {"expire": how.expire}
         self._end(
             INTERRUPTED, semaphore.after_interruption(job.status), error, {**job.metadata, **expire}
         )
         self._descend = how if how.descend else None
 
-    def fail(self, error: JobError) -> None:
+    def fail(self, error: Fault) -> None:
         """End the job with an error."""
         if self.job.state == RUNNING:
             self._end(FAILED, 0, replace(error, job_id=error.job_id or self.job.jid))
@@ -167,13 +168,17 @@ class Walk:
             self._visits += 1
             left = self._ahead.popleft()
             scene = self._scene(self.plan.node(left.aid), left.dad)
-            if left.data is None:
-                self._guarded(scene, lambda s=scene, c=left.cycles: self._open(s, c))
-            else:
-                self._guarded(scene, lambda s=scene, at=left: self._reopen(s, at))
+            self._guarded(scene, partial(self._step_into, scene, left))
 
     def _scene(self, node: Node, dad: str) -> Scene:
-        return Scene(self.plan, self.job, node, dad, self.instances, self.now, self.dice)
+        return Scene(self.plan, self.job, node, dad, self._find, self.now, self.dice)
+
+    def _find(self, node: Node, dad: str) -> Instance | None:
+        at = addresses.at_depth(dad, len(node.ancestors))
+        found = self.instances.get((at, node.id))
+        if found is None and node.id == self.plan.trigger:
+            return began(self.job, node.id, at)
+        return found
 
     def _guarded(self, scene: Scene, action: Callable[[], None]) -> None:
         """A mapping that cannot be evaluated is the job's failure, and says where it stands."""
@@ -181,11 +186,17 @@ class Walk:
             action()
         except (DescriptorError, ConfigurationError, PayloadError) as error:
             self.fail(
-                JobError(
+                Fault(
                     FAILED_CODE,
                     f"activity {scene.node.id!r} of graph {self.plan.subscribes!r}: {error}",
                 )
             )
+
+    def _step_into(self, scene: Scene, left: Left) -> None:
+        if left.data is None:
+            self._open(scene, left.cycles)
+        else:
+            self._reopen(scene, left)
 
     def _open(self, scene: Scene, cycles: int) -> None:
         effects = HANDLERS[scene.node.kind].leg1(scene)
@@ -231,11 +242,11 @@ class Walk:
         self._count(ledger, answer)
         instance = settled(scene, answer)
         self._put(replace(instance, open=instance.open if instance.dad == ledger.dad else False))
-        self.job = replace(self.job, data=shared(replace(scene, instances=self.instances)))
+        self.job = replace(self.job, data=shared(scene))
         if interruption is not None:
             self.interrupt(interruption)
             return
-        after = following(replace(scene, job=self.job, instances=self.instances), answer)
+        after = following(replace(scene, job=self.job), answer)
         if after.fatal and answer.error is not None:
             self.fail(answer.error)
             return
@@ -260,7 +271,7 @@ class Walk:
         self,
         state: str,
         status: int,
-        error: JobError | None,
+        error: Fault | None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._ahead.clear()

@@ -19,7 +19,6 @@ from durable.engine.effects import (
     Dispatch,
     Interrupt,
     Interruption,
-    JobError,
     Reply,
     SendSignal,
     StartJob,
@@ -28,6 +27,7 @@ from durable.engine.job import COMPLETED, Job, compact, decode, encode
 from durable.engine.steps.graph_rows import error_text, reply_text, saved_instance, saved_job
 from durable.engine.steps.graph_walk import Changes, Left
 from durable.protocol.codes import CONFLICT
+from durable.protocol.graphs import Fault
 from durable.protocol.retry import RetryPolicy
 from durable.store.graph_jobs import GraphJobStore, NewJob
 from durable.store.hooks import HookStore, SignalKey, Waiter
@@ -362,7 +362,7 @@ def _told_of_start(step: Stepped, run_id: int | None) -> list[Sent]:
     if parent is None:
         return []
     if run_id is None:
-        error = JobError(CONFLICT, f"Duplicate job: {job.jid}", job.jid)
+        error = Fault(CONFLICT, f"Duplicate job: {job.jid}", job.jid)
         return [
             to_parent(job.app_id, job.graph, parent, Reply("result", {}, "error", CONFLICT, error))
         ]

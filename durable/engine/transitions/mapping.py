@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from durable.descriptor.plan import Node
 from durable.engine.effects import Answer
-from durable.engine.job import Instance, Instances, Scene
+from durable.engine.job import Instance, Scene
 
 
 def settled(scene: Scene, answer: Answer) -> Instance:
@@ -18,13 +19,21 @@ def settled(scene: Scene, answer: Answer) -> Instance:
     maps = scene.node.output
     if maps is None or not answer.remapped:
         return answered
-    seen: Instances = {**scene.instances, (scene.dad, scene.node.id): answered}
-    mapped = replace(scene, instances=seen).data(maps)
+    mapped = seeing(scene, answered).data(maps)
     return replace(answered, output={**(answered.output or {}), **mapped})
 
 
+def seeing(scene: Scene, answered: Instance) -> Scene:
+    """The same scene once the activity has answered so."""
+
+    def find(node: Node, dad: str) -> Instance | None:
+        return answered if node is scene.node else scene.find(node, dad)
+
+    return replace(scene, find=find)
+
+
 def _instance(scene: Scene, answer: Answer) -> Instance:
-    before = scene.instances.get((scene.dad, scene.node.id))
+    before = scene.find(scene.node, scene.dad)
     fresh = before or Instance(scene.node.id, scene.dad, opened_at=scene.now)
     return replace(
         fresh,

@@ -15,7 +15,6 @@ import pytest
 from durable.engine.completion import Jobs
 from durable.engine.effects import Interruption, Reply
 from durable.engine.interpreter import Interpreter
-from durable.engine.signals import Signals
 from durable.engine.steps.graph_rows import reply_text
 from durable.engine.steps.graph_steps import GraphSteps, Start
 from durable.engine.steps.graph_writes import Written
@@ -78,7 +77,9 @@ async def _true(value: bool) -> bool:
 
 
 @asynccontextmanager
-async def _process(database: Database, topic: str, fate: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _process(
+    database: Database, topic: str, fate: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     program = Path(__file__).with_name("worker_process.py")
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(program), database.dsn, database.schema, topic, fate,
@@ -97,7 +98,7 @@ async def _process(database: Database, topic: str, fate: str) -> AsyncIterator[a
 @asynccontextmanager
 async def member(database: Database) -> AsyncIterator[int]:
     """A member without a heartbeat, as a dead process leaves one."""
-    connection = await open_connection(database.dsn)
+    connection = await open_connection(database.dsn, "test")
     try:
         yield await MemberStore(database.schema).join(connection, "test", "here", 1)
     finally:
@@ -105,7 +106,7 @@ async def member(database: Database) -> AsyncIterator[int]:
 
 
 async def _bury(database: Database, member_id: int) -> None:
-    connection = await open_connection(database.dsn)
+    connection = await open_connection(database.dsn, "test")
     try:
         await MemberStore(database.schema).bury(connection, member_id)
     finally:
@@ -143,7 +144,9 @@ async def test_an_attempt_that_may_not_be_repeated_is_not(begin: Begin, database
         assert await stream.take(other, 5) == []
 
 
-async def test_an_interrupted_jobs_worker_is_refused_and_not_tried_again(begin: Begin, database: Database) -> None:
+async def test_an_interrupted_jobs_worker_is_refused_and_not_tried_again(
+    begin: Begin, database: Database
+) -> None:
     """After an interruption nothing of the job is left to do, and what still runs changes nothing."""
     mesh = await begin(CHAIN)
     await mesh.pub("t", {"id": "j"})
@@ -173,7 +176,9 @@ async def test_a_message_that_cannot_be_applied_stands_aside_and_its_job_fails(
             async with member(database) as worker:
                 [taken] = await stream.take(worker, 1)
                 text = reply_text(Reply("response", {"v": n}))
-                await stream.answer(worker, taken, '{"error": 5}' if (n, topic) == (2, "up") else text)
+                await stream.answer(
+                    worker, taken, '{"error": 5}' if (n, topic) == (2, "up") else text
+                )
     written: list[Written] = []
     interpreter = Interpreter(steps, "app", written.append)
     await interpreter.drain()
@@ -181,7 +186,9 @@ async def test_a_message_that_cannot_be_applied_stands_aside_and_its_job_fails(
     states = [(await jobs.find("app", f"j{n}"))[0] for n in range(5)]
     assert [job.state for job in states] == ["running", "running", "failed", "running", "running"]
     assert states[2].error is not None
-    assert [job.data for n, job in enumerate(states) if n != 2] == [{"up": n, "slow": n} for n in (0, 1, 3, 4)]
+    assert [job.data for n, job in enumerate(states) if n != 2] == [
+        {"up": n, "slow": n} for n in (0, 1, 3, 4)
+    ]
     dead = await database.fetch(
         f'select jid, dead_lettered_at is not null as dead, error from "{database.schema}".engine_streams'
     )
@@ -270,7 +277,9 @@ async def _scenario(database: Breaking) -> dict[str, Any]:
             await _again(interpreter.drain)
             for taken in await stream.take(worker, 10):
                 calls.append(f"{taken.jid} {taken.dad} {taken.message}")
-                await stream.answer(worker, taken, reply_text(Reply("response", {"v": len(taken.dad)})))
+                await stream.answer(
+                    worker, taken, reply_text(Reply("response", {"v": len(taken.dad)}))
+                )
             job, plan, now = await _again(lambda: jobs.find("app", "j"))
             if job.state != "running":
                 break
@@ -315,7 +324,9 @@ async def test_a_crash_at_any_statement_changes_nothing(dsn: str, database: Data
         assert (await run(at))[0] == whole, f"statement {at}"
 
 
-async def test_an_interruption_that_breaks_leaves_the_job_running(dsn: str, database: Database) -> None:
+async def test_an_interruption_that_breaks_leaves_the_job_running(
+    dsn: str, database: Database
+) -> None:
     """Half an interruption is none: the job, its timers and waiters are as before."""
     opened = await Breaking.open(dsn, schema=database.schema, size=4)
     versions = Versions(opened)
@@ -342,7 +353,12 @@ async def test_an_interruption_that_breaks_leaves_the_job_running(dsn: str, data
 async def _dump(database: Database) -> list[Any]:
     tables = ("jobs", "activities", "engine_streams", "worker_streams", "hooks", "early_signals")
     return [
-        [tuple(r.values()) for r in await database.fetch(f'select * from "{database.schema}".{table} order by 1, 2, 3')]
+        [
+            tuple(r.values())
+            for r in await database.fetch(
+                f'select * from "{database.schema}".{table} order by 1, 2, 3'
+            )
+        ]
         for table in tables
     ]
 
@@ -358,7 +374,9 @@ async def test_two_engines_share_the_work(begin: Begin, database: Database) -> N
     mesh = await begin(CHAIN, up=once, down=once, slow=once)
     for _ in range(2):
         await begin(None, up=once, down=once, slow=once)
-    outs = await asyncio.gather(*(mesh.pubsub("t", {"id": f"j{n}"}, timeout=50) for n in range(200)))
+    outs = await asyncio.gather(
+        *(mesh.pubsub("t", {"id": f"j{n}"}, timeout=50) for n in range(200))
+    )
     assert all(out["data"] == {"up": 1, "down": 1, "slow": 1} for out in outs)
     assert len(calls) == len(set(calls)) == 600
     for table in ("engine_streams", "worker_streams"):

@@ -1,6 +1,6 @@
 """A worker of its own process, which dies (or not) after its callback and before its answer.
 
-    python worker_process.py <dsn> <schema> <topic> <die>
+python worker_process.py <dsn> <schema> <topic> <die>
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ async def main(dsn: str, schema: str, topic: str, die: str) -> None:
 
     async def callback(message: dict[str, Any]) -> dict[str, Any]:
         connection = await asyncpg.connect(dsn)
-        await connection.execute(f'insert into "{schema}".calls values ($1, $2)', topic, message["metadata"]["jid"])
+        await connection.execute(
+            f'insert into "{schema}".calls values ($1, $2)', topic, message["metadata"]["jid"]
+        )
         await connection.close()
         if die == "die":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -30,7 +32,14 @@ async def main(dsn: str, schema: str, topic: str, die: str) -> None:
     mesh = await HotMesh.init(
         app_id="app",
         namespace=schema,
-        workers=[{"topic": topic, "callback": callback, "connection": dsn, "retry": {"maximumAttempts": 3}}],
+        workers=[
+            {
+                "topic": topic,
+                "callback": callback,
+                "connection": dsn,
+                "retry": {"maximumAttempts": 3},
+            }
+        ],
     )
     print("ready", flush=True)  # noqa: T201 - how the test knows
     await asyncio.Event().wait()

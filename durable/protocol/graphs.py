@@ -1,0 +1,54 @@
+"""Words of hand-written graphs: data, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+Data = Mapping[str, Any]
+"""What JSON can hold, under text keys."""
+
+NOTHING: Data = MappingProxyType({})
+
+
+def nothing() -> Data:
+    """No data: the default of fields, which must not be a value that a dataclass thinks mutable."""
+    return NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What went wrong, as messages and jobs carry it.
+
+    Args:
+        code: HotMesh's code, which transitions compare.
+        job_id: the job in which it went wrong.
+        stack: the traceback. details: what a worker sent along.
+    """
+
+    code: int
+    message: str
+    job_id: str = ""
+    stack: str = ""
+    details: Any = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON-able dict, empty fields left out."""
+        out: dict[str, Any] = {"code": self.code, "message": self.message}
+        for key in ("job_id", "stack", "details"):
+            if (value := getattr(self, key)) not in ("", None):
+                out[key] = value
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Fault:
+        """The inverse of `to_dict`; keys of a later version are ignored."""
+        return cls(
+            int(data.get("code", 500)),
+            str(data.get("message", "")),
+            str(data.get("job_id", "")),
+            str(data.get("stack", "")),
+            data.get("details"),
+        )
