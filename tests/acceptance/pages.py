@@ -13,7 +13,7 @@ PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 
 _FENCE = re.compile(r"^( *)```(\w*)$")
 _FILE = re.compile(r"# (\w+\.py)\n")
-_PRINTED = re.compile(r"^#> ?(.*)$", re.MULTILINE)
+_PRINTED = re.compile(r"^# → ?(.*)$", re.MULTILINE)
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -46,7 +46,7 @@ class Block:
 
     @property
     def printed(self) -> str:
-        """What a Python block says that it prints: its lines that begin with `#>`."""
+        """What a Python block says that it prints: its lines that begin with `# →`."""
         return "\n".join(_PRINTED.findall(self.text))
 
     @property
