@@ -174,7 +174,7 @@ def test_an_id_is_taken_once(cli: Cli, shop: Path) -> None:
 def test_a_changed_workflow_is_suspended_and_resumed(
     cli: Cli, program: Program, shop: Path, eventually: Callable[..., None]
 ) -> None:
-    """Code that does not fit a history: `show` names step and line; with the old code it goes on."""
+    """Code that does not fit a history: `show` names step and line; the old code goes on."""
     worker = serving(program, str(shop), queues=2)
     cli("start", "shop:fulfil", "--args", '[{"id": "o", "cents": 1}]', "--id", "a")
     eventually(lambda: "waits for a signal" in cli("show", "a").stdout, "it waits for a signal")
@@ -243,7 +243,8 @@ def test_the_worker_of_a_killed_dev_stops(program: Program) -> None:
     process = program("-m", "durable", "dev", "shop.py")
     until(process.stdout, "serving queue print")
     process.kill()
-    assert process.stderr.read().endswith("stopped\n"), "the worker holds the pipe until it ends"
+    _, err = process.communicate(timeout=30)  # the worker holds the pipes until it ends
+    assert err.endswith("stopped\n")
 
 
 @pytest.mark.usefixtures("shop")
