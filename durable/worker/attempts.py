@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from durable.codec.failures import failure_of
@@ -134,6 +134,12 @@ class Attempts:
         self._by_step.setdefault(_key(attempt), []).append(entry)
         # Not within the task: one that is cancelled before its first step runs no line of its own.
         entry.task.add_done_callback(lambda task: self._ended(entry, done, task))
+
+    def written(self, run_id: int, number: int, message: int) -> None:
+        """The attempt of this step that began without a row has one now."""
+        for entry in self._by_step.get((run_id, number), ()):
+            if entry.attempt.id is None:
+                entry.attempt = replace(entry.attempt, id=message)
 
     def stop(self, run_id: int, number: int, *, unwritten: bool = False) -> None:
         """Cancel the attempts of this step that run here; their outcome is then `abandoned`.

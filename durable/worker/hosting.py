@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,7 @@ from durable.worker.attempts import Attempts, Outcome
 from durable.worker.held import Arrived, Held, Retry, Turn
 from durable.worker.retries import delay_after
 
+SURVIVED = 1.0  # seconds after which a run that was held at a death is not suspected any more
 FLUSH_AFTER = 0.05  # a step that runs longer than this is written down, so that people can see it
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 
@@ -51,6 +52,10 @@ class RunHost:
         clock: the database's time.
         count_max, bytes_max: bounds of what is held in memory.
         audit: looks for rows that are reserved by us without our knowledge.
+
+    Attributes:
+        member: the id under which it holds them; 0 while this process is nobody.
+        closing: set it to have no step started any more.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class RunHost:
         audit: Callable[[], Any],
     ) -> None:  # fmt: skip
         self.member = 0
+        self.closing = False
         self._audit = audit
         self.backlogged = False
         self._ports = ports
@@ -79,6 +85,7 @@ class RunHost:
         self._reader: asyncio.Task[None] | None = None
         self._given: list[tuple[int, float | None]] = []
         self._folding: set[int] = set()
+        self._answering: set[int] = set()
 
     # --- beginning and end -------------------------------------------------------------------
 
@@ -98,7 +105,9 @@ class RunHost:
 
     def knows(self, message: int, run_id: int) -> bool:
         """Whether a row of the worker stream is reserved by us to our knowledge, or may become so."""
-        if message in self._folding or self._answers.pending(message):
+        if message in self._folding or message in self._answering:
+            return True
+        if self._answers.pending(message):
             return True
         held = self._held.get(run_id)
         return held is not None and (
@@ -107,6 +116,7 @@ class RunHost:
 
     def abandon(self) -> None:
         """Drop everything at once: this member was declared dead, and others go on with its runs."""
+        self._folding.clear()
         for held in list(self._held.values()):
             self._forget(held)
 
@@ -142,20 +152,26 @@ class RunHost:
         """These runs are ours from now on, though not folded yet."""
         self._folding.update(c.run_id for c in claimed)
 
-    async def take(self, claimed: list[ClaimedRun]) -> None:
-        """Fold claimed runs, and let them go on."""
+    async def take(self, member: int, claimed: list[ClaimedRun]) -> None:
+        """Fold runs that `member` has claimed, and let them go on."""
         behind = [c.run_id for c in claimed if c.revision]
         facts = await patiently(lambda: self._ports.histories.facts(behind)) if behind else {}
-        survivors = []
+        if member != self.member:
+            self._folding.difference_update(c.run_id for c in claimed)
+            return  # declared dead since: others have them
         for c in claimed:
             self._folding.discard(c.run_id)
-            if self._begin(c, facts.get(c.run_id, [])) is not None and c.losses:
-                survivors.append(c.run_id)
+            self._begin(c, facts.get(c.run_id, []))
         # Read after the claim, by a statement of its own: what arrived before it was told to nobody.
         for c in claimed:
             self.heard(c.run_id)
-        if survivors:
-            self._spawn(self._ports.runs.survived(self.member, survivors))
+        if survivors := [c.run_id for c in claimed if c.losses]:
+            asyncio.get_running_loop().call_later(SURVIVED, self._survived, member, survivors)
+
+    def _survived(self, member: int, run_ids: list[int]) -> None:
+        """Runs that may have taken a process down have not taken this one down."""
+        if member == self.member:
+            self._spawn(self._ports.runs.survived(member, run_ids))
 
     def _begin(self, claimed: ClaimedRun, facts: list[Fact]) -> Held | None:
         definition = self._workflows[claimed.workflow]
@@ -165,6 +181,10 @@ class RunHost:
         )  # fmt: skip
         run = Run(definition, identity)
         held = Held(claimed, run, slots=self, version=self._versions[claimed.workflow])
+        if (stale := self._held.get(claimed.run_id)) is not None:
+            # The database has forgotten that we held it: a claim need not survive the server's crash.
+            self._forget(stale)
+            self._spawn(self._rescue(stale))
         self._held[claimed.run_id] = held
         try:
             turn = held.fold(facts, PYTHON)
@@ -178,7 +198,7 @@ class RunHost:
     def reserve(self, command: StartActivity, queue: str) -> bool:
         """Take a slot for a step of a run of `queue`; False: it has to go over the stream."""
         elsewhere = command.options.task_queue not in (None, self._queue)
-        if elsewhere or self.backlogged or queue != self._queue:
+        if elsewhere or self.backlogged or self.closing or queue != self._queue:
             return False
         return self._attempts.reserve(command.name)
 
@@ -240,6 +260,8 @@ class RunHost:
             self._drop(held)
             return
         held.passed(commit, committed.messages)
+        for number, message in committed.messages.items():
+            self._attempts.written(held.claimed.run_id, number, message)
         if commit.finish is not None:
             self._forget(held)
             return
@@ -255,6 +277,9 @@ class RunHost:
             self._timers.add(timer.due, (run_id, timer.number))
         for at, number in turn.limits:
             self._limits.add(at, (run_id, number))
+        if self.closing:
+            self.release(turn.here)
+            turn.here = []
         for command in turn.here:
             attempt = Attempt(
                 held.messages.get(command.number), run_id, held.claimed.jid, held.claimed.workflow, command.number,
@@ -271,7 +296,7 @@ class RunHost:
         held = self._held.get(attempt.run_id)
         if held is None or held.gone or attempt.number not in held.run.open:
             if attempt.id is not None:
-                self._spawn(self._answers.elsewhere(attempt, outcome))
+                self._answer(attempt.id, self._answers.elsewhere(attempt, outcome))
             return
         if outcome.abandoned:
             return
@@ -282,10 +307,16 @@ class RunHost:
         message = attempt.id if attempt.id is not None else held.messages.get(attempt.number)
         if outcome.failure is not None and message is not None:
             held.messages.pop(attempt.number, None)
-            self._spawn(self._answers.fail(attempt, message, outcome.failure))
+            self._answer(message, self._answers.fail(attempt, message, outcome.failure))
             return
         self._settle_here(held, attempt, outcome, message)
         self._pump_soon(held)
+
+    def _answer(self, message: int, answering: Coroutine[Any, Any, None]) -> None:
+        """Have a row answered; from this moment on nobody takes it for one that we forgot."""
+        self._answering.add(message)
+        task = self._spawn(answering)
+        task.add_done_callback(lambda _: self._answering.discard(message))
 
     def _settle_here(
         self, held: Held, attempt: Attempt, outcome: Outcome, message: int | None

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import ConfigurationError
-from durable.postgres.pool import ConnectionLost, patiently
+from durable.postgres.pool import Conflict, ConnectionLost, patiently
 from durable.protocol.durations import Duration, seconds
 from durable.streams.activities import Attempt
 from durable.streams.membership import Membership
@@ -21,6 +21,7 @@ from durable.worker.attempts import Attempts
 from durable.worker.hosting import RunHost
 
 POLL = 1.0  # the net beneath the notifications, in seconds
+STOP = 15.0  # seconds that a stop waits for the database
 POLL_MIN = 0.01  # looks follow each other no faster, and what is delayed is late by no more
 CLAIM_MAX = 500  # one claim's worth of runs: more only delays the first
 
@@ -165,16 +166,23 @@ class Worker:
             task.cancel()
         await asyncio.wait(self._loops)
         await self._ports.announcer.unhear_queue(self.task_queue, self._heard_queue)
-        started = {a.id for a in self._attempts.running() if not a.options.repeatable}
+        self._host.closing = True
+        started = {a.id for a in self._attempts.running() if a.last}
         await self._attempts.drain(self._grace)
-        await self._host.give_all_back()
-        await self._release_the_rest(started)
-        if self._committer is not None:
-            await self._committer.close()
-        await self._ports.announcer.unhear_own(
-            self._ports.announcer.member_channel(self._host.member)
-        )
+        try:
+            async with asyncio.timeout(STOP):
+                await self._host.give_all_back()
+                await self._release_the_rest(started)
+                await self._end_membership(self._host.member, self._committer)
+        except TimeoutError:
+            logger.warning("the database does not answer: others will notice that this worker is gone")
         await self._membership.leave()
+
+    async def _end_membership(self, member: int, committer: ClosingCommitter | None) -> None:
+        """Close what was made for one member."""
+        if committer is not None:
+            await committer.close()
+        await self._ports.announcer.unhear_own(self._ports.announcer.member_channel(member))
 
     async def _release_the_rest(self, started: set[int | None]) -> None:
         """Give back, uncounted, what was claimed and never started, or may be repeated.
@@ -221,7 +229,9 @@ class Worker:
         for attempt in self._attempts.running():
             self._attempts.stop(attempt.run_id, attempt.number)
         self._host.abandon()
-        self._host.member = 0
+        member, self._host.member = self._host.member, 0
+        if member:
+            self._serve(self._end_membership(member, self._committer), "durable end of a member")
 
     def _rejoined(self, member: int) -> None:
         self._begin(member)
@@ -241,16 +251,17 @@ class Worker:
                 limit = min(CLAIM_MAX, max(1, self._bounds[0] - host.count))
                 try:
                     async with self._claiming:
+                        member = host.member
                         claimed = await self._ports.runs.claim(
-                            host.member, self.task_queue, list(self._workflows), limit
+                            member, self.task_queue, list(self._workflows), limit
                         )
                         host.expect(claimed)
-                except ConnectionLost:
+                except (ConnectionLost, Conflict):
                     await self._audit()
                     continue
                 if claimed:
                     self._membership.awake()
-                    await host.take(claimed)
+                    await host.take(member, claimed)
                 else:
                     self._again.set()  # what woke us may become due within the second
                 full = len(claimed) == limit
@@ -272,7 +283,7 @@ class Worker:
                         attempts = await self._claim(limit)
                         for attempt in attempts:
                             self._attempts.start(attempt, host.finished)
-                except ConnectionLost:
+                except (ConnectionLost, Conflict):
                     await self._audit()
                     continue
                 if not attempts:
@@ -290,6 +301,8 @@ class Worker:
         if last:
             ours = await self._ports.activities.flush(member, last)
             attempts = [a for a in attempts if not a.last or a.id in ours]
+        if member != self._host.member:
+            return []  # declared dead since: others have them
         if attempts:
             self._membership.awake()
         return attempts
@@ -314,7 +327,7 @@ class Worker:
         while True:
             self._again.clear()
             wait = POLL
-            with contextlib.suppress(ConnectionLost):
+            with contextlib.suppress(ConnectionLost, Conflict):
                 look = await self._ports.runs.look(
                     host.member, self.task_queue, list(self._workflows), list(self._activities)
                 )
