@@ -138,6 +138,10 @@ class Held:
         """Whether everything that it has done is on disk."""
         return not (self.committing or self._carried)
 
+    def has(self, message: int) -> bool:
+        """Whether a row is that of an attempt which runs here, or whose result waits for its turn."""
+        return message in self.messages.values() or any(a.message == message for a in self.arrived)
+
     def next_due(self) -> float | None:
         """When its next timer is due; None without one."""
         timers = [s.due for s in self.run.open.values() if isinstance(s, StartTimer)]

@@ -110,9 +110,7 @@ class RunHost:
         if self._answers.pending(message):
             return True
         held = self._held.get(run_id)
-        return held is not None and (
-            message == run_id or held.committing or message in held.messages.values()
-        )
+        return held is not None and (message == run_id or held.committing or held.has(message))
 
     def abandon(self) -> None:
         """Drop everything at once: this member was declared dead, and others go on with its runs."""
