@@ -10,7 +10,7 @@ from typing import Final
 from pydantic_core import ErrorDetails
 
 from durable.descriptor.marks import Mark, line_at
-from durable.descriptor.model import FIELDS, KINDS, NOT_YET
+from durable.descriptor.model import FIELDS, KINDS
 from durable.errors import DescriptorError
 from durable.expressions.expression import Path, path_text
 
@@ -42,7 +42,7 @@ def from_pydantic(errors: Iterable[ErrorDetails], document: object) -> list[Find
     """Pydantic's errors, in our words; of the members of a union only what was meant."""
     listed = list(errors)
     found = (
-        Finding(_real_path(e["loc"], document), _sentence(e, document))
+        Finding(_real_path(e["loc"], document), _sentence(e))
         for e in listed
         if not (e["type"] == "too_short" and any(_is_below(other, e) for other in listed))
     )
@@ -100,12 +100,18 @@ _SENTENCES: Final[Mapping[str, str]] = {
 }
 
 
-def _sentence(error: ErrorDetails, document: object) -> str:
+_HINTS: Final[Mapping[str, str]] = {
+    "adjacent": "`adjacent` has no effect; leave it out",
+    "parent": "`parent` has no effect; leave it out",
+    "statusThresholdType": "`statusThresholdType` has no effect; leave it out",
+    "persistent": "`persistent` is a field of the graph",
+}
+
+
+def _sentence(error: ErrorDetails) -> str:
     kind, name = error["type"], str(error["loc"][-1]) if error["loc"] else ""
     if kind == "extra_forbidden":
         return _unknown_field(name)
-    if kind == "literal_error" and _real_path(error["loc"], document)[-1:] == ("subtype",):
-        return "signal to all is not supported yet by this version; there is `one`"
     if kind == "value_error":
         return error["msg"].removeprefix("Value error, ")
     message = error["msg"]
@@ -113,7 +119,7 @@ def _sentence(error: ErrorDetails, document: object) -> str:
 
 
 def _unknown_field(name: str) -> str:
-    if name in NOT_YET:
-        return f"`{name}` is not supported yet by this version"
+    if name in _HINTS:
+        return _HINTS[name]
     close = difflib.get_close_matches(name, FIELDS, n=1)
     return f"unknown field{f'; did you mean `{close[0]}`?' if close else ''}"

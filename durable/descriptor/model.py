@@ -1,7 +1,8 @@
 """The app document as frozen values.
 
 Keys are written in camelCase (`maximumAttempts`) and read as attributes in snake_case. A field
-that is not declared here is refused, never ignored; `NOT_YET` names those that will come.
+that is not declared here is refused, never ignored. What is declared, but not yet executed by the
+engine, is refused by `not_yet`.
 
 An app has graphs. A graph is a tree of activities below one trigger, with transitions from parent
 to child. What may be a reference or a pipe is of type `JsonValue` here and compiled by `plan`.
@@ -10,6 +11,7 @@ to child. What may be a reference or a pipe is of type `JsonValue` here and comp
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
@@ -28,15 +30,6 @@ from pydantic.alias_generators import to_camel
 from durable.errors import ConfigurationError
 from durable.protocol.codes import OK
 from durable.protocol.retry import RetryPolicy
-
-NOT_YET: Final[frozenset[str]] = frozenset(
-    {
-        "adjacent", "emit", "entity", "escalation", "granularity", "key", "key_name", "key_value",
-        "measures", "parent", "persist", "persistent", "resolver", "scrub", "statusThreshold",
-        "statusThresholdType", "telemetry",
-    }
-)  # fmt: skip
-"""Fields of the language that this version refuses, because it could not honour them."""
 
 ID_LONGEST = 200  # characters of an id or topic; they become keys of indexes
 
@@ -64,6 +57,8 @@ Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Code = Annotated[int, Field(strict=True, ge=100, le=999)]
+CodeText = Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{2}$")]
+CodeRetries = tuple[Annotated[int, Field(strict=True, ge=0, le=1000)], Literal["x"]]
 Schema = dict[str, JsonValue]
 Maps = dict[str, JsonValue]
 
@@ -92,6 +87,15 @@ class MappedPort(Port):
     maps: Maps | None = None
 
 
+def gather_codes(data: object) -> object:
+    """Keys that are codes, put under `byCode`."""
+    if not isinstance(data, dict) or "byCode" in data:
+        return data
+    codes = {str(key): value for key, value in data.items() if str(key).isdigit()}
+    rest = {key: value for key, value in data.items() if str(key) not in codes}
+    return {**rest, "byCode": codes} if codes else data
+
+
 class OutputPort(MappedPort):
     """The answer of an activity; `by_code` documents what it looks like with other codes."""
 
@@ -101,11 +105,7 @@ class OutputPort(MappedPort):
     @classmethod
     def _gather_codes(cls, data: object) -> object:
         """`output: {500: {schema: …}}` is the ancestor's way to write `byCode`."""
-        if not isinstance(data, dict) or "byCode" in data:
-            return data
-        codes = {key: value for key, value in data.items() if str(key).isdigit()}
-        rest = {key: value for key, value in data.items() if key not in codes}
-        return {**rest, "byCode": codes} if codes else data
+        return gather_codes(data)
 
 
 class HookPort(Part):
@@ -123,23 +123,23 @@ class HookPort(Part):
 
 
 class Retry(Part):
-    """How often a worker's activity is tried; what is not given has `RetryPolicy`'s default."""
+    """How often a worker's activity is tried; what is not given has `RetryPolicy`'s default.
+
+    `by_code` says for codes of errors how many retries there are, their delays growing ("x").
+    """
 
     maximum_attempts: Whole | None = None
     backoff_coefficient: Whole | Number | None = None
     maximum_interval: Text | Whole | Number | None = None
     initial_interval: Text | Whole | Number | None = None
     non_retryable: tuple[Text, ...] | None = None
+    by_code: dict[CodeText, CodeRetries] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_codes(cls, data: object) -> object:
-        if isinstance(data, dict) and any(str(key).isdigit() for key in data):
-            raise ValueError(
-                "retries by code are not supported: give maximumAttempts, backoffCoefficient, "
-                "maximumInterval and initialInterval"
-            )
-        return data
+    def _gather_codes(cls, data: object) -> object:
+        """`retry: {404: [2, x]}` is the ancestor's way to write `byCode`."""
+        return gather_codes(data)
 
     @model_validator(mode="after")
     def _check(self) -> Retry:
@@ -151,31 +151,87 @@ class Retry(Part):
 
     def policy(self) -> RetryPolicy:
         """The policy in force, defaults filled in."""
-        given = {name: value for name, value in self if value is not None}
+        given = {name: value for name, value in self if value is not None and name != "by_code"}
         return RetryPolicy(**given)
+
+    def policies(self) -> dict[int, RetryPolicy]:
+        """Code -> the policy for errors of that code."""
+        return {
+            int(code): replace(self.policy(), maximum_attempts=retries[0] + 1)
+            for code, retries in self.by_code.items()
+        }
+
+
+class Measure(Part):
+    """A number that is kept over jobs, or (`index`) the ids of the jobs with each value."""
+
+    measure: Literal["count", "sum", "avg", "mdn", "max", "min", "index"]
+    target: JsonValue
 
 
 class Stats(Part):
-    """What identifies a job: `id` is the value that becomes the job's id."""
+    """What identifies a job, and what is counted over jobs.
+
+    `id` is the value that becomes the job's id. `key` names what the measures belong to; they are
+    kept by time, in steps of `granularity` (5m unless given), or over all time.
+    """
 
     id: JsonValue = None
+    key: JsonValue = None
+    granularity: Literal["5m", "10m", "15m", "30m", "1h", "infinity"] | None = None
+    measures: tuple[Measure, ...] = ()
+
+
+class Escalation(Part):
+    """What is kept of a hook's wait for a person: columns of the escalation, each a value."""
+
+    role: JsonValue = None
+    type: JsonValue = None
+    subtype: JsonValue = None
+    entity: JsonValue = None
+    priority: JsonValue = None
+    description: JsonValue = None
+    task_queue: JsonValue = None
+    workflow_type: JsonValue = None
+    origin_id: JsonValue = None
+    parent_id: JsonValue = None
+    initiated_by: JsonValue = None
+    trace_id: JsonValue = None
+    span_id: JsonValue = None
+    expires_at: JsonValue = None
+    metadata: Maps | None = None
+    envelope: Maps | None = None
 
 
 class ActivityPart(Part):
-    """What every kind of activity may have."""
+    """What every kind of activity may have.
+
+    `emit`: when it has settled, the job's state so far is published. `persist`: when it has
+    settled, the job counts as ended though it stays open for signals. `status_threshold`: it is
+    skipped when no more than so many activities of the job are open. `telemetry`: attributes of
+    its span.
+    """
 
     title: Text | None = None
     output: OutputPort | None = None
     job: MappedPort | None = None
+    emit: JsonValue = False
+    persist: JsonValue = False
+    status_threshold: JsonValue = 0
+    telemetry: Maps | None = None
     settings: dict[str, JsonValue] | None = None
 
 
 class Trigger(ActivityPart):
-    """The entry of a graph: its output is the data that the job was started with."""
+    """The entry of a graph: its output is the data that the job was started with.
+
+    `entity` is the kind of thing that the job is about.
+    """
 
     type: Literal["trigger"]
     input: Port | None = None
     stats: Stats | None = None
+    entity: JsonValue = None
 
 
 class Worker(ActivityPart):
@@ -210,6 +266,7 @@ class Hook(ActivityPart):
     input: Port | None = None
     sleep: JsonValue = None
     hook: HookPort | None = None
+    escalation: Escalation | None = None
     cycle: Flag = False
 
     @field_validator("type")
@@ -219,15 +276,23 @@ class Hook(ActivityPart):
 
 
 class Signal(ActivityPart):
-    """Sends a signal to the hook that waits at the topic."""
+    """Sends a signal to the hook that waits at the topic, or to all jobs with a facet.
+
+    Of subtype `all`: `key_name` and `key_value` are the facet, `resolver.maps` build the query that
+    finds the jobs, `scrub` forgets the facet afterwards.
+    """
 
     type: Literal["signal"]
-    subtype: Literal["one"] = "one"
+    subtype: Literal["one", "all"] = "one"
     topic: JsonValue
     input: Port | None = None
     signal: MappedPort | None = None
     status: JsonValue = None
     code: JsonValue = None
+    key_name: Text | None = Field(default=None, alias="key_name")
+    key_value: JsonValue = Field(default=None, alias="key_value")
+    resolver: MappedPort | None = None
+    scrub: JsonValue = False
 
 
 class Interrupt(ActivityPart):
@@ -308,13 +373,17 @@ class HookRule(Part):
 
 
 class Graph(Part):
-    """One flow: what it subscribes to, its activities and how they follow each other."""
+    """One flow: what it subscribes to, its activities and how they follow each other.
+
+    `persistent` tells the activities that its jobs outlive their end.
+    """
 
     subscribes: Topic
     publishes: Topic | None = None
     version: Text | None = None
     title: Text | None = None
     expire: JsonValue = None
+    persistent: JsonValue = False
     input: Port | None = None
     output: Port | None = None
     activities: dict[Id, Activity] = Field(min_length=1)

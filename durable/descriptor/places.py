@@ -6,14 +6,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from durable.descriptor.model import ActivityPart, Graph, Hook, MappedPort, Trigger
+from pydantic import JsonValue
+
+from durable.descriptor.model import (
+    ActivityPart,
+    Escalation,
+    Graph,
+    Hook,
+    MappedPort,
+    Part,
+    Stats,
+    Trigger,
+)
 from durable.expressions.expression import Path
 from durable.expressions.paths import JOB, SELF, Reference
 
-PORTS: Final = ("input", "output", "job", "signal")
+PORTS: Final = ("input", "output", "job", "signal", "resolver")
+"""The attributes of activities that may have maps."""
+
 SINGLES: Final = (
     "topic", "sleep", "await_", "status", "target", "reason", "throw", "descend", "code",
-    "expire", "stack",
+    "expire", "stack", "emit", "persist", "status_threshold", "telemetry", "entity", "key_value",
+    "scrub",
 )  # fmt: skip
 """The attributes of activities that hold one value of the language."""
 
@@ -35,16 +49,29 @@ class Place:
     role: str = "activity"
 
 
-def key_of(attribute: str) -> str:
-    """The key in the document for an attribute of the model."""
-    return attribute.rstrip("_")
+def key_of(part: Part, attribute: str) -> str:
+    """The key in the document for an attribute of a part."""
+    return type(part).model_fields[attribute].alias or attribute
+
+
+def given(part: Part, attribute: str) -> JsonValue:
+    """What the document says; None where it says nothing, or no more than the default."""
+    field = type(part).model_fields.get(attribute)
+    value: JsonValue = getattr(part, attribute) if field else None
+    # Of a default that is a value of its own, such as `await: true`, the engine is told.
+    is_silent = field is None or (value == field.default and attribute in _SILENT)
+    return None if is_silent else value
+
+
+_SILENT: Final = frozenset({"emit", "persist", "persistent", "scrub", "status_threshold"})
 
 
 def places(graph: Graph) -> Iterator[Place]:
     """All values of the mapping language in a graph, in no particular order."""
     triggers = [aid for aid, part in graph.activities.items() if isinstance(part, Trigger)]
-    if graph.expire is not None:
-        yield Place(("expire",), graph.expire, triggers[0] if triggers else "")
+    for name in ("expire", "persistent"):
+        if (value := given(graph, name)) is not None:
+            yield Place((name,), value, triggers[0] if triggers else "")
     for aid, activity in graph.activities.items():
         for path, raw in _of_activity(activity):
             yield Place(("activities", aid, *path), raw, aid)
@@ -53,9 +80,13 @@ def places(graph: Graph) -> Iterator[Place]:
             at: Path = ("transitions", aid, i, "conditions", "match")
             for j, match in enumerate(transition.conditions.match if transition.conditions else ()):
                 yield Place((*at, j, "actual"), match.actual, aid)
+    yield from _of_hooks(graph)
+
+
+def _of_hooks(graph: Graph) -> Iterator[Place]:
     for topic, rules in graph.hooks.items():
         for i, rule in enumerate(rules):
-            at = ("hooks", topic, i, "conditions", "match")
+            at: Path = ("hooks", topic, i, "conditions", "match")
             for j, match in enumerate(rule.conditions.match if rule.conditions else ()):
                 yield Place((*at, j, "expected"), match.expected, rule.to)
                 yield Place((*at, j, "actual"), match.actual, rule.to, "signal")
@@ -67,11 +98,26 @@ def _of_activity(activity: ActivityPart) -> Iterator[tuple[Path, object]]:
         if isinstance(port, MappedPort) and port.maps is not None:
             yield (name, "maps"), port.maps
     for name in SINGLES:
-        value = getattr(activity, name, None)
-        if value is not None:
-            yield (key_of(name),), value
+        if (value := given(activity, name)) is not None:
+            yield (key_of(activity, name),), value
     if isinstance(activity, Trigger) and activity.stats is not None:
-        yield ("stats", "id"), activity.stats.id
+        yield from _of_stats(activity.stats)
+    if isinstance(activity, Hook) and activity.escalation is not None:
+        for key, value in columns(activity.escalation).items():
+            yield ("escalation", key), value
+
+
+def _of_stats(stats: Stats) -> Iterator[tuple[Path, object]]:
+    for name in ("id", "key"):
+        if (value := given(stats, name)) is not None:
+            yield ("stats", name), value
+    for index, measure in enumerate(stats.measures):
+        yield ("stats", "measures", index, "target"), measure.target
+
+
+def columns(escalation: Escalation) -> dict[str, JsonValue]:
+    """The columns of an escalation that the document gives, by their keys there."""
+    return {key_of(escalation, name): value for name, value in escalation if value is not None}
 
 
 def complaint(

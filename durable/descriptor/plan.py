@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final, TypedDict
+
+from pydantic import JsonValue
 
 from durable.descriptor.model import (
     Activity,
@@ -17,11 +20,14 @@ from durable.descriptor.model import (
     Hook,
     HookRule,
     MappedPort,
+    Signal,
+    Stats,
     Trigger,
     Worker,
 )
-from durable.descriptor.places import PORTS, SINGLES, key_of
+from durable.descriptor.places import PORTS, SINGLES, columns, given, key_of
 from durable.descriptor.routes import Routes, compile_routes
+from durable.descriptor.spreads import Spread, divide
 from durable.descriptor.tree import Tree, tree_of
 from durable.errors import DescriptorError
 from durable.expressions.expression import Expression, Path
@@ -39,6 +45,21 @@ class Kind(StrEnum):
     SIGNAL = "signal"
     INTERRUPT = "interrupt"
     CYCLE = "cycle"
+
+
+@dataclass(frozen=True, slots=True)
+class StatsPlan:
+    """What a trigger measures.
+
+    Attributes:
+        key: names what the measures belong to.
+        minutes: the length of a step of time; None for all time in one.
+        measures: the kind of each measure, and the value that is measured.
+    """
+
+    key: Expression
+    minutes: int | None
+    measures: tuple[tuple[str, Expression], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +88,18 @@ class Node:
         job_id: of a trigger, the id of the job.
         status, code: of a signal, what the hook is told. Of an interrupt `code` is the error's.
         target, reason, throw, descend, expire, stack: of an interrupt, its options.
+        retries: of a worker, code -> the policy for errors of that code.
+        spreads: the wildcard keys of its `job.maps`.
+        emit: whether the job's state is published when it has settled.
+        persist: whether the job then counts as ended, though it stays open.
+        status_threshold: how many open activities of the job, or fewer, let it be skipped.
+        telemetry: an object, the attributes of its span.
+        entity: of a trigger, the kind of thing that the job is about.
+        stats: of a trigger, what is measured.
+        escalation: of a hook, an object, the columns of the escalation by their keys.
+        to_all: of a signal, whether it is for all jobs with the facet `key_name`, `key_value`.
+        resolver: of such a signal, builds the query that finds the jobs.
+        scrub: of such a signal, whether the facet is forgotten afterwards.
     """
 
     id: str
@@ -96,6 +129,20 @@ class Node:
     descend: Expression | None = None
     expire: Expression | None = None
     stack: Expression | None = None
+    retries: Mapping[int, RetryPolicy] = field(default_factory=lambda: MappingProxyType({}))
+    spreads: tuple[Spread, ...] = ()
+    emit: Expression | None = None
+    persist: Expression | None = None
+    status_threshold: Expression | None = None
+    telemetry: Expression | None = None
+    entity: Expression | None = None
+    stats: StatsPlan | None = None
+    escalation: Expression | None = None
+    to_all: bool = False
+    key_name: str | None = None
+    key_value: Expression | None = None
+    resolver: Expression | None = None
+    scrub: Expression | None = None
 
     @property
     def children(self) -> tuple[str, ...]:
@@ -129,6 +176,7 @@ class Plan:
         version: the version of the graph, that of the app where the graph has none.
         subscribes, publishes: its topics.
         expire: seconds that a finished job is kept, or None.
+        persistent: whether its jobs outlive their end, or None.
         trigger: the id of its trigger.
         nodes: all activities by id, in the document's order.
         hooks: topic -> the hooks that may wait there.
@@ -140,6 +188,7 @@ class Plan:
     subscribes: str
     publishes: str | None
     expire: Expression | None
+    persistent: Expression | None = None
     trigger: str
     nodes: Mapping[str, Node]
     hooks: Mapping[str, tuple[HookKey, ...]]
@@ -178,13 +227,19 @@ def compile_graph(app: App, graph: Graph) -> Plan:
         version=graph.version or app.version,
         subscribes=graph.subscribes,
         publishes=graph.publishes,
-        expire=None if graph.expire is None else compile_value(graph.expire, ("expire",)),
+        expire=_optional(graph, "expire"),
+        persistent=_optional(graph, "persistent"),
         trigger=trigger,
         nodes=MappingProxyType(
             _nodes(graph, tree, {k.to: k.topic for ks in hooks.values() for k in ks})
         ),
         hooks=MappingProxyType(hooks),
     )
+
+
+def _optional(graph: Graph, name: str) -> Expression | None:
+    value = given(graph, name)
+    return None if value is None else compile_value(value, (name,))
 
 
 def _nodes(graph: Graph, tree: Tree, waits: Mapping[str, str]) -> dict[str, Node]:
@@ -204,10 +259,8 @@ def _nodes(graph: Graph, tree: Tree, waits: Mapping[str, str]) -> dict[str, Node
             ),
             revolves=aid in revolving or bool(getattr(activity, "cycle", False)),
             cycles_to=activity.ancestor if isinstance(activity, Cycle) else None,
-            retry=activity.retry.policy()
-            if isinstance(activity, Worker) and activity.retry
-            else None,
             hook_topic=waits.get(aid),
+            **_parts_of_kind(activity, ("activities", aid)),
             **_expressions(activity, ("activities", aid)),
         )
     return nodes
@@ -217,19 +270,61 @@ def _is_reentrant(activity: Activity) -> bool:
     return isinstance(activity, Worker) and activity.reentrant
 
 
+class _Parts(TypedDict, total=False):
+    """What only some kinds of nodes have, beside expressions."""
+
+    retry: RetryPolicy
+    retries: Mapping[int, RetryPolicy]
+    spreads: tuple[Spread, ...]
+    stats: StatsPlan
+    to_all: bool
+    key_name: str | None
+
+
+def _parts_of_kind(activity: Activity, at: Path) -> _Parts:
+    found: _Parts = {}
+    if activity.job is not None and activity.job.maps is not None:
+        found["spreads"] = divide(activity.job.maps, (*at, "job", "maps"))[1]
+    if isinstance(activity, Worker) and activity.retry is not None:
+        found["retry"] = activity.retry.policy()
+        found["retries"] = MappingProxyType(activity.retry.policies())
+    elif isinstance(activity, Signal):
+        found["to_all"] = activity.subtype == "all"
+        found["key_name"] = activity.key_name
+    elif isinstance(activity, Trigger) and activity.stats and activity.stats.key is not None:
+        found["stats"] = _stats(activity.stats, activity.stats.key, (*at, "stats"))
+    return found
+
+
+_MINUTES: Final = {"5m": 5, "10m": 10, "15m": 15, "30m": 30, "1h": 60, "infinity": None}
+
+
+def _stats(stats: Stats, key: JsonValue, at: Path) -> StatsPlan:
+    targets = (
+        (m.measure, compile_value(m.target, (*at, "measures", i, "target")))
+        for i, m in enumerate(stats.measures)
+    )
+    minutes = _MINUTES[stats.granularity or "5m"]
+    return StatsPlan(compile_value(key, (*at, "key")), minutes, tuple(targets))
+
+
 def _expressions(activity: Activity, at: Path) -> dict[str, Expression]:
     found: dict[str, Expression] = {}
     for name in PORTS:
         port = getattr(activity, name, None)
         if isinstance(port, MappedPort) and port.maps is not None:
-            found[name] = compile_value(port.maps, (*at, name, "maps"))
+            where = (*at, name, "maps")
+            maps = divide(port.maps, where)[0] if name == "job" else port.maps
+            found[name] = compile_value(maps, where)
     for name in SINGLES:
-        value = getattr(activity, name, None)
-        if value is not None:
-            key = key_of(name)
-            found["awaits" if key == "await" else key] = compile_value(value, (*at, key))
+        if (value := given(activity, name)) is not None:
+            key = key_of(activity, name)
+            found["awaits" if key == "await" else name] = compile_value(value, (*at, key))
     if isinstance(activity, Trigger) and activity.stats and activity.stats.id is not None:
         found["job_id"] = compile_value(activity.stats.id, (*at, "stats", "id"))
+    if isinstance(activity, Hook) and activity.escalation is not None:
+        escalation = columns(activity.escalation)
+        found["escalation"] = compile_value(escalation, (*at, "escalation"))
     return found
 
 

@@ -19,7 +19,9 @@ from durable.descriptor.model import (
     Trigger,
     Worker,
 )
-from durable.descriptor.places import Place, complaint, places
+from durable.descriptor.not_yet import refused
+from durable.descriptor.places import Place, columns, complaint, given, places
+from durable.descriptor.spreads import complaints as spread_complaints
 from durable.descriptor.tree import Tree, tree_of
 from durable.errors import ConfigurationError
 from durable.expressions.expression import Literal, Path
@@ -28,7 +30,7 @@ from durable.expressions.pipe import compile_into
 from durable.protocol.durations import seconds
 
 _SECTION_IN_ID: Final = re.compile(r"\.(input|output|hook)(\.|$)")
-_WILDCARD: Final = re.compile(r".*\[(\d+|-|_)\]")
+_FLAGS: Final = frozenset({"await", "throw", "descend", "emit", "persist", "persistent", "scrub"})
 _STATUSES: Final = ("success", "pending", "error")
 
 
@@ -46,8 +48,9 @@ def findings_of(app: App) -> list[Finding]:
     for index, graph in enumerate(app.graphs):
         at: Path = ("app", "graphs", index)
         tree = tree_of(graph)
-        for check in (_shape, _transitions, _cycles, _hooks, _expressions):
+        for check in (_shape, _transitions, _cycles, _hooks, _expressions, _extras):
             found.extend(Finding((*at, *f.path), f.message) for f in check(graph, tree))
+        found.extend(Finding((*at, *f.path), f.message) for f in refused(graph))
         found.extend(_targets(app, graph, at))
     return found
 
@@ -217,11 +220,38 @@ def _expressions(graph: Graph, tree: Tree) -> Iterator[Finding]:
 
 
 def _wildcards(place: Place) -> Iterator[tuple[Path, str]]:
-    """Keys such as `x[25]`, `x[-]` and `x[_]` have a meaning to the ancestor."""
+    """Keys such as `x[25]`, `x[-]` and `x[_]` write the properties of an object one by one."""
     if place.path[-2:] == ("job", "maps") and isinstance(place.raw, Mapping):
-        for key in place.raw:
-            if _WILDCARD.fullmatch(str(key)):
-                yield (*place.path, key), "wildcard keys are not supported yet by this version"
+        for key, message in spread_complaints(place.raw):
+            yield (*place.path, key), message
+
+
+def _extras(graph: Graph, _tree: Tree) -> Iterator[Finding]:
+    """Fields that have a meaning only together."""
+    for aid, activity in graph.activities.items():
+        at: Path = ("activities", aid)
+        if isinstance(activity, Trigger) and activity.stats is not None:
+            stats = activity.stats
+            if stats.key is None and (stats.measures or stats.granularity):
+                yield Finding((*at, "stats"), "what is measured needs a `key` to be found again")
+        elif isinstance(activity, Hook) and activity.escalation is not None:
+            if not {"role", "type", "priority", "metadata"} & columns(activity.escalation).keys():
+                message = "an escalation has a role, a type, a priority or metadata"
+                yield Finding((*at, "escalation"), message)
+        elif isinstance(activity, Signal):
+            for key, message in _facet(activity):
+                yield Finding((*at, key), message)
+
+
+def _facet(signal: Signal) -> Iterator[tuple[str, str]]:
+    """The fields of a signal to all, and of a signal to one."""
+    everyone = signal.subtype == "all"
+    for name in ("key_name", "key_value"):
+        if everyone and getattr(signal, name) is None:
+            yield name, f"a signal to all needs `{name}`: it says which jobs are meant"
+    for name in ("status", "code") if everyone else ("key_name", "key_value", "resolver", "scrub"):
+        if given(signal, name) is not None:
+            yield name, f"`{name}` belongs to a signal to {'one' if everyone else 'all'}"
 
 
 def _constant(place: Place) -> Iterator[tuple[Path, str]]:
@@ -229,8 +259,10 @@ def _constant(place: Place) -> Iterator[tuple[Path, str]]:
     field, value = place.path[-1], place.raw
     if field in {"sleep", "expire"}:
         yield from _duration(place.path, value)
-    elif field in {"await", "throw", "descend"} and not isinstance(value, bool):
+    elif field in _FLAGS and not isinstance(value, bool):
         yield place.path, "it must be true, false, a reference or a pipe"
+    elif field == "statusThreshold" and (not isinstance(value, int) or value is True or value < 0):
+        yield place.path, "it must be a whole number from 0 on, a reference or a pipe"
     elif field == "code" and (isinstance(value, bool) or not isinstance(value, int)):
         yield place.path, "it must be a whole number, a reference or a pipe"
     elif field == "status" and value not in _STATUSES:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable.descriptor.document import load
+from durable.descriptor.document import Document, load
+from durable.descriptor.marks import read
 from durable.descriptor.model import Conditions, Match, Transition
 from durable.descriptor.plan import Kind, Plan, compile_graph
 from durable.descriptor.routes import compile_routes
@@ -247,3 +248,84 @@ def test_nearest_reentrant_ancestor():
     assert {aid: node.reenters for aid, node in plan.nodes.items()} == {
         "t1": None, "a": None, "b": "a", "c": "b", "d": "b",
     }  # fmt: skip
+
+
+RICH = graph(
+    """\
+t1:
+  type: trigger
+  entity: '{$self.input.data.kind}'
+  statusThreshold: 2
+  telemetry: {who: '{$self.output.data.who}'}
+  job: {maps: {plain: 1, 'x[25]': '{$self.output.data.x}', 'm[-]': {a: 1}, 'u[_]': {}}}
+  stats:
+    id: '{$self.input.data.id}'
+    key: {'@pipe': [['{$self.input.data.kind}'], ['{@string.toLowerCase}']]}
+    measures: [{measure: sum, target: '{$self.input.data.amount}'}]
+w: {type: worker, topic: a, emit: true, retry: {maximumAttempts: 9, 503: [3, x], 500: [0, x]}}
+h:
+  type: hook
+  persist: '{$job.data.plain}'
+  hook: {topic: go}
+  escalation: {role: approver, priority: 2, metadata: {id: '{t1.output.data.id}'}, taskQueue: q}
+s:
+  type: signal
+  subtype: all
+  topic: go
+  key_name: parent
+  key_value: '{$job.metadata.jid}'
+  scrub: true
+  resolver: {maps: {data: {a: '{t1.output.data.who}'}}}""",
+    "persistent: true\ntransitions: {t1: [{to: w}, {to: h}, {to: s}]}",
+)
+
+
+def test_fields_that_the_engine_will_execute_are_in_the_plan():
+    """What validation still refuses is compiled already: deleting a row of its table is enough."""
+    data, _ = read(RICH)
+    app = Document.model_validate(data).app
+    plan = compile_graph(app, app.graphs[0])
+    documents = {
+        "t1": {
+            "input": {"data": {"kind": "ORDER", "amount": 5}},
+            "output": {"data": {"who": "ada", "id": 7, "x": {"0": "a"}}},
+        },
+        "$job": {"data": {"plain": 1}, "metadata": {"jid": "j"}},
+    }
+    t1, w, h, s = (plan.nodes[aid] for aid in ["t1", "w", "h", "s"])
+    assert evaluate(plan.persistent, documents) is True
+    assert evaluate(t1.entity, documents, "t1") == "ORDER"
+    assert evaluate(t1.status_threshold, documents) == 2
+    assert evaluate(t1.telemetry, documents, "t1") == {"who": "ada"}
+    assert evaluate(t1.job, documents, "t1") == {"plain": 1}
+    assert [(x.key, x.kind.value, evaluate(x.value, documents, "t1")) for x in t1.spreads] == [
+        ("x", "slots", {"0": "a"}), ("m", "markers", {"a": 1}), ("u", "attributes", {}),
+    ]  # fmt: skip
+    assert t1.stats is not None
+    assert (evaluate(t1.stats.key, documents, "t1"), t1.stats.minutes) == ("order", 5)
+    assert [(m, evaluate(t, documents, "t1")) for m, t in t1.stats.measures] == [("sum", 5)]
+    assert evaluate(w.emit, documents) is True
+    assert {code: policy.maximum_attempts for code, policy in w.retries.items()} == {503: 4, 500: 1}
+    assert w.retry is not None
+    assert (w.retry.maximum_attempts, h.retry, dict(h.retries)) == (9, None, {})
+    assert evaluate(h.persist, documents) == 1
+    assert evaluate(h.escalation, documents) == {
+        "role": "approver", "priority": 2, "metadata": {"id": 7}, "taskQueue": "q",
+    }  # fmt: skip
+    assert (s.to_all, s.key_name, evaluate(s.key_value, documents)) == (True, "parent", "j")
+    assert evaluate(s.resolver, documents) == {"data": {"a": "ada"}}
+    assert evaluate(s.scrub, documents) is True
+
+
+def test_what_is_not_said_is_not_in_the_plan():
+    """Fields that a document leaves out stay None, so that the engine need not look at defaults."""
+    node = GENERATED_PLAN.nodes["charge"]
+    assert (node.emit, node.persist, node.status_threshold, node.telemetry, node.scrub) == (
+        None,
+    ) * 5
+    assert (node.stats, node.spreads, node.to_all, GENERATED_PLAN.persistent) == (
+        None,
+        (),
+        False,
+        None,
+    )
