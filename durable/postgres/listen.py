@@ -18,6 +18,7 @@ from durable.errors import DatabaseError
 from durable.postgres.pool import ConnectionLost, open_connection, patiently, translated
 
 Heard = Callable[[str], None]
+SILENCE = 1.0  # seconds that closing waits for an answer that nobody needs
 
 
 class Listener:
@@ -63,8 +64,11 @@ class Listener:
             and self._heard.pop(channel, None) is not None
             and self._connection is not None
         ):
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                async with self._lock:
+            with contextlib.suppress(
+                OSError, asyncio.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
+            ):
+                # A server that does not answer must not hold up who is closing.
+                async with asyncio.timeout(SILENCE), self._lock:
                     await self._connection.remove_listener(channel, self._on_notification)
 
     async def _add(self, channel: str) -> None:
@@ -134,6 +138,6 @@ class Notifier:
                 await self._send([c for c, _ in batch], [p for _, p in batch])
 
     async def close(self) -> None:
-        """Send what is waiting, then stop."""
-        if self._task is not None:
-            await self._task
+        """Send what is waiting, then stop; a server that does not answer is left."""
+        if self._task is not None and (await asyncio.wait([self._task], timeout=SILENCE))[1]:
+            self._task.cancel()  # not awaited: the driver waits for the server even then

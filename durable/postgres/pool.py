@@ -118,7 +118,7 @@ class Database:
     async def close(self) -> None:
         """Close the connections, after a moment for what is in flight."""
         try:
-            await asyncio.wait_for(self._pool.close(), 5)
+            await asyncio.wait_for(self._pool.close(), 2)
         except TimeoutError:
             self._pool.terminate()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import chain
 from typing import Generic, TypeVar
 
 from durable.errors import DatabaseError
@@ -37,6 +38,7 @@ class Grouped(Generic[T, R]):
         self._most = most
         self._lanes = lanes
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._sent: list[list[tuple[T, asyncio.Future[R]]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     def ask(self, item: T) -> asyncio.Future[R]:
@@ -54,7 +56,10 @@ class Grouped(Generic[T, R]):
     async def _drain(self) -> None:
         while self._waiting:
             count = min(self._most, len(self._waiting))
-            await self._answer([self._waiting.popleft() for _ in range(count)])
+            group = [self._waiting.popleft() for _ in range(count)]
+            self._sent.append(group)
+            await self._answer(group)
+            self._sent.remove(group)
 
     async def _answer(
         self, group: list[tuple[T, asyncio.Future[R]]], *, again: bool = False
@@ -81,7 +86,11 @@ class Grouped(Generic[T, R]):
             if not future.done():
                 future.set_result(result)
 
-    async def close(self) -> None:
-        """Wait for what is in flight."""
+    async def close(self, grace: float = 3.0) -> None:
+        """Wait up to `grace` seconds for what is in flight; who still waits then is cancelled."""
         if self._tasks:
-            await asyncio.wait(list(self._tasks))
+            _, late = await asyncio.wait(list(self._tasks), timeout=grace)
+            for task in late:  # not awaited: the driver waits for the server even then
+                task.cancel()
+        for _, future in (*self._waiting, *chain.from_iterable(self._sent)):
+            future.cancel()

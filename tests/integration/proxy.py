@@ -1,0 +1,78 @@
+"""A proxy before Postgres that can swallow replies and cut connections: the network at its worst."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, Self
+
+import asyncpg
+
+
+class Proxy:
+    """Stands before the server of `dsn`; `async with Proxy(dsn) as proxy` gives it an address, `proxy.dsn`.
+
+    Attributes:
+        swallowing: while True, what the server says reaches nobody.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._target = dsn
+        self._address: Any = None
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.swallowing = False
+        self.dsn = ""
+
+    async def __aenter__(self) -> Self:
+        probe = await asyncpg.connect(self._target)
+        self._address, params = probe._addr, probe._params
+        await probe.close()
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        password = f":{params.password}" if params.password else ""
+        self.dsn = f"postgresql://{params.user}{password}@127.0.0.1:{port}/{params.database}?sslmode=disable"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    def cut(self) -> None:
+        """Break every connection, as a cable that is pulled; the server goes on with what it has received."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if isinstance(self._address, str):
+            upstream = await asyncio.open_unix_connection(self._address)
+        else:
+            upstream = await asyncio.open_connection(*self._address)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self._writers |= {writer, upstream[1]}
+        try:
+            await asyncio.gather(
+                self._pump(reader, upstream[1], replies=False),
+                self._pump(upstream[0], writer, replies=True),
+            )
+        finally:
+            writer.transport.abort()
+            upstream[1].transport.abort()
+            self._tasks.discard(task)
+            self._writers -= {writer, upstream[1]}
+
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, replies: bool
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(1 << 16):
+                if not (replies and self.swallowing):
+                    sink.write(data)
+                    await sink.drain()
+        sink.transport.abort()

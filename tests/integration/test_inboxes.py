@@ -1,0 +1,190 @@
+"""Inboxes: what arrives is folded once, whatever the network and the moment."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+import durable
+from durable.app import connect
+from durable.client.client import Client
+from durable.protocol.commits import Arrival, Histories
+from durable.protocol.facts import Fact
+from durable.streams.ports import Ports
+from durable.worker.worker import Worker
+from tests.acceptance.waiting import eventually
+from tests.integration.proxy import Proxy
+
+number = durable.Signal("number", int)
+
+
+@durable.workflow
+async def collect(count: int) -> list[int]:
+    """The first `count` numbers it is told."""
+    return [await number.receive() for _ in range(count)]
+
+
+@pytest_asyncio.fixture
+async def direct(dsn: str, client: Client) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that looks into the test's schema."""
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": client.namespace})
+    yield connection
+    await connection.close()
+
+
+@asynccontextmanager
+async def _lost_answer(
+    proxy: Proxy, direct: asyncpg.Connection, lock: str, taken: str
+) -> AsyncIterator[None]:
+    """What is sent in the block reaches the server; its answer is cut off once `taken` says that it happened.
+
+    `lock` holds the statement up until nobody listens any more.
+    """
+    holding = direct.transaction()
+    await holding.start()
+    await direct.execute(lock)
+    yield
+    await eventually(lambda: direct.fetchval(_BLOCKED))
+    proxy.swallowing = True
+    await holding.rollback()
+    await eventually(lambda: direct.fetchval(taken))
+    proxy.swallowing = False
+    proxy.cut()
+
+
+_BLOCKED = "select count(*) from pg_locks where not granted and pid <> pg_backend_pid() and locktype <> 'advisory'"
+_TAKEN = """insert into jobs (run_id, jid, app_id, graph, created_at)
+    select 1, 'one', 'default', 'collect', statement_timestamp()"""
+_WAKE = "select from worker_streams where jid = 'c' and msg_type = 'turn' for update"
+
+
+async def test_a_signal_whose_answer_is_lost_is_not_put_into_the_inbox_twice(
+    client: Client, direct: asyncpg.Connection, dsn: str
+) -> None:
+    """The resend finds its own row."""
+    handle = await client.start(collect(2), id="c")
+    async with Proxy(dsn) as proxy, await connect(proxy.dsn, namespace=client.namespace) as other:
+        far = other.handle("c")
+        async with _lost_answer(proxy, direct, _WAKE, "select count(*) from engine_streams"):
+            sending = asyncio.create_task(far.signal(number, 1))
+        await asyncio.wait_for(sending, 10)
+        await far.signal(number, 2)
+    async with Worker(client, workflows=[collect]):
+        assert await handle.result(timeout=10) == [1, 2]
+
+
+async def test_a_signal_that_was_consumed_meanwhile_is_known_by_the_history(
+    client: Client, direct: asyncpg.Connection, dsn: str
+) -> None:
+    """The row is gone, folded into a fact, when the resend comes: it is not received again."""
+    async with Worker(client, workflows=[collect]):
+        handle = await client.start(collect(2), id="c")
+        folded = "select count(*) from history where kind = 'signal'"
+        async with Proxy(dsn) as proxy, await connect(proxy.dsn, namespace=client.namespace) as other:
+            far = other.handle("c")
+            async with _lost_answer(proxy, direct, _WAKE, folded):
+                sending = asyncio.create_task(far.signal(number, 1))
+            await asyncio.wait_for(sending, 10)
+            await far.signal(number, 2)
+        assert await handle.result(timeout=10) == [1, 2]
+
+
+async def test_a_signal_that_ended_the_run_was_a_success(
+    client: Client, direct: asyncpg.Connection, dsn: str
+) -> None:
+    """The run has ended by the very signal whose answer was lost: the sender hears of no error."""
+    async with Worker(client, workflows=[collect]):
+        handle = await client.start(collect(1), id="c")
+        ended = "select count(*) from jobs where state = 'completed'"
+        async with Proxy(dsn) as proxy, await connect(proxy.dsn, namespace=client.namespace) as other:
+            far = other.handle("c")
+            async with _lost_answer(proxy, direct, _WAKE, ended):
+                sending = asyncio.create_task(far.signal(number, 1))
+            await asyncio.wait_for(sending, 10)
+        assert await handle.result(timeout=10) == [1]
+
+
+async def test_a_start_whose_answer_is_lost_starts_one_run(
+    client: Client, direct: asyncpg.Connection, dsn: str
+) -> None:
+    """The resend finds its own run, and is told that it started it, though the id is taken by now."""
+    async with Proxy(dsn) as proxy, await connect(proxy.dsn, namespace=client.namespace) as other:
+        async with _lost_answer(proxy, direct, _TAKEN, "select count(*) from jobs"):
+            sending = asyncio.create_task(other.start(collect(0), id="one"))
+        handle = await asyncio.wait_for(sending, 10)
+        assert await direct.fetchval("select count(*) from jobs") == 1
+        async with Worker(client, workflows=[collect]):
+            assert await handle.result(timeout=10) == []
+
+
+async def test_closing_does_not_wait_for_ever_for_a_server_that_is_silent(
+    client: Client, direct: asyncpg.Connection, dsn: str
+) -> None:
+    """A start is on its way and never answered; the client can be closed all the same."""
+    async with Proxy(dsn) as proxy:
+        other = await connect(proxy.dsn, namespace=client.namespace)
+        proxy.swallowing = True
+        sending = asyncio.create_task(other.start(collect(0), id="one"))
+        await asyncio.wait_for(other.close(), 20)
+        with pytest.raises((asyncio.CancelledError, durable.DatabaseError)):
+            await sending
+
+
+class _Held(Histories):
+    """Histories whose answers about inboxes can be held back after they were read."""
+
+    def __init__(self, real: Histories) -> None:
+        self._real = real
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.read: list[int] = []
+
+    async def facts(self, run_ids: Sequence[int]) -> dict[int, list[Fact]]:
+        return await self._real.facts(run_ids)
+
+    async def inboxes(self, run_ids: Sequence[int]) -> dict[int, list[Arrival]]:
+        found = await self._real.inboxes(run_ids)
+        self.read.append(sum(map(len, found.values())))
+        await self.gate.wait()
+        return found
+
+
+@dataclasses.dataclass
+class _Carrier:
+    """What a worker takes from its client: ports."""
+
+    ports: Ports
+
+
+async def test_a_row_that_is_read_again_while_its_commit_is_answered_is_folded_once(
+    client: Client, direct: asyncpg.Connection
+) -> None:
+    """The second reading of the inbox began before the first row's commit and is heard after it."""
+    histories = _Held(client.ports.histories)
+    carrier = _Carrier(dataclasses.replace(client.ports, histories=histories))
+    async with Worker(carrier, workflows=[collect]):
+        handle = await client.start(collect(3), id="c")
+        await eventually(lambda: direct.fetchval("select count(reserved_by) from worker_streams"))
+        run_id = await handle.run_id()
+        async with direct.transaction():
+            await direct.execute("select from jobs where run_id = $1 for update", run_id)
+            await handle.signal(number, 1)  # folded; its commit finds the row locked, and tries again
+            await eventually(lambda: _is(histories.read[-1:] == [1]))
+            histories.gate.clear()
+            await handle.signal(number, 2)
+            await eventually(lambda: _is(histories.read[-1:] == [2]))
+        await eventually(lambda: direct.fetchval("select count(*) from history where kind = 'signal'"))
+        histories.gate.set()
+        await handle.signal(number, 3)
+        assert await handle.result(timeout=10) == [1, 2, 3]
+
+
+async def _is(value: bool) -> bool:  # noqa: FBT001
+    return value
+
