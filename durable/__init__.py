@@ -56,6 +56,7 @@ from durable.errors import (
     WorkflowNotFound,
     WorkflowTerminated,
 )
+from durable.hotmesh.mesh import HotMesh
 from durable.protocol.durations import Duration
 from durable.protocol.retry import RetryPolicy
 from durable.replay.context import WorkflowInfo
@@ -80,6 +81,7 @@ __all__ = [
     "EmbeddedPostgresError",
     "Handle",
     "HistoryEvent",
+    "HotMesh",
     "InternalError",
     "JobError",
     "JobFailed",

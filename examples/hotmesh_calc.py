@@ -58,7 +58,7 @@ async def main() -> None:
     await mesh.activate("1")
     for b in (4, 0):
         job = await mesh.pubsub("calculate", {"a": 6, "b": b}, timeout="10s")
-        print(dict(sorted(job["data"].items())))
+        print(f"6 and {b}:", ", ".join(f"{k} {v}" for k, v in sorted(job["data"].items())))
     await mesh.stop()
     await client.close()
 
@@ -66,6 +66,5 @@ async def main() -> None:
 if __name__ == "__main__":
     asyncio.run(main())
 
-# Output:
-# {'quotient': 1.5, 'sum': 10}
-# {'problem': 'nothing can be divided by 0', 'sum': 6}
+# 6 and 4: quotient 1.5, sum 10
+# 6 and 0: problem nothing can be divided by 0, sum 6

@@ -1,4 +1,4 @@
-"""Jobs as their callers see them: output, status, what their activities did; and who is told of an end."""
+"""Jobs as their callers see them: output, status, and what their activities did."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Jobs:
             return await self._store.ended_since(connection, app_id, graphs, since)
 
     async def history(self, job: Job) -> list[tuple[Instance, Mapping[str, Any] | None]]:
-        """What each activity of a job did, with what it was given, in the order in which they were entered."""
+        """What each activity of a job did, with what it was given, in order of entry."""
         async with self._db.connection() as connection:
             rows = await self._store.history(connection, job.run_id)
         return [(instance_of(row), decode(row["input"])) for row in rows]

@@ -1,4 +1,4 @@
-"""What an activity wants written: the vocabulary between the pure handlers and the place that commits."""
+"""What an activity wants written: the words between pure handlers and the place that commits."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Interpreter:
         self._told = told
 
     async def drain(self) -> bool:
-        """Apply all that is due; whether something was left to another engine, and is worth another look soon."""
+        """Apply all that is due; whether another engine held some of it: look again soon."""
         while True:
             step = await self._apply(None)
             if not step.claimed:
@@ -74,7 +74,7 @@ class Interpreter:
 
 
 async def _outcome(action: Coroutine[Any, Any, None]) -> BaseException | None:
-    """What an action raised, None when it went well; when we are cancelled, it is over before we are."""
+    """What an action raised, None when it went well; cancelled, it is over before we are."""
     task = asyncio.create_task(action)
     try:
         await asyncio.wait({task})

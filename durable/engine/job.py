@@ -49,7 +49,8 @@ def _plain(value: object) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(
-        f"a {type(value).__name__} is no JSON value; give text, numbers, booleans, None, lists, dicts"
+        f"a {type(value).__name__} is no JSON value; give text, numbers, booleans, None, lists or"
+        " dicts"
     )
 
 
@@ -99,10 +100,16 @@ class Job:
     def described(self, trigger: str, now: float) -> dict[str, Any]:
         """The job's metadata, with HotMesh's keys."""
         known: dict[str, Any] = {
-            "jid": self.jid, "gid": str(self.run_id), "aid": trigger, "tpc": self.graph,
-            "app": self.app_id, "vrs": self.version, "jc": compact(self.created_at),
-            "ju": compact(self.finished_at or now), "js": self.status,
-        }  # fmt: skip
+            "jid": self.jid,
+            "gid": str(self.run_id),
+            "aid": trigger,
+            "tpc": self.graph,
+            "app": self.app_id,
+            "vrs": self.version,
+            "jc": compact(self.created_at),
+            "ju": compact(self.finished_at or now),
+            "js": self.status,
+        }
         if self.error is not None:
             known["err"] = self.error.to_dict()
         return {**self.metadata, **known}
@@ -179,12 +186,13 @@ class Scene:
         found = self.value(expression)
         if not isinstance(found, str) or not found:
             raise DescriptorError(
-                f"activity {self.node.id!r}: its {field} must be text, and is {found!r} in job {self.job.jid!r}"
+                f"activity {self.node.id!r}: its {field} must be text, and is {found!r}"
+                f" in job {self.job.jid!r}"
             )
         return found
 
     def code(self, expression: Expression | None, default: int) -> int:
-        """The value of an expression that must be a whole number, the default where there is none."""
+        """The value of an expression that must be a whole number, or else the default."""
         found = self.value(expression, default)
         if isinstance(found, bool) or not isinstance(found, int):
             raise DescriptorError(
@@ -234,8 +242,11 @@ def began(job: Job, trigger: str, dad: str) -> Instance:
 
 def _metadata(node: Node, instance: Instance) -> dict[str, Any]:
     out: dict[str, Any] = {
-        "aid": node.id, "atp": node.kind.value, "dad": instance.dad, "ac": compact(instance.opened_at),
-    }  # fmt: skip
+        "aid": node.id,
+        "atp": node.kind.value,
+        "dad": instance.dad,
+        "ac": compact(instance.opened_at),
+    }
     if instance.settled_at is not None:
         out["au"] = compact(instance.settled_at)
     if instance.code is not None:

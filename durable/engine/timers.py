@@ -16,7 +16,7 @@ class Timers:
         self._stream = EngineStream(database.schema)
 
     async def pause(self, app_id: str) -> float:
-        """Seconds for which an engine that found nothing may rest: until the next timer, a second at most."""
+        """Seconds that an idle engine may rest: to the next timer, a second at most."""
         async with self._db.connection() as connection:
             due = await self._stream.next_due(connection, app_id)
         return POLL if due is None else min(max(due, 0.0), POLL)

@@ -76,8 +76,8 @@ class Versions:
             )
         if any(getattr(a, "reentrant", False) for g in app.graphs for a in g.activities.values()):
             raise ConfigurationError(
-                f"app {app.id!r} has an activity with reentrant: true: such graphs are generated from decorated "
-                "functions and deployed by their workers"
+                f"app {app.id!r} has an activity with reentrant: true: such graphs are generated"
+                " from decorated functions and deployed by their workers"
             )
         _compiled(app)
         await self._store(app, dump(app), generated=False)
@@ -93,8 +93,8 @@ class Versions:
                 row = await self._apps.version(connection, app.id, app.version)
                 if row is not None and row["content_hash"] != content:
                     raise ConfigurationError(
-                        f"version {app.version} of app {app.id!r} is deployed with other content, and jobs may be "
-                        "running on it: give the document a new version"
+                        f"version {app.version} of app {app.id!r} is deployed with other content,"
+                        " and jobs may be running on it: give the document a new version"
                     )
                 return
             rules = [] if generated else _rules(app)
@@ -158,8 +158,8 @@ async def deploy_generated(database: Database, app_id: str, yaml_text: str, vers
     app = load(_inline(yaml_text))
     if (app.id, app.version) != (app_id, version):
         raise ConfigurationError(
-            f"the generated document says app {app.id!r}, version {app.version}, and is to be stored as"
-            f" {app_id!r}, {version}"
+            f"the generated document says app {app.id!r}, version {app.version},"
+            f" and is to be stored as {app_id!r}, {version}"
         )
     await Versions(database)._store(app, yaml_text, generated=True)  # noqa: SLF001 - the same module
 

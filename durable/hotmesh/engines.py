@@ -1,4 +1,4 @@
-"""The loop that applies what is due for an app: woken by others, by its own timers, and once a second."""
+"""The loop that applies what is due for an app: woken by others, by timers, once a second."""
 
 from __future__ import annotations
 

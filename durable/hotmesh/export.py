@@ -53,10 +53,15 @@ def _line(
     instance: Instance, kind: str, dimension: str, given: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     line: dict[str, Any] = {
-        "name": instance.aid, "type": kind, "dimension": dimension, "started_at": compact(instance.opened_at),
+        "name": instance.aid,
+        "type": kind,
+        "dimension": dimension,
+        "started_at": compact(instance.opened_at),
         "completed_at": None if instance.settled_at is None else compact(instance.settled_at),
-        "code": instance.code, "input": given, "output": instance.output,
-    }  # fmt: skip
+        "code": instance.code,
+        "input": given,
+        "output": instance.output,
+    }
     if instance.settled_at is not None:
         line["duration_ms"] = round((instance.settled_at - instance.opened_at) * 1000, 3)
     if instance.hook is not None:

@@ -178,7 +178,9 @@ class HotMesh:
         return {"app": plain(load(source))}
 
     async def deploy(self, source: str | Path | Data) -> Output:
-        """Check and store a version of this app: YAML text, a path, or plain data; the document as plain data.
+        """Check and store a version of this app; the document as plain data.
+
+        `source` is YAML text, a path, or plain data.
 
         Nothing runs on it before `activate`. Deploying the same again changes nothing.
 
@@ -188,7 +190,7 @@ class HotMesh:
         return {"app": plain(await self._versions.deploy(source, self.app_id))}
 
     async def activate(self, version: str | int) -> bool:
-        """Switch the app to a deployed version; every start from now on, in any process, runs on it.
+        """Switch the app to a deployed version: from now on every start, anywhere, runs on it.
 
         Jobs that run already end on the version on which they began. Raises `ConfigurationError`
         for a version that is not deployed.
@@ -216,7 +218,7 @@ class HotMesh:
         topic: str,
         data: Data | None = None,
         context: Data | None = None,
-        timeout: Duration = 1,
+        timeout: Duration = 1,  # noqa: ASYNC109 - the ancestor's argument
     ) -> Output:
         """Start a graph and wait for its end: `{"metadata": …, "data": …}`.
 
@@ -273,7 +275,7 @@ class HotMesh:
         self._wake_engine()
 
     async def add(self, message: Data) -> str:
-        """Answer an activity that stays open: a message as callbacks get it, with `data`, `status`, `code`.
+        """Answer an open activity: a message as callbacks get it, with `data`, `status`, `code`.
 
         Its `metadata` says which activity it is for: jid, aid, dad. Raises `JobNotFound` when that
         job does not run.
@@ -296,9 +298,11 @@ class HotMesh:
 
         Args:
             topic: the graph's `subscribes`.
-            options: reason; throw (False: waiters get the data as it stands); descend (interrupt
-                the jobs that it awaits as well); suppress (return False where this would raise);
-                code; stack; expire.
+            job_id: the job's id.
+            options: reason; throw (False: waiters get the data as it is); descend (interrupt the
+                jobs that it awaits as well); suppress (return False where this would raise); code;
+                stack; expire.
+            more: the same options, as keywords.
 
         Raises `JobNotFound` when no job of that id runs.
         """
@@ -308,9 +312,13 @@ class HotMesh:
                 f"interrupt has unknown options {unknown}; known are {sorted(_INTERRUPTION)}"
             )
         how = Interruption(
-            given.get("reason", ""), given.get("code", INTERRUPTED), given.get("throw", True),
-            given.get("descend", False), given.get("stack", ""), given.get("expire"),
-        )  # fmt: skip
+            given.get("reason", ""),
+            given.get("code", INTERRUPTED),
+            given.get("throw", True),
+            given.get("descend", False),
+            given.get("stack", ""),
+            given.get("expire"),
+        )
         try:
             await self._known(topic, job_id)
             _, written = await self._steps.interrupt(self.app_id, job_id, how)
@@ -322,7 +330,10 @@ class HotMesh:
         return True
 
     async def get_status(self, job_id: str) -> int:
-        """The semaphore: 0 done, more than 0 running, around −1,000,000,000 interrupted. Raises `JobNotFound`."""
+        """The semaphore: 0 done, above 0 running, around −1,000,000,000 interrupted.
+
+        Raises `JobNotFound`.
+        """
         job, _, _ = await self._jobs.find(self.app_id, job_id)
         return job.status
 
@@ -347,7 +358,7 @@ class HotMesh:
         return found
 
     async def stop(self, grace: Duration = 10) -> None:
-        """Take no more messages, let callbacks finish for `grace`, give back the rest, disconnect."""
+        """Take no more messages, let callbacks finish for `grace`, give the rest back, leave."""
         if self._stopped:
             return
         self._stopped = True

@@ -36,7 +36,7 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class MeshSettings:
-    """One mesh. `connection` is a DSN or a `Client`; `engine` says whether this process applies messages."""
+    """One mesh. `connection`: a DSN or `Client`; `engine`: whether this process moves jobs."""
 
     app_id: str
     connection: Any
@@ -64,11 +64,13 @@ def mesh_settings(
     connections = [o["connection"] for o in (found, *workers) if o.get("connection") is not None]
     if not connections:
         raise ConfigurationError(
-            'HotMesh.init needs a connection: engine={"connection": "postgresql://…"}, or a connected Client'
+            'HotMesh.init needs a connection: engine={"connection": "postgresql://…"},'
+            " or a connected Client"
         )
     if any(other is not connections[0] and other != connections[0] for other in connections):
         raise ConfigurationError(
-            "engine and workers of one HotMesh share one connection; call HotMesh.init once per database"
+            "engine and workers of one HotMesh share one connection;"
+            " call HotMesh.init once per database"
         )
     return MeshSettings(
         app_id,
@@ -95,8 +97,8 @@ def _worker(options: Mapping[str, Any]) -> WorkerSettings:
         )
     if not _is_async(callback):
         raise ConfigurationError(
-            f"the worker of topic {topic!r} needs a callback: an async function that takes the message"
-            f' and returns {{"data": {{…}}}}, not {callback!r}'
+            f"the worker of topic {topic!r} needs a callback: an async function that takes the"
+            f' message and returns {{"data": {{…}}}}, not {callback!r}'
         )
     concurrency = options.get("concurrency", CONCURRENCY)
     if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
@@ -108,12 +110,12 @@ def _worker(options: Mapping[str, Any]) -> WorkerSettings:
 
 def _is_async(callback: Any) -> TypeGuard[Callback]:
     return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
-        getattr(callback, "__call__", None)
+        type(callback).__call__
     )
 
 
 def retry_policy(given: Any) -> RetryPolicy | None:
-    """A retry policy from what options may say of it: a `RetryPolicy`, or a dict with HotMesh's keys.
+    """A retry policy from what options may say: a `RetryPolicy`, or a dict with HotMesh's keys.
 
     Example:
         >>> retry_policy({"maximumAttempts": 5, "maximum_interval": "1 minute"}).maximum_attempts

@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
 from typing import Any
 
 from durable.descriptor.plan import Plan
@@ -28,10 +26,7 @@ from durable.telemetry.logs import logger
 Subscriber = Callable[[str, dict[str, Any]], Awaitable[None] | None]
 
 POLL = 1.0  # seconds
-OVERLAP = timedelta(
-    seconds=30
-)  # an end is stamped before its commit: the longest that a commit may take
-SEEN_MAX = 10_000  # ends that are remembered as told: more than end within the overlap
+OVERLAP = 10.0  # seconds: an end is stamped before its commit, which takes no longer
 
 
 def published(namespace: str, app_id: str, topic: str) -> str:
@@ -60,21 +55,26 @@ class Subscriptions:
     async def add(self, topic: str, callback: Subscriber) -> None:
         """Call `callback(topic, job)` for each job that ends on the topic from now on."""
         if topic not in self._topics:
-            plans, now = await self._versions.active(self._app_id)
-            graphs = {
-                p.subscribes: p.publishes
-                for p in plans.values()
-                if p.publishes and _covers(p.publishes, topic)
-            }
+            graphs, now = await self._graphs(topic)
             if not graphs:
                 raise ConfigurationError(f"no graph of app {self._app_id!r} publishes to {topic!r}")
-            found = _Subscription(topic, self._app_id, tuple(graphs), to_datetime(now), self._jobs)
+            found = _Subscription(topic, now, self._jobs, self._ended)
             self._topics[topic] = found
             await self._listener.listen(
                 published(self._namespace, self._app_id, topic), found.heard
             )
             found.start()
         self._topics[topic].callbacks.append(callback)
+
+    async def _graphs(self, topic: str) -> tuple[list[str], float]:
+        plans, now = await self._versions.active(self._app_id)
+        covering = [p for p in plans.values() if p.publishes and _covers(p.publishes, topic)]
+        return [plan.subscribes for plan in covering], now
+
+    async def _ended(self, topic: str, since: float) -> tuple[list[int], float]:
+        """The runs that ended since a moment in graphs of the topic, and the time."""
+        graphs, now = await self._graphs(topic)
+        return await self._jobs.ended_since(self._app_id, graphs, to_datetime(since)), now
 
     async def remove(self, topic: str) -> None:
         """Stop calling anybody for the topic."""
@@ -95,18 +95,18 @@ def _covers(publishes: str, topic: str) -> bool:
     return topic == publishes or topic.startswith(f"{publishes}.")
 
 
+Ended = Callable[[str, float], Awaitable[tuple[list[int], float]]]
+
+
 class _Subscription:
-    def __init__(
-        self, topic: str, app_id: str, graphs: tuple[str, ...], since: datetime, jobs: Jobs
-    ) -> None:
+    def __init__(self, topic: str, since: float, jobs: Jobs, ended: Ended) -> None:
         self.callbacks: list[Subscriber] = []
         self._topic = topic
-        self._app_id = app_id
-        self._graphs = graphs
-        self._begun = since
         self._since = since
         self._jobs = jobs
-        self._seen: OrderedDict[int, None] = OrderedDict()
+        self._ended = ended
+        self._looked = 0.0
+        self._seen: dict[int, float] = {}
         self._waiting: set[int] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -123,46 +123,46 @@ class _Subscription:
     def heard(self, payload: str) -> None:
         if payload:
             self._waiting.add(int(payload))
+        else:
+            self._looked = 0.0  # notifications may have been lost: look at once
         self._wake.set()
 
     async def _run(self) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL):
                     await self._wake.wait()
-            told, self._waiting = self._waiting, set()
-            looked = bool(told)
             self._wake.clear()
+            told, self._waiting = self._waiting, set()
             try:
-                if not looked:
-                    told = set(
-                        await self._jobs.ended_since(self._app_id, self._graphs, self._since)
-                    )
-                await self._tell(told - self._seen.keys())
+                if clock() - self._looked >= POLL:
+                    told |= await self._look()
+                    self._looked = clock()
+                await self._tell(told - self._seen.keys(), clock())
             except DatabaseError as error:
                 self._waiting |= told
-                logger.warning(
-                    "the subscription to %r goes on when the database answers: %s",
-                    self._topic,
-                    error,
-                )
+                logger.warning("the subscription to %r waits: %s", self._topic, error)
 
-    async def _tell(self, run_ids: set[int]) -> None:
-        for job, plan, now in (
-            sorted(await self._jobs.read(run_ids), key=_by_end) if run_ids else ()
-        ):
-            self._since = max(self._since, to_datetime(now) - OVERLAP)
-            if job.state == RUNNING or job.run_id in self._seen:
+    async def _look(self) -> set[int]:
+        """What ended lately, and was perhaps not announced."""
+        ended, now = await self._ended(self._topic, self._since)
+        self._since = max(self._since, now - OVERLAP)
+        return set(ended)
+
+    async def _tell(self, run_ids: set[int], at: float) -> None:
+        self._seen = {run: when for run, when in self._seen.items() if when > at - 2 * OVERLAP}
+        found = await self._jobs.read(run_ids) if run_ids else []
+        for job, plan, now in sorted(found, key=_by_end):
+            if job.state == RUNNING:
                 continue
-            self._seen[job.run_id] = None
-            if len(self._seen) > SEEN_MAX:
-                self._seen.popitem(last=False)
+            self._seen[job.run_id] = at
             if self._topic in topics_of(job, plan):
                 for callback in list(self.callbacks):
                     await self._call(callback, output(job, plan, now))
 
     async def _call(self, callback: Subscriber, job: dict[str, Any]) -> None:
-        """One subscriber's failure is its own: it is logged, and the others hear of the job all the same."""
+        """One subscriber's failure is its own: it is logged, and the others hear of the job."""
         task = asyncio.ensure_future(_called(callback, self._topic, job))
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -1,4 +1,4 @@
-"""Who waits for the end of a job: told by the engine of this process, by notification, or by a slow poll."""
+"""Who waits for a job's end: told by the engine here, by notification, or by a slow poll."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connections of one mesh: a pool, a LISTEN connection, a notifier, and membership for its workers."""
+"""The connections of one mesh: a pool, a LISTEN connection, a notifier, and membership."""
 
 from __future__ import annotations
 
@@ -59,9 +59,14 @@ class Wiring:
         """Become a member, under whose id workers reserve messages."""
         announcer = Announcer(self.database.schema, self.listener, self.notifier)
         self._membership = Membership(
-            self.database.dsn, self.database.schema, name, announcer, busy=busy,
-            on_lost=on_lost, on_joined=on_joined,
-        )  # fmt: skip
+            self.database.dsn,
+            self.database.schema,
+            name,
+            announcer,
+            busy=busy,
+            on_lost=on_lost,
+            on_joined=on_joined,
+        )
         await self._membership.join()
         return self._membership
 

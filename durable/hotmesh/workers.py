@@ -1,4 +1,4 @@
-"""The loop that runs callbacks: takes what is due on a topic, never more than there are free slots."""
+"""The loop that runs callbacks: takes what is due, never more than there are free slots."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from durable.engine.effects import Reply
-from durable.engine.job import decode
+from durable.engine.job import decode, encode
 from durable.engine.steps.graph_rows import error_text, reply_from, reply_text
 from durable.errors import DatabaseError, PayloadError
 from durable.hotmesh.settings import Message, WorkerSettings
@@ -81,7 +81,7 @@ class WorkerLoop:
             task.cancel()
 
     async def stop(self, grace: float) -> None:
-        """Take nothing more, let callbacks finish for `grace` seconds, give the rest back uncounted."""
+        """Take nothing more, let callbacks finish for `grace` seconds, give the rest back."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -137,7 +137,7 @@ class WorkerLoop:
             logger.error("the worker of topic %r: %s", self._settings.topic, error, exc_info=error)
 
     async def _handle(self, member: int, taken: Taken) -> None:
-        """Run the callback and record what came of it; nothing is acknowledged before that is on disk."""
+        """Run the callback and record what came of it; nothing is acknowledged before."""
         call = asyncio.ensure_future(self._settings.callback(message_of(taken)))
         try:
             await asyncio.wait({call})
@@ -194,9 +194,15 @@ class WorkerLoop:
 def message_of(taken: Taken) -> Message:
     """What a callback gets: `{"metadata": …, "data": …}`, with HotMesh's keys."""
     metadata = {
-        "guid": str(taken.id), "jid": taken.jid, "gid": str(taken.run_id), "dad": taken.dad, "aid": taken.aid,
-        "topic": taken.topic, "wfn": taken.graph, "try": taken.attempt - 1,
-    }  # fmt: skip
+        "guid": str(taken.id),
+        "jid": taken.jid,
+        "gid": str(taken.run_id),
+        "dad": taken.dad,
+        "aid": taken.aid,
+        "topic": taken.topic,
+        "wfn": taken.graph,
+        "try": taken.attempt - 1,
+    }
     return {"metadata": metadata, "data": decode(taken.message)}
 
 
@@ -207,13 +213,22 @@ def _reply(answer: Any, topic: str) -> Reply:
 
 
 def described_error(error: BaseException, jid: str) -> Fault:
-    """An exception as messages and jobs carry it; a whole number in its `code` is the job's code."""
+    """An exception as messages carry it; a whole number in its `code` is the job's code."""
     code = getattr(error, "code", None)
     known = code if isinstance(code, int) and not isinstance(code, bool) else FAILED
     stack = "".join(traceback.format_exception(error))
-    details = getattr(error, "details", None)
     message = "; ".join([str(error) or type(error).__name__, *getattr(error, "__notes__", ())])
-    return Fault(known, message, jid, stack, details)
+    return Fault(known, message, jid, stack, _details(error))
+
+
+def _details(error: BaseException) -> Any:
+    """What an exception says beside its message; as text where JSON could not hold it."""
+    details = getattr(error, "details", None)
+    try:
+        encode(details, "the details of an error")
+    except PayloadError:
+        return repr(details)
+    return details
 
 
 def _is_final(error: BaseException, taken: Taken) -> bool:

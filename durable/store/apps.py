@@ -11,7 +11,7 @@ from durable.postgres.sql import Statements
 
 
 class AppStore:
-    """The tables `apps`, `app_versions` and `hook_rules`, on a connection that the caller passes."""
+    """The tables `apps`, `app_versions` and `hook_rules`, on the caller's connection."""
 
     def __init__(self, schema: str) -> None:
         self._sql = Statements("durable.store", "sql/apps.sql", schema)

@@ -70,9 +70,20 @@ class GraphJobStore:
         Who starts a job under an id that others may choose holds the id's lock (`HookStore.lock`).
         """
         run_id: int | None = await connection.fetchval(
-            self._sql["start"], job.jid, job.app_id, job.graph, job.version, job.state, job.status,
-            job.input, job.output, job.error, job.metadata, job.parent_run_id, list(job.reply_to),
-        )  # fmt: skip
+            self._sql["start"],
+            job.jid,
+            job.app_id,
+            job.graph,
+            job.version,
+            job.state,
+            job.status,
+            job.input,
+            job.output,
+            job.error,
+            job.metadata,
+            job.parent_run_id,
+            list(job.reply_to),
+        )
         return run_id
 
     async def lock(self, connection: Any, run_ids: Iterable[int]) -> list[Row]:
@@ -99,9 +110,13 @@ class GraphJobStore:
         """Write what a step changed of jobs; a state other than running ends one."""
         await connection.execute(
             self._sql["save"],
-            [j.run_id for j in jobs], [j.state for j in jobs], [j.status for j in jobs],
-            [j.output for j in jobs], [j.error for j in jobs], [j.metadata for j in jobs],
-        )  # fmt: skip
+            [j.run_id for j in jobs],
+            [j.state for j in jobs],
+            [j.status for j in jobs],
+            [j.output for j in jobs],
+            [j.error for j in jobs],
+            [j.metadata for j in jobs],
+        )
 
     async def instances(self, connection: Any, addresses: Iterable[tuple[int, str]]) -> list[Row]:
         """What activities did at these addresses (run id, dimension)."""
@@ -120,11 +135,18 @@ class GraphJobStore:
         """Write instances of activities."""
         await connection.execute(
             self._sql["save_instances"],
-            [i.run_id for i in instances], [i.dad for i in instances], [i.aid for i in instances],
-            [i.open for i in instances], [i.replies for i in instances], [i.code for i in instances],
-            [i.input for i in instances], [i.output for i in instances], [i.hook for i in instances],
-            [i.error for i in instances], [i.settled for i in instances],
-        )  # fmt: skip
+            [i.run_id for i in instances],
+            [i.dad for i in instances],
+            [i.aid for i in instances],
+            [i.open for i in instances],
+            [i.replies for i in instances],
+            [i.code for i in instances],
+            [i.input for i in instances],
+            [i.output for i in instances],
+            [i.hook for i in instances],
+            [i.error for i in instances],
+            [i.settled for i in instances],
+        )
 
     async def open_children(self, connection: Any, run_ids: Iterable[int]) -> list[int]:
         """The running jobs that these await."""

@@ -43,7 +43,7 @@ class HookStore:
     async def lock(
         self, connection: Any, keys: Iterable[SignalKey], ids: Iterable[tuple[str, str]] = ()
     ) -> None:
-        """Hold signal keys and job ids (app id, jid) until commit: all that is needed, in one go."""
+        """Hold signal keys and job ids (app id, jid) until commit: all needed, in one go."""
         numbers = {self._number(key.app_id, key.topic, key.rule, key.key) for key in keys}
         numbers |= {self._number("job", app_id, jid) for app_id, jid in ids}
         if numbers:
@@ -58,9 +58,14 @@ class HookStore:
         keys, waiters = [k for k, _ in waits], [w for _, w in waits]
         await connection.execute(
             self._sql["register"],
-            [k.app_id for k in keys], [k.topic for k in keys], [k.rule for k in keys], [k.key for k in keys],
-            [w.run_id for w in waiters], [w.dad for w in waiters], [w.aid for w in waiters],
-        )  # fmt: skip
+            [k.app_id for k in keys],
+            [k.topic for k in keys],
+            [k.rule for k in keys],
+            [k.key for k in keys],
+            [w.run_id for w in waiters],
+            [w.dad for w in waiters],
+            [w.aid for w in waiters],
+        )
 
     async def keys_of(self, connection: Any, waiters: Sequence[Waiter]) -> list[SignalKey]:
         """The keys for which these wait."""

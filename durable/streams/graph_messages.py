@@ -118,22 +118,29 @@ class EngineStream:
         """Write messages to engines."""
         await connection.execute(
             self._sql["send"],
-            [m.app_id for m in messages], [m.graph for m in messages], [m.jid for m in messages],
-            [m.run_id for m in messages], [m.aid for m in messages], [m.dad for m in messages],
-            [m.kind for m in messages], [m.topic for m in messages], [m.message for m in messages],
-            [PRIORITY[m.kind] for m in messages], [m.delay for m in messages],
-        )  # fmt: skip
+            [m.app_id for m in messages],
+            [m.graph for m in messages],
+            [m.jid for m in messages],
+            [m.run_id for m in messages],
+            [m.aid for m in messages],
+            [m.dad for m in messages],
+            [m.kind for m in messages],
+            [m.topic for m in messages],
+            [m.message for m in messages],
+            [PRIORITY[m.kind] for m in messages],
+            [m.delay for m in messages],
+        )
 
     async def address(
         self, connection: Any, found: Sequence[tuple[int, int | None, str | None, str | None]]
     ) -> None:
-        """Point signals (message id, run id, dad, aid) at who waits for them; at nobody, with None."""
+        """Point signals (message id, run id, dad, aid) at who waits, or at nobody."""
         await connection.execute(self._sql["address"], *map(list, zip(*found, strict=True)))
 
     async def disarm(
         self, connection: Any, timers: Sequence[tuple[int, str | None, str | None]]
     ) -> None:
-        """Delete the timers of activities (run id, dad, aid), or of whole runs (run id, None, None)."""
+        """Delete timers of activities (run id, dad, aid), or what whole runs await (None, None)."""
         await connection.execute(self._sql["disarm"], *map(list, zip(*timers, strict=True)))
 
     async def dispatch(self, connection: Any, work: Sequence[Work]) -> None:
@@ -141,13 +148,20 @@ class EngineStream:
         first = [w.retry.initial_interval for w in work]
         await connection.execute(
             self._sql["dispatch"],
-            [work_stream(w.app_id, w.topic) for w in work], [w.graph for w in work], [w.jid for w in work],
-            [w.run_id for w in work], [w.aid for w in work], [w.dad for w in work], [w.topic for w in work],
-            [w.message for w in work], ['{"retry": "activity"}' if w.own else None for w in work],
-            [w.retry.maximum_attempts for w in work], [w.retry.backoff_coefficient for w in work],
+            [work_stream(w.app_id, w.topic) for w in work],
+            [w.graph for w in work],
+            [w.jid for w in work],
+            [w.run_id for w in work],
+            [w.aid for w in work],
+            [w.dad for w in work],
+            [w.topic for w in work],
+            [w.message for w in work],
+            ['{"retry": "activity"}' if w.own else None for w in work],
+            [w.retry.maximum_attempts for w in work],
+            [w.retry.backoff_coefficient for w in work],
             [seconds(w.retry.maximum_interval) for w in work],
             [None if value is None else seconds(value) for value in first],
-        )  # fmt: skip
+        )
 
     async def withdraw(self, connection: Any, run_ids: Iterable[int]) -> None:
         """Take back the work of jobs that have ended."""
@@ -156,7 +170,7 @@ class EngineStream:
     async def add(
         self, connection: Any, app_id: str, jid: str, at: tuple[str, str], message: str
     ) -> int | None:
-        """A further answer for the activity (aid, dad) of a running job; None when there is none."""
+        """A further answer for the activity (aid, dad) of a running job; None: no such job."""
         row: int | None = await connection.fetchval(
             self._sql["add"], app_id, jid, *at, message, PRIORITY["response"]
         )
@@ -176,14 +190,16 @@ class WorkStream:
         self._retry = retry
 
     async def take(self, member: int, limit: int) -> list[Taken]:
-        """Reserve up to `limit` messages that are due; this worker's policy applies where none does."""
+        """Reserve up to `limit` due messages; this worker's policy applies where none does."""
         policy: tuple[Any, ...] = (None, None, None, None)
         if self._retry is not None:
             first = self._retry.initial_interval
             policy = (
-                self._retry.maximum_attempts, float(self._retry.backoff_coefficient),
-                seconds(self._retry.maximum_interval), None if first is None else seconds(first),
-            )  # fmt: skip
+                self._retry.maximum_attempts,
+                float(self._retry.backoff_coefficient),
+                seconds(self._retry.maximum_interval),
+                None if first is None else seconds(first),
+            )
         rows = await self._db.fetch(self._sql["take"], member, self._name, limit, *policy)
         taken = [_taken(row, self._retry) for row in rows]
         if final := [t.id for t in taken if t.last]:
@@ -229,6 +245,14 @@ def _taken(row: Row, own: RetryPolicy | None) -> Taken:
         non_retryable=own.non_retryable if own is not None and not row["metadata"] else (),
     )
     return Taken(
-        row["id"], row["run_id"], row["jid"], row["aid"], row["dad"], row["topic"], row["workflow_name"],
-        row["message"], row["retry_attempt"] + 1, policy,
-    )  # fmt: skip
+        row["id"],
+        row["run_id"],
+        row["jid"],
+        row["aid"],
+        row["dad"],
+        row["topic"],
+        row["workflow_name"],
+        row["message"],
+        row["retry_attempt"] + 1,
+        policy,
+    )

@@ -1,4 +1,4 @@
-"""The kinds of activities: what each wants written when it is entered, and when something arrives for it.
+"""The kinds of activities: what each wants written when entered, and when something arrives.
 
 Every kind is a module of two pure functions, and knows none of the others:
 

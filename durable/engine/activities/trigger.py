@@ -1,4 +1,4 @@
-"""The trigger: where a job begins. It answers at once, with the data that the job was started with."""
+"""The trigger: where a job begins. It answers at once, with what the job was started with."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def job_id(scene: Scene) -> str | None:
     if isinstance(found, (int, float)) and not isinstance(found, bool):
         return str(number(to_number(found)))
     raise DescriptorError(
-        f"trigger {scene.node.id!r}: stats.id must be text or a number, and is {found!r} for this input"
+        f"trigger {scene.node.id!r}: stats.id must be text or a number, and is {found!r}"
+        " for this input"
     )
 
 

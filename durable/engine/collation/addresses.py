@@ -1,4 +1,4 @@
-"""Dimensional addresses: `,0` is the trigger, `,0,0` its children, `,0,1` … their later dimensions."""
+"""Dimensional addresses: `,0` is the trigger, `,0,0` its children, `,0,1` their next dimension."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def depth(dad: str) -> int:
 
 
 def lineage(dad: str) -> Iterator[str]:
-    """Every address that a step at `dad` may read or count at: itself, its ancestors, their first legs.
+    """Every address at which a step at `dad` may read or count: itself, ancestors, first legs.
 
     Example:
         >>> list(lineage(",0,2,0"))

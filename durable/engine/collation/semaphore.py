@@ -1,4 +1,4 @@
-"""The semaphore: the number of open branches of a job. 0 is done, and interrupted jobs lie far below."""
+"""The semaphore: how many branches of a job are open. 0 is done, interrupted lies far below."""
 
 from __future__ import annotations
 

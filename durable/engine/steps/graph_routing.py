@@ -75,7 +75,8 @@ def _keys(
             {str(r) for _, expressions in rules for e in expressions for r in e.references}
         )
         raise ConfigurationError(
-            f"the signal on {topic!r} of app {app_id!r} lacks what its rules compare: {', '.join(wanted)}"
+            f"the signal on {topic!r} of app {app_id!r} lacks what its rules compare:"
+            f" {', '.join(wanted)}"
         )
     return found
 

@@ -140,12 +140,20 @@ class GraphSteps:
         plan = (await self._plans(connection, start.app_id, version)).get(start.topic)
         if plan is None:
             raise ConfigurationError(
-                f"no graph of app {start.app_id!r}, version {version}, subscribes to {start.topic!r}"
+                f"no graph of app {start.app_id!r}, version {version},"
+                f" subscribes to {start.topic!r}"
             )
         job = Job(
-            0, "", start.app_id, plan.subscribes, version, input=start.data, metadata=start.metadata,
-            created_at=now, reply_to=start.reply_to,
-        )  # fmt: skip
+            0,
+            "",
+            start.app_id,
+            plan.subscribes,
+            version,
+            input=start.data,
+            metadata=start.metadata,
+            created_at=now,
+            reply_to=start.reply_to,
+        )
         scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, dice=self._dice)
         metadata = {**start.metadata, "expire": trigger.expire(scene)}
         if (parent := start.parent) is not None:
@@ -158,10 +166,17 @@ class GraphSteps:
             if not start.awaited:
                 metadata["px"] = True
         job = Job(
-            0, trigger.job_id(scene) or new_id(), start.app_id, plan.subscribes, version, input=start.data,
-            metadata=metadata, created_at=now, reply_to=start.reply_to,
+            0,
+            trigger.job_id(scene) or new_id(),
+            start.app_id,
+            plan.subscribes,
+            version,
+            input=start.data,
+            metadata=metadata,
+            created_at=now,
+            reply_to=start.reply_to,
             parent_run_id=parent.run_id if parent is not None and start.awaited else None,
-        )  # fmt: skip
+        )
         walk = Walk(plan, job, {}, now, self._dice)
         walk.start()
         return Stepped(plan, walk.changes(), fresh=True, parent=parent, awaited=start.awaited)
@@ -233,15 +248,16 @@ class GraphSteps:
                     targets[row["id"]] = found["run_id"]
         if not targets:
             return
-        known = {r["run_id"] for r in await self._jobs.read(connection, set(targets.values()))}
         jobs = {r["run_id"]: r for r in await self._jobs.lock(connection, set(targets.values()))}
+        missing = set(targets.values()) - jobs.keys()
+        held = {r["run_id"] for r in await self._jobs.read(connection, missing)} if missing else ()
         instances = await self._instances(connection, rows, jobs)
         for row in rows:
             run_id = targets.get(row["id"])
             if run_id is None:
                 continue
             if run_id not in jobs:
-                if run_id not in known:
+                if run_id not in held:  # there is no such job any more
                     batch.done.append(row["id"])
                 continue
             if run_id not in batch.walks:

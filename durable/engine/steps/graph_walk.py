@@ -54,7 +54,7 @@ UNDOABLE = (Dispatch, ArmTimer, AwaitSignal)
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Where a way that was cut goes on: enters (aid, dad), or hands `data` to a cycle's ancestor."""
+    """Where a cut way goes on: enters (aid, dad), or hands `data` to a cycle's ancestor."""
 
     aid: str
     dad: str
@@ -276,9 +276,13 @@ class Walk:
     ) -> None:
         self._ahead.clear()
         self.job = replace(
-            self.job, state=state, status=status, error=error, finished_at=self.now,
+            self.job,
+            state=state,
+            status=status,
+            error=error,
+            finished_at=self.now,
             metadata=self.job.metadata if metadata is None else metadata,
-        )  # fmt: skip
+        )
 
     def _put(self, instance: Instance) -> None:
         key = (instance.dad, instance.aid)

@@ -96,7 +96,7 @@ class GraphWriter:
         await self._hooks.lock(connection, wanted, ids)
 
     async def write(self, connection: Any, steps: Sequence[Stepped]) -> Written:
-        """Write these steps; `lock` was called for them. A start whose id is taken is not written."""
+        """Write these steps, once `lock` was called. A start whose id is taken is not written."""
         written = Written()
         sent: list[Sent] = []
         placed: list[tuple[Stepped, int]] = []
@@ -125,12 +125,20 @@ class GraphWriter:
         return await self._jobs.start(
             connection,
             NewJob(
-                job.jid, job.app_id, job.graph, job.version, job.state, job.status,
-                encode(job.input, f"the input of job {job.jid!r}"), encode(job.data, f"the data of job {job.jid!r}"),
-                error_text(job.error), encode(job.metadata, f"the metadata of job {job.jid!r}"),
-                job.parent_run_id, job.reply_to,
+                job.jid,
+                job.app_id,
+                job.graph,
+                job.version,
+                job.state,
+                job.status,
+                encode(job.input, f"the input of job {job.jid!r}"),
+                encode(job.data, f"the data of job {job.jid!r}"),
+                error_text(job.error),
+                encode(job.metadata, f"the metadata of job {job.jid!r}"),
+                job.parent_run_id,
+                job.reply_to,
             ),
-        )  # fmt: skip
+        )
 
     async def _save(self, connection: Any, placed: Sequence[tuple[Stepped, int]]) -> None:
         jobs = [
@@ -252,11 +260,16 @@ def interrupt_text(target: str | None, how: Interruption) -> str:
     """An interruption as a message."""
     return encode(
         {
-            "target": target, "reason": how.reason, "code": how.code, "throw": how.throws,
-            "descend": how.descend, "stack": how.stack, "expire": how.expire,
+            "target": target,
+            "reason": how.reason,
+            "code": how.code,
+            "throw": how.throws,
+            "descend": how.descend,
+            "stack": how.stack,
+            "expire": how.expire,
         },
         "an interruption",
-    )  # fmt: skip
+    )
 
 
 def _removed(step: Stepped) -> list[Waiter]:
@@ -337,8 +350,12 @@ def _start_text(job: Job, run_id: int, addressed: Addressed, wanted: StartJob) -
     parent = {"run_id": run_id, "aid": addressed.aid, "dad": addressed.dad, "jid": job.jid}
     trace = {key: job.metadata[key] for key in ("trc", "spn") if key in job.metadata}
     out = {
-        "data": wanted.data, "version": job.version, "awaited": wanted.awaited, "parent": parent, "metadata": trace,
-    }  # fmt: skip
+        "data": wanted.data,
+        "version": job.version,
+        "awaited": wanted.awaited,
+        "parent": parent,
+        "metadata": trace,
+    }
     return encode(out, f"the input of activity {addressed.aid!r} of job {job.jid!r}")
 
 
@@ -357,7 +374,7 @@ def to_parent(app_id: str, graph: str, parent: Parent, reply: Reply) -> Sent:
 
 
 def _told_of_start(step: Stepped, run_id: int | None) -> list[Sent]:
-    """What the activity that started a job hears at once: that its id is taken, or its id if it does not wait."""
+    """What the activity that started a job hears at once: its id, or that this is taken."""
     job, parent = step.changes.job, step.parent
     if parent is None:
         return []

@@ -80,7 +80,7 @@ select j.run_id from durable.jobs j where j.parent_run_id = any($1::bigint[]) an
 -- The net beneath notifications: what ended in these graphs since a moment, by run.
 select j.run_id from durable.jobs j
 where j.scope = $1 and j.graph = any($2::text[]) and j.finished_at >= $3
-order by j.finished_at limit 1000
+order by j.finished_at
 
 -- name: ended_of
 -- Which of these runs have ended.

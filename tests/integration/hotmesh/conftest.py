@@ -18,7 +18,7 @@ Begin = Callable[..., Awaitable[HotMesh]]
 
 @pytest_asyncio.fixture
 async def begin(database: Database) -> AsyncIterator[Begin]:
-    """`await begin(yaml, topic=callback, …)`: a mesh with that app deployed and active."""
+    """Gives a function that starts a mesh on a document, with a callback for each topic."""
     async with AsyncExitStack() as stack:
 
         async def begin(
@@ -49,7 +49,7 @@ async def begin(database: Database) -> AsyncIterator[Begin]:
 async def until(condition: Callable[[], Awaitable[Any]], limit: float = 10) -> Any:
     """Ask until the answer is true; fails after `limit` seconds."""
     async with asyncio.timeout(limit):
-        while not (answer := await condition()):
+        while not (answer := await condition()):  # noqa: ASYNC110 - it is the database that knows
             await asyncio.sleep(0.01)
         return answer
 

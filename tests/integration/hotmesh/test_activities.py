@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - graphs, and what tests prove, are wider than code
 """One descriptor per kind and flavour of activity: outputs, semaphore and codes."""
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ async def test_202_keeps_a_worker_open_and_each_answer_has_a_dimension(begin: Be
     dads: list[str] = []
     gate = asyncio.Event()
 
-    async def work(message: dict[str, Any]) -> dict[str, Any]:
+    async def work(_message: dict[str, Any]) -> dict[str, Any]:
         return {"code": 202, "data": {"n": 0}}
 
     async def each(message: dict[str, Any]) -> dict[str, Any]:
@@ -211,11 +212,11 @@ async def test_parallel_branches_share_a_semaphore(begin: Begin) -> None:
     """Two branches make 2; the job is done when the slowest is, and no branch's data is lost."""
     slow = asyncio.Event()
 
-    async def a(message: dict[str, Any]) -> dict[str, Any]:
+    async def a(_message: dict[str, Any]) -> dict[str, Any]:
         await slow.wait()
         return {"data": {"v": "A"}}
 
-    async def b(message: dict[str, Any]) -> dict[str, Any]:
+    async def b(_message: dict[str, Any]) -> dict[str, Any]:
         return {"data": {"v": "B"}}
 
     mesh = await begin(PARALLEL, a=a, b=b, c=echo)
@@ -331,7 +332,7 @@ async def test_a_child_whose_id_is_taken_is_an_error_of_the_await(begin: Begin) 
     """A second child of one id is not swallowed: its parent hears 409."""
     hold = asyncio.Event()
 
-    async def slow(message: dict[str, Any]) -> dict[str, Any]:
+    async def slow(_message: dict[str, Any]) -> dict[str, Any]:
         await hold.wait()
         return {"data": {"n": 0}}
 
@@ -609,7 +610,7 @@ async def test_a_retry_may_succeed(begin: Begin) -> None:
     """A callback that fails once and then answers makes the job succeed."""
     calls: list[int] = []
 
-    async def work(message: dict[str, Any]) -> dict[str, Any]:
+    async def work(_message: dict[str, Any]) -> dict[str, Any]:
         calls.append(1)
         if len(calls) == 1:
             raise OSError("not yet")
@@ -642,7 +643,7 @@ async def test_an_answer_that_makes_no_sense_fails_the_job(begin: Begin, answer:
     """A callback that returns something else than a message is told so, once and at once."""
     calls: list[int] = []
 
-    async def work(message: dict[str, Any]) -> Any:
+    async def work(_message: dict[str, Any]) -> Any:
         calls.append(1)
         return answer
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - graphs, and what tests prove, are wider than code
 """What a crash may cost: nothing that was acknowledged, and nothing twice."""
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from durable.engine.steps.graph_writes import Written
 from durable.engine.versions import Versions
 from durable.errors import JobFailed
 from durable.hotmesh.export import exported
+from durable.postgres.migrate import migrate
 from durable.postgres.pool import ConnectionLost, Database, open_connection
 from durable.protocol.retry import RetryPolicy
 from durable.streams.graph_messages import WorkStream
@@ -54,9 +56,12 @@ async def test_a_worker_that_dies_before_its_answer_is_repeated_and_its_children
         down.append(message["metadata"]["jid"])
         return {"data": {"v": "down"}}
 
-    async def branch(message: dict[str, Any]) -> dict[str, Any]:
+    async def branch(_message: dict[str, Any]) -> dict[str, Any]:
         await slow.wait()
         return {"data": {"v": "slow"}}
+
+    async def went_down() -> bool:
+        return bool(down)
 
     mesh = await begin(CHAIN, down=follow, slow=branch)
     waiting = asyncio.create_task(mesh.pubsub("t", {"id": "j"}, timeout=60))
@@ -65,15 +70,11 @@ async def test_a_worker_that_dies_before_its_answer_is_repeated_and_its_children
             if fate == "die":
                 assert await asyncio.wait_for(process.wait(), 30) == -9
             else:
-                await until(lambda: _true(bool(down)), 40)
+                await until(went_down, 40)
     slow.set()
     assert (await waiting)["data"] == {"up": "up", "down": "down", "slow": "slow"}
     assert down == ["j"]
     assert await database.fetchval(f'select count(*) from "{database.schema}".calls') == 2
-
-
-async def _true(value: bool) -> bool:
-    return value
 
 
 @asynccontextmanager
@@ -301,7 +302,6 @@ async def _again(action: Callable[[], Any]) -> Any:
 
 async def test_a_crash_at_any_statement_changes_nothing(dsn: str, database: Database) -> None:
     """The connection breaks before each statement of every step in turn: the job ends the same, each call once."""
-    from durable.postgres.migrate import migrate
 
     async def run(at: int) -> tuple[dict[str, Any], int]:
         opened = await Breaking.open(dsn, schema=f"{database.schema}_{max(at, 0)}", size=4)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - graphs, and what tests prove, are wider than code
 """Signals: rules, races with timers, early ones, several in a row; nothing is lost."""
 
 from __future__ import annotations

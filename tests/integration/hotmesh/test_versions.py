@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - graphs, and what tests prove, are wider than code
 """Deploying and activating: all or nothing, one moment, and jobs keep their version."""
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ async def test_a_running_job_ends_on_its_own_version(begin: Begin) -> None:
     """Nine versions go live under running jobs: each job says the version that it began on."""
     gate = asyncio.Event()
 
-    async def work(message: dict[str, Any]) -> None:
+    async def work(_message: dict[str, Any]) -> None:
         await gate.wait()
 
     mesh = await begin(None, work=work)
@@ -210,10 +211,10 @@ async def test_subscribers_hear_of_every_end_once(begin: Begin) -> None:
     heard: list[str] = []
     one: list[str] = []
 
-    async def every(topic: str, job: dict[str, Any]) -> None:
+    async def every(_topic: str, job: dict[str, Any]) -> None:
         heard.append(job["metadata"]["jid"])
 
-    def broken(topic: str, job: dict[str, Any]) -> None:
+    def broken(topic: str, _job: dict[str, Any]) -> None:
         raise ValueError(topic)
 
     await other.sub("t.done", broken)

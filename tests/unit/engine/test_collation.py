@@ -25,7 +25,7 @@ def test_an_ancestor_is_a_prefix(dad: str, depth: int, expected: str) -> None:
 
 @given(dads, st.integers(0, 99))
 def test_answers_share_their_first_leg(dad: str, number: int) -> None:
-    """Every answer leads back to the address under which the activity was entered, and children lie below it."""
+    """Every answer leads back to where the activity was entered, and children lie below it."""
     answer = addresses.answer(dad, number)
     assert addresses.leg1(answer) == addresses.leg1(dad)
     assert addresses.at_depth(addresses.below(answer), addresses.depth(dad)) == answer
@@ -41,21 +41,21 @@ def test_a_lineage_holds_all_that_a_step_may_touch(dad: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "children", "stays", "expected"),
+    ("status", "children", "code", "expected"),
     [
-        (1, 0, False, 0),
-        (1, 1, False, 1),
-        (1, 3, False, 3),
-        (1, 0, True, 1),
-        (1, 1, True, 2),
-        (2, 0, False, 1),
+        (1, 0, 200, 0),
+        (1, 1, 200, 1),
+        (1, 3, 200, 3),
+        (1, 0, 202, 1),
+        (1, 1, 202, 2),
+        (2, 0, 200, 1),
     ],
 )
 def test_the_semaphore_counts_open_branches(
-    status: int, children: int, stays: bool, expected: int
-) -> None:  # noqa: FBT001
+    status: int, children: int, code: int, expected: int
+) -> None:
     """An answer opens its children and closes itself, unless more answers follow."""
-    assert semaphore.after_answer(status, children, stays_open=stays) == expected
+    assert semaphore.after_answer(status, children, stays_open=code == 202) == expected
 
 
 def test_interrupted_jobs_lie_far_below() -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - graphs, and what tests prove, are wider than code
 """A job's way through its graph, without any database: what each arrival leads to."""
 
 from __future__ import annotations
