@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from durable.engine.steps.workflow_commits import BatchOutcome, CommitStatements, is_plain
+from durable.engine.steps.workflow_commits import BatchOutcome, CommitStatements
 from durable.errors import DatabaseError
 from durable.postgres.pool import Conflict, ConnectionLost, Lane, patiently
 from durable.protocol.commits import Commit, Committed
@@ -22,6 +22,8 @@ from durable.streams.announce import Announcer
 
 BATCH_RUNS_MAX = 500  # one statement's worth: more only delays the first
 BATCH_BYTES_MAX = 4 << 20  # a statement is held in memory three times: here, on the wire, there
+
+PAUSE_MAX = 0.25  # seconds between two tries while others stand in the way
 
 Waiting = tuple[Commit, "asyncio.Future[Committed]"]
 
@@ -62,14 +64,12 @@ class Committer:
         commits = [commit for commit, _ in batch]
         token = new_token()
         try:
-            if len(commits) == 1 and is_plain(commits[0]):
-                passed = await self._statements.one(lane, self.member, token, commits[0])
-                outcome = BatchOutcome({commits[0].run_id: Committed(passed)})
-            else:
-                outcome = await self._statements.many(lane, self.member, token, commits)
+            outcome = await self._statements.send(lane, self.member, token, commits)
         except ConnectionLost:
             return await self._after_loss(lane, token, batch)
-        except Conflict:
+        except Conflict as error:
+            if len(batch) > 1:
+                return await self._bisect(lane, batch, error)
             return list(batch)
         except DatabaseError as error:
             return await self._bisect(lane, batch, error)
@@ -86,7 +86,7 @@ class Committer:
     async def _bisect(
         self, lane: Lane, batch: Sequence[Waiting], error: DatabaseError
     ) -> list[Waiting]:
-        """Find the commit that Postgres refuses, so that it takes no other down with it."""
+        """Find the commit that Postgres refuses or that is in conflict: it takes no other down with it."""
         if len(batch) == 1:
             if not batch[0][1].done():
                 batch[0][1].set_exception(error)
@@ -97,16 +97,17 @@ class Committer:
     async def _after_loss(self, lane: Lane, token: int, batch: Sequence[Waiting]) -> list[Waiting]:
         """A connection broke: own token, it happened; old revision, send again; else refused."""
         ids = [commit.run_id for commit, _ in batch]
-        found = await patiently(lambda: self._statements.outcomes(lane, ids))
+        found = await patiently(lambda: self._statements.outcomes(lane, self.member, ids))
         again = []
         for commit, future in batch:
-            revision, last = found.get(commit.run_id, (-1, None))
-            happened = last == token
-            if not happened and revision == commit.expected:
+            outcome = found.get(commit.run_id)
+            happened = outcome is not None and outcome.token == token
+            if outcome is not None and not happened and outcome.revision == commit.expected:
                 again.append((commit, future))
             elif not future.done():
-                # The ids of intents went with the answer; the slow road finds their rows.
-                future.set_result(Committed(passed=happened and not commit.intents))
+                # Whom the lost answer would have told finds out by looking, within a second.
+                messages = outcome.messages if outcome is not None and happened else {}
+                future.set_result(Committed(happened, messages))
         return again
 
     def _announce(self, outcome: BatchOutcome) -> None:
@@ -147,9 +148,16 @@ class _CommitLane:
         return batch
 
     async def _drain(self) -> None:
+        pause = 0.0
         while self._waiting:
-            again = await self._committer.send(self._lane, self._batch())
+            batch = self._batch()
+            again = await self._committer.send(self._lane, batch)
             self._waiting.extend(again)
+            if len(again) < len(batch):
+                pause = 0.0
+            else:  # others stood in the way of every one
+                await asyncio.sleep(pause)
+                pause = min(2 * pause + 0.001, PAUSE_MAX)
 
     async def close(self) -> None:
         if self._task is not None:

@@ -13,6 +13,7 @@ from typing import Any
 from durable.postgres.pool import Lane, Row
 from durable.postgres.sql import Statements
 from durable.protocol.clock import to_datetime
+from durable.protocol.commands import Finish
 from durable.protocol.commits import Commit, Committed, Intent
 from durable.protocol.durations import seconds
 from durable.protocol.failures import Failure
@@ -32,6 +33,15 @@ class BatchOutcome:
     unwanted: list[tuple[int, int]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run stands: its revision, its last token, and the attempts that the asking member holds."""
+
+    revision: int
+    token: int | None
+    messages: dict[int, int]
+
+
 def _json(failure: Failure | None) -> str | None:
     return None if failure is None else failure.to_json()
 
@@ -47,6 +57,29 @@ def is_plain(commit: Commit) -> bool:
             commit.inbox or commit.settled or commit.cancelled or commit.intents or commit.children
         )
     )
+
+
+def is_end(commit: Commit) -> bool:
+    """Whether `commit_end` may carry it: the run ends, and nothing of its own is left anywhere."""
+    return (
+        commit.finish is not None
+        and commit.status == 1
+        and not (commit.inbox or commit.settled or commit.cancelled)
+        and not (commit.intents or commit.children)
+        and not any(fact.request for fact in commit.facts)
+    )
+
+
+def end_arguments(member: int, token: int, commit: Commit, finish: Finish) -> tuple[Any, ...]:
+    """The parameters of `commit_end`."""
+    facts = [
+        (place, f.kind.value, f.number, to_datetime(f.at), f.name, f.data, _json(f.failure), f.input)
+        for place, f in enumerate(commit.facts, start=commit.expected + 1)
+    ]
+    return (
+        member, commit.run_id, commit.expected, len(commit.facts), commit.issued, token, finish.state,
+        finish.data, _json(finish.failure), commit.version, *_columns(facts, 8),
+    )  # fmt: skip
 
 
 def scalar_arguments(member: int, token: int, commit: Commit) -> tuple[Any, ...]:
@@ -156,24 +189,32 @@ class CommitStatements:
         self._sql = Statements("durable.engine.steps", "sql/commits.sql", schema)
         self._metadata = metadata
 
-    async def one(self, lane: Lane, member: int, token: int, commit: Commit) -> bool:
-        """Commit a plain step; False when it was refused."""
-        return bool(
-            await lane.fetch(self._sql["commit_step"], *scalar_arguments(member, token, commit))
-        )
-
-    async def many(
+    async def send(
         self, lane: Lane, member: int, token: int, commits: Sequence[Commit]
     ) -> BatchOutcome:
-        """Commit a batch."""
+        """Commit a batch, by the shortest statement that can carry it."""
+        if len(commits) == 1:
+            commit = commits[0]
+            if is_plain(commit):
+                arguments = scalar_arguments(member, token, commit)
+                passed = bool(await lane.fetch(self._sql["commit_step"], *arguments))
+                return BatchOutcome({commit.run_id: Committed(passed)})
+            if commit.finish is not None and is_end(commit):
+                arguments = end_arguments(member, token, commit, commit.finish)
+                rows = await lane.fetch(self._sql["commit_end"], *arguments)
+                if rows:
+                    ended = [(commit.run_id, rows[0]["reply_to"])]
+                    return BatchOutcome({commit.run_id: Committed(passed=True)}, ended=ended)
         rows = await lane.fetch(
             self._sql["commit_batch"], *batch_arguments(member, token, commits, self._metadata)
         )
         return read_batch(commits, rows)
 
-    async def outcomes(
-        self, lane: Lane, run_ids: Sequence[int]
-    ) -> dict[int, tuple[int, int | None]]:
-        """Revision and token of each run, after an unknown outcome."""
-        rows = await lane.fetch(self._sql["outcomes"], list(run_ids))
-        return {r["run_id"]: (r["revision"], r["token"]) for r in rows}
+    async def outcomes(self, lane: Lane, member: int, run_ids: Sequence[int]) -> dict[int, Outcome]:
+        """How runs stand after an unknown outcome."""
+        return {
+            r["run_id"]: Outcome(
+                r["revision"], r["token"], dict(zip(r["numbers"] or (), r["messages"] or (), strict=True))
+            )
+            for r in await lane.fetch(self._sql["outcomes"], list(run_ids), member)
+        }

@@ -12,6 +12,29 @@ insert into durable.history (run_id, revision, kind, number, at, name, data, fai
 select run_id, $3 + 1, $7::text, $8::int, $9::timestamptz, $10::text, $11::json, $12::json, $13::json from passed
 returning run_id
 
+-- name: commit_end
+-- The last turn of a run that nothing else hangs on: no parent, no open step, no message of its own. The
+-- short form of `commit_batch`, which decides where this one says nothing.
+with passed as (
+    update durable.jobs j
+    set revision = $3 + $4, issued = greatest(j.issued, $5), token = $6, status = 0, state = $7,
+        output = $8::json, error = $9::json, graph_version = coalesce(j.graph_version, $10),
+        finished_at = durable.now()
+    where j.run_id = $2 and j.revision = $3 and j.parent_run_id is null
+      and exists (select from durable.worker_streams w where w.id = $2 and w.reserved_by = $1)
+      and not exists (select from durable.engine_streams e where e.run_id = $2 and e.expired_at is null)
+    returning j.run_id, j.reply_to
+), facts as (
+    insert into durable.history (run_id, revision, kind, number, at, name, data, failure, input)
+    select p.run_id, f.revision, f.kind, f.number, f.at, f.name, f.data::json, f.failure::json, f.input::json
+    from passed p, unnest($11::int[], $12::text[], $13::int[], $14::timestamptz[], $15::text[],
+                          $16::text[], $17::text[], $18::text[])
+        as f(revision, kind, number, at, name, data, failure, input)
+), ended as (
+    delete from durable.worker_streams m using passed p where m.id = p.run_id
+)
+select run_id, reply_to from passed
+
 -- name: commit_batch
 -- Many runs at once, each all or nothing. Jobs are locked first, in id order, and a locked one is
 -- left for the next batch; `passed` are the runs that clear every fence; every write joins it.
@@ -185,5 +208,12 @@ union all
 select 'inbox', t.run_id, null, null, null from taken t
 
 -- name: outcomes
--- After a connection broke during a commit: what do the rows say?
-select run_id, revision, token from durable.jobs where run_id = any($1::bigint[])
+-- After a connection broke during a commit: what do the rows say? `held` are the attempts that are reserved
+-- by this member: the ids of those that the commit wrote went with the answer.
+select j.run_id, j.revision, j.token, h.numbers, h.messages
+from durable.jobs j
+left join lateral (
+    select array_agg(m.dad::int) as numbers, array_agg(m.id) as messages from durable.worker_streams m
+    where m.run_id = j.run_id and m.msg_type = 'activity' and m.reserved_by = $2 and m.expired_at is null
+) h on true
+where j.run_id = any($1::bigint[])
