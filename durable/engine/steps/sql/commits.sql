@@ -147,7 +147,7 @@ with wanted as (
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, error, created_at, visible_at)
     select a.queue, a.workflow, a.jid, a.run_id, a.workflow, a.number::text, 'step', 'child',
-        json_build_object('type', 'WorkflowAlreadyStarted', 'path', 'durable.errors:WorkflowAlreadyStarted',
+        json_build_object('type', 'WorkflowAlreadyStarted', 'path', 'durable' || '.errors:WorkflowAlreadyStarted',
             'message', format('a run with the id %L is already open', a.jid),
             'details', json_build_object('attributes', json_build_object('id', a.jid, 'run_id', null))),
         durable.now(), durable.now()
