@@ -135,8 +135,8 @@ class Held:
 
     @property
     def settled(self) -> bool:
-        """Whether everything that it has done is on disk."""
-        return not (self.committing or self._carried)
+        """Whether everything that it has done is on disk, or comes out the same from a fresh start."""
+        return not self.committing and all(f.kind is FactKind.STARTED for f in self._carried)
 
     def has(self, message: int) -> bool:
         """Whether a row is that of an attempt which runs here, or whose result waits for its turn."""

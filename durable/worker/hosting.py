@@ -36,6 +36,7 @@ from durable.worker.held import Arrived, Held, Retry, Turn
 from durable.worker.retries import delay_after
 
 SURVIVED = 1.0  # seconds after which a run that was held at a death is not suspected any more
+SOON = 1.0  # a run given back that is due within so many seconds is announced: polls are slower
 FLUSH_AFTER = 0.05  # a step that runs longer than this is written down, so that people can see it
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 
@@ -83,7 +84,8 @@ class RunHost:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._unread: set[int] = set()
         self._reader: asyncio.Task[None] | None = None
-        self._given: list[tuple[int, float | None]] = []
+        self._leaving: dict[int, float | None] = {}  # runs being given back, and when they are due
+        self._missed: set[int] = set()  # those of them for which something came meanwhile
         self._folding: set[int] = set()
         self._answering: set[int] = set()
 
@@ -189,8 +191,8 @@ class RunHost:
         except Exception as error:  # noqa: BLE001 - whatever replay raises, it is this run's alone
             self._suspend(held, error)
             return None
-        self._cache.put(run)
         self._carry_out(held, turn)
+        self._cache.put(run)  # only now: what is on its way must not be evicted
         return held
 
     def reserve(self, command: StartActivity, queue: str) -> bool:
@@ -217,8 +219,8 @@ class RunHost:
         except Exception as error:  # noqa: BLE001 - as in `_begin`
             self._suspend(held, error)
             return
-        self._cache.put(held.run)
         self._carry_out(held, turn)
+        self._cache.put(held.run)
 
     def _pump_soon(self, held: Held) -> None:
         """Take a turn once this moment's other results are in too: they share the commit."""
@@ -354,6 +356,8 @@ class RunHost:
             self._unread.update(self._held)
         elif run_id in self._held:
             self._unread.add(run_id)
+        elif run_id in self._leaving:
+            self._missed.add(run_id)
         if self._unread and (self._reader is None or self._reader.done()):
             self._reader = self._spawn(self._read_inboxes())
 
@@ -457,15 +461,21 @@ class RunHost:
             return
         due = held.next_due()
         self._forget(held)
-        self._given.append((run.identity.run_id, due))
-        if len(self._given) == 1:
+        self._leaving[run.identity.run_id] = due
+        if len(self._leaving) == 1:
             self._spawn(self._give_back())
 
     async def _give_back(self) -> None:
-        while self._given:
-            due = dict(self._given)
-            self._given.clear()
+        while self._leaving:
+            due = dict(self._leaving)
             await patiently(lambda due=due: self._ports.runs.give_back(self.member, due))  # type: ignore[misc]
+            soon = self._clock.now() + SOON
+            early = any(at is not None and at < soon for at in due.values())
+            if early or not self._missed.isdisjoint(due):
+                self._ports.announcer.queue(self._queue, "turn")
+            self._missed.difference_update(due)
+            for run_id in due:
+                del self._leaving[run_id]
 
     def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(coroutine)
