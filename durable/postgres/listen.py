@@ -15,9 +15,12 @@ from typing import Any
 import asyncpg
 
 from durable.errors import DatabaseError
-from durable.postgres.pool import ConnectionLost, open_connection, patiently, translated
+from durable.postgres.pool import ConnectionLost, open_connection, patiently, translating
+from durable.telemetry.logs import logger
 
 Heard = Callable[[str], None]
+
+REFUSED_PAUSE = 1.0  # seconds until a refused connection is asked for again
 SILENCE = 1.0  # seconds that closing waits for an answer that nobody needs
 
 
@@ -64,27 +67,23 @@ class Listener:
             and self._heard.pop(channel, None) is not None
             and self._connection is not None
         ):
-            with contextlib.suppress(
-                OSError, asyncio.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
-            ):
+            with contextlib.suppress(DatabaseError), translating():
                 # A server that does not answer must not hold up who is closing.
                 async with asyncio.timeout(SILENCE), self._lock:
                     await self._connection.remove_listener(channel, self._on_notification)
 
     async def _add(self, channel: str) -> None:
-        try:
+        with translating():
             async with self._lock:
                 if self._connection is not None:
                     await self._connection.add_listener(channel, self._on_notification)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise translated(error) from error
 
     async def _connect(self) -> None:
-        try:
+        with translating():
             connection = await open_connection(self._dsn, "durable listen")
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise translated(error) from error
         connection.add_termination_listener(self._on_lost)
+        if self._connection is not None:
+            self._connection.terminate()
         self._connection = connection
         self._lost.clear()
         for channel in list(self._heard):
@@ -96,11 +95,16 @@ class Listener:
     async def _keep(self) -> None:
         while True:
             await self._lost.wait()
-            with contextlib.suppress(DatabaseError):
+            try:
                 await patiently(self._connect)
+            except DatabaseError as error:
+                # The polling beneath goes on without us meanwhile.
+                logger.warning("Postgres refuses to let us listen, we ask again: %s", error)
+                await asyncio.sleep(REFUSED_PAUSE)
 
-    def _on_lost(self, _connection: Any) -> None:
-        self._lost.set()
+    def _on_lost(self, connection: Any) -> None:
+        if connection is self._connection:
+            self._lost.set()
 
     def _on_notification(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
         for heard in list(self._heard.get(channel, ())):
