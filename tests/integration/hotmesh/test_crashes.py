@@ -16,6 +16,7 @@ import pytest
 from durable.engine.completion import Jobs
 from durable.engine.effects import Interruption, Reply
 from durable.engine.interpreter import Interpreter
+from durable.engine.signals import Signals
 from durable.engine.steps.graph_rows import reply_text
 from durable.engine.steps.graph_steps import GraphSteps, Start
 from durable.engine.steps.graph_writes import Written
@@ -361,6 +362,91 @@ async def _dump(database: Database) -> list[Any]:
         ]
         for table in tables
     ]
+
+
+class Pausing(Database):
+    """A database that stands still before it writes a waiter, until told to go on."""
+
+    async def standing(self) -> None:
+        """Returns when it stands still."""
+        await self.reached.wait()
+
+    reached: asyncio.Event
+    go_on: asyncio.Event
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """A connection that waits before it registers a waiter."""
+        async with super().connection() as connection:
+            yield _Standing(connection, self)
+
+
+class _Standing:
+    def __init__(self, connection: Any, database: Pausing) -> None:
+        self._connection = connection
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def execute(self, statement: str, *args: Any) -> Any:
+        """Stand still after the waiter is written, before its commit."""
+        result = await self._connection.execute(statement, *args)
+        if ".hooks (" in statement:
+            self._database.reached.set()
+            await self._database.go_on.wait()
+        return result
+
+
+async def test_a_signal_waits_for_a_waiter_that_is_being_written(
+    dsn: str, database: Database
+) -> None:
+    """A signal that is routed while its waiter is not yet committed is delivered, not kept for ever."""
+    slow = await Pausing.open(dsn, schema=database.schema, size=4)
+    slow.reached, slow.go_on = asyncio.Event(), asyncio.Event()
+    versions = Versions(database)
+    await versions.deploy(WAITING)
+    await versions.activate("app", "1")
+    starting = asyncio.create_task(
+        GraphSteps(slow, Versions(slow).plans, RetryPolicy(), lambda: 0.5).start(
+            Start("app", "t", {"id": "j"})
+        )
+    )
+    await asyncio.wait_for(slow.standing(), 10)
+    await Signals(database).send("app", "say", Reply("webhook", {"id": "j", "word": "hello"}))
+    steps = GraphSteps(database, versions.plans, RetryPolicy(), lambda: 0.5)
+    interpreter = Interpreter(steps, "app", lambda _written: None)
+    routing = asyncio.create_task(interpreter.drain())
+
+    async def blocked() -> Any:
+        return routing.done() or await database.fetchval(
+            "select count(*) > 0 from pg_locks where locktype = 'advisory' and not granted"
+        )
+
+    await until(blocked)
+    assert not routing.done()
+    slow.go_on.set()
+    await asyncio.gather(starting, routing)
+    await interpreter.drain()
+    job, _, _ = await Jobs(database, versions.plans).find("app", "j")
+    assert (job.state, job.data) == ("completed", {"word": "hello"})
+    await slow.close()
+
+
+WAITING = """
+app:
+  id: app
+  version: '1'
+  graphs:
+    - subscribes: t
+      activities:
+        t1: {type: trigger, stats: {id: '{$self.input.data.id}'}}
+        h1: {type: hook, job: {maps: {word: '{$self.hook.data.word}'}}}
+      transitions: {t1: [{to: h1}]}
+      hooks:
+        say:
+          - {to: h1, conditions: {match: [{expected: '{$job.metadata.jid}', actual: '{$self.hook.data.id}'}]}}
+"""
 
 
 async def test_two_engines_share_the_work(begin: Begin, database: Database) -> None:
