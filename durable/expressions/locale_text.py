@@ -106,16 +106,12 @@ def _zone(value: object) -> tzinfo:
 
 def named_zone(name: object) -> tzinfo:
     """The time zone of this name in the IANA database; `LocaleError` where there is none."""
+    if not isinstance(name, str):
+        raise LocaleError("a time zone is named by text such as Asia/Tokyo")
     try:
-        return ZoneInfo(name) if isinstance(name, str) else _no_zone()
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise LocaleError(
-            "there is no time zone of that name; write one such as Asia/Tokyo"
-        ) from error
-
-
-def _no_zone() -> tzinfo:
-    raise LocaleError("a time zone is named by text such as Asia/Tokyo")
+        raise LocaleError("there is no such time zone; write one such as Asia/Tokyo") from error
 
 
 def _cycle(given: Mapping[str, object]) -> str:

@@ -111,7 +111,8 @@ def _exact(write: Callable[[float], str]) -> Function:
 def _locale(wanted: str) -> Function:
     def apply(args: Arguments) -> str:
         instant = _instant(args)
-        options = args[2] if isinstance(args[2], dict) else {}
+        given = args[2]
+        options: dict[str, object] = given if isinstance(given, dict) else {}
         locale = args[1] if args.given(1) else None
         try:
             text = locale_text(

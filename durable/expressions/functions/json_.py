@@ -65,8 +65,9 @@ def quoted(text: str) -> str:
 
 def _stringify(args: Arguments) -> object:
     names: tuple[str, ...] | None = None
-    if isinstance(args[1], (list, tuple)):
-        kept = (to_text(n) for n in args[1] if isinstance(n, str) or is_number(n))
+    listed = args[1]
+    if isinstance(listed, (list, tuple)):
+        kept = (to_text(n) for n in listed if isinstance(n, str) or is_number(n))
         names = tuple(dict.fromkeys(kept))
     try:
         text = _Writer(names, _indent(args[2])).text(args[0], "")

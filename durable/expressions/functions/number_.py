@@ -63,9 +63,9 @@ def _formatter(write: Callable[[float, Arguments], str]) -> Function:
     return apply
 
 
-def _to_fixed(value: float, args: Arguments) -> str:
-    digits = _digits(args, 0)
-    if abs(value) >= _FIXED_BELOW:
+def _to_fixed(args: Arguments) -> str:
+    value, digits = args.own_number(), _digits(args, 0)
+    if not abs(value) < _FIXED_BELOW:  # NaN too
         return number_text(value)
     # Decimal(value) is the double's exact value: 1.005 lies below the half and becomes 1.00.
     exact = Decimal(abs(value)).quantize(Decimal(1).scaleb(-digits), context=_PRECISE)
@@ -116,7 +116,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "isNaN": lambda args: math.isnan(args.number(0)),
         "parseFloat": lambda args: number(parse_float(args.text(0))),
         "parseInt": _parse_int,
-        "toFixed": _formatter(_to_fixed),
+        "toFixed": _to_fixed,
         "toExponential": _formatter(_to_exponential),
         "toPrecision": _formatter(_to_precision),
         "gte": greater_than_or_equal,
