@@ -23,6 +23,7 @@ from durable.client.handle import Handle, HistoryEvent
 from durable.codec.payloads import PayloadCodec
 from durable.decorators.activity import Activity, activity
 from durable.decorators.calls import Call
+from durable.decorators.heartbeats import heartbeat
 from durable.decorators.logs import logger
 from durable.decorators.signals import Signal
 from durable.decorators.verbs import info, now, random, sleep, uuid4, wait_until
@@ -108,6 +109,7 @@ __all__ = [
     "WorkflowTerminated",
     "activity",
     "connect",
+    "heartbeat",
     "info",
     "logger",
     "now",

@@ -6,6 +6,7 @@ An attempt ends in one `Outcome`. What follows from it (a retry, a fact) is not 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from durable.codec.failures import failure_of
+from durable.decorators.heartbeats import HEART, Heart
 from durable.definitions import ActivityDefinition
 from durable.protocol.clock import Clock
 from durable.protocol.failures import Failure
@@ -36,21 +38,27 @@ def timed_out(name: str, kind: str, limit: float, attempts: int = 1) -> Failure:
     return Failure(
         type="ActivityTimeout", kind="timeout", name=name, attempts=attempts, details={"kind": kind},
         message=f"{name} exceeded its {kind} timeout of {limit:g} s (attempt {attempts})",
-        non_retryable=kind != "start_to_close",
+        non_retryable=kind not in ("start_to_close", "heartbeat"),
     )  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    """An attempt and its task. `threaded`: its slot is freed by its thread."""
+    """An attempt and its task. `threaded`: its slot is freed by its thread; `silent`: it stopped beating."""
 
     attempt: Attempt
+    heart: Heart
+    silent: bool = False
     task: asyncio.Task[Outcome] | None = None
     abandoned: bool = False
     threaded: bool = False
 
     def stop(self) -> None:
         self.abandoned = True
+        self.cancel()
+
+    def cancel(self) -> None:
+        self.heart.stopped = True
         if self.task is not None:
             self.task.cancel()
 
@@ -128,7 +136,7 @@ class Attempts:
         definition = self.definitions[attempt.name]
         if not reserved:
             self._take(definition, 1)
-        entry = _Running(attempt)
+        entry = _Running(attempt, Heart(time.monotonic))
         entry.task = asyncio.get_running_loop().create_task(self._outcome(definition, entry))
         self._running[id(entry)] = entry
         self._by_step.setdefault(_key(attempt), []).append(entry)
@@ -199,6 +207,9 @@ class Attempts:
             return Outcome(failure=_timed_out(attempt, "schedule_to_start", waited))
         limit, kind = self._limit(attempt)
         deadline = asyncio.timeout(limit)
+        HEART.set(entry.heart)
+        if attempt.options.heartbeat is not None:
+            _watch(entry, attempt.options.heartbeat)
         try:
             args, kwargs = definition.signature.decode_arguments(attempt.input)
             async with deadline:
@@ -208,9 +219,13 @@ class Attempts:
                     value = await self._on_thread(definition, entry, args, kwargs)
             return Outcome(data=definition.signature.encode_result(value))
         except asyncio.CancelledError as error:
+            if entry.silent:
+                silence = attempt.options.heartbeat or 0
+                return Outcome(failure=_timed_out(attempt, "heartbeat", silence))
             return Outcome(failure=failure_of(error))
         except TimeoutError as error:
             if deadline.expired():
+                entry.heart.stopped = True
                 return Outcome(failure=_timed_out(attempt, kind, limit or 0))
             return Outcome(failure=failure_of(error))
         except Exception as error:  # noqa: BLE001 - user code may raise anything; it becomes a failure
@@ -249,6 +264,18 @@ class Attempts:
 def _call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(callback)
+
+
+def _watch(entry: _Running, limit: float) -> None:
+    """Cancel the attempt once it has been silent for `limit` seconds."""
+    if entry.task is None or entry.task.done():
+        return
+    rest = entry.heart.last + limit - time.monotonic()
+    if rest > 0:
+        asyncio.get_running_loop().call_later(rest, _watch, entry, limit)
+    else:
+        entry.silent = True
+        entry.cancel()
 
 
 def _timed_out(attempt: Attempt, kind: str, limit: float) -> Failure:
