@@ -1,0 +1,152 @@
+"""What steps and runs cost Postgres, counted: commits, round trips, rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+import durable
+from durable.app import connect
+from durable.client.client import Client
+from durable.worker.worker import Worker
+from tests.acceptance.waiting import eventually
+
+STEPS = 50
+
+
+@durable.activity
+async def add(a: int) -> int:
+    """One step."""
+    return a + 1
+
+
+@durable.workflow
+async def chain(steps: int) -> int:
+    """So many steps, one after the other."""
+    n = 0
+    for _ in range(steps):
+        n = await add(n)
+    return n
+
+
+@pytest_asyncio.fixture
+async def direct(dsn: str, client: Client) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that looks into the test's schema."""
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": client.namespace})
+    yield connection
+    await connection.close()
+
+
+BESIDE = ("beat_at", "advisory", "pg_postmaster", "pg_notify", "turn_ranks")
+"""Beats, the sweeper's looks, notifications and polls: they cost what they cost, run or no run."""
+
+
+async def _xids(direct: asyncpg.Connection) -> int:
+    """How many transactions have had an xid; asking is one of them."""
+    count: int = await direct.fetchval("select txid_current()")
+    return count
+
+
+@dataclass
+class Cost:
+    """What a stretch of work cost, what is beside it left out."""
+
+    transactions: int = 0
+    trips: list[str] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def costing(direct: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cost]:
+    """Counts transactions with an xid, and statements of every connection of this process."""
+    cost, beside = Cost(), []
+    real = asyncpg.Connection.fetch
+
+    async def fetch(self: asyncpg.Connection, query: str, *args: Any, **more: Any) -> Any:
+        if any(word in query for word in BESIDE):
+            found = await real(self, query, *args, **more)
+            beside.append("pg_notify" in query or "beat_at" in query)  # these have an xid
+            return found
+        cost.trips.append(query)
+        return await real(self, query, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncpg.Connection, "fetch", fetch)
+        before = await _xids(direct)
+        yield cost
+        cost.transactions = await _xids(direct) - before - 1 - sum(beside)
+
+
+async def test_a_sequential_local_step_costs_one_commit_and_one_round_trip(
+    client: Client, direct: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """50 steps: 50 statements, each its own transaction; and a handful for the run as a whole."""
+    async with Worker(client, workflows=[chain], activities=[add]):
+        await client.execute(chain(1))
+        async with costing(direct, monkeypatch) as cost:
+            assert await client.execute(chain(STEPS)) == STEPS
+    assert sum("history (run_id" in trip for trip in cost.trips) == STEPS
+    assert STEPS < cost.transactions <= STEPS + 3
+    assert STEPS < len(cost.trips) <= STEPS + 6
+
+
+async def test_a_run_of_one_activity_takes_four_transactions(
+    client: Client, direct: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Start to result, client and worker apart: start, claim, step, end."""
+    async with (
+        await connect(client.dsn, namespace=client.namespace) as other,
+        Worker(other, workflows=[chain], activities=[add]),
+    ):
+        await client.execute(chain(1))
+        costs = []
+        for _ in range(5):
+            async with costing(direct, monkeypatch) as cost:
+                handle = await client.start(chain(1))
+                assert await handle.result(timeout=5) == 1
+            costs.append((cost.transactions, len(cost.trips)))
+    assert sorted(costs)[2][0] <= 4
+    assert sorted(costs)[2][1] <= 6
+
+
+async def test_a_step_writes_two_rows(client: Client, direct: asyncpg.Connection) -> None:
+    """One row of history and one HOT update of the job; the streams are touched every hundred steps."""
+    steps = 200
+    async with Worker(client, workflows=[chain], activities=[add]):
+        await client.execute(chain(steps))
+
+    async def written() -> dict[str, tuple[int, int]]:
+        rows = {
+            r["relname"]: (r["n"], r["cold"])
+            for r in await direct.fetch(
+                """select relname, n_tup_ins + n_tup_upd + n_tup_del as n, n_tup_upd - n_tup_hot_upd as cold
+                from pg_stat_user_tables where schemaname = current_schema()"""
+            )
+        }
+        complete = rows["history"][0] >= steps + 2 and rows["jobs"][0] >= steps
+        return rows if complete else {}
+
+    rows = await eventually(written)
+    assert rows["history"] == (steps + 2, 0)
+    assert rows["jobs"][0] <= steps + 3
+    assert rows["jobs"][1] <= 2
+    assert rows["worker_streams"][0] <= 3 * (1 + steps // 100)
+    assert rows["engine_streams"][0] == 0
+
+
+async def test_many_runs_share_their_commits(
+    client: Client, direct: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200 runs of 5 steps at once: far fewer transactions than steps."""
+    async with Worker(client, workflows=[chain], activities=[add]):
+        await client.execute(chain(1))
+        async with costing(direct, monkeypatch) as cost:
+            results = await asyncio.gather(*[client.execute(chain(5)) for _ in range(200)])
+    assert results == [5] * 200
+    assert cost.transactions < 150
