@@ -14,6 +14,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from durable.expressions.civil import Fields, fields_of
+from durable.expressions.comparing import strict_equal
 from durable.expressions.moment import DAYS, MONTHS
 
 
@@ -73,7 +74,7 @@ def locale_text(
     zone = _zone(given.pop("timeZone", zone))
     for name, value in given.items():
         choices = _CHOICES.get(name)
-        if choices is None or not any(value is c or value == c for c in choices):
+        if choices is None or not any(strict_equal(value, choice) for choice in choices):
             raise LocaleError(_complaint(name, choices))
     parts = _parts(given, wanted)
     fields = fields_of(instant, zone)
