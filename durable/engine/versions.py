@@ -65,7 +65,9 @@ class Versions:
             source: YAML text, a path, or plain data.
             app_id: the app that it must be, None for any.
 
-        Deploying the same content again changes nothing. Raises `DescriptorError` with every
+        Deploying the same content again changes nothing. A document with reentrant activities, as
+        decorated functions generate it, is stored too, but turns run its graphs, and it is never
+        active. Raises `DescriptorError` with every
         finding, and `ConfigurationError` for another app's document, or a version that has other
         content already.
         """
@@ -74,13 +76,8 @@ class Versions:
             raise ConfigurationError(
                 f"this is app {app_id!r}, and the document says app.id: {app.id!r}"
             )
-        if any(getattr(a, "reentrant", False) for g in app.graphs for a in g.activities.values()):
-            raise ConfigurationError(
-                f"app {app.id!r} has an activity with reentrant: true: such graphs are generated"
-                " from decorated functions and deployed by their workers"
-            )
         _compiled(app)
-        await self._store(app, dump(app), generated=False)
+        await self._store(app, dump(app), generated=_is_generated(app))
         return app
 
     async def _store(self, app: App, text: str, *, generated: bool) -> None:
@@ -127,7 +124,10 @@ class Versions:
         """
         async with self._db.connection() as connection, connection.transaction():
             if not await self._apps.activate(connection, app_id, version):
-                known = [r["version"] for r in await self._apps.versions(connection, app_id)]
+                rows = await self._apps.versions(connection, app_id)
+                known = [r["version"] for r in rows if not r["generated"]]
+                if len(known) < len(rows) and version not in known:
+                    known.append("versions generated from functions, which are never active")
                 raise ConfigurationError(
                     f"version {version} of app {app_id!r} is not deployed"
                     + (f"; deployed are {', '.join(known)}" if known else ", nor is any other")
@@ -162,6 +162,10 @@ async def deploy_generated(database: Database, app_id: str, yaml_text: str, vers
             f" and is to be stored as {app_id!r}, {version}"
         )
     await Versions(database)._store(app, yaml_text, generated=True)  # noqa: SLF001 - the same module
+
+
+def _is_generated(app: App) -> bool:
+    return any(getattr(a, "reentrant", False) for g in app.graphs for a in g.activities.values())
 
 
 def _compiled(app: App) -> Mapping[str, Plan]:

@@ -104,11 +104,6 @@ async def test_deploying_is_idempotent_and_never_overwrites(
         (versioned(1).replace("{to: w1}", "{to: w7}"), DescriptorError, "w7"),
         (versioned(1).replace("topic: work", "topik: work"), DescriptorError, "topik"),
         (versioned(1).replace("id: app", "id: other"), ConfigurationError, "other"),
-        (
-            versioned(1).replace("topic: work", "topic: work, reentrant: true"),
-            ConfigurationError,
-            "reentrant",
-        ),
         ("app: [", DescriptorError, "line"),
     ],
 )
@@ -234,3 +229,16 @@ async def test_subscribers_hear_of_every_end_once(begin: Begin) -> None:
     await other.unsub("t.done")
     await mesh.pubsub("t", {"id": "d"}, timeout=10)
     assert "d" not in heard
+
+
+async def test_a_reentrant_document_is_stored_and_never_active(
+    begin: Begin, database: Database
+) -> None:
+    """What decorated functions generate can be deployed by hand, but not activated."""
+    mesh = await begin(None)
+    await mesh.deploy(versioned(1).replace("topic: work", "topic: work, reentrant: true"))
+    row = await database.fetchrow(f'select generated from "{database.schema}".app_versions')
+    assert row is not None
+    assert row["generated"]
+    with pytest.raises(ConfigurationError, match="generated from functions"):
+        await mesh.activate("1")
