@@ -273,7 +273,8 @@ class Observer:
         """
         recorded = await self.recorded()
         starts = journal.starts()
-        assert set(recorded) == {line.label for line in starts}
+        unrecorded = {line.label for line in starts} - set(recorded)
+        assert not unrecorded, f"ran, and left no fact: {sorted(unrecorded)[:5]}"
         late = [line for line in starts if line.at > recorded[line.label] + CLOCKS]
         assert not late, f"started again after they were recorded: {late[:5]}"
         if not within_a_process:

@@ -86,6 +86,22 @@ async def block(label: str, seconds: float) -> int:
     return worth(label)
 
 
+@durable.activity(retry=ONCE)
+async def refuse(label: str) -> int:
+    """Fail, once and for all."""
+    note("start", label)
+    raise PermissionError(label)
+
+
+@durable.workflow
+async def refused(key: str) -> str:
+    """A step that fails for good; says what failed it."""
+    try:
+        return str(await refuse(f"{key}/refuse"))
+    except durable.ActivityFailed as error:
+        return type(error.cause).__name__
+
+
 @durable.workflow
 async def district(key: str, houses: int, seconds: float = 0.0) -> int:
     """Some houses in parallel, some one after the other, one on a thread."""
@@ -169,5 +185,5 @@ async def blocked(key: str, seconds: float) -> list[int]:
     return await asyncio.gather(block(f"{key}/block", seconds), count(f"{key}/beside", 0.2))
 
 
-WORKFLOWS = [census, district, order, once, steps, blocked]
-ACTIVITIES = [count, count_on_thread, flaky, charge, block]
+WORKFLOWS = [census, district, order, once, refused, steps, blocked]
+ACTIVITIES = [count, count_on_thread, flaky, charge, refuse, block]
