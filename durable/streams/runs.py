@@ -54,7 +54,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A run that took a message, and who is to be told: its holder, or its queue; neither: nobody."""
+    """A run that took a message, and who is to be told: its holder, its queue, or nobody."""
 
     run_id: int
     holder: int | None
@@ -89,14 +89,15 @@ def claimed_run(row: Row) -> ClaimedRun:
     """A claimed row as a value."""
     return ClaimedRun(
         run_id=row["run_id"], jid=row["jid"], queue=row["app_id"], workflow=row["graph"],
-        version=row["graph_version"], suspended=row["state"] == "suspended", revision=row["revision"],
-        issued=row["issued"], pending=json.loads(row["pending"] or "[]"), priority=row["priority"],
-        input=row["input"], started_at=from_datetime(row["created_at"]), losses=row["losses"],
+        version=row["graph_version"], suspended=row["state"] == "suspended",
+        revision=row["revision"], issued=row["issued"], pending=json.loads(row["pending"] or "[]"),
+        priority=row["priority"], input=row["input"], started_at=from_datetime(row["created_at"]),
+        losses=row["losses"],
     )  # fmt: skip
 
 
 def _of_child(failure: Failure) -> Failure:
-    """How a child failed, as its parent sees it: a cancelled child does not cancel who waits for it."""
+    """How a child failed, as its parent sees it: a cancelled child does not cancel its parent."""
     if failure.kind != "cancelled":
         return failure
     return Failure(
@@ -154,12 +155,21 @@ class RunStream:
         due = None if at is None or at.year >= _FOREVER else from_datetime(at)
         return Look(row["turns"], row["activities"], due, row["unread"])
 
+    async def unserved(
+        self, queue: str, workflows: Sequence[str], activities: Sequence[str]
+    ) -> list[tuple[str, str]]:
+        """What waits in a queue and is not among these: ("turn" or "activity", name)."""
+        rows = await self._db.fetch(
+            self._sql["unserved"], queue, list(workflows), list(activities)
+        )
+        return [(r["msg_type"], r["name"]) for r in rows]
+
     async def survived(self, member: int, run_ids: Sequence[int]) -> None:
         """Note that these runs' cold turns did not take the process down."""
         await self._db.fetch(self._sql["survived"], list(run_ids), member)
 
     async def give_back(self, member: int, due: dict[int, float | None]) -> list[int]:
-        """Let go of runs; each is visible again at its time, None for not before something arrives."""
+        """Let go of runs; each is visible again at its time, None: when something arrives."""
         infinity = to_datetime(_INFINITY)
         times = [infinity if at is None else to_datetime(at) for at in due.values()]
         rows = await self._db.fetch(self._sql["give_back"], member, list(due), times)
@@ -185,7 +195,10 @@ class RunStream:
         return [r["stream_name"] for r in rows]
 
     async def arrive(self, messages: Sequence[Message]) -> dict[UUID, Reached]:
-        """Put messages into inboxes; by request id, those that were taken. Runs that have ended take none."""
+        """Put messages into inboxes; by request id, those that were taken.
+
+        Runs that have ended take none.
+        """
         rows = await self._db.fetch(self._sql["arrive"], *_columns(messages))
         return _taken(messages, rows)
 

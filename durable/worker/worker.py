@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 from collections.abc import Coroutine, Iterable
 from types import TracebackType
@@ -23,6 +24,7 @@ from durable.worker.hosting import RunHost
 POLL = 1.0  # the net beneath the notifications, in seconds
 STOP = 15.0  # seconds that a stop waits for the database
 POLL_MIN = 0.01  # looks follow each other no faster, and what is delayed is late by no more
+UNSERVED_EVERY = 10  # polls between two looks for what nobody here can run
 CLAIM_MAX = 500  # one claim's worth of runs: more only delays the first
 
 
@@ -64,9 +66,10 @@ class Worker:
     """
 
     def __init__(
-        self, client: HasPorts, *, workflows: Iterable[Defined] = (), activities: Iterable[Defined] = (),
-        task_queue: str = "default", max_activities: int = 1000, max_threads: int | None = None,
-        max_runs: int = 10_000, max_bytes: int = 512 << 20, grace: Duration = 10,
+        self, client: HasPorts, *, workflows: Iterable[Defined] = (),
+        activities: Iterable[Defined] = (), task_queue: str = "default", max_activities: int = 1000,
+        max_threads: int | None = None, max_runs: int = 10_000, max_bytes: int = 512 << 20,
+        grace: Duration = 10,
     ) -> None:  # fmt: skip
         self.task_queue = task_queue
         self._ports = client.ports
@@ -97,6 +100,7 @@ class Worker:
         self._again = asyncio.Event()
         self._starved = False
         self._stopping = False
+        self._unserved: set[tuple[str, str]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._ending = asyncio.Event()
         self._broken: BaseException | None = None
@@ -175,7 +179,9 @@ class Worker:
                 await self._release_the_rest(started)
                 await self._end_membership(self._host.member, self._committer)
         except TimeoutError:
-            logger.warning("the database does not answer: others will notice that this worker is gone")
+            logger.warning(
+                "the database does not answer: others will notice that this worker is gone"
+            )
         await self._membership.leave()
 
     async def _end_membership(self, member: int, committer: ClosingCommitter | None) -> None:
@@ -324,10 +330,12 @@ class Worker:
     async def _poll(self) -> None:
         host = self._host
         assert host is not None
-        while True:
+        for polls in itertools.count(1):
             self._again.clear()
             wait = POLL
             with contextlib.suppress(ConnectionLost, Conflict):
+                if polls % UNSERVED_EVERY == 0:
+                    await self._say_what_is_unserved()
                 look = await self._ports.runs.look(
                     host.member, self.task_queue, list(self._workflows), list(self._activities)
                 )
@@ -339,6 +347,22 @@ class Worker:
             await asyncio.sleep(POLL_MIN)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._again.wait(), max(0.0, wait - POLL_MIN))
+
+    async def _say_what_is_unserved(self) -> None:
+        """What this worker lacks is left for one that has it; but somebody should know."""
+        found = await self._ports.runs.unserved(
+            self.task_queue, list(self._workflows), list(self._activities)
+        )
+        for kind, name in set(found) - self._unserved:
+            self._unserved.add((kind, name))
+            what = "turns of the workflow" if kind == "turn" else "attempts of the activity"
+            logger.warning(
+                "the task queue %r holds %s %r, which this worker was not given: they wait for a"
+                " worker that was",
+                self.task_queue,
+                what,
+                name,
+            )
 
     def _wake(self, *, turns: bool, due: bool) -> None:
         if turns:

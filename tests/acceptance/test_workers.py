@@ -262,3 +262,28 @@ async def test_a_stop_waits_for_what_runs_and_gives_back_the_rest(client: Client
     async with Worker(client, workflows=[job], activities=[slow]):
         assert await handle.result(timeout=5) == ["a", "b"]
     assert runs == ["a", "b"]
+
+
+async def test_what_a_worker_lacks_waits_and_is_said(
+    client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A workflow that the queue's worker was not given waits for one that was, and the log says so."""
+    monkeypatch.setattr("durable.worker.worker.UNSERVED_EVERY", 1)
+    connection = await asyncpg.connect(
+        client.dsn, server_settings={"search_path": client.namespace}
+    )
+    handle = await client.start("nobody_has_this")
+    await connection.execute("update worker_streams set visible_at = visible_at - interval '9 s'")
+    await connection.close()
+
+    async def said() -> bool:
+        return "'nobody_has_this'" in caplog.text
+
+    async with Worker(client, activities=[nothing_to_do]):
+        await eventually(said)
+    assert await handle.status() == "running"
+
+
+@durable.activity
+async def nothing_to_do() -> None:
+    """Lets a worker have something."""

@@ -169,3 +169,15 @@ with chosen as (
     from chosen c where w.id = c.run_id returning w.stream_name
 )
 select distinct stream_name from woken
+
+-- name: unserved
+-- What has been due in a queue for a while, and is not among what the asking worker serves.
+select distinct d.msg_type, d.name from (
+    select w.msg_type, case w.msg_type when 'turn' then w.workflow_name else w.topic end as name
+    from durable.worker_streams w
+    where w.stream_name = $1 and w.msg_type in ('turn', 'activity') and w.reserved_by is null
+      and w.expired_at is null and w.visible_at < durable.now() - interval '5 s'
+    limit 1000
+) d
+where d.name <> all(case d.msg_type when 'turn' then $2::text[] else $3::text[] end)
+order by 1, 2
