@@ -1,13 +1,13 @@
 """Membership: a process's lease on everything it holds, kept by a thread of its own.
 
-A member is alive while its session holds an advisory lock, or has beaten lately. The thread has its own
-event loop and its own connection, so that user code which blocks the process's loop does not look like
-death. The connection holds the lock and beats; and once a second one of all members, whichever comes
-first, looks for members to bury.
+A member is alive while its session holds an advisory lock, or has beaten lately. The thread has its
+own event loop and its own connection, so that user code which blocks the process's loop does not
+look like death. The connection holds the lock and beats; and once a second one of all members,
+whichever comes first, looks for members to bury.
 
 A connection that broke is opened again and the lock taken again; when the member was not buried
-meanwhile it is still the same member, and nothing was lost. When it was, `on_lost` is called: what it
-ran must be cancelled, and a new member begins.
+meanwhile it is still the same member, and nothing was lost. When it was, `on_lost` is called: what
+it ran must be cancelled, and a new member begins.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ from durable.telemetry.logs import logger
 BEAT_BUSY = 0.5  # a third of what makes a beat overdue
 BEAT_IDLE = 20.0  # well under the minute after which even a locked member counts as dead
 SWEEP = 1.0
-RETURN = 10.0  # after our connection broke, nobody is buried by us: what broke it may have broken theirs
+# After our connection broke, nobody is buried by us: what broke it may have broken theirs.
+RETURN = 10.0
+SILENCE = 15.0  # a connection that does not answer for so long is given up
 TIDY_EVERY = 30  # sweeps
 
 
@@ -160,7 +162,7 @@ class Membership:
             self._drop()
             await self._beat()
         elif self._known != self.id:
-            await self._tick()  # the first one also had to prepare the statement: too slow to tell time
+            await self._tick()  # the first one had to prepare the statement: too slow to tell time
             self._known = self.id
             joined, self._joined = self._joined, None
             self._call(self._on_joined if joined is None else joined.set_result, self.id)
@@ -217,13 +219,18 @@ class Membership:
     async def _query(self, ask: Callable[[Any], Any]) -> Any:
         assert self._using is not None
         async with self._using:
+            # A line that has gone dead without a word is found out here, long before the system would.
             with translating():
-                if not self._is_open():
-                    self._locked = False
-                    self._connection = await open_connection(self._dsn, "durable member")
-                    # An idle member would not notice until its next beat that it has lost its lock.
-                    self._connection.add_termination_listener(self._nudge_it)
-                return await ask(self._connection)
+                async with asyncio.timeout(SILENCE):
+                    return await self._ask(ask)
+
+    async def _ask(self, ask: Callable[[Any], Any]) -> Any:
+        if not self._is_open():
+            self._locked = False
+            self._connection = await open_connection(self._dsn, "durable member")
+            # An idle member would not notice until its next beat that it has lost its lock.
+            self._connection.add_termination_listener(self._nudge_it)
+        return await ask(self._connection)
 
     def _nudge_it(self, _connection: Any) -> None:
         self._quiet = time.monotonic() + RETURN
