@@ -18,6 +18,7 @@ from durable.engine.steps.graph_writes import Written
 from durable.postgres.pool import Conflict, ConnectionLost
 from durable.protocol.codes import FAILED
 from durable.protocol.graphs import Fault
+from durable.streams.pacing import Pace
 from durable.telemetry.logs import logger
 
 
@@ -26,18 +27,29 @@ class Interpreter:
 
     Args:
         told: called with what each committed step has written.
+        pace: how fast messages may be claimed; the same that `steps` claims by.
     """
 
-    def __init__(self, steps: GraphSteps, app_id: str, told: Callable[[Written], None]) -> None:
+    def __init__(
+        self,
+        steps: GraphSteps,
+        app_id: str,
+        told: Callable[[Written], None],
+        pace: Pace | None = None,
+    ) -> None:
         self._steps = steps
         self._app_id = app_id
         self._told = told
+        self._pace = pace or Pace("")
 
     async def drain(self) -> bool:
-        """Apply all that is due; whether another engine held some of it: look again soon."""
+        """Apply all that is due; whether another engine held some of it: look again soon.
+
+        Throttled, it is one step.
+        """
         while True:
             step = await self._apply(None)
-            if not step.claimed:
+            if not step.claimed or self._pace.delay > 0:
                 return False
             if step.skipped == len(step.claimed):
                 return True

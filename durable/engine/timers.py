@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from durable.postgres.pool import Database
 from durable.streams.graph_messages import EngineStream
+from durable.streams.pacing import Pace
 
 POLL = 1.0  # seconds: the net beneath notifications that never came
 
 
 class Timers:
-    """The next timer of apps."""
+    """The next timer of apps, for an engine of this `pace`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, pace: Pace | None = None) -> None:
         self._db = database
-        self._stream = EngineStream(database.schema)
+        self._stream = EngineStream(database.schema, pace)
 
     async def pause(self, app_id: str) -> float:
         """Seconds that an idle engine may rest: to the next timer, a second at most."""

@@ -11,6 +11,7 @@ from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
 from durable.protocol.durations import seconds
 from durable.protocol.retry import RetryPolicy
+from durable.streams.pacing import Pace
 
 PRIORITY: Final[Mapping[str, int]] = MappingProxyType(
     {
@@ -85,14 +86,22 @@ class Taken:
 
 
 class EngineStream:
-    """The messages of graph jobs in `engine_streams`, on a connection that the caller passes."""
+    """The messages of graph jobs in `engine_streams`, on a connection that the caller passes.
 
-    def __init__(self, schema: str) -> None:
+    Args:
+        pace: that of the engine which claims; others need none.
+    """
+
+    def __init__(self, schema: str, pace: Pace | None = None) -> None:
         self._sql = Statements("durable.streams", "sql/graph_messages.sql", schema)
+        self._pace = pace or Pace("")
 
     async def claim(self, connection: Any, app_id: str, limit: int) -> list[Row]:
-        """Up to `limit` messages that are due, locked until commit."""
-        rows: list[Row] = await connection.fetch(self._sql["claim"], app_id, limit)
+        """Up to `limit` messages that are due, locked until commit; none while it is paused."""
+        rows: list[Row] = await connection.fetch(
+            self._sql["claim"], app_id, self._pace.limit(limit), self._pace.consumer
+        )
+        self._pace.claimed(rows)
         return rows
 
     async def claim_these(self, connection: Any, ids: Sequence[int]) -> list[Row]:
@@ -101,8 +110,10 @@ class EngineStream:
         return rows
 
     async def next_due(self, connection: Any, app_id: str) -> float | None:
-        """Seconds until the next message is due, None when there is none; negative: overdue."""
-        due: float | None = await connection.fetchval(self._sql["next_due"], app_id)
+        """Seconds until a message may be claimed, None when there is none; negative: overdue."""
+        due: float | None = await connection.fetchval(
+            self._sql["next_due"], app_id, self._pace.consumer
+        )
         return due
 
     async def consume(self, connection: Any, ids: Sequence[int]) -> None:
@@ -178,19 +189,29 @@ class EngineStream:
 
 
 class WorkStream:
-    """The work of one topic, as a worker sees it."""
+    """The work of one topic, as a worker sees it; `pace` is that worker's."""
 
     def __init__(
-        self, database: Database, app_id: str, topic: str, retry: RetryPolicy | None
+        self,
+        database: Database,
+        app_id: str,
+        topic: str,
+        retry: RetryPolicy | None,
+        pace: Pace | None = None,
     ) -> None:
         self._db = database
         self._sql = Statements("durable.streams", "sql/graph_messages.sql", database.schema)
         self._app_id = app_id
+        self._topic = topic
         self._name = work_stream(app_id, topic)
         self._retry = retry
+        self._pace = pace or Pace("")
 
     async def take(self, member: int, limit: int) -> list[Taken]:
-        """Reserve up to `limit` due messages; this worker's policy applies where none does."""
+        """Reserve up to `limit` due messages, none while this worker is paused.
+
+        This worker's policy applies where none does.
+        """
         policy: tuple[Any, ...] = (None, None, None, None)
         if self._retry is not None:
             first = self._retry.initial_interval
@@ -200,7 +221,11 @@ class WorkStream:
                 seconds(self._retry.maximum_interval),
                 None if first is None else seconds(first),
             )
-        rows = await self._db.fetch(self._sql["take"], member, self._name, limit, *policy)
+        may = self._pace.limit(limit)
+        rows = await self._db.fetch(
+            self._sql["take"], member, self._name, may, *policy, *self._throttled
+        )
+        self._pace.claimed(rows)
         taken = [_taken(row, self._retry) for row in rows]
         if final := [t.id for t in taken if t.last]:
             kept = {r["id"] for r in await self._db.fetch(self._sql["flush"], member, final)}
@@ -231,9 +256,16 @@ class WorkStream:
         await self._db.fetch(self._sql["give_back"], member, list(ids))
 
     async def next_due(self) -> float | None:
-        """Seconds until there is work, None when there is none; negative: overdue."""
-        due: float | None = await self._db.fetchval(self._sql["next_work"], self._name)
+        """Seconds until work may be taken, None when there is none; negative: overdue."""
+        due: float | None = await self._db.fetchval(
+            self._sql["next_work"], self._name, *self._throttled
+        )
         return due
+
+    @property
+    def _throttled(self) -> tuple[str, str, str]:
+        """What the statements that claim find the throttle by."""
+        return self._app_id, self._topic, self._pace.consumer
 
 
 def _taken(row: Row, own: RetryPolicy | None) -> Taken:

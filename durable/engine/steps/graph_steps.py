@@ -44,6 +44,7 @@ from durable.store.apps import AppStore
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, SignalKey
 from durable.streams.graph_messages import EngineStream, Sent
+from durable.streams.pacing import Pace
 
 Plans = Callable[[Any, str, str], Awaitable[Mapping[str, Plan]]]
 """Gives, on a connection, the plans of an app's version, by the topic to which they subscribe."""
@@ -100,10 +101,16 @@ class GraphSteps:
         plans: where plans come from.
         retry: the policy of work for which neither its activity nor its worker has one.
         dice: gives a number from 0 up to 1, for `@math.random`.
+        pace: that of the engine that applies; who only starts jobs needs none.
     """
 
     def __init__(
-        self, database: Database, plans: Plans, retry: RetryPolicy, dice: Callable[[], float]
+        self,
+        database: Database,
+        plans: Plans,
+        retry: RetryPolicy,
+        dice: Callable[[], float],
+        pace: Pace | None = None,
     ) -> None:
         self._db = database
         self._plans = plans
@@ -111,7 +118,7 @@ class GraphSteps:
         self._apps = AppStore(database.schema)
         self._jobs = GraphJobStore(database.schema)
         self._hooks = HookStore(database.schema)
-        self._stream = EngineStream(database.schema)
+        self._stream = EngineStream(database.schema, pace)
         self._rules = Rules(self._apps)
         self._writer = GraphWriter(database.schema, retry)
 

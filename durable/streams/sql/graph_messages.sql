@@ -1,26 +1,30 @@
 -- name: claim
 -- What is due for the graphs of these apps. The rows stay locked until the step that consumes them commits,
--- so they need no lease. The list of types is that of the index.
-select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt
+-- so they need no lease. The list of types is that of the index. A paused engine does not even look.
+select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt,
+    (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) as throttle
 from durable.engine_streams e
-where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
+where (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) >= 0
+  and e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
   and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
 order by e.priority desc, e.visible_at, e.id
 limit $2 for update of e skip locked
 
 -- name: claim_these
 -- A part of a batch that could not be applied as a whole.
-select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt
+select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt,
+    0 as throttle
 from durable.engine_streams e
 where e.id = any($1::bigint[]) and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
 order by e.priority desc, e.visible_at, e.id
 for update of e skip locked
 
 -- name: next_due
--- Seconds until the next message of the app is due, null when there is none.
+-- Seconds until the next message of the app is due, null when there is none, or none may be claimed.
 select extract(epoch from e.visible_at - durable.now())::float8
 from durable.engine_streams e
-where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
+where (select t.ms from durable.throttle_v1($1, null, $2) as t(ms)) >= 0
+  and e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
   and e.reserved_by is null and e.expired_at is null
 order by e.visible_at limit 1
 
@@ -89,12 +93,13 @@ from open_work o where w.id = o.id and o.reserved_by is not null
 -- name: take
 -- A worker takes what is due on its stream. A worker's own policy applies where the activity has none;
 -- the columns then say so. The commit does not wait for the disk: a lost claim loses nothing, and `flush`
--- follows for attempts that may not be repeated.
+-- follows for attempts that may not be repeated. A paused worker does not even look.
 with quick as materialized (
     select set_config('synchronous_commit', 'off', true)
 ), due as (
     select w.id from durable.worker_streams w
-    where w.stream_name = $2 and w.msg_type = 'worker' and w.visible_at <= durable.now()
+    where (select t.ms from durable.throttle_v1($8, $9, $10) as t(ms)) >= 0
+      and w.stream_name = $2 and w.msg_type = 'worker' and w.visible_at <= durable.now()
       and w.reserved_by is null and w.expired_at is null
     order by w.priority desc, w.visible_at, w.id
     limit $3 for update skip locked
@@ -112,7 +117,8 @@ with quick as materialized (
     returning w.*
 )
 select id, run_id, jid, aid, dad, topic, workflow_name, message, metadata, retry_attempt, losses, max_retry_attempts,
-    backoff_coefficient::float8, maximum_interval_seconds::float8, initial_interval_seconds::float8
+    backoff_coefficient::float8, maximum_interval_seconds::float8, initial_interval_seconds::float8,
+    (select t.ms from durable.throttle_v1($8, $9, $10) as t(ms)) as throttle
 from taken order by priority desc, visible_at, id
 
 -- name: flush
@@ -176,10 +182,11 @@ where w.id = any($2::bigint[]) and w.reserved_by = $1 and w.expired_at is null
 returning w.id
 
 -- name: next_work
--- Seconds until the next message of a worker's stream is due, null when there is none.
+-- Seconds until the next message of a worker's stream is due, null when there is none, or none may be claimed.
 select extract(epoch from w.visible_at - durable.now())::float8
 from durable.worker_streams w
-where w.stream_name = $1 and w.msg_type = 'worker' and w.reserved_by is null and w.expired_at is null
+where (select t.ms from durable.throttle_v1($2, $3, $4) as t(ms)) >= 0
+  and w.stream_name = $1 and w.msg_type = 'worker' and w.reserved_by is null and w.expired_at is null
 order by w.visible_at limit 1
 
 -- name: add
