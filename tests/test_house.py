@@ -62,7 +62,7 @@ def test_mypy_is_content() -> None:
 
 def test_pyright_is_content() -> None:
     """The whole package, its examples and the typing tests hold under pyright."""
-    run("pyright")
+    run("pyright", "--pythonpath", sys.executable)
 
 
 def test_imports_go_one_way() -> None:

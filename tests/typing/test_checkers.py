@@ -28,4 +28,4 @@ def test_mypy_strict_agrees():
 
 def test_pyright_agrees():
     """Pyright infers the promised types and finds each planted mistake."""
-    check("pyright", *FILES)
+    check("pyright", "--pythonpath", sys.executable, *FILES)
