@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 import asyncpg
 
@@ -52,7 +53,8 @@ async def pending(database: Database) -> list[Migration]:
     if unknown:
         raise ConfigurationError(
             f"the schema {database.schema!r} was migrated by a later version of durable "
-            f"(it has migration {unknown[-1]}, this version ends at {known[-1].number}): upgrade this process"
+            f"(it has migration {unknown[-1]}, this version ends at {known[-1].number}): "
+            "upgrade this process"
         )
     return [m for m in known if m.number not in applied]
 
@@ -67,20 +69,25 @@ async def migrate(database: Database) -> list[Migration]:
         return []
     sql = Statements("durable.postgres", "sql/migrate.sql", database.schema)
     async with database.connection() as connection:
-        async with connection.transaction():
-            await connection.fetchval(sql["lock"], f"durable:{database.schema}")
-            try:
-                await connection.execute(
-                    sql["create"].replace("durable_schema", f'"{database.schema}"')
-                )
-            except asyncpg.InsufficientPrivilegeError as error:
-                raise ConfigurationError(
-                    f"the schema {database.schema!r} lacks migrations {[m.number for m in missing]} and this "
-                    f"role may not apply them ({error}): run `durable migrate` once with a role that may"
-                ) from error
-            done = {r["number"] for r in await connection.fetch(sql["applied"])}
-            missing = [m for m in missing if m.number not in done]
-            for migration in missing:
-                await connection.execute(in_schema(migration.text, database.schema))
-                await connection.execute(sql["record"], migration.number, migration.name)
+        try:
+            async with connection.transaction():
+                return await _apply(connection, sql, database.schema)
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise ConfigurationError(
+                f"the schema {database.schema!r} lacks migrations {[m.number for m in missing]} "
+                f"and this role may not apply them ({error}): "
+                "run `durable migrate` once with a role that may"
+            ) from error
+
+
+async def _apply(connection: Any, sql: Statements, schema: str) -> list[Migration]:
+    await connection.fetchval(sql["lock"], f"durable:{schema}")
+    if not await connection.fetchval(sql["has_schema"], schema):
+        await connection.execute(sql["create_schema"].replace("durable_schema", f'"{schema}"'))
+    await connection.execute(sql["create"])
+    done = {r["number"] for r in await connection.fetch(sql["applied"])}
+    missing = [m for m in migrations() if m.number not in done]
+    for migration in missing:
+        await connection.execute(in_schema(migration.text, schema))
+        await connection.execute(sql["record"], migration.number, migration.name)
     return missing

@@ -9,9 +9,15 @@ select number from durable.migrations order by number
 -- One migrator at a time per namespace; the lock goes with the transaction.
 select pg_advisory_xact_lock(hashtextextended($1, 0))
 
--- name: create
+-- name: has_schema
+-- Asked first, because `create schema if not exists` needs the right to create one even where it is there.
+select to_regnamespace(quote_ident($1::text)) is not null
+
+-- name: create_schema
 -- `durable_schema` stands for the quoted schema name: a schema cannot be a parameter.
-create schema if not exists durable_schema;
+create schema if not exists durable_schema
+
+-- name: create
 create table if not exists durable.migrations (
     number integer primary key,
     name text not null,
