@@ -19,7 +19,7 @@ import asyncpg
 from durable.streams.members import lock_class
 from tests.faults.programs import JOURNAL
 
-CLOCKS = 0.1  # seconds by which the member's idea of the database's clock may be off on a busy machine
+CLOCKS = 0.1  # seconds by which a member's idea of the database's clock may be off when it is busy
 ROOT = Path(__file__).parents[2]
 
 
@@ -99,20 +99,32 @@ class WorkerProcess:
 
     @classmethod
     async def spawn(
-        cls, dsn: str, namespace: str, journal: Journal, *, ready: bool = True, **options: float
+        cls, dsn: str, namespace: str, journal: Journal, **options: float
     ) -> WorkerProcess:
-        """Start one; returns when it serves, or at once when `ready` is False."""
-        with Path(f"{journal.path}.log").open("ab") as log:
+        """Start one; returns when it serves."""
+        worker = await cls.spare(dsn, namespace, journal, **options)
+        await worker.serve()
+        return worker
+
+    @classmethod
+    async def spare(
+        cls, dsn: str, namespace: str, journal: Journal, **options: float
+    ) -> WorkerProcess:
+        """Start one that has everything imported, soon, and waits for `serve`."""
+        with await asyncio.to_thread(Path(f"{journal.path}.log").open, "ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.faults.worker_process", dsn, namespace,
                 *[f"{k}={v}" for k, v in options.items()],
-                cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=log,
-                env={**os.environ, JOURNAL: str(journal.path)},
+                cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
+                env={**os.environ, JOURNAL: str(journal.path)},  # noqa: TID251 - a process's own
             )  # fmt: skip
-        worker = cls(process)
-        if ready:
-            await worker.says("ready")
-        return worker
+        return cls(process)
+
+    async def serve(self) -> None:
+        """Have it serve; returns when it does."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"serve\n")
+        await self.says("ready")
 
     async def says(self, word: str, *, within: float = 20.0) -> None:
         """Return when the process prints the word."""

@@ -153,7 +153,7 @@ async def _house(
     spawned: list[WorkerProcess] = []
 
     async def spawn() -> WorkerProcess:
-        spawned.append(await WorkerProcess.spawn(dsn, namespace, journal))
+        spawned.append(await WorkerProcess.spare(dsn, namespace, journal))
         return spawned[-1]
 
     async with await connect(dsn, namespace=namespace) as client:
@@ -179,7 +179,8 @@ async def test_a_worker_killed_around_each_kind_of_commit(dsn: str, tmp_path: Pa
 async def _killed_at_each(dsn: str, journal: Journal, *, happened: bool) -> None:
     async with _house(dsn, journal) as (client, observer, gate, spawn):
         await observer.deaths_count()
-        worker = await spawn()
+        worker, heir = await spawn(), await spawn()
+        await worker.serve()
         for n, point in enumerate(POINTS):
             await gate.shut(point)
             handle, expected = await point.begin(client, f"p{n}")
@@ -190,7 +191,8 @@ async def _killed_at_each(dsn: str, journal: Journal, *, happened: bool) -> None
             await gate.open(point, pids)
             for member in await observer.members_of(worker.pid):
                 await observer.beat_was(member, 5)  # else each death would take two seconds
-            worker = await spawn()
+            worker, heir = heir, await spawn()
+            await worker.serve()
             assert await handle.result(timeout=20) in expected, point.name
         await observer.nothing_is_left()
         await observer.no_recorded_step_ran_again(journal)

@@ -6,6 +6,8 @@ import asyncio
 import os
 import random
 
+import pytest
+
 from durable.client.client import Client
 from durable.client.handle import Handle
 from tests.faults.conftest import Spawn
@@ -41,6 +43,7 @@ class Load:
             assert await handle.result(timeout=60) == expected, handle.id
 
 
+@pytest.mark.timeout(60 + 8 * KILLS)
 async def test_killing_the_worker_at_random_moments_changes_no_result(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:

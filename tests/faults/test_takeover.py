@@ -82,10 +82,10 @@ async def test_a_stopped_process_whose_lock_is_held_has_a_minute(
     sleeper.send(signal.SIGSTOP)
     (member,) = await observer.members_of(sleeper.pid)
     await observer.beat_was(member, 50)
-    await observer.sweeps(3)
+    await observer.sweeps(2)
     assert await observer.members_of(sleeper.pid) == [member]
     await observer.beat_was(member, 61)
-    await observer.sweeps(3)
+    await observer.sweeps(2)
     assert await observer.members_of(sleeper.pid) == [member], "nobody has watched for that long"
     await observer.have_swept(26)
     await _pids(journal, heir.pid)
