@@ -74,8 +74,9 @@ class Meter:
         if self._statements:
             counters.update(
                 await self._connection.fetchrow(
-                    "select coalesce(sum(calls), 0)::float8 as calls, coalesce(sum(calls) filter (where query ~*"
-                    " '^(begin|commit|rollback|savepoint|release)'), 0)::float8 as control from pg_stat_statements s"
+                    "select coalesce(sum(calls), 0)::float8 as calls, coalesce(sum(calls) filter"
+                    " (where query ~* '^(begin|commit|rollback|savepoint|release)'), 0)::float8"
+                    " as control from pg_stat_statements s"
                     " join pg_database d on d.oid = s.dbid where datname = current_database()"
                 )
             )
@@ -103,11 +104,13 @@ class Meter:
     async def surroundings(self) -> list[str]:
         """The machine, the versions and the settings, a line each."""
         rows = await self._connection.fetch(
-            "select name, current_setting(name) as value from pg_settings where name = any($1::text[])",
+            "select name, current_setting(name) as value from pg_settings"
+            " where name = any($1::text[])",
             list(SETTINGS),
         )
+        memory = psutil.virtual_memory().total >> 30
         return [
-            f"machine: {os.cpu_count()} cores, {psutil.virtual_memory().total >> 30} GiB, {platform.platform()}",
+            f"machine: {os.cpu_count()} cores, {memory} GiB, {platform.platform()}",
             f"python: {platform.python_version()} ({platform.python_implementation()})",
             "postgres: " + ", ".join(f"{r['name']} {r['value']}" for r in rows),
         ]

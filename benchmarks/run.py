@@ -19,9 +19,10 @@ from benchmarks.workloads import IDLE_SECONDS, WORKLOADS
 
 NAMESPACE = "durable_bench"
 CAVEATS = (
-    "What these figures do not say: activities do nothing, so they measure the engine alone; client, worker and",
-    "Postgres share the cores of one machine, so none of them has it for itself; machines differ and neighbours make",
-    "noise (others_pct), so compare ratios of one run on one machine, and medians of several runs.",
+    "What these figures do not say: activities do nothing, so they measure the engine alone;",
+    "client, worker and Postgres share the cores of one machine, so none has it for itself;",
+    "machines differ and neighbours make noise (others_pct), so compare ratios of one run on one",
+    "machine, and medians of several runs.",
 )
 
 

@@ -14,10 +14,12 @@ async def serve(dsn: str, namespace: str) -> None:
     """Run one worker until the process is told to stop."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with await durable.connect(dsn, namespace=namespace) as client:
-        async with durable.Worker(client, workflows=[seq, fan, sig, timer], activities=[tick]):
-            print("READY", flush=True)
-            await stop.wait()
+    async with (
+        await durable.connect(dsn, namespace=namespace) as client,
+        durable.Worker(client, workflows=[seq, fan, sig, timer], activities=[tick]),
+    ):
+        print("READY", flush=True)
+        await stop.wait()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import durable
@@ -127,7 +128,7 @@ async def w5(client: durable.Client, scale: float) -> Figures:
     before = time.perf_counter()
     stamps = await client.execute(seq(count))
     seconds = time.perf_counter() - before
-    steps = [b - a for a, b in zip(stamps, stamps[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(stamps)]
     return {
         "n": count,
         "s": round(seconds, 3),
