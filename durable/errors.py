@@ -64,29 +64,29 @@ class DatabaseError(DurableError):
     """Postgres refused a statement or could not be reached; nothing was recorded."""
 
 
-class WorkflowAlreadyStarted(DurableError):  # noqa: N818 - the fixed public name
+class WorkflowAlreadyStarted(DurableError):
     """A run with this id exists and the reuse policy does not allow another."""
 
-    def __init__(self, message: str, *, id: str, run_id: int | None = None) -> None:  # noqa: A002 - the word users know
+    def __init__(self, message: str, *, id: str, run_id: int | None = None) -> None:
         super().__init__(message)
         self.id = id
         self.run_id = run_id
 
 
-class WorkflowNotFound(DurableError):  # noqa: N818 - the fixed public name
+class WorkflowNotFound(DurableError):
     """No run has this id in this namespace."""
 
 
-class WorkflowEnded(DurableError):  # noqa: N818 - a family of outcomes
+class WorkflowEnded(DurableError):
     """A run ended without a result."""
 
-    def __init__(self, message: str, *, id: str = "") -> None:  # noqa: A002 - the word users know
+    def __init__(self, message: str, *, id: str = "") -> None:
         super().__init__(message)
         self.id = id
 
 
 class WorkflowFailed(WorkflowEnded):
-    """The workflow function raised; `cause` is the exception, rebuilt where its type is importable."""
+    """The workflow function raised; `cause` is what, rebuilt where its type is importable."""
 
     def __init__(
         self,
@@ -108,11 +108,11 @@ class WorkflowTerminated(WorkflowEnded):
     """The run was terminated from outside."""
 
 
-class ResultTimeout(DurableError, TimeoutError):  # noqa: N818 - reads as what happened
+class ResultTimeout(DurableError, TimeoutError):
     """The wait for a result ran out of time; the run itself goes on."""
 
 
-class StepFailed(DurableError):  # noqa: N818 - a family of outcomes
+class StepFailed(DurableError):
     """A step of a workflow failed for good.
 
     `name` is the step's name, `attempts` how often it was tried, `cause` the exception (rebuilt
@@ -156,8 +156,8 @@ class ChildFailed(StepFailed):
 class JobError(DurableError):
     """What became of a job of a hand-written graph.
 
-    `code` is HotMesh's: 404, 409, 410 for an interruption, 504 for a timeout, else that of the activity
-    that failed. `details` is what a worker sent along, `stack` its traceback.
+    `code` is HotMesh's: 404, 409, 410 for an interruption, 504 for a timeout, else that of the
+    activity that failed. `details` is what a worker sent along, `stack` its traceback.
     """
 
     def __init__(
@@ -170,19 +170,19 @@ class JobError(DurableError):
         self.details = details
 
 
-class DuplicateJob(JobError):  # noqa: N818 - reads as what happened
+class DuplicateJob(JobError):
     """A job with this id is running, or ended so lately that it still has the id."""
 
 
-class JobNotFound(JobError):  # noqa: N818 - reads as what happened
+class JobNotFound(JobError):
     """No job has this id, or the one that had it is over."""
 
 
-class JobFailed(JobError):  # noqa: N818 - reads as what happened
+class JobFailed(JobError):
     """A job ended with an error, or was interrupted."""
 
 
-class JobTimeout(JobError, TimeoutError):  # noqa: N818 - reads as what happened
+class JobTimeout(JobError, TimeoutError):
     """The wait for a job ran out of time; the job itself goes on."""
 
 
@@ -233,7 +233,7 @@ class NonDeterminismError(DurableError):
 
 
 class NotDurableError(DurableError):
-    """A workflow used something that replay cannot repeat: a socket, a thread, a subprocess, …"""
+    """A workflow used something that replay cannot repeat: a socket, a thread, a subprocess."""
 
 
 class InternalError(DurableError):

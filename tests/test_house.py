@@ -29,7 +29,7 @@ ROOM_NAMES_BANNED = {
     "manager",
     "services",
 }
-SQL = re.compile(r"^\s*(select|insert|update|delete|create|alter|drop|with)\s", re.IGNORECASE)
+SQL = re.compile(r"^\s*(select|insert|update|delete|create|alter|drop|with)\s+\S", re.IGNORECASE)
 
 
 def run(*command: str) -> None:
@@ -110,6 +110,17 @@ def test_functions_are_short(path: Path) -> None:
         f.name for f in functions(path) if (f.end_lineno or 0) - f.lineno + 1 > FUNCTION_LINES_MAX
     ]
     assert long == []
+
+
+def test_every_test_says_what_it_proves() -> None:
+    """Each test, of every suite, has a docstring."""
+    silent = [
+        f"{path.relative_to(ROOT)}: {f.name}"
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for f in functions(path)
+        if f.name.startswith("test_") and not ast.get_docstring(f)
+    ]
+    assert silent == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -82,6 +82,7 @@ def connected(
         *args: Any, dsn: str | None, namespace: str, as_json: bool = False, **kwargs: Any
     ) -> None:
         async def whole(out: Output) -> None:
+            """Connect, act, close."""
             async with await connect(dsn, namespace=namespace, report=out.note) as client:
                 await action(Session(client, out), *args, **kwargs)
 

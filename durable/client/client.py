@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
 from durable.client.handle import Handle
 from durable.client.runs import Runs
@@ -65,7 +65,7 @@ class Client:
         """What a `Worker` takes from its client."""
         return self._runs.ports
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -83,8 +83,8 @@ class Client:
 
     @overload
     async def start(
-        self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None, priority: int | None = None,
-        if_running: IfRunning = "raise", if_ended: IfEnded = "start",
+        self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None,
+        priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
     ) -> Handle[R]: ...  # fmt: skip
     @overload
     async def start(
@@ -93,19 +93,21 @@ class Client:
     ) -> Handle[Any]: ...  # fmt: skip
 
     async def start(
-        self, call: Call[Any] | str, /, *args: Any, id: str | None = None, task_queue: str | None = None,  # noqa: A002
-        priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
+        self, call: Call[Any] | str, /, *args: Any, id: str | None = None,
+        task_queue: str | None = None, priority: int | None = None,
+        if_running: IfRunning = "raise", if_ended: IfEnded = "start",
     ) -> Handle[Any]:  # fmt: skip
         """Start a workflow; when this returns, it is on disk and will run.
 
         Args:
             call: a workflow's call, such as `fulfil(order)`; or its name, with `args`, where the
                 function cannot be imported.
+            *args: the arguments of a workflow that is given by its name.
             id: names the run; at most one open run has an id. A fresh one unless given.
             task_queue: overrides the workflow's own; "default" when neither names one.
             priority: larger goes first.
-            if_running: what to do when a run of this id is open: "raise" `WorkflowAlreadyStarted`, or
-                "attach" to it.
+            if_running: what to do when a run of this id is open: "raise" `WorkflowAlreadyStarted`,
+                or "attach" to it.
             if_ended: what to do when the newest run of this id has ended: "start" another,
                 "start_if_failed" (else raise), "attach" to the ended one, or "raise".
 
@@ -121,7 +123,7 @@ class Client:
             definition = taken.definition
             workflow, signature, options = definition.name, definition.signature, taken.options
             text = signature.encode_arguments(taken.args, dict(taken.kwargs))
-            id = id if id is not None else taken.id  # noqa: A001
+            id = id if id is not None else taken.id  # noqa: A001 - the word users know
         queue = task_queue or (options.task_queue if options else None) or "default"
         rank = priority if priority is not None else (options.priority if options else 0)
         chosen = StartOptions(queue, rank, if_running, if_ended)
@@ -129,7 +131,7 @@ class Client:
         return Handle(self._runs, jid, run_id, signature)
 
     async def execute(
-        self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None,  # noqa: A002
+        self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None,
         if_running: IfRunning = "raise", if_ended: IfEnded = "start",
     ) -> R:  # fmt: skip
         """Start a workflow and wait for its result: `start`, then `Handle.result`."""
@@ -138,18 +140,22 @@ class Client:
         )
         return await handle.result()
 
-    def handle(self, id: str) -> Handle[Any]:  # noqa: A002 - the word users know
+    def handle(self, id: str) -> Handle[Any]:
         """The newest run of an id; whether there is one shows at the first use."""
         return Handle(self._runs, id)
 
     async def list(
-        self, *, workflow: str | None = None, state: str | None = None, task_queue: str | None = None,
-        id_prefix: str | None = None, before: int | None = None, limit: int = 100,
+        self, *, workflow: str | None = None, state: str | None = None,
+        task_queue: str | None = None, id_prefix: str | None = None, before: int | None = None,
+        limit: int = 100,
     ) -> list[RunSummary]:  # fmt: skip
         """Runs, the newest first.
 
         Args:
-            workflow, state, task_queue, id_prefix: only those; None means any.
+            workflow: only runs of the workflow of this name; None, here and below, means any.
+            state: only those in this state.
+            task_queue: only those of this queue.
+            id_prefix: only those whose id begins so.
             before: only runs with a smaller `run_id`: the last one of the page before.
             limit: at most so many.
         """
@@ -158,13 +164,13 @@ class Client:
         )
 
     async def count(
-        self, *, workflow: str | None = None, state: str | None = None, task_queue: str | None = None,
-        id_prefix: str | None = None,
+        self, *, workflow: str | None = None, state: str | None = None,
+        task_queue: str | None = None, id_prefix: str | None = None,
     ) -> int:  # fmt: skip
         """How many runs there are; filters as in `list`."""
         return await self._runs.jobs.count(RunFilter(workflow, state, task_queue, id_prefix))
 
-    async def resume(self, id: str) -> bool:  # noqa: A002
+    async def resume(self, id: str) -> bool:
         """Let a suspended run be tried again; False when the id has none that is suspended."""
         queues = await self._runs.ports.runs.resume(jid=id)
         for queue in queues:
@@ -202,7 +208,8 @@ def _workflow_call(call: Any, args: tuple[Any, ...]) -> WorkflowCall[Any]:
     if not isinstance(call, WorkflowCall):
         given = "an activity's call" if isinstance(call, Call) else repr(call)
         raise ConfigurationError(
-            f"client.start takes the call of a workflow, such as client.start(fulfil(order)), not {given}"
+            "client.start takes the call of a workflow, such as client.start(fulfil(order)), "
+            f"not {given}"
         )
     return call.take()
 
@@ -210,7 +217,8 @@ def _workflow_call(call: Any, args: tuple[Any, ...]) -> WorkflowCall[Any]:
 def encode_positional(args: tuple[Any, ...]) -> str:
     """Arguments of a workflow that is known by name only, as a JSON list; its worker binds them.
 
-    Raises `PayloadError` for what JSON cannot hold: such a workflow's values are given as JSON has them.
+    Raises `PayloadError` for what JSON cannot hold: such a workflow's values are given as JSON has
+    them.
     """
     return _ANY.encode(list(args))
 

@@ -32,8 +32,8 @@ T = TypeVar("T")
 class HistoryEvent:
     """One fact of a history, for people.
 
-    `kind`: started, activity, timer, child, signal, cancel or finished; `step` the number of the command
-    that it settles, 0 for none; `input` and `data` decoded from JSON.
+    `kind`: started, activity, timer, child, signal, cancel or finished; `step` the number of the
+    command that it settles, 0 for none; `input` and `data` decoded from JSON.
     """
 
     revision: int
@@ -58,7 +58,8 @@ def event_of(revision: int, fact: Fact) -> HistoryEvent:
 class Handle(Generic[R]):
     """One run of a workflow: await its result, signal it, look at it, stop it.
 
-    Got from `client.start(…)`, or from `client.handle(id)`, which stands for the newest run of the id.
+    Got from `client.start(…)`, or from `client.handle(id)`, which stands for the newest run of the
+    id.
 
     Attributes:
         id: the id that was given at the start.
@@ -117,7 +118,7 @@ class Handle(Generic[R]):
         return (await self.describe()).state
 
     async def describe(self) -> RunDescription:
-        """All that is known of the run but its history: state, open steps, attempts, timers, failure."""
+        """All that is known of the run but its history: state, steps, attempts, timers, failure."""
         found = await self._runs.jobs.describe(await self.run_id())
         if found is None:
             raise WorkflowNotFound(f"the run {self.id!r} is gone: it ended, and was pruned")
@@ -132,16 +133,17 @@ class Handle(Generic[R]):
     async def signal(self, signal: Signal[T], payload: T = None) -> None:  # type: ignore[assignment]
         """Tell the run something; when this returns, it is on disk, and the run will receive it.
 
-        Raises `PayloadError` when the payload is not of the signal's type, `WorkflowEnded` when the run
-        has ended already, `WorkflowNotFound` when there is none.
+        Raises `PayloadError` when the payload is not of the signal's type, `WorkflowEnded` when the
+        run has ended already, `WorkflowNotFound` when there is none.
         """
         await self._runs.arrive(
             await self.run_id(), self.id, "signal", signal.name, signal.adapter.encode(payload)
         )
 
     async def cancel(self, reason: str = "") -> None:
-        """Ask the workflow to stop: `asyncio.CancelledError` is raised where it waits, and it may clean up.
+        """Ask the workflow to stop: `asyncio.CancelledError` is raised where it waits.
 
+        It may catch that to clean up, and lets it through when it has.
         Returns when the request is on disk; a run that has ended already is left as it is.
         """
         try:
@@ -154,7 +156,7 @@ class Handle(Generic[R]):
             return
 
     async def terminate(self, reason: str = "") -> None:
-        """End the run at once, without running any more of its code; one that has ended stays as it is."""
+        """End the run at once, running no more of its code; one that has ended stays as it is."""
         await self._runs.terminate(await self.run_id(), reason)
 
 

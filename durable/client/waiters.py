@@ -16,8 +16,8 @@ POLL = 1.0  # seconds; what a lost notification costs at most
 class Waiters:
     """Everybody in this client who waits for a run to end.
 
-    A run that this client starts carries the client's channel from the start; for any other the channel is
-    left in the job row first, and then the row is read: no end falls between.
+    A run that this client starts carries the client's channel from the start; for any other the
+    channel is left in the job row first, and then the row is read: no end falls between.
     """
 
     def __init__(self, jobs: JobStore, announcer: Announcer, channel: str) -> None:
@@ -67,7 +67,8 @@ class Waiters:
                 return await asyncio.shield(future)
         except TimeoutError:
             raise ResultTimeout(
-                f"the workflow {name!r} has not ended within {limit:g} s; it goes on, and may be awaited again"
+                f"the workflow {name!r} has not ended within {limit:g} s; "
+                "it goes on, and may be awaited again"
             ) from None
         finally:
             self._leave(run_id, future)

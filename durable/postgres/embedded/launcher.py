@@ -79,6 +79,7 @@ async def ensure_running(
     loop = asyncio.get_running_loop()
 
     def tell(sentence: str) -> None:
+        """Report on the loop of who waits, from the thread that starts the server."""
         if report is not None:
             loop.call_soon_threadsafe(report, sentence)
 
