@@ -46,13 +46,15 @@ async def connect(
 
     Args:
         dsn: a libpq URI, such as "postgresql://user@host/db". Without one, the environment's
-            DURABLE_DATABASE_URL; without that, an embedded Postgres keeps its data in `.durable/` of
-            the working directory, and stops when the last process that uses it ends.
+            DURABLE_DATABASE_URL; without that, an embedded Postgres keeps its data in `.durable/`
+            of the working directory, and stops when the last process that uses it ends.
         namespace: the Postgres schema that holds everything.
-        report: gets a sentence at the start of each slow thing, such as creating the data directory.
+        report: gets a sentence at the start of each slow thing, such as creating the data
+            directory.
 
     Raises:
-        ConfigurationError: the namespace is no identifier, or the schema is missing and may not be made.
+        ConfigurationError: the namespace is no identifier, or the schema is missing and may not be
+            made.
         EmbeddedPostgresError: no Postgres can be started here; the message says what to do.
         DatabaseError: the database cannot be reached.
 

@@ -1,4 +1,4 @@
-"""Heartbeats: an activity that runs long says that it is alive, and hears that nobody waits any more."""
+"""Heartbeats: a long activity says that it is alive, and hears that nobody waits any more."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ HEART: ContextVar[Heart | None] = ContextVar("durable_heart", default=None)
 def heartbeat() -> None:
     """Say, from within an activity, that it is alive: at least once per `heartbeat_timeout`.
 
-    It writes nothing, so it may be called in every turn of a loop. An attempt that was cancelled, or
-    has timed out, gets `asyncio.CancelledError` from it: the only way in which a plain (not async)
-    activity hears of that. Outside of a worker, as in a unit test, it does nothing.
+    It writes nothing, so it may be called in every turn of a loop. An attempt that was cancelled,
+    or has timed out, gets `asyncio.CancelledError` from it: the only way in which a plain (not
+    async) activity hears of that. Outside of a worker, as in a unit test, it does nothing.
 
     Example:
         >>> def resize(paths: list[str]) -> None:

@@ -1,1 +1,4 @@
-"""The one room that knows asyncpg: pool, transactions, LISTEN, migrations, SQL files, embedded server."""
+"""The one room that knows asyncpg.
+
+Pool, transactions, LISTEN, migrations, the loader of SQL files, and the embedded server.
+"""

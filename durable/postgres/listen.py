@@ -1,8 +1,8 @@
 """LISTEN: one connection, any number of channels, a callback each.
 
 A notification is a wake-up and carries names, never data. While the connection is away nothing is
-heard; so after every (re)connection each callback is called once with an empty payload, and its owner
-looks for itself. One rule makes that complete: listen first, then look.
+heard; so after every (re)connection each callback is called once with an empty payload, and its
+owner looks for itself. One rule makes that complete: listen first, then look.
 """
 
 from __future__ import annotations
@@ -114,9 +114,9 @@ class Listener:
 class Notifier:
     """Sends notifications after the fact: what is said in one moment goes as one statement.
 
-    NOTIFY inside a writing transaction would serialise every commit of the cluster behind its fsync;
-    here it is a transaction of its own, which writes nothing and so waits for no disk. A crash between
-    the commit and its notification is caught by the polling beneath.
+    NOTIFY inside a writing transaction would serialise every commit of the cluster behind its
+    fsync; here it is a transaction of its own, which writes nothing and so waits for no disk. A
+    crash between the commit and its notification is caught by the polling beneath.
     """
 
     def __init__(self, send: Callable[[list[str], list[str]], Any]) -> None:

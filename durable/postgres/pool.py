@@ -1,8 +1,8 @@
 """The database as the other rooms see it: statements in, rows out, errors in our own words.
 
-A `Database` wraps one asyncpg pool and one schema. A statement either ran or raised: nothing is sent
-twice behind the caller's back, because only the caller knows whether that is harmless. Who does know
-uses `patiently`, which waits out a restart of the server.
+A `Database` wraps one asyncpg pool and one schema. A statement either ran or raised: nothing is
+sent twice behind the caller's back, because only the caller knows whether that is harmless. Who
+does know uses `patiently`, which waits out a restart of the server.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import asyncpg
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential, wait_random
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential, wait_random
 
 from durable.errors import DatabaseError
 from durable.postgres.sql import schema_name
+from durable.telemetry.logs import logger
 
 R = TypeVar("R")
 Row = asyncpg.Record
@@ -34,6 +35,7 @@ _GONE = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InternalClientError,
+    asyncpg.ReadOnlySQLTransactionError,  # what was the primary is one no more: find the new one
 )
 
 
@@ -42,13 +44,16 @@ class ConnectionLost(DatabaseError):
 
 
 class Conflict(DatabaseError):
-    """Two transactions stood in each other's way; nothing happened, and trying again is right."""
+    """Something stood in the way, another transaction or a full disk: nothing happened, try again."""
 
 
 _CONFLICTS = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.InsufficientResourcesError,  # disk, memory: somebody will make room
+    asyncpg.PostgresSystemError,
 )
 
 
@@ -57,7 +62,7 @@ def translated(error: Exception) -> DatabaseError:
     if isinstance(error, _GONE):
         return ConnectionLost(f"the connection to Postgres broke: {error or type(error).__name__}")
     if isinstance(error, _CONFLICTS):
-        return Conflict(f"Postgres resolved a conflict against this transaction: {error}")
+        return Conflict(f"Postgres could not carry out a statement just now: {error}")
     return DatabaseError(f"Postgres refused a statement: {error}")
 
 
@@ -70,8 +75,24 @@ def translating() -> Iterator[None]:
         raise translated(error) from error
 
 
+@contextmanager
+def _leaving(connection: Connection) -> Iterator[None]:
+    """Do not stay with a server that has become read-only: the next connection finds another."""
+    try:
+        yield
+    except asyncpg.ReadOnlySQLTransactionError:
+        connection.terminate()
+        raise
+
+
 async def _keep(_connection: Any) -> None:
     """Nothing to reset between uses: no statement of ours changes its session."""
+
+
+def _say(state: RetryCallState) -> None:
+    if state.attempt_number == 5 or state.attempt_number % 30 == 0:
+        error = None if state.outcome is None else state.outcome.exception()
+        logger.warning("tried %d times, and go on trying: %s", state.attempt_number, error)
 
 
 async def patiently(action: Callable[[], Awaitable[R]]) -> R:
@@ -79,6 +100,7 @@ async def patiently(action: Callable[[], Awaitable[R]]) -> R:
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type((ConnectionLost, Conflict)),
         wait=wait_exponential(multiplier=0.05, max=1.0) + wait_random(0, 0.05),
+        before_sleep=_say,
         reraise=True,
     ):
         with attempt:
@@ -90,7 +112,7 @@ class Database:
     """A pool of connections to one database, and the schema that a namespace is.
 
     Example:
-        >>> database = await Database.open("postgresql://localhost/app", schema="durable")  # doctest: +SKIP
+        >>> database = await Database.open(dsn, schema="durable")  # doctest: +SKIP
     """
 
     def __init__(self, pool: asyncpg.Pool, dsn: str, schema: str) -> None:
@@ -123,9 +145,12 @@ class Database:
             self._pool.terminate()
 
     def _check_open(self) -> None:
-        # Else asyncpg's word for it would be taken for a broken connection, and waited out for ever.
+        # Else asyncpg's word for it would be taken for a broken connection, and waited out for
+        # ever.
         if self._pool.is_closing():
-            raise DatabaseError("this client has been closed: make another one with durable.connect()")
+            raise DatabaseError(
+                "this client has been closed: make another one with durable.connect()"
+            )
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
@@ -133,14 +158,16 @@ class Database:
         self._check_open()
         with translating():
             async with self._pool.acquire(timeout=10) as connection:
-                yield connection
+                with _leaving(connection):
+                    yield connection
 
     async def fetch(self, statement: str, *args: Any) -> list[Row]:
         """Run one statement; its rows."""
         self._check_open()
         with translating():
             async with self._pool.acquire(timeout=10) as connection:
-                return await connection.fetch(statement, *args)  # type: ignore[no-any-return]
+                with _leaving(connection):
+                    return await connection.fetch(statement, *args)
 
     async def fetchrow(self, statement: str, *args: Any) -> Row | None:
         """Run one statement; its first row, or None."""
@@ -167,7 +194,8 @@ class Lane:
             if connection is None or connection.is_closed():
                 connection = await open_connection(self._dsn, "durable commits")
                 self._connection = connection
-            return await connection.fetch(statement, *args)  # type: ignore[no-any-return]
+            with _leaving(connection):
+                return await connection.fetch(statement, *args)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -13,8 +13,8 @@ from durable.postgres.pool import Database
 async def transaction(database: Database) -> AsyncIterator[Any]:
     """One connection in one transaction: committed when the block ends, rolled back when it raises.
 
-    Errors of the driver leave it as ours: `ConnectionLost` (which, at the commit, leaves the outcome
-    unknown), `Conflict` or `DatabaseError`.
+    Errors of the driver leave it as ours: `ConnectionLost` (which, at the commit, leaves the
+    outcome unknown), `Conflict` or `DatabaseError`.
     """
     async with database.connection() as connection, connection.transaction():
         yield connection

@@ -1,14 +1,17 @@
-"""Names of notification channels. Postgres allows 63 bytes; longer names are shortened by their hash."""
+"""Names of notification channels: Postgres allows 63 bytes, so long ones end in their hash."""
 
 from __future__ import annotations
 
 import hashlib
 
+NAME_BYTES_MAX = 60  # Postgres cuts at 63 without a word
+
 
 def _fit(name: str) -> str:
-    if len(name.encode()) <= 60:
+    if len(name.encode()) <= NAME_BYTES_MAX:
         return name
-    return f"{name.encode()[:35].decode(errors='ignore')}#{hashlib.sha256(name.encode()).hexdigest()[:20]}"
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return f"{name.encode()[:35].decode(errors='ignore')}#{digest[:20]}"
 
 
 def queue(namespace: str, stream: str) -> str:

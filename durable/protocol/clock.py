@@ -1,4 +1,4 @@
-"""Instants: Unix seconds that are whole microseconds, so that Postgres gives back what it was given."""
+"""Instants: Unix seconds, whole microseconds, so that Postgres gives back what it was given."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ Protocols of this module, so that a worker with fewer rights can be given none o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -102,8 +102,8 @@ class Committed:
 class StepCommitter(Protocol):
     """The engine's committer, as a worker sees it."""
 
-    async def commit(self, commit: Commit) -> Committed:
-        """Write it durably; returns when it is on disk, or was refused."""
+    def commit(self, commit: Commit) -> Awaitable[Committed]:
+        """Write it durably; what it gives is done when it is on disk, or was refused."""
         ...
 
 

@@ -24,7 +24,8 @@ _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*")
 def seconds(value: Duration) -> float:
     """The duration in seconds; a bare number, or text without a unit, is seconds.
 
-    Raises `ConfigurationError` for text that is no duration, and for what is negative or not finite.
+    Raises `ConfigurationError` for text that is no duration, and for what is negative or not
+    finite.
 
     Example:
         >>> seconds("1 hour 30 min"), seconds("300s"), seconds(2)
@@ -55,6 +56,7 @@ def _parse(text: str) -> float:
         position = part.end()
     if position == 0 or position < len(text):
         raise ConfigurationError(
-            f"{text!r} is no duration: write a number and a unit, such as '90s', '1 hour' or '30 days'"
+            f"{text!r} is no duration: write a number and a unit, "
+            "such as '90s', '1 hour' or '30 days'"
         )
     return total

@@ -22,7 +22,8 @@ class Failure:
         next_retry_delay: seconds that override the policy's next delay.
         details: JSON-able extras of an `ApplicationError`, or arguments of the exception.
         cause: the failure beneath it.
-        name, attempts: for `activity`, `child` and `timeout`: the step's name and its attempts.
+        name: for `activity`, `child` and `timeout`: the step's name.
+        attempts: for those, how often it was tried.
     """
 
     type: str
@@ -68,7 +69,8 @@ def step_failed(kind: str, name: str, attempts: int, failure: Failure) -> Failur
 
     Args:
         kind: "activity" or "child".
-        name, attempts: the step's, and how often it was tried.
+        name: the step's.
+        attempts: how often it was tried.
         failure: of the last attempt, or of the child run.
     """
     if failure.kind == kind or (kind == "activity" and failure.kind in ("timeout", "cancelled")):

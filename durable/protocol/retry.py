@@ -17,10 +17,12 @@ class RetryPolicy:
             again: such a step runs at most once.
         backoff_coefficient: by what the delay grows from one retry to the next, at least 1.
         maximum_interval: the longest delay (seconds, `timedelta` or text).
-        initial_interval: the delay before the first retry; `backoff_coefficient` seconds unless given.
+        initial_interval: the delay before the first retry; `backoff_coefficient` seconds unless
+            given.
         non_retryable: exception types, or their names, that are never retried.
 
-    The delay before retry n is min(initial_interval × backoff_coefficient**(n−1), maximum_interval).
+    The delay before retry n is min(initial_interval × backoff_coefficient**(n−1),
+    maximum_interval).
 
     Example:
         >>> [RetryPolicy(backoff_coefficient=2).delay(n) for n in (1, 2, 3)]
@@ -36,7 +38,8 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if isinstance(self.maximum_attempts, bool) or self.maximum_attempts < 1:
             raise ConfigurationError(
-                f"maximum_attempts={self.maximum_attempts!r}: it counts the first attempt too, so it is 1 or more"
+                f"maximum_attempts={self.maximum_attempts!r}: it counts the first attempt too, "
+                "so it is 1 or more"
             )
         if not self.backoff_coefficient >= 1:
             raise ConfigurationError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,10 @@ from durable.protocol.failures import Failure, failure_from_json
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A start to be written. `policy`: fresh (the id is new by construction), allow, failed_only, reject."""
+    """A start to be written.
+
+    `policy`: fresh (the id is new by construction), allow, failed_only, reject.
+    """
 
     request_id: UUID
     jid: str
@@ -55,8 +58,8 @@ class Ended:
 class Terminated:
     """Whom to tell after a termination.
 
-    `holder` held the run; `attempts` (message, member) ran for it; `relatives` (run, member, queue), its
-    parent and its children, have something in their inboxes.
+    `holder` held the run; `attempts` (message, member) ran for it; `relatives` (run, member,
+    queue), its parent and its children, have something in their inboxes.
     """
 
     waiters: tuple[str, ...]
@@ -100,8 +103,8 @@ class RunDescription:
     """Everything that is known of a run but its history.
 
     `pending` lists the open commands that are written down (number, kind, name, due); `activities`
-    the attempts with rows, failed ones included; `failure` why it failed or is suspended; `worker` the
-    queue name of the member that holds it, None when none does; `wakes_at` when it is next due.
+    the attempts with rows, failed ones included; `failure` why it failed or is suspended; `worker`
+    the queue name of the member that holds it, None when none does; `wakes_at` when it is next due.
     """
 
     id: str
@@ -142,22 +145,22 @@ def _attempt(row: Row) -> ActivityAttempt:
     else:
         state = "failed" if row["error"] else "dropped"
     return ActivityAttempt(
-        int(row["dad"]), row["aid"], row["stream_name"], row["retry_attempt"] + 1, row["max_retry_attempts"],
-        state, row["visible_at"], failure_from_json(row["error"]),
+        int(row["dad"]), row["aid"], row["stream_name"], row["retry_attempt"] + 1,
+        row["max_retry_attempts"], state, row["visible_at"], failure_from_json(row["error"]),
     )  # fmt: skip
 
 
 def _description(row: Row, activities: Sequence[Row]) -> RunDescription:
     wakes = row["visible_at"]
     return RunDescription(
-        id=row["jid"], run_id=row["run_id"], workflow=row["graph"], task_queue=row["app_id"], state=row["state"],
-        started_at=row["created_at"], finished_at=row["finished_at"], version=row["graph_version"],
-        open_steps=max(0, row["status"] - 1), revision=row["revision"],
-        input=json.loads(row["input"]) if row["input"] else None,
+        id=row["jid"], run_id=row["run_id"], workflow=row["graph"], task_queue=row["app_id"],
+        state=row["state"], started_at=row["created_at"], finished_at=row["finished_at"],
+        version=row["graph_version"], open_steps=max(0, row["status"] - 1),
+        revision=row["revision"], input=json.loads(row["input"]) if row["input"] else None,
         output=json.loads(row["output"]) if row["output"] else None,
         failure=failure_from_json(row["error"]), pending=tuple(json.loads(row["pending"] or "[]")),
         activities=tuple(_attempt(a) for a in activities), parent_run_id=row["parent_run_id"],
-        worker=row["member"], wakes_at=None if wakes is None or wakes.year >= 9999 else wakes,
+        worker=row["member"], wakes_at=None if wakes is None or wakes.year >= MAXYEAR else wakes,
     )  # fmt: skip
 
 

@@ -20,8 +20,8 @@ from durable.streams.runs import Reached
 class Attempt:
     """One attempt of one activity, reserved by this member. `id` None: it has no row (yet).
 
-    `scheduled_at` is when the step was first scheduled, in Unix seconds; `waited` how long this attempt
-    could have been claimed before it was, in seconds.
+    `scheduled_at` is when the step was first scheduled, in Unix seconds; `waited` how long this
+    attempt could have been claimed before it was, in seconds.
     """
 
     id: int | None
@@ -91,9 +91,9 @@ class ActivityStream:
         rows = await self._db.fetch(self._sql["claim"], member, queue, list(names), limit)
         return [
             Attempt(
-                r["id"], r["run_id"], r["jid"], r["workflow_name"], int(r["dad"]), r["aid"], r["message"],
-                options_of(r), r["retry_attempt"] + 1, from_datetime(r["created_at"]), r["losses"],
-                (r["reserved_at"] - r["visible_at"]).total_seconds(),
+                r["id"], r["run_id"], r["jid"], r["workflow_name"], int(r["dad"]), r["aid"],
+                r["message"], options_of(r), r["retry_attempt"] + 1, from_datetime(r["created_at"]),
+                r["losses"], (r["reserved_at"] - r["visible_at"]).total_seconds(),
             )
             for r in rows
         ]  # fmt: skip
@@ -105,10 +105,11 @@ class ActivityStream:
     async def settle(
         self, member: int, settlements: Sequence[Settlement]
     ) -> list[tuple[int, Reached | None]]:
-        """End attempts; each with whom to tell, None where the run has ended. Refused ones are missing."""
+        """End attempts; each with whom to tell, None where the run has ended; not the refused."""
         rows = await self._db.fetch(
             self._sql["settle"], member,
-            [s.id for s in settlements], [s.message for s in settlements], [s.error for s in settlements],
+            [s.id for s in settlements], [s.message for s in settlements],
+            [s.error for s in settlements],
         )  # fmt: skip
         return [
             (
@@ -123,7 +124,10 @@ class ActivityStream:
     async def retry(
         self, member: int, failed: Sequence[tuple[int, str, float]]
     ) -> list[tuple[str, datetime]]:
-        """Expire failed attempts (id, error, delay in seconds) and write the next; queue and time of each."""
+        """Expire failed attempts and write the next; queue and time of each.
+
+        `failed` are (id, error, delay in seconds).
+        """
         rows = await self._db.fetch(
             self._sql["retry"],
             member,
@@ -140,7 +144,7 @@ class ActivityStream:
         }
 
     async def overdue(self, run_id: int, number: int, kind: str, error: str) -> list[Reached]:
-        """Fail a step that nobody runs at its limit; `kind` schedule_to_start: and nobody ever ran."""
+        """Fail a step that nobody runs at its limit; for schedule_to_start, and nobody ever ran."""
         rows = await self._db.fetch(self._sql["overdue"], run_id, str(number), kind, error)
         return [Reached(r["run_id"], r["reserved_by"], r["stream_name"]) for r in rows]
 

@@ -11,7 +11,7 @@ from durable.protocol.failures import Failure
 
 
 def lock_class(schema: str) -> int:
-    """The first half of a namespace's advisory locks: apart from other namespaces' and other people's."""
+    """The first half of a namespace's advisory locks, which no other namespace or product has."""
     digest = hashlib.sha256(f"durable:{schema}".encode()).digest()
     return int.from_bytes(digest[:4], "big", signed=True)
 
@@ -19,15 +19,15 @@ def lock_class(schema: str) -> int:
 _UNKNOWN = Failure(
     type="OutcomeUnknown",
     kind="lost",
-    message="the worker that ran this attempt was lost, and the attempt may not be repeated: whether it "
-    "took effect is unknown",
+    message="the worker that ran this attempt was lost, and the attempt may not be repeated: "
+    "whether it took effect is unknown",
 )
 
 
 _DEADLY = Failure(
     type="Deadly",
-    message="ten times in a row a worker died while it took a turn of this run: look for what its code does "
-    "to the process (memory, native crashes, exits), then resume it",
+    message="ten times in a row a worker died while it took a turn of this run: look for what its "
+    "code does to the process (memory, native crashes, exits), then resume it",
 )
 
 

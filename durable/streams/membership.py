@@ -19,6 +19,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from durable.errors import DatabaseError
@@ -52,7 +53,8 @@ class Membership:
     """One member: joins, beats, sweeps, leaves.
 
     Args:
-        dsn, schema: where.
+        dsn: the database.
+        schema: the namespace in it.
         name: for people; the task queue, usually.
         announcer: tells others whom a burial has freed.
         busy: whether the member holds anything; read by the thread.
@@ -60,7 +62,7 @@ class Membership:
         on_joined: called there with the id of the new member that follows it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - built in one place, from what each name says
         self, dsn: str, schema: str, name: str, announcer: Announcer, *,
         busy: Callable[[], bool], on_lost: Callable[[], Any], on_joined: Callable[[int], Any],
     ) -> None:  # fmt: skip
@@ -83,7 +85,7 @@ class Membership:
         self._known = 0  # the id that the joining loop has been told
         self._locked = False
         self._connection: Any = None
-        self._using: asyncio.Lock | None = None
+        self._using = asyncio.Lock()  # the thread's: a lock binds to the loop that first waits
         self._quiet = 0.0
 
     async def join(self) -> int:
@@ -120,7 +122,6 @@ class Membership:
     async def _live(self) -> None:
         self._inner = asyncio.get_running_loop()
         self._nudge = asyncio.Event()
-        self._using = asyncio.Lock()
         sweeper = asyncio.create_task(self._sweep())
         try:
             await self._beat_until_stopped()
@@ -202,7 +203,7 @@ class Membership:
 
     async def _bury_the_dead(self, *, tidy: bool) -> None:
         for member in await self._query(self._store.dead):
-            burial = await self._query(lambda c, m=member: self._store.bury(c, m))
+            burial = await self._query(partial(self._store.bury, member_id=member))
             self._call(self._tell, burial)
         if tidy:
             await self._query(self._store.tidy)
@@ -217,9 +218,8 @@ class Membership:
         return self._connection is not None and not self._connection.is_closed()
 
     async def _query(self, ask: Callable[[Any], Any]) -> Any:
-        assert self._using is not None
         async with self._using:
-            # A line that has gone dead without a word is found out here, long before the system would.
+            # A line that has gone dead without a word is found out here, before the system would.
             with translating():
                 async with asyncio.timeout(SILENCE):
                     return await self._ask(ask)

@@ -63,8 +63,10 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a queue holds: whether turns and activities are due, when the next will be (Unix seconds),
-    and the runs of the asking member whose inbox was left unread.
+    """What a queue holds.
+
+    Whether turns and activities are due, when the next will be (Unix seconds), and the runs of the
+    asking member whose inbox was left unread.
     """
 
     turns: bool

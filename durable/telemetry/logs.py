@@ -1,4 +1,4 @@
-"""The library's logger: a child of nothing but `durable`, configured by whoever runs the process."""
+"""The library's logger, `durable`, configured by whoever runs the process."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The committer: gathers what is ready while the last commit is in flight, and sends it as one.
 
 Runs are split over two lanes by their id, so that one batch is prepared while another is on its way
-to the disk. A run has at most one commit in flight, which its holder sees to. When a connection breaks
-during a commit, nothing is assumed: the rows are read, and a commit that did not happen is sent again.
+to the disk. A run has at most one commit in flight, which its holder sees to. When a connection
+breaks during a commit, nothing is assumed: the rows are read, and a commit that did not happen is
+sent again.
 """
 
 from __future__ import annotations
@@ -32,9 +33,8 @@ def _weight(commit: Commit) -> int:
     size = 200
     for fact in commit.facts:
         size += len(fact.data or "") + len(fact.input or "")
-    for start in (*commit.intents, *commit.children):
-        size += len(start.input)
-    return size
+    size += sum(len(intent.input) for intent in commit.intents)
+    return size + sum(len(child.input) for child in commit.children)
 
 
 class Committer:
@@ -49,7 +49,7 @@ class Committer:
         self._lanes = [_CommitLane(self, Lane(dsn)) for _ in range(lanes)]
 
     def commit(self, commit: Commit) -> asyncio.Future[Committed]:
-        """Have a commit written; the future says how it went, or raises what Postgres said of it."""
+        """Have a commit written; the future tells how it went, or raises what Postgres said."""
         future: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
         self._lanes[commit.run_id % len(self._lanes)].add((commit, future))
         return future
@@ -86,7 +86,7 @@ class Committer:
     async def _bisect(
         self, lane: Lane, batch: Sequence[Waiting], error: DatabaseError
     ) -> list[Waiting]:
-        """Find the commit that Postgres refuses or that is in conflict: it takes no other down with it."""
+        """Find the commit that Postgres refuses or that is in conflict: it takes no other down."""
         if len(batch) == 1:
             if not batch[0][1].done():
                 batch[0][1].set_exception(error)

@@ -1,4 +1,4 @@
-"""The statements that commit turns of function workflows: a scalar one, and one for any number of runs.
+"""The statements that commit turns of function workflows: scalar ones, and one for many runs.
 
 Both are fenced by the run's revision and by the member that holds it; the batched one also by the
 attempts whose results it carries. A run passes with everything or with nothing.
@@ -35,7 +35,7 @@ class BatchOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run stands: its revision, its last token, and the attempts that the asking member holds."""
+    """How a run stands: its revision, its last token, and the attempts that the asker holds."""
 
     revision: int
     token: int | None
@@ -73,12 +73,15 @@ def is_end(commit: Commit) -> bool:
 def end_arguments(member: int, token: int, commit: Commit, finish: Finish) -> tuple[Any, ...]:
     """The parameters of `commit_end`."""
     facts = [
-        (place, f.kind.value, f.number, to_datetime(f.at), f.name, f.data, _json(f.failure), f.input)
+        (
+            place, f.kind.value, f.number, to_datetime(f.at), f.name, f.data, _json(f.failure),
+            f.input,
+        )
         for place, f in enumerate(commit.facts, start=commit.expected + 1)
-    ]
+    ]  # fmt: skip
     return (
-        member, commit.run_id, commit.expected, len(commit.facts), commit.issued, token, finish.state,
-        finish.data, _json(finish.failure), commit.version, *_columns(facts, 8),
+        member, commit.run_id, commit.expected, len(commit.facts), commit.issued, token,
+        finish.state, finish.data, _json(finish.failure), commit.version, *_columns(facts, 8),
     )  # fmt: skip
 
 
@@ -86,8 +89,9 @@ def scalar_arguments(member: int, token: int, commit: Commit) -> tuple[Any, ...]
     """The parameters of `commit_step`."""
     fact = commit.facts[0]
     return (
-        member, commit.run_id, commit.expected, commit.issued, token, commit.status, fact.kind.value,
-        fact.number, to_datetime(fact.at), fact.name, fact.data, _json(fact.failure), fact.input,
+        member, commit.run_id, commit.expected, commit.issued, token, commit.status,
+        fact.kind.value, fact.number, to_datetime(fact.at), fact.name, fact.data,
+        _json(fact.failure), fact.input,
     )  # fmt: skip
 
 
@@ -103,9 +107,9 @@ def _policy(policy: RetryPolicy) -> tuple[int, float, float, float | None]:
 
 def _intent(run_id: int, intent: Intent, metadata: str | None) -> tuple[Any, ...]:
     return (
-        run_id, intent.queue, intent.name, str(intent.number), intent.input, metadata, _json(intent.failure),
-        intent.options.priority, intent.delay, intent.held, intent.dead, *_policy(intent.options.retry),
-        intent.attempt - 1,
+        run_id, intent.queue, intent.name, str(intent.number), intent.input, metadata,
+        _json(intent.failure), intent.options.priority, intent.delay, intent.held, intent.dead,
+        *_policy(intent.options.retry), intent.attempt - 1,
     )  # fmt: skip
 
 
@@ -127,7 +131,8 @@ def batch_arguments(member: int, token: int, commits: Sequence[Commit], metadata
         ))  # fmt: skip
         for place, f in enumerate(c.facts, start=c.expected + 1):
             facts.append((
-                c.run_id, place, f.kind.value, f.number, to_datetime(f.at), f.name, f.data, _json(f.failure), f.input,
+                c.run_id, place, f.kind.value, f.number, to_datetime(f.at), f.name, f.data,
+                _json(f.failure), f.input,
             ))  # fmt: skip
         inbox += [(i, c.run_id) for i in c.inbox]
         settled += [(m, c.run_id) for m in c.settled]
@@ -137,9 +142,9 @@ def batch_arguments(member: int, token: int, commits: Sequence[Commit], metadata
             (c.run_id, k.number, k.workflow, k.id, k.queue, k.input, k.priority) for k in c.children
         ]
     return [
-        member, *_columns(runs, 10), *_columns(settled, 2), token, *_columns(facts, 9), *_columns(inbox, 2),
-        *_columns(cancelled, 2), *_columns(intents, 16), *_columns(children, 7),
-        [f.request for c in commits for f in c.facts],
+        member, *_columns(runs, 10), *_columns(settled, 2), token, *_columns(facts, 9),
+        *_columns(inbox, 2), *_columns(cancelled, 2), *_columns(intents, 16),
+        *_columns(children, 7), [f.request for c in commits for f in c.facts],
     ]  # fmt: skip
 
 
@@ -214,7 +219,9 @@ class CommitStatements:
         """How runs stand after an unknown outcome."""
         return {
             r["run_id"]: Outcome(
-                r["revision"], r["token"], dict(zip(r["numbers"] or (), r["messages"] or (), strict=True))
+                r["revision"],
+                r["token"],
+                dict(zip(r["numbers"] or (), r["messages"] or (), strict=True)),
             )
             for r in await lane.fetch(self._sql["outcomes"], list(run_ids), member)
         }
