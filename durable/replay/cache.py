@@ -25,7 +25,11 @@ class RunCache:
     """
 
     def __init__(
-        self, count_max: int, bytes_max: int, *, evict: Callable[[Run], None],
+        self,
+        count_max: int,
+        bytes_max: int,
+        *,
+        evict: Callable[[Run], None],
         busy: Callable[[Run], bool],
     ) -> None:
         self._count_max = count_max

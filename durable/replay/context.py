@@ -95,7 +95,10 @@ class Context:
         return self._loop.replaying
 
     def activity(
-        self, definition: ActivityDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any],
+        self,
+        definition: ActivityDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
         options: ActivityOptions | None = None,
     ) -> StepFuture:
         """Issue an activity, now; await the future for its result.
@@ -111,8 +114,12 @@ class Context:
         return self._issue(step, definition.signature)
 
     def child(
-        self, definition: WorkflowDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any],
-        options: WorkflowOptions | None = None, id: str | None = None,  # noqa: A002 - users' word
+        self,
+        definition: WorkflowDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        options: WorkflowOptions | None = None,
+        id: str | None = None,  # noqa: A002 - users' word
     ) -> StepFuture:
         """Issue a child workflow, now; await the future for its result.
 
@@ -146,7 +153,9 @@ class Context:
         return None if letter.data is None else adapter.decode(letter.data)
 
     async def wait_until(
-        self, predicate: Callable[[], bool], timeout: float | None = None  # noqa: ASYNC109 - public
+        self,
+        predicate: Callable[[], bool],
+        timeout: float | None = None,  # noqa: ASYNC109 - public
     ) -> None:
         """Wait until `predicate` is true; it is asked again whenever the run has moved.
 

@@ -50,8 +50,7 @@ def _outside(name: str) -> Callable[..., Any]:
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise NotDurableError(
-            f"{shown} reaches outside of the workflow and cannot be replayed:"
-            " do it in an activity"
+            f"{shown} reaches outside of the workflow and cannot be replayed: do it in an activity"
         )
 
     return refuse

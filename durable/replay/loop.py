@@ -291,7 +291,11 @@ class ReplayLoop(NoOutside):
         return future
 
     def create_task(
-        self, coro: Any, *, name: str | None = None, context: Variables = None,
+        self,
+        coro: Any,
+        *,
+        name: str | None = None,
+        context: Variables = None,
         eager_start: bool | None = None,
     ) -> RunTask:
         """A task with a fixed place in sets and a name that is the same on replay."""

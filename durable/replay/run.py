@@ -60,7 +60,10 @@ class Run:
     """
 
     def __init__(
-        self, definition: WorkflowDefinition, identity: RunIdentity, *,
+        self,
+        definition: WorkflowDefinition,
+        identity: RunIdentity,
+        *,
         callbacks_max: int = CALLBACKS_MAX,
     ) -> None:
         self.definition = definition

@@ -204,8 +204,11 @@ def cancel(reason: str | None = None) -> Fact:
 
 
 def live(
-    program: Callable[..., Any], *args: Any, script: Sequence[tuple[float, Fact]] = (),
-    run_id: int = 7, evict: bool = True,
+    program: Callable[..., Any],
+    *args: Any,
+    script: Sequence[tuple[float, Fact]] = (),
+    run_id: int = 7,
+    evict: bool = True,
 ) -> Story:
     """Run a program to its end, or until nothing will happen any more (it is evicted then)."""
     workflow = workflow_of(program)

@@ -79,7 +79,8 @@ class Machine:
     """
 
     def __init__(
-        self, step: Callable[[str, float, str], Awaitable[str]],
+        self,
+        step: Callable[[str, float, str], Awaitable[str]],
         receive: Callable[[], Awaitable[Any]],
     ) -> None:
         self.log: list[str] = []
