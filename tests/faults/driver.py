@@ -211,12 +211,13 @@ class Observer:
         )  # fmt: skip
 
     async def cut(self, kind: str, dice: Random) -> None:
-        """Cut one connection of that kind, whichever process has it."""
+        """Cut one connection of that kind, whichever process has it, or cancel what it does."""
         found = await self.rows(
             "select pid from pg_stat_activity where application_name = $1 order by pid", kind
         )
         if found:
-            await self.rows("select pg_terminate_backend($1)", dice.choice(found)["pid"])
+            how = "cancel" if dice.random() < 0.2 else "terminate"
+            await self.rows(f"select pg_{how}_backend($1)", dice.choice(found)["pid"])
 
     async def beat_was(self, member: int, seconds: float) -> None:
         """Make a member's last beat so old."""

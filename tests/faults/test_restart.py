@@ -97,6 +97,27 @@ async def test_a_crash_of_the_server_changes_no_result(
     await again.close()
 
 
+async def test_a_server_that_is_read_only_for_a_while_changes_no_result(
+    client: Client, spawn: Spawn, journal: Journal, observer: Observer
+) -> None:
+    """Like a primary in the middle of a failover: nothing can be written for a while, and nothing is lost."""
+    worker = await spawn()
+    before = await observer.members_of(worker.pid)
+    starting = [asyncio.create_task(_start(client, n)) for n in range(RUNS)]
+    await journal.reaches(150)
+    await observer.rows("alter system set default_transaction_read_only = on")
+    await observer.rows("select pg_reload_conf()")
+    await worker.lives(1.0)
+    await observer.rows("alter system reset default_transaction_read_only")
+    await observer.rows("select pg_reload_conf()")
+    handles = await asyncio.gather(*starting)
+    for n, handle in enumerate(handles):
+        assert await handle.result(timeout=30) == _expected(n)
+    assert await observer.members_of(worker.pid) == before
+    await observer.nothing_is_left()
+    await observer.no_recorded_step_ran_again(journal)
+
+
 async def _start(client: Client, n: int):  # noqa: ANN202 - a handle of either
     if n % 5:
         return await client.start(steps(f"s{n}", 15, 0.02), id=f"s{n}")
