@@ -1,6 +1,8 @@
 """HotMesh: the graph engine's own face, for hand-written apps.
 
-mesh.py           the class: deploy, activate, pub, pubsub, sub, hook, interrupt, …
+mesh.py           the class: deploy, pub, pubsub, sub, hook, interrupt, …
+ruling.py         its methods that concern all engines and workers: activate, throttle, roll_call, …
+governing.py      this process's part in the quorum
 settings.py       what `init` was given, checked
 wiring.py         one mesh's connections, made and closed
 engines.py        the loop that applies what is due

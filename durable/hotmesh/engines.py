@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 from durable.engine.interpreter import Interpreter
 from durable.engine.timers import Timers
 from durable.errors import DatabaseError
 from durable.postgres.pool import Conflict
+from durable.streams.pacing import Pace
 from durable.telemetry.logs import logger
 
 SOON = 0.005  # seconds until messages are looked at again that another engine held
@@ -16,13 +18,17 @@ TROUBLE = 0.5  # seconds of rest when the database cannot be reached
 
 
 class EngineLoop:
-    """One engine of one app in this process."""
+    """One engine of one app in this process; interpreter and timers have the same `pace`."""
 
-    def __init__(self, interpreter: Interpreter, timers: Timers, app_id: str) -> None:
+    topic: str | None = None
+
+    def __init__(self, interpreter: Interpreter, timers: Timers, app_id: str, pace: Pace) -> None:
+        self.pace = pace
         self._interpreter = interpreter
         self._timers = timers
         self._app_id = app_id
         self._wake = asyncio.Event()
+        self._claiming = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def wake(self, _payload: str = "") -> None:
@@ -40,10 +46,22 @@ class EngineLoop:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    async def settled(self) -> None:
+        """Return once what is being claimed and applied now is committed."""
+        async with self._claiming:
+            return
+
+    def profile(self) -> dict[str, Any]:
+        """What only this process knows of the engine."""
+        return {}
+
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            pause = await self._once()
+            async with self._claiming:
+                pause = await self._once()
+            if self.pace.delay > 0:
+                await self.pace.rest()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()

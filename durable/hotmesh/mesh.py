@@ -13,6 +13,7 @@ from durable.engine.completion import Jobs, failure, output
 from durable.engine.effects import Interruption
 from durable.engine.interpreter import Interpreter
 from durable.engine.job import Job
+from durable.engine.retention import Retention
 from durable.engine.signals import Signals
 from durable.engine.steps.graph_rows import reply_from
 from durable.engine.steps.graph_steps import GraphSteps, Start
@@ -22,6 +23,9 @@ from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.engines import EngineLoop
 from durable.hotmesh.export import exported
+from durable.hotmesh.governing import Governor, Loop
+from durable.hotmesh.ruling import Ruling
+from durable.hotmesh.pruning import PruningLoop
 from durable.hotmesh.settings import MeshSettings, mesh_settings
 from durable.hotmesh.subscriptions import Subscriber, Subscriptions, published, topics_of
 from durable.hotmesh.waiting import JobWaiters
@@ -32,6 +36,8 @@ from durable.protocol.codes import INTERRUPTED, NOT_FOUND, OK
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.ids import new_id
 from durable.streams.graph_messages import WorkStream, work_stream
+from durable.streams.membership import Membership
+from durable.streams.pacing import Pace
 
 Data = Mapping[str, Any]
 Output = dict[str, Any]
@@ -40,7 +46,7 @@ _INTERRUPTION = {"reason", "throw", "descend", "suppress", "expire", "code", "st
 _CONTEXT = {"trc", "spn", "ngn"}
 
 
-class HotMesh:
+class HotMesh(Ruling):
     """One app of a graph engine on Postgres, as this process takes part in it.
 
     Made by `init`; `stop` ends it, and so does the end of an `async with`.
@@ -60,11 +66,13 @@ class HotMesh:
     def __init__(self, settings: MeshSettings, wiring: Wiring) -> None:
         self.app_id = settings.app_id
         self.namespace = wiring.database.schema
+        self.engine_id = new_id()
         self._settings = settings
         self._wiring = wiring
         self._versions = Versions(wiring.database)
         plans = self._versions.plans
-        self._steps = GraphSteps(wiring.database, plans, settings.retry, random.random)
+        self._pace = Pace(self.engine_id)
+        self._steps = GraphSteps(wiring.database, plans, settings.retry, random.random, self._pace)
         self._jobs = Jobs(wiring.database, plans)
         self._signals = Signals(wiring.database)
         self._waiters = JobWaiters(self._jobs)
@@ -72,7 +80,11 @@ class HotMesh:
         self._subscriptions = Subscriptions(
             self.app_id, self.namespace, wiring.listener, self._jobs, self._versions
         )
+        self._governor = Governor(wiring.database, self.app_id, self.engine_id, self._versions)
         self._engine: EngineLoop | None = None
+        self._pruning = PruningLoop(
+            Retention(wiring.database), self.app_id, settings.retain
+        )
         self._workers: dict[str, WorkerLoop] = {}
         self._stopped = False
 
@@ -89,9 +101,10 @@ class HotMesh:
 
         Args:
             app_id: the app, as its document names it.
-            engine: `{"connection": …, "retry": …}`. With it, this process moves jobs on. The
-                connection is a DSN or a `Client`; `retry` is the policy of work for which neither
-                activity nor worker has one.
+            engine: `{"connection": …, "retry": …, "retain": …}`. With it, this process moves jobs
+                on. The connection is a DSN or a `Client`; `retry` is the policy of work for which
+                neither activity nor worker has one; `retain` is for how long an expired job stays
+                readable before it is deleted (10 minutes).
             workers: each `{"topic": …, "callback": …, "retry": …, "concurrency": …}`. A callback is
                 an async function; it gets `{"metadata": …, "data": …}` and returns `{"data": …}`,
                 with `code` or `status` if it is not simply done. What it raises is tried again as
@@ -114,41 +127,52 @@ class HotMesh:
     async def _begin(self) -> None:
         listener = self._wiring.listener
         await listener.listen(self._channel, self._waiters.heard)
-        if self._settings.engine:
-            interpreter = Interpreter(self._steps, self.app_id, self._told)
-            self._engine = EngineLoop(interpreter, Timers(self._wiring.database), self.app_id)
-            await listener.listen(channels.engine(self.namespace, self.app_id), self._engine.wake)
-            self._engine.start()
-        if self._settings.workers:
-            await self._begin_workers()
-
-    async def _begin_workers(self) -> None:
-        loops = self._workers
         membership = await self._wiring.join(
             self.app_id,
-            busy=lambda: any(w.busy for w in loops.values()),
+            busy=lambda: any(w.busy for w in self._workers.values()),
             on_lost=self._lost,
             on_joined=self._joined,
         )
+        if self._settings.engine:
+            interpreter = Interpreter(self._steps, self.app_id, self._told, self._pace)
+            timers = Timers(self._wiring.database, self._pace)
+            self._engine = EngineLoop(interpreter, timers, self.app_id, self._pace)
+            await listener.listen(channels.engine(self.namespace, self.app_id), self._engine.wake)
+        await self._set_up_workers(membership)
+        loops: list[Loop] = [*self._workers.values()]
+        await self._governor.open(listener, self._wiring.notifier)
+        await self._governor.join(
+            membership.id, loops if self._engine is None else [self._engine, *loops]
+        )
+        if self._engine is not None:
+            self._engine.start()
+            self._pruning.start()
+        for worker in self._workers.values():
+            worker.start()
+
+    async def _set_up_workers(self, membership: Membership) -> None:
         for worker in self._settings.workers:
-            stream = WorkStream(self._wiring.database, self.app_id, worker.topic, worker.retry)
             name = work_stream(self.app_id, worker.topic)
-            if name in loops:
+            if name in self._workers:
                 raise ConfigurationError(
                     f"two workers serve topic {worker.topic!r}: one of them is enough"
                 )
-            loop = WorkerLoop(worker, stream, membership, self._wake_engine)
-            loops[name] = loop
+            pace = Pace(new_id())
+            stream = WorkStream(
+                self._wiring.database, self.app_id, worker.topic, worker.retry, pace
+            )
+            loop = WorkerLoop(worker, stream, membership, self._wake_engine, pace)
+            self._workers[name] = loop
             await self._wiring.listener.listen(channels.queue(self.namespace, name), loop.wake)
-            loop.start()
 
     def _lost(self) -> None:
         """This process was declared dead: what it runs is no longer its own."""
         for worker in self._workers.values():
             worker.abandon()
 
-    def _joined(self, _member: int) -> None:
+    def _joined(self, member: int) -> None:
         """It is a new member, and may take work again."""
+        self._governor.rejoin(member)
         for worker in self._workers.values():
             worker.wake()
 
@@ -189,22 +213,13 @@ class HotMesh:
         """
         return {"app": plain(await self._versions.deploy(source, self.app_id))}
 
-    async def activate(self, version: str | int) -> bool:
-        """Switch the app to a deployed version: from now on every start, anywhere, runs on it.
-
-        Jobs that run already end on the version on which they began. Raises `ConfigurationError`
-        for a version that is not deployed.
-        """
-        await self._versions.activate(self.app_id, str(version))
-        return True
-
     # --- jobs ------------------------------------------------------------------------------------
 
     async def pub(self, topic: str, data: Data | None = None, context: Data | None = None) -> str:
         """Start the graph that subscribes to `topic`; the job's id.
 
         Args:
-            topic: a graph's `subscribes`.
+            topic: a graph's `subscribes`; one that begins with a dot is for activities only.
             data: plain data: what JSON can hold.
             context: `{"metadata": {"trc": …, "spn": …}}`, kept with the job.
 
@@ -240,6 +255,10 @@ class HotMesh:
         if unknown := sorted(metadata.keys() - _CONTEXT):
             raise ConfigurationError(
                 f"context.metadata has unknown keys {unknown}; known are {sorted(_CONTEXT)}"
+            )
+        if topic.startswith("."):
+            raise ConfigurationError(
+                f"topic {topic!r} is private: it begins with a dot, so only activities start it"
             )
         job, written = await self._steps.start(
             Start(self.app_id, topic, dict(data or {}), metadata, reply_to)
@@ -366,6 +385,8 @@ class HotMesh:
             await worker.stop(seconds(grace))
         if self._engine is not None:
             await self._engine.stop()
+        await self._pruning.stop()
+        await self._governor.leave()
         await self._subscriptions.close()
         await self._waiters.close()
         await self._wiring.close()

@@ -18,6 +18,7 @@ from durable.protocol.codes import FAILED
 from durable.protocol.durations import seconds
 from durable.protocol.graphs import Fault
 from durable.streams.graph_messages import Taken, WorkStream
+from durable.streams.pacing import Pace
 from durable.telemetry.logs import logger
 
 POLL = 1.0  # seconds: the net beneath notifications that never came
@@ -40,6 +41,7 @@ class WorkerLoop:
     Args:
         member: under whose id messages are reserved; the id is 0 while this process is no member.
         answered: called when something is on its way to the engines.
+        pace: the same that `stream` takes by.
     """
 
     def __init__(
@@ -48,12 +50,16 @@ class WorkerLoop:
         stream: WorkStream,
         member: Member,
         answered: Callable[[], None],
+        pace: Pace,
     ) -> None:
+        self.topic: str | None = settings.topic
+        self.pace = pace
         self._settings = settings
         self._stream = stream
         self._member = member
         self._answered = answered
         self._wake = asyncio.Event()
+        self._claiming = asyncio.Lock()
         self._running: dict[asyncio.Task[None], Taken] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -96,10 +102,22 @@ class WorkerLoop:
             with contextlib.suppress(DatabaseError):  # the sweeper frees what cannot be given back
                 await self._stream.give_back(self._member.id, [taken.id for taken in left.values()])
 
+    async def settled(self) -> None:
+        """Return once what is being claimed now has begun to run."""
+        async with self._claiming:
+            return
+
+    def profile(self) -> dict[str, Any]:
+        """What only this process knows of the worker."""
+        return {"running": len(self._running), "concurrency": self._settings.concurrency}
+
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            pause = await self._once()
+            async with self._claiming:
+                pause = await self._once()
+            if self.pace.delay > 0:
+                await self.pace.rest()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
@@ -110,6 +128,8 @@ class WorkerLoop:
                 taken = await self._stream.take(self._member.id, self.free)
                 for one in taken:
                     self._begin(one)
+                if taken and self.pace.delay > 0:
+                    return 0.0
                 if not taken:
                     due = await self._stream.next_due()
                     return POLL if due is None else min(max(due, 0.005), POLL)

@@ -1,0 +1,8 @@
+"""Quorum: the engines and workers of an app as one body, which can be asked and told.
+
+commands.py    what a throttle may say
+throttles.py   how fast each may claim, as stored
+roster.py      who takes part, and is alive
+bus.py         what they say to each other: calls, answers, messages
+activation.py  have every engine ready before one commit switches them all
+"""

@@ -1,0 +1,177 @@
+"""What the members of an app say to each other: messages, and calls that are answered.
+
+A message is a row; a notification says which. So nothing is too long, and what a broken connection
+missed is read afterwards. An answer is a row too, and the caller is told of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from durable.errors import DatabaseError
+from durable.postgres.listen import Listener, Notifier
+from durable.postgres.pool import Database
+from durable.postgres.sql import Statements
+from durable.protocol import channels
+from durable.quorum.roster import Consumer, Roster
+from durable.telemetry.logs import logger
+
+LOOK = 0.05  # seconds between looks at who still lives, while answers are awaited
+SEEN_MAX = 10_000
+
+Message = Mapping[str, Any]
+Heard = Callable[[Message], Awaitable[Mapping[str, Message]]]
+"""Gets each message; gives the answers of the consumers of this process, by guid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What became of a call: the answers by guid, who did not answer, and all who are there."""
+
+    answers: Mapping[str, Message] = field(default_factory=dict)
+    silent: Sequence[Consumer] = ()
+    present: Sequence[Consumer] = ()
+
+
+class Bus:
+    """The bus of one app, for one process, which `guid` names.
+
+    Args:
+        heard: called with each message, this process's own included.
+    """
+
+    def __init__(self, database: Database, app_id: str, guid: str, heard: Heard) -> None:
+        self._db = database
+        self._app_id = app_id
+        self._guid = guid
+        self._heard = heard
+        self._roster = Roster(database, app_id)
+        self._sql = Statements("durable.quorum", "sql/quorum.sql", database.schema)
+        self._everybody = channels.waiter(database.schema, f"q:{app_id}")
+        self._mine = self._own(guid)
+        self._notifier: Notifier | None = None
+        self._calls: dict[int, asyncio.Event] = {}
+        self._seen: dict[int, None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def _own(self, guid: str) -> str:
+        return channels.waiter(self._db.schema, f"q:{self._app_id}:{guid}")
+
+    async def open(self, listener: Listener, notifier: Notifier) -> None:
+        """Begin to listen."""
+        self._notifier = notifier
+        await listener.listen(self._mine, self._on_answer)
+        await listener.listen(self._everybody, self._on_message)
+
+    async def close(self) -> None:
+        """Stop what is being handled."""
+        for task in list(self._tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def post(self, message: Message) -> int:
+        """Say something to everybody; the message's id. It must be JSON."""
+        text = json.dumps({"originator": self._guid, **message}, ensure_ascii=False)
+        posted = int(await self._db.fetchval(self._sql["post"], self._app_id, self._guid, text))
+        self._announce(self._everybody, posted)
+        return posted
+
+    async def call(
+        self, message: Message, concerned: Callable[[Consumer], bool], windows: Iterable[float]
+    ) -> Called:
+        """Say something and wait for the answers of those concerned that are alive.
+
+        Args:
+            message: what to say.
+            concerned: who is to answer.
+            windows: seconds to wait before the call is repeated; after the last it is over.
+        """
+        call = await self.post(message)
+        told = self._calls[call] = asyncio.Event()
+        called = Called()
+        try:
+            for window in windows:
+                self._announce(self._everybody, call)
+                called = await self._wait(call, told, concerned, window)
+                if not called.silent:
+                    break
+        finally:
+            del self._calls[call]
+        return called
+
+    async def _wait(
+        self, call: int, told: asyncio.Event, concerned: Callable[[Consumer], bool], window: float
+    ) -> Called:
+        clock = asyncio.get_running_loop().time
+        end = clock() + window
+        while True:
+            told.clear()
+            present = await self._roster.present()
+            rows = await self._db.fetch(self._sql["answers"], call)
+            answers = {row["sender"]: json.loads(row["message"]) for row in rows}
+            silent = [c for c in present if concerned(c) and c.guid not in answers]
+            left = end - clock()
+            if not silent or left <= 0:
+                return Called(answers, silent, present)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, LOOK)):
+                    await told.wait()
+
+    def _announce(self, channel: str, message_id: int) -> None:
+        if self._notifier is not None:
+            self._notifier.notify(channel, str(message_id))
+
+    def _on_answer(self, payload: str) -> None:
+        for call, told in self._calls.items():
+            if payload in ("", str(call)):
+                told.set()
+
+    def _on_message(self, payload: str) -> None:
+        if payload and int(payload) in self._seen:
+            return
+        task = asyncio.get_running_loop().create_task(self._read(payload), name="hotmesh quorum")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a message of the quorum of %r failed", self._app_id, exc_info=error)
+
+    async def _read(self, payload: str) -> None:
+        ids = [int(payload)] if payload else []
+        try:
+            if not payload:  # notifications may have been lost
+                rows = await self._db.fetch(self._sql["lately"], self._app_id)
+                ids = [row["id"] for row in rows]
+            ids = [i for i in ids if i not in self._seen]
+            self._see(ids)
+            for row in await self._db.fetch(self._sql["read"], self._app_id, ids):
+                await self._handle(row["id"], json.loads(row["message"]))
+        except DatabaseError as error:
+            for message_id in ids:  # a repeated call finds us willing
+                self._seen.pop(message_id, None)
+            logger.warning("a message of the quorum of %r waits: %s", self._app_id, error)
+
+    def _see(self, ids: Iterable[int]) -> None:
+        self._seen.update(dict.fromkeys(ids))
+        while len(self._seen) > SEEN_MAX:
+            del self._seen[next(iter(self._seen))]
+
+    async def _handle(self, message_id: int, message: Message) -> None:
+        answers = await self._heard(message)
+        if answers:
+            await self._db.fetch(
+                self._sql["answer"],
+                self._app_id,
+                message_id,
+                list(answers),
+                [json.dumps(answer, ensure_ascii=False) for answer in answers.values()],
+            )
+            self._announce(self._own(message["originator"]), message_id)

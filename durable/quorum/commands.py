@@ -1,0 +1,70 @@
+"""What a throttle may say, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from durable.errors import ConfigurationError
+
+_KEYS = {"throttle", "guid", "topic", "scope"}
+_SCOPES = ("all", "engines", "workers")
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """How fast to claim: -1 not at all, else milliseconds between claims, 0 as fast as can be.
+
+    `target` is "all", "engines", "workers", "topic" or "guid"; `name` the topic or guid, else "".
+    """
+
+    milliseconds: int
+    target: str
+    name: str = ""
+
+    def concerns(self, guid: str, topic: str | None) -> bool:
+        """Whether it is for this consumer; `topic` is None for an engine."""
+        return {
+            "all": True,
+            "engines": topic is None,
+            "workers": topic is not None,
+            "topic": topic == self.name,
+            "guid": guid == self.name,
+        }[self.target]
+
+    def message(self) -> dict[str, Any]:
+        """As the quorum hears of it."""
+        said: dict[str, Any] = {"type": "throttle", "throttle": self.milliseconds}
+        if self.target in ("guid", "topic"):
+            return {**said, self.target: self.name}
+        return {**said, "scope": self.target}
+
+
+def throttle_of(options: Mapping[str, Any]) -> Throttle:
+    """Read `{"throttle": …, "guid"?, "topic"?, "scope"?}`.
+
+    Raises `ConfigurationError` that says what is wrong.
+
+    Example:
+        >>> throttle_of({"throttle": -1, "topic": "mail"})
+        Throttle(milliseconds=-1, target='topic', name='mail')
+    """
+    if unknown := sorted(options.keys() - _KEYS):
+        raise ConfigurationError(f"throttle has unknown options {unknown}; known: {sorted(_KEYS)}")
+    value = options.get("throttle")
+    if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < 2**31:
+        raise ConfigurationError(
+            f"throttle={value!r}: give -1 (pause), 0 (resume), or whole milliseconds between claims"
+        )
+    scope = options.get("scope") or "all"
+    if scope not in _SCOPES:
+        raise ConfigurationError(f"scope={scope!r}: it is one of {', '.join(_SCOPES)}")
+    guid, topic = options.get("guid"), options.get("topic")
+    if guid and (topic or scope != "all"):
+        raise ConfigurationError("a throttle with a guid is for that consumer; leave the rest out")
+    if topic and scope == "engines":
+        raise ConfigurationError("engines serve no topic: leave out the topic, or the scope")
+    if guid:
+        return Throttle(value, "guid", str(guid))
+    return Throttle(value, "topic", str(topic)) if topic else Throttle(value, scope)

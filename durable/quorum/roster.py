@@ -1,0 +1,67 @@
+"""Who takes part in an app, and is alive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from durable.postgres.pool import Database
+from durable.postgres.sql import Statements
+from durable.streams.graph_messages import work_stream
+from durable.streams.members import lock_class
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """An engine (`topic` None) or a worker, and the throttle in force for it."""
+
+    guid: str
+    topic: str | None
+    member_id: int
+    host: str
+    pid: int
+    joined_at: float
+    throttle: int
+
+    def __str__(self) -> str:
+        what = "engine" if self.topic is None else f"worker of topic {self.topic!r},"
+        return f"{what} {self.guid} (host {self.host}, process {self.pid})"
+
+
+class Roster:
+    """The table `quorum`, for one app."""
+
+    def __init__(self, database: Database, app_id: str) -> None:
+        self._db = database
+        self._app_id = app_id
+        self._sql = Statements("durable.quorum", "sql/quorum.sql", database.schema)
+        self._locks = lock_class(database.schema)
+
+    async def join(self, member_id: int, consumers: Sequence[tuple[str, str | None]]) -> None:
+        """Have consumers (guid, topic) take part, as long as this member lives."""
+        await self._db.fetch(
+            self._sql["join"],
+            self._app_id,
+            member_id,
+            [guid for guid, _ in consumers],
+            [topic for _, topic in consumers],
+        )
+
+    async def leave(self, guids: Iterable[str]) -> None:
+        """Have consumers take part no more; throttles that name them go too."""
+        await self._db.fetch(self._sql["leave"], list(guids))
+
+    async def present(self) -> list[Consumer]:
+        """Who takes part and is alive: engines first."""
+        rows = await self._db.fetch(self._sql["present"], self._app_id, self._locks)
+        return [Consumer(**dict(row)) for row in rows]
+
+    async def depths(self, topics: Iterable[str]) -> dict[str | None, int]:
+        """How many messages wait: of the engines (None), and of these topics."""
+        streams = [work_stream(self._app_id, topic) for topic in topics]
+        rows = await self._db.fetch(self._sql["depths"], self._app_id, streams)
+        return {row["topic"]: row["depth"] for row in rows}
+
+    async def deployed(self, version: str) -> bool:
+        """Whether there is such a version of the app that may be active."""
+        return bool(await self._db.fetchval(self._sql["deployed"], self._app_id, version))
