@@ -26,7 +26,7 @@ with recursive quick as materialized (
     limit $4
 ), taken as (
     update durable.worker_streams w set reserved_by = $1, reserved_at = durable.now()
-    from due, quick where w.id = due.id
+    from quick where w.id = any(array(select id from due))  -- an array: the planner expects few rows
     returning w.*
 )
 select id, jid, run_id, aid, dad, workflow_name, message, metadata, priority, created_at, max_retry_attempts,

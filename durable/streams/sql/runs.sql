@@ -26,14 +26,16 @@ with recursive quick as materialized (
     ) d
     limit $4
 ), taken as (
+    -- By an array, here and below: so that the planner expects few rows, whatever it thinks of the limit.
     update durable.worker_streams w
     set reserved_by = $1, reserved_at = durable.now(), retry_attempt = 1
-    from due, quick where w.id = due.id
+    from quick where w.id = any(array(select id from due))
     returning w.id, w.losses
 )
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.revision, j.issued, j.pending, j.priority,
     j.input, j.created_at, t.losses
-from taken t join durable.jobs j on j.run_id = t.id
+from durable.jobs j join taken t on t.id = j.run_id
+where j.run_id = any(array(select id from taken))
 
 -- name: look
 -- The poll beneath the notifications, one statement for both kinds: is something due, and when is the next?
