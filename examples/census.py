@@ -222,7 +222,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", default=[], help="only these packages")
     parser.add_argument("--tests", action="store_true", help="test packages too")
     parser.add_argument("--log", type=Path, help="a file that gets a line for each parse")
-    parser.add_argument("--tag", default="all", help="tells one census from another")
+    parser.add_argument("--tag", default="all", help="names the census; a new one counts anew")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
 
@@ -244,12 +244,14 @@ async def main() -> None:
         task_queue="census",
         max_threads=given.threads,
     )
+    parts = ["census", request.python, given.tag, *request.only, *["tests"] * request.tests]
     async with client, worker:
         handle = await client.start(
             census(request),
-            id=f"census-{request.python}-{given.tag}",
+            id="-".join(parts),
             task_queue="census",
-            if_running="attach",
+            if_running="attach",  # goes on where it was
+            if_ended="attach",  # it was killed between its end and its report
         )
         progress = asyncio.create_task(show_progress(client, handle))
         try:
