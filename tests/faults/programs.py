@@ -165,6 +165,15 @@ async def once(key: str, seconds: float) -> str:
         return f"{type(error).__name__}: {type(cause).__name__}: {cause}"
 
 
+def once_worths(key: str) -> list[str]:
+    """What `once` may return: a worker that dies leaves its outcome unknown."""
+    lost = (
+        "ActivityFailed: ActivityFailed: the worker that ran this attempt was lost, and the "
+        "attempt may not be repeated: whether it took effect is unknown"
+    )
+    return [str(worth(f"{key}/charge")), lost]
+
+
 @durable.workflow
 async def steps(key: str, number: int, seconds: float = 0.0) -> int:
     """Steps one after the other."""

@@ -25,12 +25,12 @@ from tests.faults.programs import (
     census,
     census_worth,
     once,
+    once_worths,
     order,
     order_worth,
     refused,
     steps,
     steps_worth,
-    worth,
 )
 
 Begin = Callable[[Client, str], Awaitable[Any]]
@@ -58,11 +58,7 @@ async def _refused(client: Client, key: str) -> Any:
 
 
 async def _once(client: Client, key: str) -> Any:
-    lost = (
-        "ActivityFailed: ActivityFailed: the worker that ran this attempt was lost, and the "
-        "attempt may not be repeated: whether it took effect is unknown"
-    )
-    return await client.start(once(key, 0.0), id=key), [str(worth(f"{key}/charge")), lost]
+    return await client.start(once(key, 0.0), id=key), once_worths(key)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections import Counter
 
 from durable.client.client import Client
 from tests.faults.conftest import Spawn
 from tests.faults.driver import Journal, Observer, WorkerProcess, eventually
-from tests.faults.programs import blocked, once, steps, steps_worth, worth
+from tests.faults.programs import blocked, once, once_worths, steps, steps_worth, worth
 
 NOTICED = 4.0  # seconds from a death to the first step of whoever takes over
 
@@ -155,6 +156,7 @@ async def test_a_graceful_stop_gives_back_uncounted(
     handles = [await client.start(steps(f"r{n}", 40, 0.02)) for n in range(30)]
     long = await client.start(steps("long", 1, 3.0))
     unknown = await client.start(once("o", 60))
+    charged = [await client.start(once(f"x{n}", 0.02)) for n in range(30)]
     await journal.has("start", "long/0")
     await journal.has("start", "o/charge")
     await journal.reaches(journal.size() + 200)
@@ -173,6 +175,9 @@ async def test_a_graceful_stop_gives_back_uncounted(
     assert await asyncio.gather(*[h.result(timeout=20) for h in handles]) == expected
     assert await long.result(timeout=20) == steps_worth("long", 1)
     assert "the attempt may not be repeated" in (await unknown.result(timeout=20))
-    assert [line.label for line in journal.starts()].count("o/charge") == 1
+    for n, handle in enumerate(charged):
+        assert await handle.result(timeout=20) in once_worths(f"x{n}")[:1]
+    charges = Counter(line.label for line in journal.starts() if line.label.endswith("/charge"))
+    assert set(charges.values()) == {1}
     await observer.nothing_is_left()
     await observer.no_recorded_step_ran_again(journal)
