@@ -1,4 +1,4 @@
-"""What follows from attempts that have rows: their end goes to the inbox of the run, or another is written.
+"""What follows from attempts that have rows: the run hears their end, or another is written.
 
 The rows are settled one statement each, fenced by member and message, whoever holds the run.
 """
@@ -39,7 +39,7 @@ class Answers:
         return message in self._pending
 
     async def fail(self, attempt: Attempt, message: int, failure: Failure) -> None:
-        """A failed attempt that has a row: expire it and write the next, or tell the run that it was the last."""
+        """End a failed attempt's row and write the next, or tell the run that it was the last."""
         delay = delay_after(attempt, failure, self._clock.now())
         error = failure.to_json()
         if delay is None:
@@ -52,15 +52,14 @@ class Answers:
         for queue, _ in written:
             self._ports.announcer.queue(queue, "activity")
 
-    async def elsewhere(self, attempt: Attempt, outcome: Outcome) -> None:
+    async def elsewhere(self, attempt: Attempt, message: int, outcome: Outcome) -> None:
         """The run is held by another member, or by none: its inbox takes the answer."""
-        assert attempt.id is not None
         if outcome.abandoned:
             return
         if outcome.failure is not None:
-            await self.fail(attempt, attempt.id, outcome.failure)
+            await self.fail(attempt, message, outcome.failure)
         else:
-            await self.settle([Settlement(attempt.id, outcome.data, None)])
+            await self.settle([Settlement(message, outcome.data, None)])
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """End attempts for good."""

@@ -1,4 +1,4 @@
-"""Running attempts of activities: async ones as tasks, plain ones on threads, each within its limits.
+"""Running attempts of activities: async ones as tasks, plain ones on threads, within limits.
 
 An attempt ends in one `Outcome`. What follows from it (a retry, a fact) is not decided here.
 """
@@ -36,7 +36,8 @@ Done = Callable[[Attempt, Outcome], None]
 def timed_out(name: str, kind: str, limit: float, attempts: int = 1) -> Failure:
     """An activity that exceeded a limit; `kind` is the option, `limit` in seconds."""
     return Failure(
-        type="ActivityTimeout", kind="timeout", name=name, attempts=attempts, details={"kind": kind},
+        type="ActivityTimeout", kind="timeout", name=name, attempts=attempts,
+        details={"kind": kind},
         message=f"{name} exceeded its {kind} timeout of {limit:g} s (attempt {attempts})",
         non_retryable=kind not in ("start_to_close", "heartbeat"),
     )  # fmt: skip
@@ -44,7 +45,10 @@ def timed_out(name: str, kind: str, limit: float, attempts: int = 1) -> Failure:
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    """An attempt and its task. `threaded`: its slot is freed by its thread; `silent`: it stopped beating."""
+    """An attempt and its task.
+
+    `threaded`: its slot is freed by its thread; `silent`: it stopped beating.
+    """
 
     attempt: Attempt
     heart: Heart
@@ -104,7 +108,7 @@ class Attempts:
         )
 
     def reserve(self, name: str) -> bool:
-        """Take a slot for an attempt of this activity, to be started or released; False: none is free."""
+        """Take a slot for an attempt, to be started or released; False: none is free."""
         definition = self.definitions.get(name)
         if (
             definition is None
@@ -219,17 +223,17 @@ class Attempts:
                     value = await self._on_thread(definition, entry, args, kwargs)
             return Outcome(data=definition.signature.encode_result(value))
         except asyncio.CancelledError as error:
+            failure = failure_of(error)
             if entry.silent:
-                silence = attempt.options.heartbeat or 0
-                return Outcome(failure=_timed_out(attempt, "heartbeat", silence))
-            return Outcome(failure=failure_of(error))
+                failure = _timed_out(attempt, "heartbeat", attempt.options.heartbeat or 0)
         except TimeoutError as error:
+            failure = failure_of(error)
             if deadline.expired():
                 entry.heart.stopped = True
-                return Outcome(failure=_timed_out(attempt, kind, limit or 0))
-            return Outcome(failure=failure_of(error))
+                failure = _timed_out(attempt, kind, limit or 0)
         except Exception as error:  # noqa: BLE001 - user code may raise anything; it becomes a failure
-            return Outcome(failure=failure_of(error))
+            failure = failure_of(error)
+        return Outcome(failure=failure)
 
     def _limit(self, attempt: Attempt) -> tuple[float | None, str]:
         """The nearer of the two limits that hold for one attempt, in seconds."""
@@ -251,7 +255,7 @@ class Attempts:
             )
         context = copy_context()
         future = self._executor.submit(lambda: context.run(definition.fn, *args, **kwargs))
-        # A thread cannot be stopped: its slot is free when it really ends, not when we stop waiting.
+        # A thread cannot be stopped: its slot is free when it ends, not when we stop waiting.
         entry.threaded = True
         future.add_done_callback(lambda _: _call_on(loop, self._thread_ended))
         return await asyncio.wrap_future(future)

@@ -1,7 +1,7 @@
-"""A run in memory: what it has committed, what has arrived for it, and what its next turn would write.
+"""A run in memory: what it has committed, what has arrived, and what its next turn would write.
 
-A turn folds what has arrived, one fact at a time, and says in one `Commit` what that brought. Nothing
-here waits, and nothing is sent: `hosting` does that.
+A turn folds what has arrived, one fact at a time, and says in one `Commit` what that brought.
+Nothing here waits, and nothing is sent: `hosting` does that.
 """
 
 from __future__ import annotations
@@ -63,6 +63,25 @@ class Turn:
     stopped: list[int] = field(default_factory=list)
     timers: list[StartTimer] = field(default_factory=list)
     limits: list[tuple[float, int]] = field(default_factory=list)  # when, which step
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A turn that is being put together, and what its commit is going to say."""
+
+    intents: list[Intent]
+    issued: int
+    write: bool  # the open steps are to be written down
+    turn: Turn = field(default_factory=lambda: Turn(None))
+    children: list[ChildStart] = field(default_factory=list)
+    cancelled: list[int] = field(default_factory=list)
+    finish: Finish | None = None
+    pending: str | None = None
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is anything to commit, of what the run itself has done."""
+        return self.write or bool(self.cancelled or self.finish or self.intents)
 
 
 class Slots(Protocol):
@@ -135,11 +154,11 @@ class Held:
 
     @property
     def settled(self) -> bool:
-        """Whether everything that it has done is on disk, or comes out the same from a fresh start."""
+        """Whether all that it has done is on disk, or comes out the same from a fresh start."""
         return not self.committing and all(f.kind is FactKind.STARTED for f in self._carried)
 
     def has(self, message: int) -> bool:
-        """Whether a row is that of an attempt which runs here, or whose result waits for its turn."""
+        """Whether a row is of an attempt which runs here, or whose result waits for its turn."""
         return message in self.messages.values() or any(a.message == message for a in self.arrived)
 
     def next_due(self) -> float | None:
@@ -193,8 +212,8 @@ class Held:
     def reading(self) -> set[int]:
         """The inbox is about to be read: what cannot come back from that, to be passed to `read`.
 
-        A row whose commit is answered while the inbox is being read may still be in what that finds; so
-        rows stay known until a reading has begun after their commit.
+        A row whose commit is answered while the inbox is being read may still be in what that
+        finds; so rows stay known until a reading has begun after their commit.
         """
         return set(self._consumed)
 
@@ -234,7 +253,7 @@ class Held:
         return fact.number == 0 or fact.number in self.run.open
 
     def _complete(self, fact: Fact) -> Fact:
-        """The same fact whichever road it came: no earlier than the last, and with the step's arguments."""
+        """The same fact whichever road it came: not before the last, with the step's arguments."""
         if fact.input is None and isinstance(step := self.run.open.get(fact.number), _WITH_INPUT):
             fact = replace(fact, input=step.input)
         if fact.at >= self.run.time:
@@ -259,61 +278,62 @@ class Held:
         return intents
 
     def _turn(self, used: list[Arrived], commands: list[Command], intents: list[Intent]) -> Turn:
-        turn = Turn(None)
-        children: list[ChildStart] = []
-        cancelled: list[int] = []
-        finish: Finish | None = None
-        write = self.flush or bool(intents)
-        self.flush = False
         retried = {i.number for i in intents}
+        draft = _Draft(intents, self.issued, write=self.flush or bool(intents))
+        self.flush = False
         for command in commands:
-            if isinstance(command, StartActivity):
-                if command.number not in self.run.open:
-                    continue
-                here = self._runs_here(command)
-                if here:
-                    turn.here.append(command)
-                write = write or not here or not command.options.repeatable
-            elif isinstance(command, StartTimer):
-                turn.timers.append(command)
-            elif isinstance(command, StartChild):
-                write = True
-            elif isinstance(command, CancelStep):
-                self._cancel(command.number, turn, cancelled)
-            else:
-                finish = command
-        if finish is not None:
+            self._follow(command, draft)
+        turn = draft.turn
+        if draft.finish is not None:
             self._slots.release(turn.here)
             turn.here = []
             turn.stopped += list(self.deferred)
             self.deferred.clear()
-        here_now = {c.number for c in turn.here}
-        issued = self.issued
-        pending = None
-        if write and finish is None:
-            issued = self.run.issued
-            for step in self.run.open.values():
-                if step.number > self.issued and step.number not in retried:
-                    self._write(step, here_now, intents, children)
-                    turn.limits += [(at, step.number) for at in self._limit(step).values()]
-            pending = self._pending(self.run.open.values())
+        if draft.write and draft.finish is None:
+            self._write_open(draft, retried)
         else:
             self.deferred.update((c.number, c) for c in turn.here)
-            if cancelled:
-                pending = self._pending(s for s in self.run.open.values() if s.number <= issued)
-        settled = []
-        for a in used:
-            if a.message is not None:
-                settled.append(a.message)
-            if a.failed is not None and a.fact.number:
-                intents.append(a.failed)
+            if draft.cancelled:
+                written = (s for s in self.run.open.values() if s.number <= self.issued)
+                draft.pending = self._pending(written)
+        draft.intents += [a.failed for a in used if a.failed is not None and a.fact.number]
         inbox = tuple(a.inbox for a in used if a.inbox is not None)
-        if write or inbox or settled or cancelled or finish or intents or (used and self._carried):
+        settled = tuple(a.message for a in used if a.message is not None)
+        if draft.says_something or inbox or settled or (used and self._carried):
             turn.commit = self._commit(
-                issued=issued, pending=pending, inbox=inbox, settled=tuple(settled), cancelled=tuple(cancelled),
-                intents=tuple(intents), children=tuple(children), finish=finish,
+                issued=draft.issued, pending=draft.pending, inbox=inbox, settled=settled,
+                cancelled=tuple(draft.cancelled), intents=tuple(draft.intents),
+                children=tuple(draft.children), finish=draft.finish,
             )  # fmt: skip
         return turn
+
+    def _follow(self, command: Command, draft: _Draft) -> None:
+        """Take one command of the run into the turn."""
+        if isinstance(command, StartActivity):
+            if command.number not in self.run.open:
+                return
+            here = self._runs_here(command)
+            if here:
+                draft.turn.here.append(command)
+            draft.write = draft.write or not here or not command.options.repeatable
+        elif isinstance(command, StartTimer):
+            draft.turn.timers.append(command)
+        elif isinstance(command, StartChild):
+            draft.write = True
+        elif isinstance(command, CancelStep):
+            self._cancel(command.number, draft.turn, draft.cancelled)
+        else:
+            draft.finish = command
+
+    def _write_open(self, draft: _Draft, retried: set[int]) -> None:
+        """Write down the open steps that are not yet; those of `retried` have their intents."""
+        here_now = {c.number for c in draft.turn.here}
+        draft.issued = self.run.issued
+        for step in self.run.open.values():
+            if step.number > self.issued and step.number not in retried:
+                self._write(step, here_now, draft.intents, draft.children)
+                draft.turn.limits += [(at, step.number) for at in self._limit(step).values()]
+        draft.pending = self._pending(self.run.open.values())
 
     def _write(
         self, step: Step, here: set[int], intents: list[Intent], children: list[ChildStart]

@@ -11,14 +11,15 @@ import asyncio
 import platform
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from durable.codec.failures import failure_of
 from durable.definitions import WorkflowDefinition
+from durable.errors import InternalError
 from durable.postgres.pool import patiently
 from durable.protocol.commands import StartActivity, StartTimer
-from durable.protocol.commits import Committed, Intent, StepCommitter
+from durable.protocol.commits import Commit, Committed, Intent, StepCommitter
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import Failure, step_failed
 from durable.replay.cache import RunCache
@@ -51,7 +52,8 @@ class RunHost:
         queue: the task queue.
         versions: content hash of the generated graph of each workflow.
         clock: the database's time.
-        count_max, bytes_max: bounds of what is held in memory.
+        count_max: how many runs may be held in memory.
+        bytes_max: how heavy they may be together.
         audit: looks for rows that are reserved by us without our knowledge.
 
     Attributes:
@@ -59,7 +61,7 @@ class RunHost:
         closing: set it to have no step started any more.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - built in one place, from what each name says
         self, ports: Ports, workflows: Mapping[str, WorkflowDefinition], attempts: Attempts, *,
         queue: str, versions: Mapping[str, str], clock: MemberClock, count_max: int, bytes_max: int,
         audit: Callable[[], Any],
@@ -106,7 +108,7 @@ class RunHost:
         return run_id in self._held
 
     def knows(self, message: int, run_id: int) -> bool:
-        """Whether a row of the worker stream is reserved by us to our knowledge, or may become so."""
+        """Whether we know that a row of the worker stream is reserved by us, or may become so."""
         if message in self._folding or message in self._answering:
             return True
         if self._answers.pending(message):
@@ -115,7 +117,7 @@ class RunHost:
         return held is not None and (message == run_id or held.committing or held.has(message))
 
     def abandon(self) -> None:
-        """Drop everything at once: this member was declared dead, and others go on with its runs."""
+        """Drop everything at once: this member was declared dead, and others have its runs."""
         self._folding.clear()
         for held in list(self._held.values()):
             self._forget(held)
@@ -162,7 +164,7 @@ class RunHost:
         for c in claimed:
             self._folding.discard(c.run_id)
             self._begin(c, facts.get(c.run_id, []))
-        # Read after the claim, by a statement of its own: what arrived before it was told to nobody.
+        # Read after the claim, by a statement of its own: nobody was told what arrived before it.
         for c in claimed:
             self.heard(c.run_id)
         if survivors := [c.run_id for c in claimed if c.losses]:
@@ -176,13 +178,13 @@ class RunHost:
     def _begin(self, claimed: ClaimedRun, facts: list[Fact]) -> Held | None:
         definition = self._workflows[claimed.workflow]
         identity = RunIdentity(
-            run_id=claimed.run_id, id=claimed.jid, workflow=claimed.workflow, task_queue=claimed.queue,
-            started_at=claimed.started_at, python=PYTHON,
+            run_id=claimed.run_id, id=claimed.jid, workflow=claimed.workflow,
+            task_queue=claimed.queue, started_at=claimed.started_at, python=PYTHON,
         )  # fmt: skip
         run = Run(definition, identity)
         held = Held(claimed, run, slots=self, version=self._versions[claimed.workflow])
         if (stale := self._held.get(claimed.run_id)) is not None:
-            # The database has forgotten that we held it: a claim need not survive the server's crash.
+            # The database has forgotten that we held it: claims need not survive its crash.
             self._forget(stale)
             self._spawn(self._rescue(stale))
         self._held[claimed.run_id] = held
@@ -234,18 +236,19 @@ class RunHost:
         if turn.commit is None:
             self._start(held, turn)
             return
+        if self._committer is None:
+            raise InternalError("a turn was taken by a host that has not begun to hold runs")
         held.committing = True
-        assert self._committer is not None
         future = asyncio.ensure_future(self._committer.commit(turn.commit))
-        future.add_done_callback(lambda f, t=turn: self._committed(held, t, f))
+        future.add_done_callback(partial(self._committed, held, turn, turn.commit))
 
-    def _committed(self, held: Held, turn: Turn, future: asyncio.Future[Committed]) -> None:
+    def _committed(
+        self, held: Held, turn: Turn, commit: Commit, future: asyncio.Future[Committed]
+    ) -> None:
         held.committing = False
         if held.gone or future.cancelled():
             self.release(turn.here)
             return
-        commit = turn.commit
-        assert commit is not None
         error = future.exception()
         if error is not None:
             self.release(turn.here)
@@ -282,8 +285,8 @@ class RunHost:
             turn.here = []
         for command in turn.here:
             attempt = Attempt(
-                held.messages.get(command.number), run_id, held.claimed.jid, held.claimed.workflow, command.number,
-                command.name, command.input, command.options, 1, held.run.time,
+                held.messages.get(command.number), run_id, held.claimed.jid, held.claimed.workflow,
+                command.number, command.name, command.input, command.options, 1, held.run.time,
             )  # fmt: skip
             self._attempts.start(attempt, self.finished, reserved=True)
         if held.run.issued > held.issued and held.run.open:
@@ -296,7 +299,7 @@ class RunHost:
         held = self._held.get(attempt.run_id)
         if held is None or held.gone or attempt.number not in held.run.open:
             if attempt.id is not None:
-                self._answer(attempt.id, self._answers.elsewhere(attempt, outcome))
+                self._answer(attempt.id, self._answers.elsewhere(attempt, attempt.id, outcome))
             return
         if outcome.abandoned:
             return
@@ -329,15 +332,16 @@ class RunHost:
                 return
         fact = Fact(
             FactKind.ACTIVITY, self._clock.now(), attempt.number, attempt.name, outcome.data,
-            None if failure is None else step_failed("activity", attempt.name, attempt.attempt, failure),
+            None if failure is None
+            else step_failed("activity", attempt.name, attempt.attempt, failure),
             attempt.input,
         )  # fmt: skip
         failed = None
         if failure is not None:
             queue = attempt.options.task_queue or held.claimed.queue
             failed = Intent(
-                attempt.number, attempt.name, queue, attempt.input, attempt.options, attempt.attempt,
-                failure=failure, dead=True,
+                attempt.number, attempt.name, queue, attempt.input, attempt.options,
+                attempt.attempt, failure=failure, dead=True,
             )  # fmt: skip
         held.messages.pop(attempt.number, None)
         held.arrived.append(Arrived(fact, message=message, failed=failed))
@@ -427,14 +431,14 @@ class RunHost:
         await self._release(held.claimed.run_id)
 
     async def _rescue(self, held: Held) -> None:
-        """Put results that no commit has written into the inbox: what was done is not done again."""
+        """Put results that no commit has written into the inbox: nothing done is done again."""
         await self._answers.settle(
             [Settlement(message, data, None) for message, data in held.in_hand()]
         )
         for attempt, outcome in held.outcomes:
             message = attempt.id if attempt.id is not None else held.messages.get(attempt.number)
             if message is not None:
-                await self._answers.elsewhere(replace(attempt, id=message), outcome)
+                await self._answers.elsewhere(attempt, message, outcome)
 
     async def _release(self, run_id: int) -> None:
         now = self._clock.now()

@@ -8,10 +8,10 @@ import itertools
 import os
 from collections.abc import Coroutine, Iterable
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeVar
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
-from durable.errors import ConfigurationError
+from durable.errors import ConfigurationError, InternalError
 from durable.postgres.pool import Conflict, ConnectionLost, patiently
 from durable.protocol.durations import Duration, seconds
 from durable.streams.activities import Attempt
@@ -26,6 +26,8 @@ STOP = 15.0  # seconds that a stop waits for the database
 POLL_MIN = 0.01  # looks follow each other no faster, and what is delayed is late by no more
 UNSERVED_EVERY = 10  # polls between two looks for what nobody here can run
 CLAIM_MAX = 500  # one claim's worth of runs: more only delays the first
+
+Definition = TypeVar("Definition", WorkflowDefinition, ActivityDefinition)
 
 
 class HasPorts(Protocol):
@@ -65,7 +67,7 @@ class Worker:
         ...     await handle.result()
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options that users know, each by its name
         self, client: HasPorts, *, workflows: Iterable[Defined] = (),
         activities: Iterable[Defined] = (), task_queue: str = "default", max_activities: int = 1000,
         max_threads: int | None = None, max_runs: int = 10_000, max_bytes: int = 512 << 20,
@@ -107,7 +109,7 @@ class Worker:
 
     # --- life --------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Worker:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -216,10 +218,15 @@ class Worker:
         logger.critical("the worker's %s loop broke", task.get_name(), exc_info=self._broken)
         self._ending.set()
 
+    @property
+    def _started_host(self) -> RunHost:
+        if self._host is None:
+            raise InternalError("a worker that was not started has no host to work with")
+        return self._host
+
     def _begin(self, member: int) -> None:
-        assert self._host is not None
         self._committer = self._ports.committer(member)
-        self._host.begin(member, self._committer)
+        self._started_host.begin(member, self._committer)
         channel = self._ports.announcer.member_channel(member)
         self._serve(self._ports.announcer.hear_own(channel, self._heard_own), "durable hear")
 
@@ -228,14 +235,14 @@ class Worker:
 
     def _lost(self) -> None:
         """Declared dead: others go on with what was held, so cancel it and write nothing."""
-        assert self._host is not None
+        host = self._started_host
         logger.warning(
             "this worker was declared dead; what it ran is cancelled and taken over by others"
         )
         for attempt in self._attempts.running():
             self._attempts.stop(attempt.run_id, attempt.number)
-        self._host.abandon()
-        member, self._host.member = self._host.member, 0
+        host.abandon()
+        member, host.member = host.member, 0
         if member:
             self._serve(self._end_membership(member, self._committer), "durable end of a member")
 
@@ -247,8 +254,7 @@ class Worker:
     # --- claiming ----------------------------------------------------------------------------
 
     async def _claim_turns(self) -> None:
-        host = self._host
-        assert host is not None
+        host = self._started_host
         while True:
             await self._turns.wait()
             self._turns.clear()
@@ -273,8 +279,7 @@ class Worker:
                 full = len(claimed) == limit
 
     async def _claim_activities(self) -> None:
-        host = self._host
-        assert host is not None
+        host = self._started_host
         while True:
             await self._due.wait()
             self._due.clear()
@@ -298,8 +303,8 @@ class Worker:
                 host.backlogged = full
 
     async def _claim(self, limit: int) -> list[Attempt]:
-        assert self._host is not None
-        member = self._host.member
+        host = self._started_host
+        member = host.member
         attempts = await self._ports.activities.claim(
             member, self.task_queue, list(self._activities), limit
         )
@@ -307,7 +312,7 @@ class Worker:
         if last:
             ours = await self._ports.activities.flush(member, last)
             attempts = [a for a in attempts if not a.last or a.id in ours]
-        if member != self._host.member:
+        if member != host.member:
             return []  # declared dead since: others have them
         if attempts:
             self._membership.awake()
@@ -315,8 +320,7 @@ class Worker:
 
     async def _audit(self) -> None:
         """An answer was lost: let go of rows that are reserved for us without our knowledge."""
-        host = self._host
-        assert host is not None
+        host = self._started_host
         async with self._claiming:  # a claim whose answer is on its way is not lost
             held = await patiently(lambda: self._ports.runs.held(host.member))
             running = {a.id for a in self._attempts.running()}
@@ -328,8 +332,7 @@ class Worker:
         self._wake(turns=True, due=True)
 
     async def _poll(self) -> None:
-        host = self._host
-        assert host is not None
+        host = self._started_host
         for polls in itertools.count(1):
             self._again.clear()
             wait = POLL
@@ -381,19 +384,19 @@ class Worker:
 
     def _heard_own(self, payload: str) -> None:
         """Our own channel: an inbox to read, or an attempt that nobody waits for."""
-        assert self._host is not None
+        host = self._started_host
         if payload.startswith("x"):
             self._attempts.stop_message(int(payload[1:]))
         elif payload.startswith("e"):
-            self._host.over(int(payload[1:]))
+            host.over(int(payload[1:]))
         else:
-            self._host.heard(int(payload or 0))
+            host.heard(int(payload or 0))
 
 
 def _by_name(
-    given: Iterable[Defined], kind: type[Any], option: str, decorator: str
-) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    given: Iterable[Defined], kind: type[Definition], option: str, decorator: str
+) -> dict[str, Definition]:
+    found: dict[str, Definition] = {}
     for item in given:
         definition = getattr(item, "definition", None)
         if not isinstance(definition, kind):
@@ -402,8 +405,8 @@ def _by_name(
             )
         if definition.name in found and found[definition.name] != definition:
             raise ConfigurationError(
-                f"two of the {option} are named {definition.name!r} ({found[definition.name].site} and "
-                f"{definition.site}): give one of them name=…"
+                f"two of the {option} are named {definition.name!r} "
+                f"({found[definition.name].site} and {definition.site}): give one of them name=…"
             )
         found[definition.name] = definition
     return found
