@@ -26,12 +26,9 @@ NOT_YET: Final[tuple[str, ...]] = (
     "trigger.stats.key",
     "trigger.stats.granularity",
     "trigger.stats.measures",
-    "worker.retry.byCode",
     "hook.escalation",
     "signal.subtype=all",
 )
-
-_CODES: Final = "byCode"
 
 
 def refused(graph: Graph, rows: tuple[str, ...] = NOT_YET) -> Iterator[Finding]:
@@ -66,7 +63,5 @@ def _found(data: object, keys: list[str]) -> Iterator[Path]:
 
 def _finding(path: Path, keys: list[str]) -> Finding:
     name = str(path[-1])
-    if name == _CODES:  # the document says `404: …`, see `gather_codes`
-        return Finding(path[:-1], "retries by code are not supported yet by this version")
     name = name if "=" not in keys[-1] else keys[-1].replace("=", ": ")
     return Finding(path, f"`{name}` is not supported yet by this version")

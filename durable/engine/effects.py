@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from durable.protocol.codes import OK
 from durable.protocol.graphs import Data, Fault, nothing
@@ -33,11 +35,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """Have the workers of a topic do something; `retry` None means the engine's policy."""
+    """Have the workers of a topic do something; `retry` None means the engine's policy.
+
+    `attempts`: code -> how many attempts errors of that code may have, where that differs.
+    """
 
     topic: str
     data: Data
     retry: RetryPolicy | None = None
+    attempts: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.engines import EngineLoop
 from durable.hotmesh.export import exported
 from durable.hotmesh.governing import Governor, Loop
-from durable.hotmesh.ruling import Ruling
 from durable.hotmesh.pruning import PruningLoop
+from durable.hotmesh.ruling import Ruling
 from durable.hotmesh.settings import MeshSettings, mesh_settings
 from durable.hotmesh.subscriptions import Subscriber, Subscriptions, published, topics_of
 from durable.hotmesh.waiting import JobWaiters
@@ -82,9 +82,7 @@ class HotMesh(Ruling):
         )
         self._governor = Governor(wiring.database, self.app_id, self.engine_id, self._versions)
         self._engine: EngineLoop | None = None
-        self._pruning = PruningLoop(
-            Retention(wiring.database), self.app_id, settings.retain
-        )
+        self._pruning = PruningLoop(Retention(wiring.database), self.app_id, settings.retain)
         self._workers: dict[str, WorkerLoop] = {}
         self._stopped = False
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from durable.errors import ConfigurationError
+from durable.protocol.durations import seconds
 from durable.protocol.retry import RetryPolicy
 
 Message = dict[str, Any]
 Callback = Callable[[Message], Awaitable[Message | None]]
 
+# An id is free when its job expires; what the job did can be read for so much longer.
+RETAIN = "10 minutes"
 CONCURRENCY = 50  # callbacks of one topic at a time in one process, where none is given
 
 _RETRY = {
@@ -36,13 +39,17 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class MeshSettings:
-    """One mesh. `connection`: a DSN or `Client`; `engine`: whether this process moves jobs."""
+    """One mesh. `connection`: a DSN or `Client`; `engine`: whether this process moves jobs.
+
+    `retain`: seconds for which expired jobs can still be looked at.
+    """
 
     app_id: str
     connection: Any
     namespace: str | None
     engine: bool
     retry: RetryPolicy
+    retain: float
     workers: tuple[WorkerSettings, ...]
 
 
@@ -60,7 +67,7 @@ def mesh_settings(
         raise ConfigurationError(
             "HotMesh.init needs app_id, the `app.id` of the document that is deployed"
         )
-    found = _known("engine", engine or {}, {"connection", "retry"})
+    found = _known("engine", engine or {}, {"connection", "retry", "retain"})
     connections = [o["connection"] for o in (found, *workers) if o.get("connection") is not None]
     if not connections:
         raise ConfigurationError(
@@ -78,6 +85,7 @@ def mesh_settings(
         namespace,
         engine is not None,
         retry_policy(found.get("retry")) or RetryPolicy(),
+        seconds(found.get("retain", RETAIN)),
         tuple(_worker(options) for options in workers),
     )
 

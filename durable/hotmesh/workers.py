@@ -174,12 +174,16 @@ class WorkerLoop:
             await self._failed(member, taken, error, final=_is_final(error, taken))
             return
         try:
-            text = reply_text(_reply(call.result(), self._settings.topic))
+            reply = _reply(call.result(), self._settings.topic)
+            text = reply_text(reply)
         except (TypeError, PayloadError) as unusable:
             unusable.add_note(
                 f"It is what the callback of topic {self._settings.topic!r} returned."
             )
             await self._failed(member, taken, unusable, final=True)
+            return
+        if reply.error is not None and reply.code in taken.attempts and not taken.spent(reply.code):
+            await self._again(member, taken, reply.error, taken.retry.delay(taken.attempt))
             return
         held = await patiently(lambda: self._stream.answer(member, taken, text))
         self._after(taken, held=held)
@@ -189,17 +193,23 @@ class WorkerLoop:
     ) -> None:
         described = described_error(error, taken.jid)
         text = error_text(described) or "{}"
-        if not final:
-            delay = _delay(error, taken)
-            logger.info(
-                "topic %r, job %r: %s; next attempt in %g s", taken.topic, taken.jid, error, delay
-            )
-            held = await patiently(lambda: self._stream.try_again(member, taken, text, delay))
-        else:
-            reply = Reply("response", {}, "error", described.code, described)
-            held = await patiently(
-                lambda: self._stream.give_up(member, taken, reply_text(reply), text)
-            )
+        if not final and not taken.spent(described.code):
+            await self._again(member, taken, described, _delay(error, taken))
+            return
+        reply = Reply("response", {}, "error", described.code, described)
+        held = await patiently(lambda: self._stream.give_up(member, taken, reply_text(reply), text))
+        self._after(taken, held=held)
+
+    async def _again(self, member: int, taken: Taken, error: Fault, delay: float) -> None:
+        logger.info(
+            "topic %r, job %r: %s; next attempt in %g s",
+            taken.topic,
+            taken.jid,
+            error.message,
+            delay,
+        )
+        text = error_text(error) or "{}"
+        held = await patiently(lambda: self._stream.try_again(member, taken, text, delay))
         self._after(taken, held=held)
 
     def _after(self, taken: Taken, *, held: bool) -> None:
@@ -253,10 +263,9 @@ def _details(error: BaseException) -> Any:
 
 def _is_final(error: BaseException, taken: Taken) -> bool:
     named = {kind.__name__ for kind in type(error).__mro__} | {getattr(error, "type", "")}
-    unwanted = bool(getattr(error, "non_retryable", False)) or not named.isdisjoint(
+    return bool(getattr(error, "non_retryable", False)) or not named.isdisjoint(
         taken.retry.non_retryable_names
     )
-    return taken.last or unwanted
 
 
 def _delay(error: BaseException, taken: Taken) -> float:

@@ -13,7 +13,7 @@ from durable.postgres.sql import Statements
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be inserted; all data as JSON text."""
+    """A job to be inserted; all data as JSON text. `over`: it has ended, or counts as ended."""
 
     jid: str
     app_id: str
@@ -27,11 +27,12 @@ class NewJob:
     metadata: str
     parent_run_id: int | None
     reply_to: tuple[str, ...]
+    over: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SavedJob:
-    """What a step changes of a job."""
+    """What a step changes of a job. `over`: it has ended, or counts as ended."""
 
     run_id: int
     state: str
@@ -39,6 +40,7 @@ class SavedJob:
     output: str
     error: str | None
     metadata: str | None
+    over: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class GraphJobStore:
             job.metadata,
             job.parent_run_id,
             list(job.reply_to),
+            job.over,
         )
         return run_id
 
@@ -107,7 +110,7 @@ class GraphJobStore:
         return rows
 
     async def save(self, connection: Any, jobs: Sequence[SavedJob]) -> None:
-        """Write what a step changed of jobs; a state other than running ends one."""
+        """Write what a step changed of jobs; those that are over expire from then on."""
         await connection.execute(
             self._sql["save"],
             [j.run_id for j in jobs],
@@ -116,6 +119,7 @@ class GraphJobStore:
             [j.output for j in jobs],
             [j.error for j in jobs],
             [j.metadata for j in jobs],
+            [j.over for j in jobs],
         )
 
     async def instances(self, connection: Any, addresses: Iterable[tuple[int, str]]) -> list[Row]:
@@ -164,3 +168,13 @@ class GraphJobStore:
         """Which of these runs have ended."""
         rows = await connection.fetch(self._sql["ended_of"], list(run_ids))
         return [r["run_id"] for r in rows]
+
+    async def expired(self, connection: Any, app_id: str, kept: float, limit: int) -> list[int]:
+        """Runs of an app that expired at least `kept` seconds ago, locked until commit."""
+        rows = await connection.fetch(self._sql["expired"], app_id, kept, limit)
+        return [r["run_id"] for r in rows]
+
+    async def forget(self, connection: Any, run_ids: Iterable[int]) -> int:
+        """Delete jobs and all that belongs to them; how many there were."""
+        gone: int = await connection.fetchval(self._sql["forget"], list(run_ids))
+        return gone

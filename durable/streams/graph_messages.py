@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -50,7 +51,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A message to the workers of a topic; `own` says that the activity itself has this policy."""
+    """A message to the workers of a topic; `own` says that the activity itself has this policy.
+
+    `attempts`: code -> how many attempts errors of that code may have, where that differs.
+    """
 
     app_id: str
     topic: str
@@ -62,11 +66,27 @@ class Work:
     graph: str
     retry: RetryPolicy
     own: bool
+    attempts: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def metadata(self) -> str | None:
+        """What of the activity's own policy has no column, as JSON text; None: it has none."""
+        if not self.own:
+            return None
+        out: dict[str, Any] = {"retry": "activity"}
+        if self.retry.non_retryable:
+            out["nonRetryable"] = self.retry.non_retryable_names
+        if self.attempts:
+            out["attempts"] = dict(self.attempts)
+        return json.dumps(out)
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Work that a worker has taken; `attempt` counts from 1, `retry` is the policy in force."""
+    """Work that a worker has taken; `attempt` counts from 1, `retry` is the policy in force.
+
+    `attempts`: code -> how many attempts errors of that code may have, where that differs.
+    """
 
     id: int
     run_id: int
@@ -78,6 +98,11 @@ class Taken:
     message: str
     attempt: int
     retry: RetryPolicy
+    attempts: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    def spent(self, code: int) -> bool:
+        """Whether no attempt may follow this one after an error of the code."""
+        return self.attempt >= self.attempts.get(code, self.retry.maximum_attempts)
 
     @property
     def last(self) -> bool:
@@ -167,7 +192,7 @@ class EngineStream:
             [w.dad for w in work],
             [w.topic for w in work],
             [w.message for w in work],
-            ['{"retry": "activity"}' if w.own else None for w in work],
+            [w.metadata for w in work],
             [w.retry.maximum_attempts for w in work],
             [w.retry.backoff_coefficient for w in work],
             [seconds(w.retry.maximum_interval) for w in work],
@@ -269,12 +294,17 @@ class WorkStream:
 
 
 def _taken(row: Row, own: RetryPolicy | None) -> Taken:
+    given = json.loads(row["metadata"]) if row["metadata"] else {}
+    if given:
+        unwanted = tuple(given.get("nonRetryable", ()))
+    else:
+        unwanted = () if own is None else own.non_retryable
     policy = RetryPolicy(
         maximum_attempts=row["max_retry_attempts"],
         backoff_coefficient=row["backoff_coefficient"],
         maximum_interval=row["maximum_interval_seconds"],
         initial_interval=row["initial_interval_seconds"],
-        non_retryable=own.non_retryable if own is not None and not row["metadata"] else (),
+        non_retryable=unwanted,
     )
     return Taken(
         row["id"],
@@ -287,4 +317,5 @@ def _taken(row: Row, own: RetryPolicy | None) -> Taken:
         row["message"],
         row["retry_attempt"] + 1,
         policy,
+        {int(code): attempts for code, attempts in given.get("attempts", {}).items()},
     )

@@ -10,7 +10,8 @@ def leg1(scene: Scene) -> Effects:
     """Send the mapped input to the workers of the topic."""
     data = scene.data(scene.node.input)
     topic = scene.text(scene.node.topic, "topic")
-    return Effects((Dispatch(topic, data, scene.node.retry),), input=data)
+    attempts = {code: policy.maximum_attempts for code, policy in scene.node.retries.items()}
+    return Effects((Dispatch(topic, data, scene.node.retry, attempts),), input=data)
 
 
 def leg2(scene: Scene, reply: Reply) -> Effects:  # noqa: ARG001 - every handler has this shape

@@ -61,6 +61,7 @@ def saved_job(job: Job, run_id: int, *, with_metadata: bool) -> SavedJob:
         encode(job.data, f"the data of job {job.jid!r}"),
         error_text(job.error),
         encode(job.metadata, f"the metadata of job {job.jid!r}") if with_metadata else None,
+        job.finished_at is not None,
     )
 
 

@@ -137,6 +137,7 @@ class GraphWriter:
                 encode(job.metadata, f"the metadata of job {job.jid!r}"),
                 job.parent_run_id,
                 job.reply_to,
+                job.finished_at is not None,
             ),
         )
 
@@ -234,6 +235,7 @@ class GraphWriter:
             job.graph,
             wanted.retry or self._retry,
             own=wanted.retry is not None,
+            attempts=wanted.attempts,
         )
 
     async def _end(self, connection: Any, step: Stepped, run_id: int) -> list[Sent]:

@@ -2,14 +2,14 @@
 -- The caller holds the lock of an id that others may choose too. The id is taken by an open job, and by an ended one until it expires (0 and less: never). No row: taken.
 insert into durable.jobs (
     run_id, jid, scope, app_id, graph, graph_version, state, status, input, output, error, metadata,
-    parent_run_id, reply_to, created_at, finished_at)
+    parent_run_id, reply_to, created_at, finished_at, expires_at)
 select nextval('durable.ids'), $1, $2, $2, $3, $4, $5, $6, $7::json, $8::json, $9::json, $10::json,
-    $11, $12::text[], durable.now(), case when $5 <> 'running' then durable.now() end
+    $11, $12::text[], durable.now(), case when $13 then durable.now() end,
+    case when $13 and x.expire > 0 then durable.now() + make_interval(secs => x.expire) end
+from (select coalesce(($10::json ->> 'expire')::float8, 1) as expire) x
 where not exists (
     select from durable.jobs j where j.scope = $2 and j.jid = $1 and (
-        j.finished_at is null
-        or coalesce((j.metadata ->> 'expire')::float8, 1) <= 0
-        or j.finished_at + make_interval(secs => coalesce((j.metadata ->> 'expire')::float8, 1)) > durable.now()))
+        j.finished_at is null or j.expires_at is null or j.expires_at > durable.now()))
 on conflict (scope, jid) where finished_at is null do nothing
 returning run_id
 
@@ -45,9 +45,14 @@ from durable.jobs j where j.run_id = any($1::bigint[])
 update durable.jobs j
 set state = s.state, status = s.status, output = s.output::json, error = s.error::json,
     metadata = coalesce(s.metadata::json, j.metadata),
-    finished_at = case when s.state <> 'running' then durable.now() end
-from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[])
-    as s(run_id, state, status, output, error, metadata)
+    finished_at = case when s.over then coalesce(j.finished_at, durable.now()) end,
+    expires_at = case when not s.over then null when j.finished_at is not null then j.expires_at
+        when x.expire > 0 then durable.now() + make_interval(secs => x.expire) end
+from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::boolean[])
+    as s(run_id, state, status, output, error, metadata, over)
+join durable.jobs o on o.run_id = s.run_id
+cross join lateral (
+    select coalesce((coalesce(s.metadata::json, o.metadata) ->> 'expire')::float8, 1) as expire) x
 where j.run_id = s.run_id
 
 -- name: instances
@@ -85,3 +90,31 @@ order by j.finished_at
 -- name: ended_of
 -- Which of these runs have ended.
 select j.run_id from durable.jobs j where j.run_id = any($1::bigint[]) and j.finished_at is not null
+
+-- name: expired
+-- Jobs whose time is over since so many seconds, the oldest first. Those that are being stepped wait for the
+-- next look.
+select j.run_id from durable.jobs j
+where j.scope = $1 and j.expires_at <= durable.now() - make_interval(secs => $2)
+order by j.expires_at limit $3 for update of j skip locked
+
+-- name: forget
+-- A job leaves with all that belongs to it, messages and dead letters included.
+with gone as (
+    delete from durable.jobs j where j.run_id = any($1::bigint[]) returning j.run_id
+), acts as (
+    delete from durable.activities a using gone g where a.run_id = g.run_id
+), waits as (
+    delete from durable.hooks h using gone g where h.run_id = g.run_id
+), told as (
+    delete from durable.emissions e using gone g where e.run_id = g.run_id
+), attributes as (
+    delete from durable.job_attributes t using gone g where t.run_id = g.run_id
+), messages as (
+    delete from durable.engine_streams m using gone g where m.run_id = g.run_id and m.expired_at is null
+), letters as (
+    delete from durable.engine_streams m using gone g where m.run_id = g.run_id and m.expired_at is not null
+), work as (
+    delete from durable.worker_streams w using gone g where w.run_id = g.run_id and w.msg_type = 'worker'
+)
+select count(*) from gone

@@ -25,6 +25,7 @@ async def begin(database: Database) -> AsyncIterator[Begin]:
             document: str | None,
             app_id: str = "app",
             retry: Mapping[str, Any] | None = None,
+            retain: float = 600,
             **workers: Callback,
         ) -> HotMesh:
             options = [
@@ -33,7 +34,7 @@ async def begin(database: Database) -> AsyncIterator[Begin]:
             ]
             mesh = await HotMesh.init(
                 app_id=app_id,
-                engine={"connection": database.dsn},
+                engine={"connection": database.dsn, "retain": retain},
                 workers=options,
                 namespace=database.schema,
             )

@@ -1,0 +1,144 @@
+# ruff: noqa: E501 - graphs, and what tests prove, are wider than code
+"""When ids are free again, and when ended jobs leave the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from durable.engine import retention
+from durable.engine.retention import Retention
+from durable.errors import DuplicateJob, JobFailed, JobNotFound
+from durable.hotmesh import pruning
+from durable.postgres.pool import Database
+from tests.integration.hotmesh.conftest import Begin, echo, until
+
+EXPIRING = """
+app:
+  id: app
+  version: '1'
+  graphs:
+    - subscribes: t
+      expire: '{t1.output.data.expire}'
+      activities:
+        t1: {type: trigger, stats: {id: '{$self.input.data.id}'}, output: {maps: {seen: true}}}
+        w1: {type: worker, topic: work, input: {maps: {fail: '{t1.output.data.fail}'}}, retry: {maximumAttempts: 2, initialInterval: 0, maximumInterval: 0}}
+        h1: {type: hook, sleep: '{t1.output.data.sleep}', job: {maps: {done: true}}}
+      transitions: {t1: [{to: w1}], w1: [{to: h1}]}
+"""
+
+TABLES = [
+    "jobs",
+    "activities",
+    "hooks",
+    "engine_streams",
+    "worker_streams",
+    "emissions",
+    "job_attributes",
+]
+
+
+async def rows(database: Database) -> Mapping[str, int]:
+    """How many rows each table has."""
+    return {
+        t: await database.fetchval(f'select count(*) from "{database.schema}".{t}') for t in TABLES
+    }
+
+
+async def test_an_id_is_free_when_its_job_has_expired(begin: Begin) -> None:
+    """C8: after the expiry that the input gave, the id can be used again; before, it is taken."""
+    mesh = await begin(EXPIRING, work=echo)
+    await mesh.pubsub("t", {"id": "x", "expire": 0.4}, timeout=10)
+    with pytest.raises(DuplicateJob):
+        await mesh.pub("t", {"id": "x", "expire": 0.4})
+
+    async def again() -> bool:
+        try:
+            await mesh.pubsub("t", {"id": "x", "expire": 0}, timeout=10)
+        except DuplicateJob:
+            return False
+        return True
+
+    assert await until(again)
+    with pytest.raises(DuplicateJob):  # 0: it keeps its id for ever
+        await mesh.pub("t", {"id": "x"})
+
+
+async def test_expired_jobs_leave_with_all_they_have(begin: Begin, database: Database) -> None:
+    """O8: jobs that ended well, failed, or were interrupted while they slept leave nothing behind."""
+
+    async def work(message: dict[str, Any]) -> None:
+        if message["data"].get("fail"):
+            raise ValueError("no")
+
+    mesh = await begin(EXPIRING, work=work)
+    await mesh.pubsub("t", {"id": "a", "expire": 0.01}, timeout=10)
+    with pytest.raises(JobFailed):
+        await mesh.pubsub("t", {"id": "b", "expire": 0.01, "fail": True}, timeout=10)
+    await mesh.pub("t", {"id": "c", "expire": 0.01, "sleep": 100})
+    await until(lambda: _sleeps(database))
+    await mesh.interrupt("t", "c")
+    before = await rows(database)
+    assert (before["jobs"], before["worker_streams"]) == (3, 2)
+    pruned = Retention(database)
+
+    async def gone() -> bool:
+        await pruned.prune("app", 0)
+        return not any((await rows(database)).values())
+
+    assert await until(gone)
+    with pytest.raises(JobNotFound):
+        await mesh.get_status("a")
+
+
+async def _sleeps(database: Database) -> bool:
+    return bool(
+        await database.fetchval(
+            f"select count(*) from \"{database.schema}\".engine_streams where msg_type = 'timehook'"
+        )
+    )
+
+
+async def test_what_runs_or_is_kept_stays(begin: Begin, database: Database) -> None:
+    """Running jobs, jobs kept for ever, and jobs that expired too lately are not pruned."""
+    mesh = await begin(EXPIRING, work=echo)
+    await mesh.pub("t", {"id": "runs", "expire": 0.01, "sleep": 100})
+    await mesh.pubsub("t", {"id": "kept", "expire": -1}, timeout=10)
+    await mesh.pubsub("t", {"id": "lately", "expire": 0.01}, timeout=10)
+    assert await Retention(database).prune("app", 60) == 0
+    assert await Retention(database).prune("other", 0) == 0
+    assert (await rows(database))["jobs"] == 3
+
+
+async def test_pruning_goes_in_batches(
+    begin: Begin, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More jobs than a batch holds are deleted batch by batch, all of them."""
+    monkeypatch.setattr(retention, "BATCH", 3)
+    mesh = await begin(EXPIRING, work=echo)
+    for number in range(7):
+        await mesh.pubsub("t", {"id": f"j{number}", "expire": 0.001}, timeout=10)
+    total = 0
+
+    async def all_gone() -> bool:
+        nonlocal total
+        total += await Retention(database).prune("app", 0)
+        return total == 7
+
+    assert await until(all_gone)
+
+
+async def test_an_engine_prunes_by_itself(
+    begin: Begin, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to call anything: the engine deletes what expired `retain` ago."""
+    monkeypatch.setattr(pruning.PruningLoop.__init__, "__defaults__", (0.05,))
+    mesh = await begin(EXPIRING, work=echo, retain=0)
+    await mesh.pubsub("t", {"id": "a", "expire": 0.01}, timeout=10)
+
+    async def empty() -> bool:
+        return not any((await rows(database)).values())
+
+    assert await until(empty)
