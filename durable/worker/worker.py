@@ -348,8 +348,10 @@ class Worker:
                 if look.next is not None:
                     wait = min(POLL, look.next - self._membership.clock.now())
             await asyncio.sleep(POLL_MIN)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._again.wait(), max(0.0, wait - POLL_MIN))
+            # Not `wait_for`: before Python 3.12 that loses a cancellation that comes with the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, wait - POLL_MIN)):
+                    await self._again.wait()
 
     async def _say_what_is_unserved(self) -> None:
         """What this worker lacks is left for one that has it; but somebody should know."""
