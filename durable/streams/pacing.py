@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -27,7 +27,7 @@ class Pace:
         """How many messages to claim."""
         return 1 if self.delay > 0 else wanted
 
-    def claimed(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def claimed(self, rows: Sequence[Any]) -> None:
         """Remember what a claim found."""
         if rows:
             self.delay = rows[0]["throttle"] / 1000
