@@ -1,4 +1,4 @@
-"""Fixtures of the tests with worker processes: a journal, an observer, processes that end with the test."""
+"""Fixtures of tests with worker processes: a journal, an observer, and the processes."""
 
 from __future__ import annotations
 

@@ -52,6 +52,10 @@ class Journal:
         self.path.touch()
         Path(f"{self.path}.d").mkdir()
 
+    def flaky(self) -> set[str]:
+        """The labels, as file names, of steps that failed on purpose."""
+        return {mark.name for mark in Path(f"{self.path}.d").iterdir()}
+
     def size(self) -> int:
         """How many lines there are."""
         return self.path.read_bytes().count(b"\n")
@@ -116,7 +120,7 @@ class WorkerProcess:
                 sys.executable, "-m", "tests.faults.worker_process", dsn, namespace,
                 *[f"{k}={v}" for k, v in options.items()],
                 cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
-                env={**os.environ, JOURNAL: str(journal.path)},  # noqa: TID251 - a process's own
+                env={**os.environ, JOURNAL: str(journal.path)},
             )  # fmt: skip
         return cls(process)
 
@@ -174,7 +178,9 @@ class Observer:
 
     async def rows(self, query: str, *args: Any) -> list[Any]:
         """Run a query that names tables as `durable.jobs`."""
-        return await self._connection.fetch(query.replace("durable.", f'"{self._namespace}".'), *args)
+        return await self._connection.fetch(
+            query.replace("durable.", f'"{self._namespace}".'), *args
+        )
 
     async def value(self, query: str, *args: Any) -> Any:
         """The first column of the first row."""
@@ -219,6 +225,22 @@ class Observer:
             how = "cancel" if dice.random() < 0.2 else "terminate"
             await self.rows(f"select pg_{how}_backend($1)", dice.choice(found)["pid"])
 
+    async def is_held_by(self, jid: str, pid: int) -> None:
+        """Return when a process holds a run."""
+
+        async def held() -> bool:
+            return bool(
+                await self.rows(
+                    "select from durable.worker_streams w"
+                    " join durable.members m on m.member_id = w.reserved_by"
+                    " where w.jid = $1 and w.msg_type = 'turn' and m.pid = $2",
+                    jid,
+                    pid,
+                )
+            )
+
+        await eventually(held, f"{jid} held by process {pid}")
+
     async def beat_was(self, member: int, seconds: float) -> None:
         """Make a member's last beat so old."""
         await self.rows(
@@ -240,7 +262,8 @@ class Observer:
     async def have_swept(self, seconds: float) -> None:
         """Make it so that dead members have been looked for all these seconds."""
         await self.rows(
-            "update durable.sweeps set since = clock_timestamp() - make_interval(secs => $1)", seconds
+            "update durable.sweeps set since = clock_timestamp() - make_interval(secs => $1)",
+            seconds,
         )
 
     async def left(self) -> list[Any]:
@@ -293,7 +316,7 @@ class Observer:
         if not within_a_process:
             return
         twice = Counter((line.label, line.pid) for line in starts)
-        flaky = {mark.name for mark in Path(f"{journal.path}.d").iterdir()}
+        flaky = journal.flaky()
         again = {k: n for k, n in twice.items() if n > 1 and k[0].replace("/", "_") not in flaky}
         assert not again, f"started twice by one process: {again}"
 

@@ -23,7 +23,7 @@ never = durable.Signal("never", int)
 
 
 def note(word: str, label: str) -> None:
-    """Append "word label pid time" to the journal; one write, so that lines of two processes do not mix."""
+    """Append "word label pid time" to the journal; one write, so that lines do not mix."""
     line = f"{word} {label} {os.getpid()} {time.time():.6f}\n".encode()
     descriptor = os.open(os.environ[JOURNAL], os.O_APPEND | os.O_CREAT | os.O_WRONLY)
     try:
@@ -191,7 +191,7 @@ def steps_worth(key: str, number: int) -> int:
 @durable.workflow
 async def blocked(key: str, seconds: float) -> list[int]:
     """A step that blocks the event loop, beside one that does not."""
-    return await asyncio.gather(block(f"{key}/block", seconds), count(f"{key}/beside", 0.2))
+    return [*await asyncio.gather(block(f"{key}/block", seconds), count(f"{key}/beside", 0.2))]
 
 
 WORKFLOWS = [census, district, order, once, refused, steps, blocked]

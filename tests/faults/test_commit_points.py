@@ -1,8 +1,8 @@
 """A worker dies exactly before and exactly after each kind of commit.
 
-A trigger lets the statement stand still when it has written everything and not yet committed. Then the
-worker is killed, and its session is either ended, so that the commit never happened, or let go on, so
-that it did happen and nobody was there to hear of it.
+A trigger lets the statement stand still when it has written everything and not yet committed. Then
+the worker is killed, and its session is either ended, so that the commit never happened, or let go
+on, so that it did happen and nobody was there to hear of it.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ POINTS = [
     Point("only attempt", _once, "insert", "worker_streams", "new.msg_type = 'activity'"),
     Point("failure for good", _refused, "insert", "engine_streams", "new.topic = 'activity'"),
 ]
+LATE = {"first turn", "step", "signal", "timer", "start of a child"}  # others keep it waiting
 
 
 class Gate:
@@ -195,3 +196,25 @@ async def _killed_at_each(dsn: str, journal: Journal, *, happened: bool) -> None
         starts = [line.label for line in journal.starts()]
         for label in ("p10/charge", "p11/refuse"):
             assert starts.count(label) <= 1, f"{label} ran twice"
+
+
+async def test_a_commit_that_lands_after_the_takeover(dsn: str, tmp_path: Path) -> None:
+    """A dead worker's commit lands when another holds the run: it counts or not, never both."""
+    async with _house(dsn, Journal(tmp_path)) as (client, observer, gate, spawn):
+        await observer.deaths_count()
+        worker, heir = await spawn(), await spawn()
+        await worker.serve()
+        for n, point in enumerate(p for p in POINTS if p.name in LATE):
+            await gate.shut(point)
+            handle, expected = await point.begin(client, f"p{n}")
+            pids = await gate.standing()
+            await worker.kill()
+            for member in await observer.members_of(worker.pid):
+                await observer.beat_was(member, 5)
+            worker, heir = heir, await spawn()
+            await worker.serve()
+            await observer.is_held_by(handle.id, worker.pid)
+            await gate.open(point, pids)
+            assert await handle.result(timeout=20) in expected, point.name
+        await observer.nothing_is_left()
+        await observer.recorded()

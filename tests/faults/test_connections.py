@@ -1,4 +1,4 @@
-"""Connections are cut, one kind after the other and at random; no process dies, and nobody notices."""
+"""Connections are cut, one kind after the other and at random; no process dies of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def _approved(client: Client, key: str, number: int) -> Handle[list[int]]:
 async def test_cutting_any_connection_costs_no_step(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:
-    """Under 200 runs every kind of connection is cut again and again: exact results, each attempt made once."""
+    """Every kind of connection is cut again and again under 200 runs: each step runs once."""
     dice = random.Random(SEED)
     worker = await spawn()
     before = await observer.members_of(worker.pid)

@@ -1,4 +1,4 @@
-"""Worker processes die at any moment; what they had recorded stands, what they had not is done by others."""
+"""Worker processes die at any moment; what was recorded stands, what was not is done by others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from durable.client.client import Client
 from durable.client.handle import Handle
 from tests.faults.conftest import Spawn
 from tests.faults.driver import Journal, Observer
-from tests.faults.programs import approval, census, census_worth, once, once_worths, order, order_worth
+from tests.faults.programs import (
+    approval,
+    census,
+    census_worth,
+    once,
+    once_worths,
+    order,
+    order_worth,
+)
 
 KILLS = int(os.environ.get("DURABLE_TEST_KILLS", "12"))
 SEED = int(os.environ.get("DURABLE_TEST_SEED", "7"))
@@ -51,7 +59,7 @@ class Load:
 async def test_killing_the_worker_at_random_moments_changes_no_result(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:
-    """Kill -9 at random moments: exact results, no recorded step run again, no charge made twice."""
+    """Kill -9 at random moments: exact results, no recorded step again, no charge twice."""
     dice = random.Random(SEED)
     await observer.deaths_count()
     load = Load(client)

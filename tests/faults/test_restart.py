@@ -51,7 +51,7 @@ async def _observed(dsn: str, namespace: str) -> Observer:
 async def test_a_restart_under_load_costs_no_attempt_and_no_member(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer, home: Path
 ) -> None:
-    """Fifty runs while the server is shut down and started: every step starts once, the member is the same."""
+    """Fifty runs while the server restarts: every step starts once, the member is the same."""
     worker = await spawn()
     before = await observer.members_of(worker.pid)
     starting = [asyncio.create_task(_start(client, n)) for n in range(RUNS)]
@@ -78,7 +78,7 @@ async def test_a_restart_under_load_costs_no_attempt_and_no_member(
 async def test_a_crash_of_the_server_changes_no_result(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:
-    """A killed backend takes all others down, and commits that did not wait for the disk: results are exact."""
+    """A killed backend takes down all others, and unflushed claims: results are exact."""
     worker = await spawn()
     before = await observer.members_of(worker.pid)
     starting = [asyncio.create_task(_start(client, n)) for n in range(RUNS)]
@@ -100,7 +100,7 @@ async def test_a_crash_of_the_server_changes_no_result(
 async def test_a_server_that_is_read_only_for_a_while_changes_no_result(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:
-    """Like a primary in the middle of a failover: nothing can be written for a while, and nothing is lost."""
+    """As in a failover: nothing can be written for a while, and nothing is lost."""
     worker = await spawn()
     before = await observer.members_of(worker.pid)
     starting = [asyncio.create_task(_start(client, n)) for n in range(RUNS)]
@@ -118,7 +118,7 @@ async def test_a_server_that_is_read_only_for_a_while_changes_no_result(
     await observer.no_recorded_step_ran_again(journal)
 
 
-async def _start(client: Client, n: int):  # noqa: ANN202 - a handle of either
+async def _start(client: Client, n: int):
     if n % 5:
         return await client.start(steps(f"s{n}", 15, 0.02), id=f"s{n}")
     handle = await client.start(order(f"o{n}"), id=f"o{n}")

@@ -1,4 +1,4 @@
-"""Who dies is replaced within seconds; who only seemed dead is fenced; who is slow is left alone."""
+"""Who dies is replaced in seconds; who only seemed dead is fenced; who is slow is left alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 
 from durable.client.client import Client
 from tests.faults.conftest import Spawn
-from tests.faults.driver import Journal, Observer, WorkerProcess, eventually
+from tests.faults.driver import Journal, Observer, eventually
 from tests.faults.programs import blocked, once, once_worths, steps, steps_worth, worth
 
 NOTICED = 4.0  # seconds from a death to the first step of whoever takes over
@@ -27,7 +27,7 @@ async def _pids(journal: Journal, pid: int, *, at_least: int = 1) -> None:
 async def test_a_second_worker_takes_over_within_four_seconds(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:
-    """With default settings, a killed worker's runs go on elsewhere less than four seconds later."""
+    """With default settings a killed worker's runs go on elsewhere within four seconds."""
     await observer.deaths_count()
     doomed = await spawn()
     handles = [await client.start(steps(f"r{n}", 60, 0.05)) for n in range(5)]
@@ -46,7 +46,7 @@ async def test_a_second_worker_takes_over_within_four_seconds(
 async def test_a_process_that_only_seemed_dead_is_fenced(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:
-    """A stopped process whose lock is gone is replaced; when it wakes, nothing that it writes counts."""
+    """A stopped process without its lock is replaced; what it writes when it wakes is refused."""
     await observer.deaths_count()
     sleeper = await spawn()
     handles = [await client.start(steps(f"r{n}", 80, 0.03)) for n in range(5)]
@@ -98,7 +98,7 @@ async def test_a_stopped_process_whose_lock_is_held_has_a_minute(
 async def test_a_blocked_event_loop_does_not_look_like_death(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:
-    """An activity that blocks its process for seconds costs nobody a lease: the beat has its own thread."""
+    """An activity that blocks its process costs no lease: the beat has a thread of its own."""
     await observer.deaths_count()
     slow = await spawn()
     before = await observer.members_of(slow.pid)
@@ -113,7 +113,7 @@ async def test_a_blocked_event_loop_does_not_look_like_death(
 async def test_an_attempt_that_may_not_be_repeated_is_not(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:
-    """A lost worker's non-repeatable attempt fails as lost and is never run twice; a repeatable one is."""
+    """A lost non-repeatable attempt fails as lost and never runs twice; a repeatable one does."""
     await observer.deaths_count()
     doomed = await spawn()
     unknown = await client.start(once("o", 60), id="o")
@@ -135,6 +135,7 @@ async def test_an_attempt_that_may_not_be_repeated_is_not(
     assert fact.failure is not None
     assert fact.failure.cause is not None
     assert (fact.failure.cause.kind, fact.failure.cause.type) == ("lost", "OutcomeUnknown")
+
     async def counted() -> bool:
         return await observer.value(
             "select max(losses) = 1 and max(retry_attempt) = 0 from durable.worker_streams"
@@ -151,7 +152,7 @@ async def test_an_attempt_that_may_not_be_repeated_is_not(
 async def test_a_graceful_stop_gives_back_uncounted(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:
-    """SIGTERM under load: the process ends by itself, nothing stays reserved, no loss or attempt is counted."""
+    """SIGTERM under load: it ends by itself, nothing stays reserved, nothing is counted."""
     leaving = await spawn(grace=0.3)
     handles = [await client.start(steps(f"r{n}", 40, 0.02)) for n in range(30)]
     long = await client.start(steps("long", 1, 3.0))
@@ -166,7 +167,8 @@ async def test_a_graceful_stop_gives_back_uncounted(
     held = await observer.rows(
         "select id, msg_type, reserved_by, losses, retry_attempt, max_retry_attempts"
         " from durable.worker_streams where expired_at is null"
-        " and (reserved_by is not null or losses > 0 or (msg_type = 'activity' and retry_attempt > 0))"
+        " and (reserved_by is not null or losses > 0"
+        "      or (msg_type = 'activity' and retry_attempt > 0))"
     )
     assert not held
     assert not await observer.rows("select * from durable.members")

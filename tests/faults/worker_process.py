@@ -1,7 +1,7 @@
 """A worker as a process of its own: `python -m tests.faults.worker_process dsn namespace [x=n …]`.
 
-Waits for a line on its standard input; prints "ready" when it serves, and "stopped" after a graceful
-stop (SIGTERM).
+Waits for a line on its standard input; prints "ready" when it serves, and "stopped" after a
+graceful stop (SIGTERM).
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ async def serve(dsn: str, namespace: str, **options: Any) -> None:
     ending = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
     client = await connect(dsn, namespace=namespace)
-    worker = Worker(
-        client, workflows=programs.WORKFLOWS, activities=programs.ACTIVITIES, **options
-    )
+    worker = Worker(client, workflows=programs.WORKFLOWS, activities=programs.ACTIVITIES, **options)
     async with client, worker:
         print("ready", flush=True)  # noqa: T201 - the driver waits for it
         await ending.wait()
