@@ -41,7 +41,7 @@ def program(database_url: str, tmp_path: Path) -> Iterator[Program]:
 
     def start(*arguments: str | Path, **environment: str | None) -> subprocess.Popen[str]:
         surroundings = {
-            **os.environ,  # noqa: TID251 - what users have around them
+            **os.environ,
             "PYTHONPATH": str(PROJECT),
             "DURABLE_DATABASE_URL": database_url,
             "NO_COLOR": "1",

@@ -1,4 +1,4 @@
-"""Code that no longer fits a run's history, and arguments that no longer fit the code: nothing is lost."""
+"""Code that no longer fits a history, arguments that no longer fit the code: nothing is lost."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def _waiting_order(client: Client) -> durable.Handle[int]:
 
 
 async def test_changed_code_suspends_the_run_and_says_where(client: Client) -> None:
-    """The step, what was recorded, what the code does now, its line; no fact and no effect is added."""
+    """The step, what was recorded, what the code does now, its line; nothing is added."""
     handle = await _waiting_order(client)
     before = await handle.history()
     async with Worker(client, workflows=[changed], activities=[charge, pack]):
@@ -74,14 +74,20 @@ async def test_changed_code_suspends_the_run_and_says_where(client: Client) -> N
     assert failure is not None
     assert failure.type == "NonDeterminismError"
     line = changed.definition.fn.__code__.co_firstlineno + 3
-    for words in ("step 1", "activity 'charge'", "activity 'pack'", f"test_changed_code.py:{line}", "'o'"):
+    for words in (
+        "step 1",
+        "activity 'charge'",
+        "activity 'pack'",
+        f"test_changed_code.py:{line}",
+        "'o'",
+    ):
         assert words in failure.message
     assert await handle.history() == before
     assert ran == ["charge 5"]
 
 
 async def test_the_run_goes_on_by_itself_when_the_code_is_right_again(client: Client) -> None:
-    """A worker that starts with the old code resumes it; the signal that came meanwhile is there."""
+    """A worker that starts with the old code resumes it; a signal that came meanwhile is there."""
     handle = await _waiting_order(client)
     async with Worker(client, workflows=[changed], activities=[charge, pack]):
         await handle.signal(go)
@@ -144,7 +150,7 @@ async def test_arguments_that_do_not_fit_suspend_the_run_and_wait_for_code_that_
 
 
 async def test_a_result_that_cannot_be_read_suspends_the_run_and_is_kept(client: Client) -> None:
-    """The activity's return type does not fit: it is not run again once the code can read what it gave."""
+    """A return type does not fit: once the code can read the result, nothing is run again."""
     ran.clear()
 
     def versions(hint: Any) -> Any:
@@ -180,7 +186,7 @@ async def test_code_that_never_waits_is_suspended_and_hurts_nobody_else(client: 
 
     @durable.workflow
     async def spin() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - what must be cut off
             await asyncio.sleep(0)
 
     async with Worker(client, workflows=[spin, order], activities=[charge, pack]):

@@ -53,9 +53,11 @@ async def order(given: Order, note: str = "none", *more: int) -> str:
 
 
 async def test_an_open_id_is_taken(client: Client) -> None:
-    """`if_running`: the default raises and says what to do; "attach" gives the run that is there."""
+    """`if_running`: the default raises and says what to do; "attach" gives the open run."""
     first = await client.start(wait("a"), id="w")
-    with pytest.raises(durable.WorkflowAlreadyStarted, match="'w' is open already.*if_running") as caught:
+    with pytest.raises(
+        durable.WorkflowAlreadyStarted, match=r"'w' is open already.*if_running"
+    ) as caught:
         await client.start(wait("b"), id="w")
     assert caught.value.run_id == await first.run_id()
     again = await client.start(wait("b"), id="w", if_running="attach")
@@ -71,7 +73,9 @@ async def test_an_ended_id_is_free_unless_the_policy_says_no(client: Client) -> 
         attached = await client.start(echo("3"), id="e", if_ended="attach")
         assert await attached.result(timeout=5) == "2"
         for policy in ("raise", "start_if_failed"):
-            with pytest.raises(durable.WorkflowAlreadyStarted, match="'e' has ended already.*if_ended"):
+            with pytest.raises(
+                durable.WorkflowAlreadyStarted, match=r"'e' has ended already.*if_ended"
+            ):
                 await client.start(echo("4"), id="e", if_ended=policy)  # type: ignore[arg-type]
         with pytest.raises(durable.WorkflowFailed):
             await client.execute(fail(), id="f")
@@ -124,7 +128,7 @@ async def test_a_result_is_waited_for_no_longer_than_wanted(client: Client) -> N
 
 
 async def test_many_wait_for_one_run(client: Client) -> None:
-    """The starter, another handle and another client all get the result, without waiting for a poll."""
+    """The starter, another handle and another client get the result, without waiting for a poll."""
     async with (
         await connect(client.dsn, namespace=client.namespace) as other,
         Worker(client, workflows=[wait]),
@@ -150,7 +154,9 @@ async def test_a_failure_comes_back_as_what_was_raised(client: Client) -> None:
     """`WorkflowFailed` with the exception as cause, for the starter and for anybody else."""
     async with Worker(client, workflows=[fail]):
         for handle in (await client.start(fail(), id="f"), client.handle("f")):
-            with pytest.raises(durable.WorkflowFailed, match="'f' failed with ValueError: broken") as caught:
+            with pytest.raises(
+                durable.WorkflowFailed, match="'f' failed with ValueError: broken"
+            ) as caught:
                 await handle.result(timeout=5)
             assert isinstance(caught.value.cause, ValueError)
             assert caught.value.id == "f"
@@ -159,11 +165,21 @@ async def test_a_failure_comes_back_as_what_was_raised(client: Client) -> None:
 
 async def test_describe_tells_what_a_run_is_and_does(client: Client) -> None:
     """Name, queue, state, input, open steps, the worker that holds it; then its output."""
-    before = datetime.now(UTC)  # noqa: TID251 - the test's own clock
+    before = datetime.now(UTC)
     handle = await client.start(wait("w"), id="w")
     told = await handle.describe()
-    assert (told.id, told.workflow, told.task_queue, told.state) == ("w", "wait", "default", "running")
-    assert (told.input, told.output, told.worker, told.finished_at) == ({"word": "w"}, None, None, None)
+    assert (told.id, told.workflow, told.task_queue, told.state) == (
+        "w",
+        "wait",
+        "default",
+        "running",
+    )
+    assert (told.input, told.output, told.worker, told.finished_at) == (
+        {"word": "w"},
+        None,
+        None,
+        None,
+    )
     assert abs((told.started_at - before).total_seconds()) < 5
     async with Worker(client, workflows=[wait]):
         await eventually(lambda: _waits(handle))
@@ -213,7 +229,10 @@ async def test_a_workflow_is_started_by_name(client: Client) -> None:
     async with Worker(client, workflows=[order]):
         handle = await client.start("order", {"item": "lamp", "copies": 2}, "fragile", 1, 2, id="o")
         assert await handle.result(timeout=5) == "2 × lamp (fragile) 3"
-        assert await (await client.start("order", {"item": "lamp"})).result(timeout=5) == "1 × lamp (none) 0"
+        assert (
+            await (await client.start("order", {"item": "lamp"})).result(timeout=5)
+            == "1 × lamp (none) 0"
+        )
         assert await client.execute(order(Order("x"))) == "1 × x (none) 0"
 
 

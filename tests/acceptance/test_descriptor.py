@@ -1,4 +1,4 @@
-"""The generated descriptor: printed, deployed by the running system, and accepted by the engine, as one text."""
+"""The generated descriptor: printed, deployed and accepted by the engine as one text."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ ran: Counter[tuple[str, int]] = Counter()
 
 @durable.activity
 async def square(n: int) -> int:
-    """n times n, and a note that it ran."""
+    """The square of n, and a note that it ran."""
     ran["square", n] += 1
     return n * n
 
@@ -40,7 +40,9 @@ async def test_each_activity_of_a_gather_runs_once_and_in_order(client: Client, 
 
 
 @pytest.mark.parametrize("slots", [1, 5])
-async def test_no_more_activities_run_at_once_than_the_worker_allows(client: Client, slots: int) -> None:
+async def test_no_more_activities_run_at_once_than_the_worker_allows(
+    client: Client, slots: int
+) -> None:
     """`max_activities` bounds what runs, on whichever road it came."""
     running = peak = 0
 
@@ -66,6 +68,8 @@ async def test_the_rows_of_a_fan_out_are_gone_when_it_is_over(client: Client, ds
     connection = await asyncpg.connect(dsn)
     try:
         for table in ("worker_streams", "engine_streams", "members"):
-            assert await connection.fetchval(f"select count(*) from {client.namespace}.{table}") == 0, table
+            assert (
+                await connection.fetchval(f"select count(*) from {client.namespace}.{table}") == 0
+            ), table
     finally:
         await connection.close()

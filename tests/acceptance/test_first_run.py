@@ -31,7 +31,9 @@ async def test_a_workflow_started_before_any_worker_runs_when_one_comes(client: 
     assert await handle.status() == "completed"
 
 
-async def test_client_and_worker_need_not_share_a_client(client: Client, dsn: str, namespace: str) -> None:
+async def test_client_and_worker_need_not_share_a_client(
+    client: Client, dsn: str, namespace: str
+) -> None:
     """Two clients of one namespace, one with the worker, one that waits."""
     other = await connect(dsn, namespace=namespace)
     async with other, Worker(other, workflows=[doubled], activities=[double]):

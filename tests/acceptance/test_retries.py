@@ -24,7 +24,7 @@ class CardDeclinedError(Exception):
 
 @pytest_asyncio.fixture
 async def rows(dsn: str, client: Client) -> AsyncIterator[Callable[[str], Any]]:
-    """Asks the namespace's tables: `await rows("select … from worker_streams …")`."""
+    """Asks the namespace's tables a query, such as "select … from worker_streams …"."""
     connection = await asyncpg.connect(dsn, server_settings={"search_path": client.namespace})
 
     async def ask(query: str) -> list[asyncpg.Record]:
@@ -58,7 +58,8 @@ failures: list[int] = []
 
 
 POLICY_COLUMNS = """
-    select max_retry_attempts, backoff_coefficient, maximum_interval_seconds, retry_attempt, visible_at,
+    select max_retry_attempts, backoff_coefficient, maximum_interval_seconds, retry_attempt,
+    visible_at,
         created_at, expired_at, error ->> 'message' as message
     from worker_streams where topic = 'charge' order by retry_attempt
 """
@@ -68,7 +69,7 @@ POLICY_COLUMNS = """
 async def test_each_attempt_is_a_row_that_shows_the_policy_in_force(
     client: Client, rows: Callable[[str], Any], road: str
 ) -> None:
-    """While a payment is flaky, select shows the decorator's policy and one row per attempt, on both roads."""
+    """While a payment is flaky, select shows its policy and one row per attempt, on both roads."""
     failures.clear()
     later = charge.options(
         retry=durable.RetryPolicy(
@@ -100,7 +101,9 @@ async def test_each_attempt_is_a_row_that_shows_the_policy_in_force(
     assert first["expired_at"] is not None
     assert first["message"] == "attempt 1"
     assert second["expired_at"] is None
-    assert (second["visible_at"] - first["expired_at"]).total_seconds() == pytest.approx(30, abs=0.5)
+    assert (second["visible_at"] - first["expired_at"]).total_seconds() == pytest.approx(
+        30, abs=0.5
+    )
 
 
 @pytest.mark.parametrize("slots", [100, 1])
@@ -113,7 +116,10 @@ async def test_a_flaky_activity_is_tried_until_it_works(
         assert await client.execute(pay(7), id="p") == "paid 7"
     assert failures == [1, 2, 3]
     found = await rows(POLICY_COLUMNS)
-    assert [(r["retry_attempt"], r["message"]) for r in found] == [(0, "attempt 1"), (1, "attempt 2")]
+    assert [(r["retry_attempt"], r["message"]) for r in found] == [
+        (0, "attempt 1"),
+        (1, "attempt 2"),
+    ]
     assert {(r["max_retry_attempts"], r["backoff_coefficient"]) for r in found} == {(5, 2)}
 
 
@@ -127,7 +133,7 @@ async def test_a_retry_comes_when_it_is_due_and_not_with_the_next_poll(client: C
 
 
 async def test_the_last_failure_reaches_the_workflow_with_its_cause(client: Client) -> None:
-    """`ActivityFailed` carries the user's own exception, the count of attempts and the remote traceback."""
+    """`ActivityFailed` carries the user's exception, the count of attempts and the traceback."""
     seen: list[durable.ActivityFailed] = []
 
     @durable.activity(retry=durable.RetryPolicy(maximum_attempts=2, initial_interval=0.01))
@@ -168,7 +174,9 @@ async def test_what_is_not_retryable_is_not_retried(client: Client, by: str) -> 
         attempts.append(1)
         if by == "type":
             raise CardDeclinedError("no")
-        raise durable.ApplicationError("no", type="Declined", non_retryable=by == "error", details={"a": 1})
+        raise durable.ApplicationError(
+            "no", type="Declined", non_retryable=by == "error", details={"a": 1}
+        )
 
     @durable.workflow
     async def hopeful() -> Any:
@@ -230,7 +238,8 @@ async def test_a_slow_attempt_is_cancelled_and_tried_again(client: Client) -> No
     cancelled: list[int] = []
 
     @durable.activity(
-        start_to_close_timeout=0.05, retry=durable.RetryPolicy(maximum_attempts=2, initial_interval=0.01)
+        start_to_close_timeout=0.05,
+        retry=durable.RetryPolicy(maximum_attempts=2, initial_interval=0.01),
     )
     async def hang() -> None:
         try:
@@ -256,7 +265,9 @@ async def test_the_whole_step_has_a_limit_too(client: Client) -> None:
 
     @durable.activity(
         schedule_to_close_timeout=0.1,
-        retry=durable.RetryPolicy(maximum_attempts=1000, backoff_coefficient=1, initial_interval=0.01),
+        retry=durable.RetryPolicy(
+            maximum_attempts=1000, backoff_coefficient=1, initial_interval=0.01
+        ),
     )
     async def hang() -> None:
         await asyncio.Event().wait()
@@ -292,7 +303,9 @@ async def test_a_step_that_no_worker_takes_times_out(client: Client, option: Any
         assert await handle.result(timeout=5) == option.removesuffix("_timeout")
 
 
-async def test_a_step_that_waits_too_long_for_a_worker_times_out_when_one_comes(client: Client) -> None:
+async def test_a_step_that_waits_too_long_for_a_worker_times_out_when_one_comes(
+    client: Client,
+) -> None:
     """An attempt that is claimed later than `schedule_to_start` allows is not run."""
     ran: list[int] = []
 
@@ -313,7 +326,8 @@ async def test_a_step_that_waits_too_long_for_a_worker_times_out_when_one_comes(
         await eventually(lambda: _has_activities(client, "h"))
         connection = await asyncpg.connect(client.dsn)
         await connection.execute(
-            f"update {client.namespace}.worker_streams set visible_at = visible_at - interval '2 hours'"
+            f"update {client.namespace}.worker_streams"
+            " set visible_at = visible_at - interval '2 hours'"
             " where msg_type = 'activity'"
         )
         await connection.close()
@@ -322,8 +336,8 @@ async def test_a_step_that_waits_too_long_for_a_worker_times_out_when_one_comes(
     assert ran == []
 
 
-async def _has_activities(client: Client, id: str) -> bool:  # noqa: A002
-    return bool((await client.handle(id).describe()).activities)
+async def _has_activities(client: Client, name: str) -> bool:
+    return bool((await client.handle(name).describe()).activities)
 
 
 async def test_plain_functions_run_on_threads(client: Client) -> None:

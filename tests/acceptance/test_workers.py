@@ -111,7 +111,9 @@ async def test_two_workers_on_one_queue_share_its_work(client: Client) -> None:
             Worker(client, workflows=[job], activities=[first], max_activities=5, max_runs=20),
             Worker(other, workflows=[job], activities=[second], max_activities=5, max_runs=20),
         ):
-            assert await asyncio.gather(*[h.result(timeout=10) for h in handles]) == list(range(100))
+            assert await asyncio.gather(*[h.result(timeout=10) for h in handles]) == list(
+                range(100)
+            )
     assert done.total() == 100
     assert set(done) == {"first", "second"}
 
@@ -128,7 +130,10 @@ async def test_an_activity_on_another_queue_runs_on_that_queues_worker(client: C
         remote = paint.options(task_queue="gpu")
         return [await remote("a"), await remote("b")]
 
-    async with Worker(client, workflows=[studio]), Worker(client, activities=[paint], task_queue="gpu"):
+    async with (
+        Worker(client, workflows=[studio]),
+        Worker(client, activities=[paint], task_queue="gpu"),
+    ):
         began = time.monotonic()
         assert await client.execute(studio()) == ["A", "B"]
         assert time.monotonic() - began < 0.5
@@ -145,13 +150,18 @@ async def test_a_worker_leaves_what_it_has_no_definition_for(client: Client) -> 
         assert await handle.result(timeout=5) == 2
 
 
-async def test_more_runs_wait_than_fit_into_memory(client: Client, direct: asyncpg.Connection) -> None:
-    """With room for 5 of 50 waiting runs, the others are given back; signals reach each, and are not lost."""
+async def test_more_runs_wait_than_fit_into_memory(
+    client: Client, direct: asyncpg.Connection
+) -> None:
+    """With room for 5 of 50 waiting runs, the others are given back; signals reach each of them."""
     async with Worker(client, workflows=[wait], max_runs=5) as worker:
         handles = await asyncio.gather(*[client.start(wait(n)) for n in range(50)])
 
         async def given_back() -> bool:
-            free = "select count(*) from worker_streams where reserved_by is null and visible_at > now()"
+            free = (
+                "select count(*) from worker_streams"
+                " where reserved_by is null and visible_at > now()"
+            )
             return await direct.fetchval(free) == 45
 
         await eventually(given_back)
@@ -175,7 +185,7 @@ async def test_timers_of_runs_that_were_given_back_fire_on_time(client: Client) 
 
 
 async def test_a_result_comes_without_a_poll(client: Client) -> None:
-    """Start to result, the worker idle: notifications carry it in a small part of the polling interval."""
+    """Start to result, the worker idle: notifications need a fraction of the poll's interval."""
 
     @durable.activity
     async def step() -> int:
@@ -201,7 +211,7 @@ async def test_a_result_comes_without_a_poll(client: Client) -> None:
 async def test_lost_notifications_cost_a_second_and_nothing_else(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With every notification dropped, polls find starts, signals, other queues' results, and ends."""
+    """With every notification dropped, polls find starts, signals, results and ends."""
 
     @durable.activity
     async def step() -> int:
@@ -267,7 +277,7 @@ async def test_a_stop_waits_for_what_runs_and_gives_back_the_rest(client: Client
 async def test_what_a_worker_lacks_waits_and_is_said(
     client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A workflow that the queue's worker was not given waits for one that was, and the log says so."""
+    """A workflow that the queue's worker was not given waits for one that was; the log says so."""
     monkeypatch.setattr("durable.worker.worker.UNSERVED_EVERY", 1)
     connection = await asyncpg.connect(
         client.dsn, server_settings={"search_path": client.namespace}

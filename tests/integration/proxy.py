@@ -1,4 +1,4 @@
-"""A proxy before Postgres that can swallow replies and cut connections: the network at its worst."""
+"""A proxy before Postgres that swallows replies and cuts connections: the network at its worst."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import asyncpg
 
 
 class Proxy:
-    """Stands before the server of `dsn`; `async with Proxy(dsn) as proxy` gives it an address, `proxy.dsn`.
+    """Stands before the server of `dsn`; within `async with` it has an address, `proxy.dsn`.
 
     Attributes:
         swallowing: while True, what the server says reaches nobody.
@@ -43,7 +43,7 @@ class Proxy:
             await asyncio.wait(list(self._tasks))
 
     def cut(self) -> None:
-        """Break every connection, as a cable that is pulled; the server goes on with what it has received."""
+        """Break every connection, as a pulled cable does; the server goes on with what it has."""
         for writer in self._writers:
             writer.transport.abort()
 

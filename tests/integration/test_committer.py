@@ -1,4 +1,4 @@
-"""The committer: fenced, all or nothing for each run, and right about outcomes that nobody heard of."""
+"""The committer: fenced, all or nothing for each run, right about outcomes nobody heard of."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from durable.protocol.ids import new_request
 from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
 from durable.store.jobs import JobStore, Start
-from durable.streams.activities import ActivityStream, metadata_of
+from durable.streams.activities import metadata_of
 from durable.streams.announce import Announcer
 from durable.streams.runs import RunStream
 from tests.acceptance.waiting import eventually
@@ -34,7 +34,9 @@ from tests.integration.proxy import Proxy
 ME, OTHER = 1_000_001, 1_000_002
 NOW = 1_700_000_000.25
 OPTIONS = ActivityOptions(
-    retry=RetryPolicy(maximum_attempts=4, backoff_coefficient=2.5, maximum_interval=90, initial_interval=1),
+    retry=RetryPolicy(
+        maximum_attempts=4, backoff_coefficient=2.5, maximum_interval=90, initial_interval=1
+    ),
     start_to_close=7.5, priority=3,
 )  # fmt: skip
 
@@ -59,7 +61,8 @@ class Scene:
     async def runs(self, count: int, member: int = ME) -> list[int]:
         """So many runs, held by `member`."""
         starts = [
-            Start(new_request(), f"{member}-{n}", "q", "flow", "{}", 0, "allow", None) for n in range(count)
+            Start(new_request(), f"{member}-{n}", "q", "flow", "{}", 0, "allow", None)
+            for n in range(count)
         ]
         started = await self.jobs.start(starts)
         claimed = await self.streams.claim(member, "q", ["flow"], count)
@@ -70,12 +73,13 @@ class Scene:
         """Every row of a run, without what differs from run to run and moment to moment."""
         found = {}
         for table, order in [
-            ("jobs", "run_id"), ("history", "revision"), ("worker_streams", "id"), ("engine_streams", "id"),
+            ("jobs", "run_id"), ("history", "revision"), ("worker_streams", "id"),
+            ("engine_streams", "id"),
         ]:  # fmt: skip
-            rows = await self.direct.fetch(f"select * from {table} where run_id = $1 order by {order}", run_id)
-            found[table] = [
-                {k: v for k, v in row.items() if k not in _MOMENTARY} for row in rows
-            ]
+            rows = await self.direct.fetch(
+                f"select * from {table} where run_id = $1 order by {order}", run_id
+            )
+            found[table] = [{k: v for k, v in row.items() if k not in _MOMENTARY} for row in rows]
         return found
 
     async def close(self) -> None:
@@ -85,8 +89,8 @@ class Scene:
 
 
 _MOMENTARY = {
-    "run_id", "id", "jid", "token", "request_id", "created_at", "visible_at", "reserved_at", "expired_at",
-    "dead_lettered_at", "finished_at",
+    "run_id", "id", "jid", "token", "request_id", "created_at", "visible_at", "reserved_at",
+    "expired_at", "dead_lettered_at", "finished_at",
 }  # fmt: skip
 
 
@@ -142,7 +146,7 @@ def _life(run_id: int) -> list[Commit]:
 
 
 async def test_alone_or_in_a_batch_a_commit_writes_the_same(scene: Scene) -> None:
-    """A plain step and a plain end go by statements of their own when they go alone: the rows are the same."""
+    """A plain step or end that goes alone goes by a statement of its own: the rows are the same."""
     alone, first, second = await scene.runs(3)
     statements = CommitStatements(scene.database.schema, metadata_of)
     lane = Lane(scene.database.dsn)
@@ -164,11 +168,17 @@ async def test_a_batch_writes_all_that_a_commit_says(scene: Scene) -> None:
     rows = await scene.rows(run_id)
     (job,) = rows["jobs"]
     assert (job["revision"], job["issued"], job["status"], job["graph_version"]) == (2, 4, 4, "v1")
-    assert [(f["revision"], f["kind"], f["number"]) for f in rows["history"]] == [(1, "started", 0), (2, "activity", 1)]
+    assert [(f["revision"], f["kind"], f["number"]) for f in rows["history"]] == [
+        (1, "started", 0),
+        (2, "activity", 1),
+    ]
     activities = {a["dad"]: a for a in rows["worker_streams"] if a["msg_type"] == "activity"}
     assert (activities["2"]["reserved_by"], activities["3"]["reserved_by"]) == (ME, None)
     assert activities["3"]["stream_name"] == "elsewhere"
-    policy = [activities["2"][k] for k in ("max_retry_attempts", "backoff_coefficient", "maximum_interval_seconds")]
+    policy = [
+        activities["2"][k]
+        for k in ("max_retry_attempts", "backoff_coefficient", "maximum_interval_seconds")
+    ]
     assert [float(p) for p in policy] == [4, 2.5, 90]
     assert json.loads(activities["2"]["metadata"]) == {"start_to_close": 7.5}
     assert json.loads(activities["1"]["error"])["type"] == "Oops"
@@ -184,8 +194,8 @@ async def _prepared(scene: Scene, spoil: str, run_id: int) -> Commit:
     message = first.messages[2]
     result = Commit(
         run_id, 2 if spoil != "revision" else 1, (Fact(FactKind.ACTIVITY, NOW, 2, "charge", "1"),),
-        issued=5, settled=(message,), intents=(Intent(5, "charge", "q", "[5]", OPTIONS, held=True),),
-        pending="[]", status=3,
+        issued=5, settled=(message,),
+        intents=(Intent(5, "charge", "q", "[5]", OPTIONS, held=True),), pending="[]", status=3,
     )  # fmt: skip
     spoilers = {
         "holder": f"update worker_streams set reserved_by = {OTHER} where id = {run_id}",
@@ -200,10 +210,14 @@ async def _prepared(scene: Scene, spoil: str, run_id: int) -> Commit:
 
 
 @pytest.mark.parametrize("fence", ["revision", "holder", "ended", "message", "expired", "settled"])
-async def test_a_refused_run_writes_nothing_and_the_others_of_its_batch_pass(scene: Scene, fence: str) -> None:
+async def test_a_refused_run_writes_nothing_and_the_others_of_its_batch_pass(
+    scene: Scene, fence: str
+) -> None:
     """Each fence holds back everything of one run, and nothing of another."""
     runs = await scene.runs(3)
-    commits = [await _prepared(scene, fence if n == 1 else "", run_id) for n, run_id in enumerate(runs)]
+    commits = [
+        await _prepared(scene, fence if n == 1 else "", run_id) for n, run_id in enumerate(runs)
+    ]
     before = await scene.rows(runs[1])
     committer = scene.committer()
     answers = await asyncio.gather(*[committer.commit(c) for c in commits])
@@ -242,7 +256,7 @@ async def test_a_payload_that_postgres_refuses_takes_no_other_down(scene: Scene)
     committer = scene.committer()
     first = committer.commit(step(runs[0]))
     waiting = [
-        committer.commit(step(run_id, data="{" if n == 7 else "{}"))  # noqa: PLR2004
+        committer.commit(step(run_id, data="{" if n == 7 else "{}"))
         for n, run_id in enumerate(runs[1:])
     ]
     answers = await asyncio.gather(first, *waiting, return_exceptions=True)
@@ -254,12 +268,13 @@ async def test_a_payload_that_postgres_refuses_takes_no_other_down(scene: Scene)
 
 
 async def test_a_finish_ends_everything_of_the_run(scene: Scene) -> None:
-    """The wake row goes, attempts are dropped, what was not read stays visible, the parent is told."""
+    """The wake row goes, attempts are dropped, unread rows stay visible, the parent is told."""
     (run_id,) = await scene.runs(1)
     committer = scene.committer()
     await committer.commit(everything(run_id))
     await scene.direct.execute(
-        """insert into engine_streams (stream_name, workflow_name, run_id, msg_type, topic, created_at, visible_at)
+        """insert into engine_streams (stream_name, workflow_name, run_id, msg_type, topic,
+        created_at, visible_at)
         values ('q', 'flow', $1, 'signal', 'late', now(), now())""", run_id,
     )  # fmt: skip
     child = await scene.direct.fetchval("select run_id from jobs where parent_run_id = $1", run_id)
@@ -268,7 +283,9 @@ async def test_a_finish_ends_everything_of_the_run(scene: Scene) -> None:
         finish=Finish("completed", "1"),
     )  # fmt: skip
     assert (await committer.commit(end)).passed
-    state = await scene.direct.fetchrow("select state, output, status, finished_at from jobs where run_id = $1", run_id)
+    state = await scene.direct.fetchrow(
+        "select state, output, status, finished_at from jobs where run_id = $1", run_id
+    )
     assert (state["state"], state["output"], state["status"]) == ("completed", "1", 0)
     assert state["finished_at"] is not None
     open_rows = "select count(*) from worker_streams where run_id = $1 and expired_at is null"
@@ -281,12 +298,13 @@ async def test_a_finish_ends_everything_of_the_run(scene: Scene) -> None:
 
 # --- outcomes that nobody heard of ----------------------------------------------------------
 
-_BLOCKED = """select pid from pg_locks where not granted and pid <> pg_backend_pid() and locktype <> 'advisory'"""
+_BLOCKED = """select pid from pg_locks
+    where not granted and pid <> pg_backend_pid() and locktype <> 'advisory'"""
 
 
 @asynccontextmanager
 async def _in_flight(scene: Scene, lock: str, *args: Any) -> AsyncIterator[Callable[[], Any]]:
-    """A row is locked in the block; what was sent is blocked on it when `blocked()` returns its backend."""
+    """A row is locked in the block; `blocked()` gives the backend that waits for it."""
     transaction = scene.direct.transaction()
     await transaction.start()
     await scene.direct.execute(lock, *args)
@@ -303,7 +321,9 @@ async def test_a_commit_whose_answer_is_lost_has_passed(scene: Scene) -> None:
     (run_id,) = await scene.runs(1)
     async with Proxy(scene.database.dsn) as proxy:
         committer = scene.committer(proxy.dsn)
-        async with _in_flight(scene, "select from jobs where run_id = $1 for update", run_id) as blocked:
+        async with _in_flight(
+            scene, "select from jobs where run_id = $1 for update", run_id
+        ) as blocked:
             future = committer.commit(step(run_id))
             await blocked()
             proxy.swallowing = True
@@ -319,7 +339,9 @@ async def test_a_commit_that_died_with_its_connection_is_sent_again(scene: Scene
     """Old revision in the row: it did not happen."""
     (run_id,) = await scene.runs(1)
     committer = scene.committer()
-    async with _in_flight(scene, "select from jobs where run_id = $1 for update", run_id) as blocked:
+    async with _in_flight(
+        scene, "select from jobs where run_id = $1 for update", run_id
+    ) as blocked:
         future = committer.commit(step(run_id))
         await scene.direct.execute("select pg_terminate_backend($1)", await blocked())
     assert (await asyncio.wait_for(future, 10)).passed
@@ -336,7 +358,9 @@ async def test_a_lost_answer_with_the_ids_of_intents_is_found_in_the_rows(scene:
         async with _in_flight(scene, lock, message) as blocked:
             facts = (Fact(FactKind.ACTIVITY, NOW, 2, "charge", "1"),)
             intents = (Intent(5, "charge", "q", "[5]", OPTIONS, held=True),)
-            future = committer.commit(Commit(run_id, 2, facts, 5, "[]", settled=(message,), intents=intents))
+            future = committer.commit(
+                Commit(run_id, 2, facts, 5, "[]", settled=(message,), intents=intents)
+            )
             await blocked()
             proxy.swallowing = True
         await eventually(lambda: scene.direct.fetchval("select count(*) = 3 from history"))
@@ -345,8 +369,11 @@ async def test_a_lost_answer_with_the_ids_of_intents_is_found_in_the_rows(scene:
         committed = await asyncio.wait_for(future, 10)
     assert committed.passed
     assert len((await scene.rows(run_id))["history"]) == 3
-    held = "select dad::int, id from worker_streams where run_id = $1 and reserved_by = $2 and dad is not null"
-    assert committed.messages == {n: i for n, i in await scene.direct.fetch(held, run_id, ME)}
+    held = (
+        "select dad::int, id from worker_streams"
+        " where run_id = $1 and reserved_by = $2 and dad is not null"
+    )
+    assert committed.messages == dict(await scene.direct.fetch(held, run_id, ME))
     assert list(committed.messages) == [5]
 
 

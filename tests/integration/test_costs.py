@@ -63,7 +63,9 @@ class Cost:
 
 
 @asynccontextmanager
-async def costing(direct: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cost]:
+async def costing(
+    direct: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Cost]:
     """Counts transactions with an xid, and statements of every connection of this process."""
     cost, beside = Cost(), []
     real = asyncpg.Connection.fetch
@@ -116,7 +118,7 @@ async def test_a_run_of_one_activity_takes_four_transactions(
 
 
 async def test_a_step_writes_two_rows(client: Client, direct: asyncpg.Connection) -> None:
-    """One row of history and one HOT update of the job; the streams are touched every hundred steps."""
+    """One row of history, one HOT update of the job; the streams only every hundred steps."""
     steps = 200
     async with Worker(client, workflows=[chain], activities=[add]):
         await client.execute(chain(steps))
@@ -125,7 +127,8 @@ async def test_a_step_writes_two_rows(client: Client, direct: asyncpg.Connection
         rows = {
             r["relname"]: (r["n"], r["cold"])
             for r in await direct.fetch(
-                """select relname, n_tup_ins + n_tup_upd + n_tup_del as n, n_tup_upd - n_tup_hot_upd as cold
+                """select relname, n_tup_ins + n_tup_upd + n_tup_del as n,
+                n_tup_upd - n_tup_hot_upd as cold
                 from pg_stat_user_tables where schemaname = current_schema()"""
             )
         }

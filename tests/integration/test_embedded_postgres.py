@@ -60,7 +60,7 @@ class User:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self.process = subprocess.Popen(  # noqa: S603 - this interpreter
+        self.process = subprocess.Popen(
             [sys.executable, "-c", USER, str(home.root)],
             cwd=ROOT,
             stdin=subprocess.PIPE,

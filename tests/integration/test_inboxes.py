@@ -42,7 +42,7 @@ async def direct(dsn: str, client: Client) -> AsyncIterator[asyncpg.Connection]:
 async def _lost_answer(
     proxy: Proxy, direct: asyncpg.Connection, lock: str, taken: str
 ) -> AsyncIterator[None]:
-    """What is sent in the block reaches the server; its answer is cut off once `taken` says that it happened.
+    """What is sent in the block reaches the server; its answer is cut off once `taken` says so.
 
     `lock` holds the statement up until nobody listens any more.
     """
@@ -58,7 +58,8 @@ async def _lost_answer(
     proxy.cut()
 
 
-_BLOCKED = "select count(*) from pg_locks where not granted and pid <> pg_backend_pid() and locktype <> 'advisory'"
+_BLOCKED = """select count(*) from pg_locks
+    where not granted and pid <> pg_backend_pid() and locktype <> 'advisory'"""
 _TAKEN = """insert into jobs (run_id, jid, app_id, graph, created_at)
     select 1, 'one', 'default', 'collect', statement_timestamp()"""
 _WAKE = "select from worker_streams where jid = 'c' and msg_type = 'turn' for update"
@@ -86,7 +87,10 @@ async def test_a_signal_that_was_consumed_meanwhile_is_known_by_the_history(
     async with Worker(client, workflows=[collect]):
         handle = await client.start(collect(2), id="c")
         folded = "select count(*) from history where kind = 'signal'"
-        async with Proxy(dsn) as proxy, await connect(proxy.dsn, namespace=client.namespace) as other:
+        async with (
+            Proxy(dsn) as proxy,
+            await connect(proxy.dsn, namespace=client.namespace) as other,
+        ):
             far = other.handle("c")
             async with _lost_answer(proxy, direct, _WAKE, folded):
                 sending = asyncio.create_task(far.signal(number, 1))
@@ -102,7 +106,10 @@ async def test_a_signal_that_ended_the_run_was_a_success(
     async with Worker(client, workflows=[collect]):
         handle = await client.start(collect(1), id="c")
         ended = "select count(*) from jobs where state = 'completed'"
-        async with Proxy(dsn) as proxy, await connect(proxy.dsn, namespace=client.namespace) as other:
+        async with (
+            Proxy(dsn) as proxy,
+            await connect(proxy.dsn, namespace=client.namespace) as other,
+        ):
             far = other.handle("c")
             async with _lost_answer(proxy, direct, _WAKE, ended):
                 sending = asyncio.create_task(far.signal(number, 1))
@@ -113,7 +120,7 @@ async def test_a_signal_that_ended_the_run_was_a_success(
 async def test_a_start_whose_answer_is_lost_starts_one_run(
     client: Client, direct: asyncpg.Connection, dsn: str
 ) -> None:
-    """The resend finds its own run, and is told that it started it, though the id is taken by now."""
+    """The resend finds its own run, and hears that it started it, though the id is taken by now."""
     async with Proxy(dsn) as proxy, await connect(proxy.dsn, namespace=client.namespace) as other:
         async with _lost_answer(proxy, direct, _TAKEN, "select count(*) from jobs"):
             sending = asyncio.create_task(other.start(collect(0), id="one"))
@@ -124,7 +131,7 @@ async def test_a_start_whose_answer_is_lost_starts_one_run(
 
 
 async def test_closing_does_not_wait_for_ever_for_a_server_that_is_silent(
-    client: Client, direct: asyncpg.Connection, dsn: str
+    client: Client, dsn: str
 ) -> None:
     """A start is on its way and never answered; the client can be closed all the same."""
     async with Proxy(dsn) as proxy:
@@ -174,12 +181,16 @@ async def test_a_row_that_is_read_again_while_its_commit_is_answered_is_folded_o
         run_id = await handle.run_id()
         async with direct.transaction():
             await direct.execute("select from jobs where run_id = $1 for update", run_id)
-            await handle.signal(number, 1)  # folded; its commit finds the row locked, and tries again
+            await handle.signal(
+                number, 1
+            )  # folded; its commit finds the row locked, and tries again
             await eventually(lambda: _is(histories.read[-1:] == [1]))
             histories.gate.clear()
             await handle.signal(number, 2)
             await eventually(lambda: _is(histories.read[-1:] == [2]))
-        await eventually(lambda: direct.fetchval("select count(*) from history where kind = 'signal'"))
+        await eventually(
+            lambda: direct.fetchval("select count(*) from history where kind = 'signal'")
+        )
         histories.gate.set()
         await handle.signal(number, 3)
         assert await handle.result(timeout=10) == [1, 2, 3]
@@ -187,4 +198,3 @@ async def test_a_row_that_is_read_again_while_its_commit_is_answered_is_folded_o
 
 async def _is(value: bool) -> bool:  # noqa: FBT001
     return value
-

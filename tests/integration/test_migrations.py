@@ -20,16 +20,20 @@ from durable.postgres.pool import Database
 from durable.worker.worker import Worker
 
 CATALOG = """
-    select 'column' as what, c.relname::text as name, a.attname::text as part, format_type(a.atttypid, a.atttypmod)
+    select 'column' as what, c.relname::text as name, a.attname::text as part,
+        format_type(a.atttypid, a.atttypmod)
         || case when a.attnotnull then ' not null' else '' end
         || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '') as definition
-    from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    from pg_class c
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
     where c.relnamespace = $1::regnamespace and c.relkind in ('r', 'v', 'S')
     union all
-    select 'index', tablename::text, indexname::text, indexdef from pg_indexes where schemaname = $1::regnamespace::text
+    select 'index', tablename::text, indexname::text, indexdef
+    from pg_indexes where schemaname = $1::regnamespace::text
     union all
-    select 'function', proname::text, pg_get_function_identity_arguments(oid), prosrc || coalesce(pg_get_function_sqlbody(oid), '')
+    select 'function', proname::text, pg_get_function_identity_arguments(oid),
+        prosrc || coalesce(pg_get_function_sqlbody(oid), '')
     from pg_proc where pronamespace = $1::regnamespace
     union all
     select 'constraint', conrelid::regclass::text, conname::text, pg_get_constraintdef(oid)
@@ -64,7 +68,7 @@ async def doubled(n: int) -> int:
 async def test_the_schema_is_the_same_whether_made_at_once_or_step_by_step(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One migration after the other, as versions of durable came, gives what a fresh start gives."""
+    """One migration after the other, as durable's versions came, gives what a fresh start gives."""
     known = migrations()
     assert [m.number for m in known] == list(range(1, len(known) + 1))
     names = [f"t_{secrets.token_hex(6)}" for _ in range(2)]
@@ -104,7 +108,9 @@ async def test_a_migration_that_fails_leaves_nothing_behind(
 ) -> None:
     """All that is missing is applied in one transaction."""
     known = migrations()
-    broken = migrating.Migration(len(known) + 1, "broken", "create table durable.half (n int); select 1 / 0")
+    broken = migrating.Migration(
+        len(known) + 1, "broken", "create table durable.half (n int); select 1 / 0"
+    )
     monkeypatch.setattr(migrating, "migrations", lambda: [*known, broken])
     with pytest.raises(durable.DatabaseError, match="division by zero"):
         await migrate(database)
@@ -114,7 +120,9 @@ async def test_a_migration_that_fails_leaves_nothing_behind(
 
 async def test_a_schema_of_a_later_version_is_refused(database: Database) -> None:
     """An old process must not write to tables whose meaning it does not know."""
-    await database.fetch(f"insert into {database.schema}.migrations (number, name) values (999, 'later')")
+    await database.fetch(
+        f"insert into {database.schema}.migrations (number, name) values (999, 'later')"
+    )
     with pytest.raises(durable.ConfigurationError, match=r"later version.*999.*upgrade"):
         await connect(database.dsn, namespace=database.schema)
 
@@ -137,11 +145,15 @@ async def role(dsn: str) -> AsyncIterator[str]:
 
 async def test_who_may_not_create_is_told_what_to_do(role: str, namespace: str) -> None:
     """Without the schema and without the right to make it: the message names the command."""
-    with pytest.raises(durable.ConfigurationError, match=rf"{namespace}.*may not apply.*durable migrate"):
+    with pytest.raises(
+        durable.ConfigurationError, match=rf"{namespace}.*may not apply.*durable migrate"
+    ):
         await connect(role, namespace=namespace)
 
 
-async def test_the_owner_of_an_empty_schema_may_fill_it(role: str, dsn: str, namespace: str) -> None:
+async def test_the_owner_of_an_empty_schema_may_fill_it(
+    role: str, dsn: str, namespace: str
+) -> None:
     """A schema made by an administrator, for a role that may not make schemas itself."""
     connection = await asyncpg.connect(dsn)
     await connection.execute(f"create schema {namespace} authorization {urlsplit(role).username}")
@@ -157,7 +169,9 @@ async def test_who_may_not_create_works_in_a_schema_that_is_there(
     name = urlsplit(role).username
     schema = database.schema
     await database.fetch(f"grant usage on schema {schema} to {name}")
-    await database.fetch(f"grant select, insert, update, delete on all tables in schema {schema} to {name}")
+    await database.fetch(
+        f"grant select, insert, update, delete on all tables in schema {schema} to {name}"
+    )
     await database.fetch(f"grant usage on all sequences in schema {schema} to {name}")
     async with (
         await connect(role, namespace=schema) as client,

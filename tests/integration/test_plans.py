@@ -25,24 +25,32 @@ STATEMENTS = {
 BIG = ("jobs", "history", "worker_streams", "engine_streams")
 
 FILL = """
-    insert into jobs (run_id, jid, app_id, graph, state, status, request_id, created_at, finished_at, parent_run_id)
+    insert into jobs (run_id, jid, app_id, graph, state, status, request_id, created_at,
+        finished_at, parent_run_id)
     select n, 'run-' || n, 'q', 'flow', case when n % 2 = 0 then 'running' else 'completed' end, 1,
-        gen_random_uuid(), now(), case when n % 2 = 1 then now() end, case when n % 10 = 0 then n - 2 end
+        gen_random_uuid(), now(), case when n % 2 = 1 then now() end,
+        case when n % 10 = 0 then n - 2 end
     from generate_series(1, 50000) n;
     insert into history (run_id, revision, kind, number, at, name)
-    select n, r, 'activity', r, now(), 'step' from generate_series(1, 12500) n, generate_series(1, 4) r;
-    insert into worker_streams (id, stream_name, workflow_name, jid, run_id, msg_type, created_at, visible_at, reserved_by)
-    select n, 'q', 'flow', 'run-' || n, n, 'turn', now(), case when n % 100 = 0 then now() else 'infinity' end,
+    select n, r, 'activity', r, now(), 'step'
+    from generate_series(1, 12500) n, generate_series(1, 4) r;
+    insert into worker_streams (id, stream_name, workflow_name, jid, run_id, msg_type, created_at,
+        visible_at, reserved_by)
+    select n, 'q', 'flow', 'run-' || n, n, 'turn', now(),
+        case when n % 100 = 0 then now() else 'infinity' end,
         case when n % 100 = 2 then 7 end
     from generate_series(2, 50000, 2) n;
-    insert into worker_streams (id, stream_name, workflow_name, jid, run_id, aid, topic, dad, msg_type, created_at,
-        visible_at, reserved_by)
+    insert into worker_streams (id, stream_name, workflow_name, jid, run_id, aid, topic, dad,
+        msg_type, created_at, visible_at, reserved_by)
     select 100000 + n, 'q', 'flow', 'run-' || n, n, 'step', 'step', '1', 'activity', now(),
-        case when n % 100 = 0 then now() else now() + interval '1 day' end, case when n % 100 = 2 then 7 end
+        case when n % 100 = 0 then now() else now() + interval '1 day' end,
+        case when n % 100 = 2 then 7 end
     from generate_series(2, 50000, 2) n;
-    insert into engine_streams (stream_name, workflow_name, run_id, msg_type, topic, created_at, visible_at, request_id)
-    select 'q', 'flow', n, 'signal', 'go', now(), now(), gen_random_uuid() from generate_series(1, 50000) n;
-"""  # noqa: S608
+    insert into engine_streams (stream_name, workflow_name, run_id, msg_type, topic, created_at,
+        visible_at, request_id)
+    select 'q', 'flow', n, 'signal', 'go', now(), now(), gen_random_uuid()
+    from generate_series(1, 50000) n;
+"""
 
 
 @pytest_asyncio.fixture
@@ -64,7 +72,7 @@ def _statements(schema: str) -> Iterator[tuple[str, str]]:
 
 
 async def _plan(connection: asyncpg.Connection, statement: str) -> str:
-    """The plan that serves any parameters, as a prepared statement gets it after its first few uses."""
+    """The plan for any parameters, as a prepared statement gets it after its first few uses."""
     count = max(map(int, re.findall(r"\$(\d+)", statement)), default=0)
     await connection.execute("set plan_cache_mode = force_generic_plan")
     await connection.execute(f"prepare looked as {statement}")

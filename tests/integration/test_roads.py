@@ -1,4 +1,4 @@
-"""Two roads from step to step, in memory or over the stream: the history does not tell which was taken."""
+"""Two roads from step to step, in memory or over the stream: one and the same history."""
 
 from __future__ import annotations
 
@@ -87,7 +87,14 @@ async def _told(client: Client) -> tuple[Any, list[Any]]:
     await handle.signal(go, 5)
     result = await handle.result(timeout=20)
     events = [
-        (e.kind, e.step, e.name, e.input, e.data, None if e.failure is None else e.failure.to_dict())
+        (
+            e.kind,
+            e.step,
+            e.name,
+            e.input,
+            e.data,
+            None if e.failure is None else e.failure.to_dict(),
+        )
         for e in await handle.history()
     ]
     # What ran at the same time may settle in any order, and a signal comes when it comes.
@@ -100,7 +107,10 @@ async def test_the_same_facts_are_written_on_either_road(client: Client, road: s
     async with Worker(client, workflows=[everything, sub], activities=ACTIVITIES):
         fast = await _told(client)
     if road == "two workers":
-        async with Worker(client, workflows=[everything, sub]), Worker(client, activities=ACTIVITIES):
+        async with (
+            Worker(client, workflows=[everything, sub]),
+            Worker(client, activities=ACTIVITIES),
+        ):
             slow = await _told(client)
     else:
         few: Any = {"max_activities": 1} if road == "few slots" else {"max_runs": 1}

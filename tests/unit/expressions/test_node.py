@@ -56,7 +56,7 @@ NO_COUNTERPART = {
 
 
 def calls(seed: int, names: list[str]) -> Iterator[tuple[str, list[object]]]:
-    dice = random.Random(seed)  # noqa: S311 - calls that can be made again
+    dice = random.Random(seed)
     for name in names:
         domain, _, function = name.partition(".")
         is_setter = domain == "date" and function.startswith("set") and function != "setTime"
