@@ -10,6 +10,7 @@ from durable.postgres.pool import patiently
 from durable.store.jobs import Ended, JobStore
 from durable.streams.announce import Announcer
 
+REMEMBERED_MAX = 100_000  # runs; more are asked for when somebody waits
 POLL = 1.0  # seconds; what a lost notification costs at most
 
 
@@ -25,8 +26,9 @@ class Waiters:
         self._jobs = jobs
         self._announcer = announcer
         self._futures: dict[int, list[asyncio.Future[Ended]]] = {}
-        self._told: set[int] = set()
-        self._ours: set[int] = set()
+        self._told: set[int] = set()  # awaited runs whose rows are to be read
+        self._ours: set[int] = set()  # open runs whose ends we shall be told
+        self._early: dict[int, None] = {}  # ends that were told before their starts had come back
         self._reader: asyncio.Task[None] | None = None
         self._poller: asyncio.Task[None] | None = None
 
@@ -37,33 +39,33 @@ class Waiters:
     async def close(self) -> None:
         """Stop; who still waits is cancelled."""
         await self._announcer.unhear_own(self.channel)
-        for task in (self._reader, self._poller):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        tasks = [task for task in (self._reader, self._poller) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:  # not for ever: the driver waits for a silent server even then
+            await asyncio.wait(tasks, timeout=POLL)
         for futures in self._futures.values():
             for future in futures:
                 future.cancel()
 
     def started(self, run_id: int) -> None:
-        """A run of ours: its end will be told without asking."""
-        self._ours.add(run_id)
+        """A run of ours: its end will be told without asking, unless that has happened already."""
+        if run_id in self._early:
+            del self._early[run_id]
+        elif len(self._ours) < REMEMBERED_MAX:
+            self._ours.add(run_id)
 
     async def wait(self, run_id: int, limit: float | None, name: str) -> Ended:
         """How the run ended, once it has; `limit` in seconds, `name` for the error."""
         future: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self._futures.setdefault(run_id, []).append(future)
         try:
-            if run_id in self._ours:
-                if run_id in self._told:
-                    self._look(run_id)
-            else:
-                await patiently(lambda: self._jobs.await_end(run_id, self.channel))
-                self._look(run_id)
             if self._poller is None or self._poller.done():
                 self._poller = asyncio.create_task(self._poll(), name="durable results")
             async with asyncio.timeout(limit):
+                if run_id not in self._ours:
+                    await patiently(lambda: self._jobs.await_end(run_id, self.channel))
+                    self._look(run_id)
                 return await asyncio.shield(future)
         except TimeoutError:
             raise ResultTimeout(
@@ -86,19 +88,28 @@ class Waiters:
             for run_id in self._futures:
                 self._look(run_id)
             return
-        self._look(int(payload))
+        run_id = int(payload)
+        if run_id in self._futures:
+            self._look(run_id)
+        elif run_id in self._ours:
+            self._ours.discard(run_id)  # who waits for it later asks
+        else:
+            self._early[run_id] = None
+            if len(self._early) > REMEMBERED_MAX:
+                del self._early[next(iter(self._early))]
 
     def _look(self, run_id: int) -> None:
-        """Have the row of a run read soon."""
+        """Have the row of an awaited run read soon."""
         self._told.add(run_id)
-        if run_id in self._futures and (self._reader is None or self._reader.done()):
+        if self._reader is None or self._reader.done():
             self._reader = asyncio.get_running_loop().create_task(
                 self._read(), name="durable results read"
             )
 
     async def _read(self) -> None:
-        while ids := [r for r in self._told if r in self._futures]:
-            self._told.difference_update(ids)
+        while self._told:
+            ids = list(self._told)
+            self._told.clear()
             for ended in await patiently(lambda ids=ids: self._jobs.outcomes(ids)):  # type: ignore[misc]
                 self._resolve(ended)
 

@@ -115,6 +115,25 @@ async def test_a_thousand_starts_go_in_a_few_statements(client: Client) -> None:
     assert await client.count(workflow="echo", state="running") == 1000
 
 
+async def test_what_nobody_waits_for_is_not_remembered(client: Client) -> None:
+    """A client that starts and never asks grows no memory; the results can be had all the same."""
+    async with Worker(client, workflows=[echo]):
+        handles = await asyncio.gather(*[client.start(echo(str(n))) for n in range(100)])
+
+        async def ended() -> bool:
+            return await client.count(state="completed") == 100
+
+        await eventually(ended)
+        waiters = client._runs.waiters
+
+        async def forgotten() -> bool:
+            return not (waiters._ours or waiters._early or waiters._told or waiters._futures)
+
+        await eventually(forgotten)
+        results = await asyncio.gather(*[h.result(timeout=5) for h in handles])
+    assert results == [str(n) for n in range(100)]
+
+
 async def test_a_result_is_waited_for_no_longer_than_wanted(client: Client) -> None:
     """`result(timeout=…)` raises, the run goes on, and can be awaited again."""
     async with Worker(client, workflows=[wait]):
