@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from durable.postgres.pool import Database
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, Waiter
@@ -31,7 +34,16 @@ class Retention:
             runs = await self._jobs.expired(connection, app_id, kept, BATCH)
             if not runs:
                 return 0
-            # A job that only counts as ended may still wait for signals.
-            keys = await self._hooks.keys_of(connection, [Waiter(run_id) for run_id in runs])
-            await self._hooks.lock(connection, keys)
-            return await self._jobs.forget(connection, runs)
+            return await self._forget(connection, runs)
+
+    async def scrub(self, run_id: int) -> None:
+        """Delete one job that has ended, now."""
+        async with self._db.connection() as connection, connection.transaction():
+            await self._jobs.lock_one(connection, run_id)
+            await self._forget(connection, [run_id])
+
+    async def _forget(self, connection: Any, runs: Sequence[int]) -> int:
+        # A job that only counts as ended may still wait for signals.
+        keys = await self._hooks.keys_of(connection, [Waiter(run_id) for run_id in runs])
+        await self._hooks.lock(connection, keys)
+        return await self._jobs.forget(connection, runs)

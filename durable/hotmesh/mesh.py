@@ -24,6 +24,7 @@ from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.engines import EngineLoop
 from durable.hotmesh.export import exported
 from durable.hotmesh.governing import Governor, Loop
+from durable.hotmesh.keeping import Keeping
 from durable.hotmesh.pruning import PruningLoop
 from durable.hotmesh.ruling import Ruling
 from durable.hotmesh.settings import MeshSettings, mesh_settings
@@ -46,7 +47,7 @@ _INTERRUPTION = {"reason", "throw", "descend", "suppress", "expire", "code", "st
 _CONTEXT = {"trc", "spn", "ngn"}
 
 
-class HotMesh(Ruling):
+class HotMesh(Ruling, Keeping):
     """One app of a graph engine on Postgres, as this process takes part in it.
 
     Made by `init`; `stop` ends it, and so does the end of an `async with`.
@@ -82,7 +83,8 @@ class HotMesh(Ruling):
         )
         self._governor = Governor(wiring.database, self.app_id, self.engine_id, self._versions)
         self._engine: EngineLoop | None = None
-        self._pruning = PruningLoop(Retention(wiring.database), self.app_id, settings.retain)
+        self._retention = Retention(wiring.database)
+        self._pruning = PruningLoop(self._retention, self.app_id, settings.retain)
         self._workers: dict[str, WorkerLoop] = {}
         self._stopped = False
 

@@ -1,0 +1,56 @@
+"""The methods of `HotMesh` that look at a job as it is stored, or remove it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from durable.engine.completion import Jobs, output
+from durable.engine.job import RUNNING
+from durable.engine.retention import Retention
+from durable.errors import ConfigurationError
+
+
+class Keeping:
+    """What is kept of jobs."""
+
+    app_id: str
+    _jobs: Jobs
+    _retention: Retention
+
+    async def get_raw(self, job_id: str) -> dict[str, Any]:
+        """A job field by field: `{":": status, "data/x": …, "metadata/jid": …}`.
+
+        What an activity has left stands under its id and dimension, as `add,0,0/output/data/sum`
+        (`hook/data` for what a signal brought). Lists are values. Raises `JobNotFound`.
+        """
+        job, plan, now = await self._jobs.find(self.app_id, job_id)
+        fields: dict[str, Any] = {":": job.status}
+        _flatten(output(job, plan, now), "", fields)
+        for instance, _ in await self._jobs.history(job):
+            for leg in ("output", "hook"):
+                data = getattr(instance, leg)
+                if data is not None:
+                    _flatten(data, f"{instance.aid}{instance.dad}/{leg}/data/", fields)
+        return fields
+
+    async def scrub(self, job_id: str) -> None:
+        """Delete a job that has ended, with all that belongs to it; its id is free at once.
+
+        Raises `JobNotFound`, and `ConfigurationError` for a job that runs: interrupt it first.
+        """
+        job, _, _ = await self._jobs.find(self.app_id, job_id)
+        if job.state == RUNNING:
+            raise ConfigurationError(
+                f"job {job_id!r} still runs, and others may wait for it:"
+                f" interrupt({job.graph!r}, {job_id!r}) ends it, then it can be scrubbed"
+            )
+        await self._retention.scrub(job.run_id)
+
+
+def _flatten(value: Any, path: str, fields: dict[str, Any]) -> None:
+    for key, inner in value.items():
+        if isinstance(inner, Mapping) and inner:
+            _flatten(inner, f"{path}{key}/", fields)
+        else:
+            fields[f"{path}{key}"] = inner
