@@ -10,5 +10,6 @@ engines.py        the loop that applies what is due
 workers.py        the loop that runs callbacks
 waiting.py        who waits for the end of a job
 subscriptions.py  who hears of every end
+patterns.py       who hears of ends on topics that fit a pattern
 export.py         a job as a document, for people
 """

@@ -25,6 +25,7 @@ from durable.hotmesh.engines import EngineLoop
 from durable.hotmesh.export import exported
 from durable.hotmesh.governing import Governor, Loop
 from durable.hotmesh.keeping import Keeping
+from durable.hotmesh.patterns import Listening, Patterns
 from durable.hotmesh.pruning import PruningLoop
 from durable.hotmesh.ruling import Ruling
 from durable.hotmesh.settings import MeshSettings, mesh_settings
@@ -47,7 +48,7 @@ _INTERRUPTION = {"reason", "throw", "descend", "suppress", "expire", "code", "st
 _CONTEXT = {"trc", "spn", "ngn"}
 
 
-class HotMesh(Ruling, Keeping):
+class HotMesh(Ruling, Keeping, Listening):
     """One app of a graph engine on Postgres, as this process takes part in it.
 
     Made by `init`; `stop` ends it, and so does the end of an `async with`.
@@ -82,6 +83,12 @@ class HotMesh(Ruling, Keeping):
             self.app_id, self.namespace, wiring.listener, self._jobs, self._versions
         )
         self._governor = Governor(wiring.database, self.app_id, self.engine_id, self._versions)
+        self._patterns = Patterns(
+            self.app_id,
+            Subscriptions(self.app_id, self.namespace, wiring.listener, self._jobs, self._versions),
+            self._versions,
+            self._governor,
+        )
         self._engine: EngineLoop | None = None
         self._retention = Retention(wiring.database)
         self._pruning = PruningLoop(self._retention, self.app_id, settings.retain)
@@ -388,6 +395,7 @@ class HotMesh(Ruling, Keeping):
         await self._pruning.stop()
         await self._governor.leave()
         await self._subscriptions.close()
+        await self._patterns.close()
         await self._waiters.close()
         await self._wiring.close()
 
