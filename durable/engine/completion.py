@@ -56,6 +56,12 @@ class Jobs:
             rows = await self._store.read(connection, run_ids)
             return [await self._known(connection, row) for row in rows]
 
+    async def emitted(self, ids: Iterable[int]) -> list[tuple[int, Job, Plan, float]]:
+        """Of these ids those of emissions, with the job as it was then, its plan, and when."""
+        async with self._db.connection() as connection:
+            rows = await self._store.emitted(connection, ids)
+            return [(row["id"], *await self._known(connection, row)) for row in rows]
+
     async def _known(self, connection: Any, row: Row) -> tuple[Job, Plan, float]:
         job = job_of(row)
         plans = await self._plans(connection, job.app_id, job.version)
@@ -67,7 +73,7 @@ class Jobs:
             return await self._store.ended_of(connection, run_ids)
 
     async def ended_since(self, app_id: str, graphs: Iterable[str], since: datetime) -> list[int]:
-        """The runs of these graphs that ended since a moment, oldest first."""
+        """The runs of these graphs that ended since a moment, and emissions; oldest first."""
         async with self._db.connection() as connection:
             return await self._store.ended_since(connection, app_id, graphs, since)
 

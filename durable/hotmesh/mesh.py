@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from durable.descriptor.document import load, plain
+from durable.descriptor.plan import Plan
 from durable.engine.completion import Jobs, failure, output
 from durable.engine.effects import Interruption
 from durable.engine.interpreter import Interpreter
@@ -274,7 +275,7 @@ class HotMesh(Ruling, Keeping, Listening):
         return job
 
     async def sub(self, topic: str, callback: Subscriber) -> None:
-        """Call `callback(topic, job)` for each job that ends from now on.
+        """Call `callback(topic, job)` for each job that ends from now on, or emits its state.
 
         `topic` is what a graph `publishes`, for all of its jobs, or that with ".<job id>" for one.
         """
@@ -412,14 +413,21 @@ class HotMesh(Ruling, Keeping, Listening):
                 notify(channels.queue(self.namespace, stream), "worker")
         if written.sent:
             self._wake_engine()
+        for emission, job, plan in written.emitted:
+            self._publish(job, plan, emission)
         for job, plan in written.ended:
             for channel in job.reply_to:
                 if channel == self._channel:
                     self._waiters.ended(job, plan)
                 else:
                     notify(channel, str(job.run_id))
-            for topic in topics_of(job, plan):
-                notify(published(self.namespace, self.app_id, topic), str(job.run_id))
+            self._publish(job, plan, job.run_id)
+
+    def _publish(self, job: Job, plan: Plan, number: int) -> None:
+        """Tell subscribers of a run that ended, or of an emission."""
+        for topic in topics_of(job, plan):
+            channel = published(self.namespace, self.app_id, topic)
+            self._wiring.notifier.notify(channel, str(number))
 
     def _wake_engine(self) -> None:
         if self._engine is not None:

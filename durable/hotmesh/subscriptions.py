@@ -15,7 +15,7 @@ from typing import Any
 
 from durable.descriptor.plan import Plan
 from durable.engine.completion import Jobs, output
-from durable.engine.job import RUNNING, Job
+from durable.engine.job import Job
 from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, DatabaseError
 from durable.postgres.listen import Listener
@@ -153,10 +153,10 @@ class _Subscription:
     async def _tell(self, run_ids: set[int], at: float) -> None:
         self._seen = {run: when for run, when in self._seen.items() if when > at - 2 * OVERLAP}
         found = await self._jobs.read(run_ids) if run_ids else []
-        for job, plan, now in sorted(found, key=_by_end):
-            if job.state == RUNNING:
-                continue
-            self._seen[job.run_id] = at
+        told = [(job.run_id, job, plan, now) for job, plan, now in found if job.finished_at]
+        told += await self._jobs.emitted(run_ids) if run_ids else []
+        for number, job, plan, now in sorted(told, key=_by_time):
+            self._seen[number] = at
             if self._topic in topics_of(job, plan):
                 for callback in list(self.callbacks):
                     await self._call(callback, output(job, plan, now))
@@ -169,8 +169,8 @@ class _Subscription:
             logger.error("a subscriber of %r failed: %s", self._topic, error, exc_info=error)
 
 
-def _by_end(found: tuple[Job, Plan, float]) -> tuple[float, int]:
-    return found[0].finished_at or 0.0, found[0].run_id
+def _by_time(told: tuple[int, Job, Plan, float]) -> tuple[float, int]:
+    return told[1].finished_at or told[3], told[0]
 
 
 async def _called(callback: Subscriber, topic: str, job: dict[str, Any]) -> None:

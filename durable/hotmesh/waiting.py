@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 from durable.descriptor.plan import Plan
 from durable.engine.completion import Jobs
-from durable.engine.job import RUNNING, Job
+from durable.engine.job import Job
 from durable.errors import DatabaseError, JobTimeout
 from durable.protocol.codes import TIMEOUT
 
@@ -100,7 +100,7 @@ class JobWaiters:
             wanted, self._looking = self._looking, set()
             with contextlib.suppress(DatabaseError):  # the poll reads them again
                 for job, plan, now in await self._jobs.read(wanted):
-                    if job.state != RUNNING:
+                    if job.finished_at is not None:
                         self._resolve(job.run_id, (job, plan, now))
 
     async def _poll(self) -> None:

@@ -160,7 +160,7 @@ class GraphJobStore:
     async def ended_since(
         self, connection: Any, app_id: str, graphs: Iterable[str], since: datetime
     ) -> list[int]:
-        """The runs of these graphs that ended since a moment, by when they ended."""
+        """The runs of these graphs that ended since a moment, and emissions; oldest first."""
         rows = await connection.fetch(self._sql["ended_since"], app_id, list(graphs), since)
         return [r["run_id"] for r in rows]
 
@@ -168,6 +168,16 @@ class GraphJobStore:
         """Which of these runs have ended."""
         rows = await connection.fetch(self._sql["ended_of"], list(run_ids))
         return [r["run_id"] for r in rows]
+
+    async def emit(self, connection: Any, run_id: int, status: int, output: str) -> int:
+        """Keep a job's state of this moment (JSON text); the emission's id."""
+        emission: int = await connection.fetchval(self._sql["emit"], run_id, status, output)
+        return emission
+
+    async def emitted(self, connection: Any, ids: Iterable[int]) -> list[Row]:
+        """Jobs as they were at these emissions; `now` is when."""
+        rows: list[Row] = await connection.fetch(self._sql["emitted"], list(ids))
+        return rows
 
     async def expired(self, connection: Any, app_id: str, kept: float, limit: int) -> list[int]:
         """Runs of an app that expired at least `kept` seconds ago, locked until commit."""

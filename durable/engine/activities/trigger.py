@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from durable.engine.effects import Answer, Effects, Reply
 from durable.engine.job import Scene
 from durable.errors import DescriptorError, InternalError
-from durable.expressions.values import number, to_number
+from durable.expressions.values import number, to_number, truthy
 from durable.protocol.durations import seconds
 
 EXPIRE = 1.0  # seconds that an ended job keeps its id, where the graph does not say
@@ -34,6 +36,13 @@ def job_id(scene: Scene) -> str | None:
         f"trigger {scene.node.id!r}: stats.id must be text or a number, and is {found!r}"
         " for this input"
     )
+
+
+def lifetime(scene: Scene) -> dict[str, Any]:
+    """What the job's metadata say of its time after its end: a persistent job is kept for ever."""
+    if truthy(scene.value(scene.plan.persistent)):
+        return {"expire": 0.0, "persistent": True}
+    return {"expire": expire(scene)}
 
 
 def expire(scene: Scene) -> float:

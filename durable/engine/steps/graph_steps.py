@@ -162,7 +162,7 @@ class GraphSteps:
             reply_to=start.reply_to,
         )
         scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, dice=self._dice)
-        metadata = {**start.metadata, "expire": trigger.expire(scene)}
+        metadata = {**start.metadata, **trigger.lifetime(scene)}
         if (parent := start.parent) is not None:
             metadata |= {
                 "pj": parent.jid,

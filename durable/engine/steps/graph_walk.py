@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from durable.descriptor.plan import Node, Plan
+from durable.descriptor.plan import Kind, Node, Plan
 from durable.engine.activities.handlers import HANDLERS
 from durable.engine.collation import addresses, semaphore
 from durable.engine.effects import (
@@ -39,9 +39,10 @@ from durable.engine.job import (
     Scene,
     began,
 )
-from durable.engine.transitions.adjacency import following
+from durable.engine.transitions.adjacency import following, threshold
 from durable.engine.transitions.mapping import settled, shared
 from durable.errors import ConfigurationError, DescriptorError, PayloadError
+from durable.expressions.values import truthy
 from durable.protocol.codes import FAILED as FAILED_CODE
 from durable.protocol.graphs import Data, Fault
 
@@ -72,6 +73,9 @@ class Changes:
         disarmed: activities (aid, dad) that wait no longer.
         left: where to go on in another step.
         ended: whether the job ended in this step; `descend` is set when its children end with it.
+        over: whether its callers are told now: it ended, or `persist` declared it done.
+        abandons: whether it ended well although some activities still wait.
+        emitted: the job as it was each time that an activity with `emit` had settled.
     """
 
     job: Job
@@ -81,6 +85,9 @@ class Changes:
     left: tuple[Left, ...] = ()
     ended: bool = False
     descend: Interruption | None = None
+    over: bool = False
+    abandons: bool = False
+    emitted: tuple[Job, ...] = ()
 
 
 @dataclass
@@ -99,9 +106,13 @@ class Walk:
     _visits: int = 0
     _descend: Interruption | None = None
     _was_running: bool = True
+    _was_over: bool = False
+    _abandons: bool = False
+    _emitted: list[Job] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._was_running = self.job.state == RUNNING
+        self._was_over = self.job.finished_at is not None
 
     def start(self) -> None:
         """Enter the trigger."""
@@ -156,6 +167,9 @@ class Walk:
             () if ended else tuple(self._ahead),
             ended,
             self._descend,
+            self.job.finished_at is not None and not self._was_over,
+            self._abandons,
+            tuple(self._emitted),
         )
 
     @staticmethod
@@ -199,6 +213,10 @@ class Walk:
             self._reopen(scene, left)
 
     def _open(self, scene: Scene, cycles: int) -> None:
+        if scene.node.kind is not Kind.TRIGGER and self.job.status <= threshold(scene):
+            self._abandons = True
+            self._end(COMPLETED, 0, None)
+            return
         effects = HANDLERS[scene.node.kind].leg1(scene)
         instance = Instance(scene.node.id, scene.dad, input=effects.input, opened_at=self.now)
         self._put(replace(instance, open=effects.answer is None))
@@ -246,11 +264,22 @@ class Walk:
         if interruption is not None:
             self.interrupt(interruption)
             return
-        after = following(replace(scene, job=self.job), answer)
+        now = replace(scene, job=self.job)
+        after = following(now, answer)
         if after.fatal and answer.error is not None:
             self.fail(answer.error)
             return
+        emits, persists = truthy(now.value(scene.node.emit)), truthy(now.value(scene.node.persist))
         self._advance(scene.dad, after.children, answer, cycles)
+        if self.job.state == RUNNING:
+            self._announce(emits=emits, persists=persists)
+
+    def _announce(self, *, emits: bool, persists: bool) -> None:
+        """Have others hear of the job before it has ended, or as if it had; the latter once."""
+        if persists and self.job.finished_at is None:
+            self.job = replace(self.job, finished_at=self.now)
+        elif emits and self.job.finished_at is None:
+            self._emitted.append(self.job)
 
     def _count(self, ledger: Instance, answer: Answer) -> None:
         """One more answer came; a cycle's leaves an activity that is still open as it is."""
@@ -280,7 +309,7 @@ class Walk:
             state=state,
             status=status,
             error=error,
-            finished_at=self.now,
+            finished_at=self.job.finished_at or self.now,
             metadata=self.job.metadata if metadata is None else metadata,
         )
 

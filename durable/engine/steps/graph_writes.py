@@ -26,7 +26,7 @@ from durable.engine.effects import (
 from durable.engine.job import COMPLETED, Job, compact, decode, encode
 from durable.engine.steps.graph_rows import error_text, reply_text, saved_instance, saved_job
 from durable.engine.steps.graph_walk import Changes, Left
-from durable.protocol.codes import CONFLICT
+from durable.protocol.codes import CONFLICT, PENDING
 from durable.protocol.graphs import Fault
 from durable.protocol.retry import RetryPolicy
 from durable.store.graph_jobs import GraphJobStore, NewJob
@@ -62,11 +62,13 @@ class Written:
     Args:
         ended: the jobs that ended, with their plans. started: run ids of the new ones, by index of
             the step.
+        emitted: ids of interim states, with job and plan.
         topics: worker streams that hold something new. sent: whether engines have something to look
             at, be it a timer.
     """
 
     ended: list[tuple[Job, Plan]] = field(default_factory=list)
+    emitted: list[tuple[int, Job, Plan]] = field(default_factory=list)
     started: dict[int, int | None] = field(default_factory=dict)
     streams: set[str] = field(default_factory=set)
     sent: bool = False
@@ -114,7 +116,7 @@ class GraphWriter:
             sent.extend(_messages(step, run_id))
             if step.changes.ended:
                 sent.extend(await self._end(connection, step, run_id))
-                written.ended.append((replace(step.changes.job, run_id=run_id), step.plan))
+            await self._tell(connection, step, run_id, sent, written)
         if sent:
             await self._stream.send(connection, sent)
             written.sent = True
@@ -238,11 +240,30 @@ class GraphWriter:
             attempts=wanted.attempts,
         )
 
+    async def _tell(
+        self,
+        connection: Any,
+        step: Stepped,
+        run_id: int,
+        sent: list[Sent],
+        written: Written,
+    ) -> None:
+        """What parent and subscribers hear: interim states, and that the job is over."""
+        for job in step.changes.emitted:
+            sent.extend(_told_of_interim(job))
+            if step.plan.publishes is not None:
+                text = encode(job.data, f"the data of job {job.jid!r}")
+                emission = await self._jobs.emit(connection, run_id, job.status, text)
+                written.emitted.append((emission, job, step.plan))
+        if step.changes.over:
+            sent.extend(_told_of_end(step.changes.job))
+            written.ended.append((replace(step.changes.job, run_id=run_id), step.plan))
+
     async def _end(self, connection: Any, step: Stepped, run_id: int) -> list[Sent]:
         job = step.changes.job
-        if not step.fresh and job.state != COMPLETED:
+        if not step.fresh and (job.state != COMPLETED or step.changes.abandons):
             await self._stream.withdraw(connection, [run_id])
-        sent = _told_of_end(job)
+        sent: list[Sent] = []
         how = step.changes.descend
         if how is not None:
             children = await self._jobs.open_children(connection, [run_id])
@@ -278,9 +299,8 @@ def _removed(step: Stepped) -> list[Waiter]:
     if step.fresh:
         return []
     run_id = step.changes.job.run_id
-    if (
-        step.changes.ended and step.changes.job.state != COMPLETED
-    ):  # what completed has nothing open
+    leaves_open = step.changes.job.state != COMPLETED or step.changes.abandons
+    if step.changes.ended and leaves_open:
         return [Waiter(run_id)]
     return [Waiter(run_id, dad, aid) for aid, dad in step.changes.disarmed]
 
@@ -398,11 +418,26 @@ def _told_of_start(step: Stepped, run_id: int | None) -> list[Sent]:
     ]
 
 
+def _awaiting(job: Job) -> Parent | None:
+    if job.parent_run_id is None:
+        return None
+    return Parent(job.parent_run_id, job.metadata["pa"], job.metadata["pd"], job.metadata["pj"])
+
+
+def _told_of_interim(job: Job) -> list[Sent]:
+    """What the activity that awaits a job hears of its state before the end."""
+    parent = _awaiting(job)
+    if parent is None:
+        return []
+    reply = Reply("result", job.data, "pending", PENDING)
+    return [to_parent(job.app_id, job.graph, parent, reply)]
+
+
 def _told_of_end(job: Job) -> list[Sent]:
     """What the activity that awaits a job hears when it ends."""
-    if job.parent_run_id is None:
+    parent = _awaiting(job)
+    if parent is None:
         return []
-    parent = Parent(job.parent_run_id, job.metadata["pa"], job.metadata["pd"], job.metadata["pj"])
     if job.error is None:
         return [to_parent(job.app_id, job.graph, parent, Reply("result", job.data))]
     code = job.error.code

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from durable.engine.effects import Answer
 from durable.engine.job import Scene
+from durable.errors import DescriptorError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,13 @@ def following(scene: Scene, answer: Answer) -> Next:
     """
     children = scene.node.routes.select(answer.code, scene.evaluate)
     return Next(children, fatal=answer.error is not None and not children)
+
+
+def threshold(scene: Scene) -> int:
+    """With how many open branches, or fewer, the activity is skipped and its job done."""
+    found = scene.value(scene.node.status_threshold, 0)
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise DescriptorError(
+            f"statusThreshold must be a whole number, and is {found!r} in job {scene.job.jid!r}"
+        )
+    return found

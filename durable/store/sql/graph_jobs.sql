@@ -82,10 +82,26 @@ set open = excluded.open, replies = excluded.replies, code = excluded.code, outp
 select j.run_id from durable.jobs j where j.parent_run_id = any($1::bigint[]) and j.finished_at is null
 
 -- name: ended_since
--- The net beneath notifications: what ended in these graphs since a moment, by run.
-select j.run_id from durable.jobs j
-where j.scope = $1 and j.graph = any($2::text[]) and j.finished_at >= $3
-order by j.finished_at
+-- The net beneath notifications: what ended in these graphs since a moment, by run, and what was emitted.
+select f.run_id from (
+    select j.run_id, j.finished_at as at from durable.jobs j
+    where j.scope = $1 and j.graph = any($2::text[]) and j.finished_at >= $3
+    union all
+    select e.id, e.emitted_at from durable.emissions e join durable.jobs j on j.run_id = e.run_id
+    where j.scope = $1 and j.graph = any($2::text[]) and e.emitted_at >= $3) f
+order by f.at
+
+-- name: emit
+insert into durable.emissions (run_id, status, output, emitted_at) values ($1, $2, $3::json, durable.now())
+returning id
+
+-- name: emitted
+-- Jobs as they were when they emitted.
+select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, 'running' as state, e.status, j.input, e.output,
+    null::json as error, j.metadata, j.parent_run_id, j.reply_to, j.created_at, null::timestamptz as finished_at,
+    e.emitted_at as now, e.id
+from durable.emissions e join durable.jobs j on j.run_id = e.run_id
+where e.id = any($1::bigint[])
 
 -- name: ended_of
 -- Which of these runs have ended.

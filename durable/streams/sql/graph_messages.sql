@@ -172,7 +172,7 @@ select f.stream_name, f.workflow_name, f.jid, f.run_id, f.aid, f.dad, f.msg_type
     f.priority, f.created_at, durable.now() + make_interval(secs => $4::float8), f.max_retry_attempts,
     f.backoff_coefficient, f.maximum_interval_seconds, f.initial_interval_seconds, f.retry_attempt + 1, f.losses
 from failed f
-where exists (select from durable.jobs j where j.run_id = f.run_id and j.finished_at is null)
+where exists (select from durable.jobs j where j.run_id = f.run_id and j.state = 'running')
 returning id
 
 -- name: give_back
@@ -194,6 +194,6 @@ order by w.visible_at limit 1
 insert into durable.engine_streams (
     stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, priority, created_at, visible_at)
 select j.app_id, j.graph, j.jid, j.run_id, $3, $4, 'response', null, $5::json, $6, durable.now(), durable.now()
-from durable.jobs j where j.scope = $1 and j.jid = $2 and j.finished_at is null
+from durable.jobs j where j.scope = $1 and j.jid = $2 and j.state = 'running'
 order by j.run_id desc limit 1
 returning id

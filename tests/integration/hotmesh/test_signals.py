@@ -77,7 +77,7 @@ async def _parked(database: Database, count: int) -> bool:
 async def _expired(database: Database, jid: str) -> bool:
     """Let an ended job's id be free again, by moving its end into the past."""
     await database.fetch(
-        f"update \"{database.schema}\".jobs set finished_at = finished_at - interval '1 minute' where jid = $1",
+        f"update \"{database.schema}\".jobs set expires_at = expires_at - interval '1 minute' where jid = $1",
         jid,
     )
     return True

@@ -147,7 +147,7 @@ async def test_an_id_is_taken_while_its_job_runs_and_until_it_expires(
     assert taken.value.code == 409
     await until(lambda: _ended(mesh))
     await database.fetch(
-        f"update \"{database.schema}\".jobs set finished_at = finished_at - interval '1.1 s'"
+        f"update \"{database.schema}\".jobs set expires_at = expires_at - interval '1.1 s'"
     )
     assert await mesh.pub("t", {"id": "same"}) == "same"
 
