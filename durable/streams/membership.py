@@ -91,10 +91,10 @@ class Membership:
     async def join(self) -> int:
         """Become a member; the id under which this process now holds leases."""
         self._outer = asyncio.get_running_loop()
-        self._joined = self._outer.create_future()
+        joined = self._joined = self._outer.create_future()  # ours: the thread forgets its own
         self._thread = threading.Thread(target=self._run, name="durable member", daemon=True)
         self._thread.start()
-        self.id = await self._joined
+        self.id = await joined
         return self.id
 
     def awake(self) -> None:
