@@ -67,6 +67,10 @@ class MemberStore:
         rows = await connection.fetch(self._sql["beat"], member_id)
         return float(rows[0][0]) if rows else None
 
+    async def clock(self, connection: Connection) -> float:
+        """The database's time, in Unix seconds."""
+        return float((await connection.fetch(self._sql["clock"]))[0][0])
+
     async def sweep(self, connection: Connection) -> bool:
         """Whether it is for this session to look for dead members now."""
         return bool(await connection.fetch(self._sql["sweep"]))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import socket
 import threading
@@ -34,19 +35,32 @@ BEAT_IDLE = 20.0  # well under the minute after which even a locked member count
 SWEEP = 1.0
 # After our connection broke, nobody is buried by us: what broke it may have broken theirs.
 RETURN = 10.0
+CLOCK_READINGS = 4  # of the database's clock at the beginning; the quickest counts
 SILENCE = 15.0  # a connection that does not answer for so long is given up
 TIDY_EVERY = 30  # sweeps
 
 
 class MemberClock:
-    """The database's time, from this process's clock and the offset measured at each beat."""
+    """The database's time, from this process's clock and the offset between the two.
+
+    What the database says was true between question and answer: the shorter that took, the better
+    the offset is known. A worse measurement counts only where it cannot agree with the better one.
+    """
 
     def __init__(self) -> None:
         self.offset = 0.0
+        self._error = math.inf
 
     def now(self) -> float:
         """Unix seconds, whole microseconds."""
         return whole(time.time() + self.offset)  # noqa: TID251 - this is the Clock
+
+    def told(self, asked: float, now: float) -> None:
+        """The database has just said `now`; it was asked at `asked` of this process's clock."""
+        answered = time.time()  # noqa: TID251
+        offset, error = now - (asked + answered) / 2, (answered - asked) / 2
+        if error <= self._error or abs(offset - self.offset) > error + self._error:
+            self.offset, self._error = offset, error
 
 
 class Membership:
@@ -163,17 +177,19 @@ class Membership:
             self._drop()
             await self._beat()
         elif self._known != self.id:
-            await self._tick()  # the first one had to prepare the statement: too slow to tell time
+            for _ in range(CLOCK_READINGS):
+                asked = time.time()  # noqa: TID251 - to measure the offset
+                self.clock.told(asked, await self._query(self._store.clock))
             self._known = self.id
             joined, self._joined = self._joined, None
             self._call(self._on_joined if joined is None else joined.set_result, self.id)
 
     async def _tick(self) -> bool:
         """Say "alive", and set the clock by the answer; False: declared dead."""
-        asked = time.time()  # noqa: TID251 - measuring the offset is what a beat is for
+        asked = time.time()  # noqa: TID251 - to measure the offset
         now = await self._query(lambda c: self._store.beat(c, self.id))
         if now is not None:
-            self.clock.offset = now - (asked + time.time()) / 2  # noqa: TID251
+            self.clock.told(asked, now)
         return now is not None
 
     async def _take_lock(self) -> None:

@@ -153,24 +153,23 @@ async def _house(
         spawned.append(await WorkerProcess.spare(dsn, namespace, journal))
         return spawned[-1]
 
-    async with await connect(dsn, namespace=namespace) as client:
-        try:
+    try:
+        async with await connect(dsn, namespace=namespace) as client:
             yield client, Observer(connection, namespace), Gate(connection, namespace), spawn
-        finally:
-            for worker in spawned:
-                await worker.kill()
-    await connection.execute(f'drop schema "{namespace}" cascade')
-    await connection.close()
+    finally:
+        for worker in spawned:
+            await worker.kill()
+        await connection.execute(f'drop schema "{namespace}" cascade')
+        await connection.close()
 
 
 async def test_a_worker_killed_around_each_kind_of_commit(dsn: str, tmp_path: Path) -> None:
     """Killed before it or after it, each kind of commit leaves a run that ends as it should."""
     for directory in ("before", "after"):
         (tmp_path / directory).mkdir()
-    await asyncio.gather(
-        _killed_at_each(dsn, Journal(tmp_path / "before"), happened=False),
-        _killed_at_each(dsn, Journal(tmp_path / "after"), happened=True),
-    )
+    async with asyncio.TaskGroup() as both:
+        both.create_task(_killed_at_each(dsn, Journal(tmp_path / "before"), happened=False))
+        both.create_task(_killed_at_each(dsn, Journal(tmp_path / "after"), happened=True))
 
 
 async def _killed_at_each(dsn: str, journal: Journal, *, happened: bool) -> None:
