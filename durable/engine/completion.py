@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -66,6 +66,14 @@ class Jobs:
         job = job_of(row)
         plans = await self._plans(connection, job.app_id, job.version)
         return job, plans[job.graph], from_datetime(row["now"])
+
+    async def query(self, job: Job, fields: Sequence[str]) -> dict[str, Any]:
+        """Attributes of a job: `name`, `:` for the status, `"…"` for a name as it is stored."""
+        stored = {f: f[1:-1] if f.startswith('"') else f"_{f}" for f in fields if f != ":"}
+        async with self._db.connection() as connection:
+            found = await self._store.attributes(connection, job.run_id, list(stored.values()))
+        values: dict[str, Any] = {f: found.get(name) for f, name in stored.items()}
+        return {**values, ":": job.status} if ":" in fields else values
 
     async def ended_of(self, run_ids: Iterable[int]) -> list[int]:
         """Which of these runs have ended."""

@@ -2,7 +2,7 @@
 
 mesh.py           the class: deploy, pub, pubsub, sub, hook, interrupt, …
 ruling.py         its methods that concern all engines and workers: activate, throttle, roll_call, …
-keeping.py        its methods that look at stored jobs, or remove them: get_raw, scrub
+keeping.py        its methods that look at stored jobs, or remove them: get_raw, query_state, scrub
 governing.py      this process's part in the quorum
 settings.py       what `init` was given, checked
 wiring.py         one mesh's connections, made and closed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from durable.engine.completion import Jobs, output
@@ -33,6 +33,17 @@ class Keeping:
                 if data is not None:
                     _flatten(data, f"{instance.aid}{instance.dad}/{leg}/data/", fields)
         return fields
+
+    async def query_state(self, job_id: str, fields: Sequence[str]) -> dict[str, Any]:
+        """Searchable attributes of a job by name, as text; None for those that it lacks.
+
+        They are written by wildcards of `job.maps`, such as `about[_]`. `":"` asks for the status,
+        a name in double quotes for a field as it is stored: `'"-mark"'` for a marker.
+
+        Raises `JobNotFound`.
+        """
+        job, _, _ = await self._jobs.find(self.app_id, job_id)
+        return await self._jobs.query(job, fields)
 
     async def scrub(self, job_id: str) -> None:
         """Delete a job that has ended, with all that belongs to it; its id is free at once.

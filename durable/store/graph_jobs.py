@@ -169,6 +169,20 @@ class GraphJobStore:
         rows = await connection.fetch(self._sql["ended_of"], list(run_ids))
         return [r["run_id"] for r in rows]
 
+    async def set_attributes(
+        self, connection: Any, attributes: Sequence[tuple[int, str, str | None]]
+    ) -> None:
+        """Write attributes and markers of jobs: run id, name with its sign, value."""
+        columns = [list(column) for column in zip(*attributes, strict=True)]
+        await connection.execute(self._sql["set_attributes"], *columns)
+
+    async def attributes(
+        self, connection: Any, run_id: int, names: Sequence[str]
+    ) -> dict[str, str | None]:
+        """Those of these attributes and markers that a job has."""
+        rows = await connection.fetch(self._sql["attributes"], run_id, list(names))
+        return {row["name"]: row["value"] for row in rows}
+
     async def emit(self, connection: Any, run_id: int, status: int, output: str) -> int:
         """Keep a job's state of this moment (JSON text); the emission's id."""
         emission: int = await connection.fetchval(self._sql["emit"], run_id, status, output)

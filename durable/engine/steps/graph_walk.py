@@ -40,11 +40,11 @@ from durable.engine.job import (
     began,
 )
 from durable.engine.transitions.adjacency import following, threshold
-from durable.engine.transitions.mapping import settled, shared
+from durable.engine.transitions.mapping import attributes, settled, shared
 from durable.errors import ConfigurationError, DescriptorError, PayloadError
 from durable.expressions.values import truthy
 from durable.protocol.codes import FAILED as FAILED_CODE
-from durable.protocol.graphs import Data, Fault
+from durable.protocol.graphs import Data, Fault, nothing
 
 VISITS_MAX = 200  # activities that one job may enter in one step
 CYCLES_MAX = 10_000  # passes in a row without waiting for anything: no graph means that
@@ -76,6 +76,7 @@ class Changes:
         over: whether its callers are told now: it ended, or `persist` declared it done.
         abandons: whether it ended well although some activities still wait.
         emitted: the job as it was each time that an activity with `emit` had settled.
+        attributes: the attributes and markers that were written, as text.
     """
 
     job: Job
@@ -88,6 +89,7 @@ class Changes:
     over: bool = False
     abandons: bool = False
     emitted: tuple[Job, ...] = ()
+    attributes: Data = field(default_factory=nothing)
 
 
 @dataclass
@@ -109,6 +111,7 @@ class Walk:
     _was_over: bool = False
     _abandons: bool = False
     _emitted: list[Job] = field(default_factory=list)
+    _attributes: dict[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._was_running = self.job.state == RUNNING
@@ -170,6 +173,7 @@ class Walk:
             self.job.finished_at is not None and not self._was_over,
             self._abandons,
             tuple(self._emitted),
+            self._attributes,
         )
 
     @staticmethod
@@ -261,6 +265,7 @@ class Walk:
         instance = settled(scene, answer)
         self._put(replace(instance, open=instance.open if instance.dad == ledger.dad else False))
         self.job = replace(self.job, data=shared(scene))
+        self._attributes |= attributes(scene)
         if interruption is not None:
             self.interrupt(interruption)
             return

@@ -160,6 +160,14 @@ class GraphWriter:
         if instances:
             await self._jobs.save_instances(connection, instances)
 
+        attributes = [
+            (run_id, name, value)
+            for s, run_id in placed
+            for name, value in s.changes.attributes.items()
+        ]
+        if attributes:
+            await self._jobs.set_attributes(connection, attributes)
+
     async def _settle_waiting(
         self, connection: Any, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]
     ) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from durable.descriptor.plan import Node
+from durable.descriptor.spreads import Spread, SpreadKind
 from durable.engine.effects import Answer
-from durable.engine.job import Instance, Scene
+from durable.engine.job import Instance, Scene, encode
+from durable.errors import DescriptorError
+from durable.expressions.values import UNDEFINED
 
 
 def settled(scene: Scene, answer: Answer) -> Instance:
@@ -46,5 +50,37 @@ def _instance(scene: Scene, answer: Answer) -> Instance:
 
 
 def shared(scene: Scene) -> dict[str, Any]:
-    """The job's data once `job.maps` have been written into it."""
-    return {**scene.job.data, **scene.data(scene.node.job)}
+    """The job's data once `job.maps` have been written into it, slots of wildcards one by one."""
+    data = {**scene.job.data, **scene.data(scene.node.job)}
+    for spread, values in _spread(scene):
+        if spread.kind is SpreadKind.SLOTS:
+            before = data.get(spread.key)
+            data[spread.key] = {**(before if isinstance(before, Mapping) else {}), **values}
+    return data
+
+
+def attributes(scene: Scene) -> dict[str, str | None]:
+    """The attributes (`_name`) and markers (`-name`) that the wildcards of `job.maps` write."""
+    found: dict[str, str | None] = {}
+    for spread, values in _spread(scene):
+        sign = {SpreadKind.MARKERS: "-", SpreadKind.ATTRIBUTES: "_"}.get(spread.kind)
+        for name, value in values.items() if sign else ():
+            key = name if sign == "-" and name.startswith("-") else f"{sign}{name}"
+            found[key] = value if value is None or isinstance(value, str) else _text(value, name)
+    return found
+
+
+def _text(value: Any, name: str) -> str:
+    return encode(value, f"attribute {name!r}")
+
+
+def _spread(scene: Scene) -> Iterator[tuple[Spread, Mapping[str, Any]]]:
+    for spread in scene.node.spreads:
+        values = scene.evaluate(spread.value)
+        if isinstance(values, Mapping):
+            yield spread, values
+        elif values is not UNDEFINED and values is not None:
+            raise DescriptorError(
+                f"{spread.key!r} in its job.maps has a wildcard, so its value must be an object,"
+                f" and is {values!r:.100}"
+            )

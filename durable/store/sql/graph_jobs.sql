@@ -134,3 +134,11 @@ with gone as (
     delete from durable.worker_streams w using gone g where w.run_id = g.run_id and w.msg_type = 'worker'
 )
 select count(*) from gone
+
+-- name: set_attributes
+insert into durable.job_attributes as t (run_id, name, value)
+select s.run_id, s.name, s.value from unnest($1::bigint[], $2::text[], $3::text[]) as s(run_id, name, value)
+on conflict (run_id, name) do update set value = excluded.value
+
+-- name: attributes
+select t.name, t.value from durable.job_attributes t where t.run_id = $1 and t.name = any($2::text[])
