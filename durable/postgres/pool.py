@@ -13,7 +13,13 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import asyncpg
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential, wait_random
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    wait_exponential,
+    wait_random,
+)
 
 from durable.errors import DatabaseError
 from durable.postgres.sql import schema_name
@@ -22,6 +28,8 @@ from durable.telemetry.logs import logger
 R = TypeVar("R")
 Row = asyncpg.Record
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+SAY_AT, SAY_EVERY = 5, 30  # attempts at reaching the server, before somebody should know
 
 SETTINGS = {"application_name": "durable pool", "timezone": "UTC", "jit": "off"}
 
@@ -44,7 +52,7 @@ class ConnectionLost(DatabaseError):
 
 
 class Conflict(DatabaseError):
-    """Something stood in the way, another transaction or a full disk: nothing happened, try again."""
+    """Another transaction or a full disk stood in the way: nothing happened, try again."""
 
 
 _CONFLICTS = (
@@ -90,7 +98,7 @@ async def _keep(_connection: Any) -> None:
 
 
 def _say(state: RetryCallState) -> None:
-    if state.attempt_number == 5 or state.attempt_number % 30 == 0:
+    if state.attempt_number == SAY_AT or state.attempt_number % SAY_EVERY == 0:
         error = None if state.outcome is None else state.outcome.exception()
         logger.warning("tried %d times, and go on trying: %s", state.attempt_number, error)
 

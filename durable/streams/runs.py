@@ -161,9 +161,7 @@ class RunStream:
         self, queue: str, workflows: Sequence[str], activities: Sequence[str]
     ) -> list[tuple[str, str]]:
         """What waits in a queue and is not among these: ("turn" or "activity", name)."""
-        rows = await self._db.fetch(
-            self._sql["unserved"], queue, list(workflows), list(activities)
-        )
+        rows = await self._db.fetch(self._sql["unserved"], queue, list(workflows), list(activities))
         return [(r["msg_type"], r["name"]) for r in rows]
 
     async def survived(self, member: int, run_ids: Sequence[int]) -> None:

@@ -348,7 +348,7 @@ class Worker:
                 if look.next is not None:
                     wait = min(POLL, look.next - self._membership.clock.now())
             await asyncio.sleep(POLL_MIN)
-            # Not `wait_for`: before Python 3.12 that loses a cancellation that comes with the event.
+            # Not `wait_for`: before 3.12 that loses a cancellation that comes with the event.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, wait - POLL_MIN)):
                     await self._again.wait()
