@@ -31,8 +31,6 @@ Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 SAY_AT, SAY_EVERY = 5, 30  # attempts at reaching the server, before somebody should know
 
-FIRST_WORD = 5  # tries without success, until the log says that there are any
-WORD_EVERY = 30  # tries between two such words from then on
 SETTINGS = {"application_name": "durable pool", "timezone": "UTC", "jit": "off"}
 
 _GONE = (
