@@ -86,7 +86,9 @@ class RunHost:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._unread: set[int] = set()
         self._reader: asyncio.Task[None] | None = None
-        self._leaving: dict[int, float | None] = {}  # runs being given back, and when they are due
+        self._leaving: dict[int, float | None] = {}  # runs to give back, and when they are due
+        self._giving: dict[int, float | None] = {}  # those that are on their way
+        self._giver: asyncio.Task[None] | None = None
         self._missed: set[int] = set()  # those of them for which something came meanwhile
         self._folding: set[int] = set()
         self._answering: set[int] = set()
@@ -360,7 +362,7 @@ class RunHost:
             self._unread.update(self._held)
         elif run_id in self._held:
             self._unread.add(run_id)
-        elif run_id in self._leaving:
+        elif run_id in self._leaving or run_id in self._giving:
             self._missed.add(run_id)
         if self._unread and (self._reader is None or self._reader.done()):
             self._reader = self._spawn(self._read_inboxes())
@@ -466,20 +468,21 @@ class RunHost:
         due = held.next_due()
         self._forget(held)
         self._leaving[run.identity.run_id] = due
-        if len(self._leaving) == 1:
-            self._spawn(self._give_back())
+        if self._giver is None or self._giver.done():
+            self._giver = self._spawn(self._give_back())
 
     async def _give_back(self) -> None:
+        # One at a time: a run may be claimed and have to leave again before the answer is here.
         while self._leaving:
-            due = dict(self._leaving)
+            due, self._leaving = self._leaving, {}
+            self._giving = due
             await patiently(lambda due=due: self._ports.runs.give_back(self.member, due))  # type: ignore[misc]
+            self._giving = {}
             soon = self._clock.now() + SOON
             early = any(at is not None and at < soon for at in due.values())
             if early or not self._missed.isdisjoint(due):
                 self._ports.announcer.queue(self._queue, "turn")
             self._missed.difference_update(due)
-            for run_id in due:
-                del self._leaving[run_id]
 
     def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(coroutine)

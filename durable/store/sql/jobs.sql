@@ -115,7 +115,7 @@ with ended as (
     from running r where m.id = r.id
 ), relatives as (
     -- The parent is told; children, for whom nobody waits any more, are asked to stop.
-    select k.id, k.reserved_by, k.stream_name, k.workflow_name, k.jid, x.above, x.parent_number, x.graph
+    select k.id, k.reserved_by, k.visible_at, k.stream_name, k.workflow_name, k.jid, x.above, x.parent_number, x.graph
     from (
         select e.parent_run_id as id, true as above, e.parent_number, e.graph from ended e
         union all
@@ -133,7 +133,7 @@ with ended as (
     from relatives r
 ), pulled as (
     update durable.worker_streams k set visible_at = durable.now() from relatives r
-    where k.id = r.id and r.reserved_by is null and k.visible_at > durable.now()
+    where k.id = r.id and r.reserved_by is null and r.visible_at > durable.now()
 )
 select 'ended' as what, e.run_id as id, (select w.reserved_by from wake w) as holder, null as queue, e.reply_to as waiters
 from ended e

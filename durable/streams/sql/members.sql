@@ -105,7 +105,7 @@ with gone as (
     from unknown u join durable.jobs j on j.run_id = u.run_id where u.msg_type = 'worker'
 ), pulled as (
     update durable.worker_streams k set visible_at = durable.now() from parent p
-    where k.id = p.id and p.reserved_by is null and k.visible_at > durable.now()
+    where k.id = p.id and p.reserved_by is null and p.visible_at > durable.now()
 )
 select 'queue' as what, f.stream_name as word, f.msg_type, null::bigint as id from (select distinct stream_name, msg_type from freed) f
 union all

@@ -155,13 +155,14 @@ with wanted as (
     returning run_id
 ), parent as (
     -- A child that ended tells its parent, whose wake row is locked as for every arrival.
-    select k.id, k.reserved_by, k.stream_name, k.workflow_name, k.jid, p.parent_number, p.graph, p.state, p.output, p.error
+    select k.id, k.reserved_by, k.visible_at, k.stream_name, k.workflow_name, k.jid, p.parent_number, p.graph, p.state,
+        p.output, p.error
     from passed p join durable.worker_streams k on k.id = p.parent_run_id
     where p.state is not null
     order by k.id for no key update of k
 ), leaving as (
     -- Children for whom nobody waits any more: the parent gave the wait up, or ended.
-    select k.id, k.reserved_by, k.stream_name, k.workflow_name, k.jid
+    select k.id, k.reserved_by, k.visible_at, k.stream_name, k.workflow_name, k.jid
     from (select q.run_id, q.state from passed q where q.state is not null or q.run_id = any($26::bigint[])) p
     join durable.jobs c on c.parent_run_id = p.run_id and c.finished_at is null
     join durable.worker_streams k on k.id = c.run_id
@@ -178,7 +179,7 @@ with wanted as (
 ), stopping as (
     update durable.worker_streams k set visible_at = durable.now()
     from leaving l
-    where k.id = l.id and l.reserved_by is null and k.visible_at > durable.now()
+    where k.id = l.id and l.reserved_by is null and l.visible_at > durable.now()
 ), told as (
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, run_id, dad, msg_type, topic, aid, message, error, created_at, visible_at)
@@ -186,9 +187,10 @@ with wanted as (
         p.output::json, p.error::json, durable.now(), durable.now()
     from parent p
 ), pulled as (
+    -- By what the lock saw, not by this statement's snapshot: the row may just have been given back.
     update durable.worker_streams k set visible_at = durable.now()
     from parent p
-    where k.id = p.id and p.reserved_by is null and k.visible_at > durable.now()
+    where k.id = p.id and p.reserved_by is null and p.visible_at > durable.now()
 )
 select 'passed' as what, p.run_id, null::bigint as id, null::text as word, case when p.state is not null then p.reply_to end as words
 from passed p
