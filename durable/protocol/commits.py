@@ -70,6 +70,7 @@ class Commit:
         cancelled: numbers of steps that nobody waits for any more.
         intents, children: what starts with it.
         finish: the run's end, if this is it.
+        hold: under which claim of the run; refused when it was claimed again since.
         version: content hash of the graph that the run is pinned to, with its first commit.
     """
 
@@ -86,6 +87,7 @@ class Commit:
     children: tuple[ChildStart, ...] = ()
     finish: Finish | None = None
     version: str | None = None
+    hold: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,10 @@ from durable.protocol.ids import new_request
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRun:
-    """A run that this member now holds, with what its job row says."""
+    """A run that this member now holds, with what its job row says.
+
+    `hold` counts its claims, this one included.
+    """
 
     run_id: int
     jid: str
@@ -34,6 +37,7 @@ class ClaimedRun:
     input: str
     started_at: float
     losses: int
+    hold: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def claimed_run(row: Row) -> ClaimedRun:
         version=row["graph_version"], suspended=row["state"] == "suspended",
         revision=row["revision"], issued=row["issued"], pending=json.loads(row["pending"] or "[]"),
         priority=row["priority"], input=row["input"], started_at=from_datetime(row["created_at"]),
-        losses=row["losses"],
+        losses=row["losses"], hold=row["hold"],
     )  # fmt: skip
 
 

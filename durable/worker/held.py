@@ -413,7 +413,7 @@ class Held:
         version, self._version = self._version, None
         return Commit(
             run_id=self.claimed.run_id, expected=self.revision, facts=tuple(facts), version=version,
-            status=1 + len(self.run.open), **fields,
+            status=1 + len(self.run.open), hold=self.claimed.hold, **fields,
         )  # fmt: skip
 
     def passed(self, commit: Commit, messages: dict[int, int]) -> None:

@@ -428,9 +428,14 @@ class RunHost:
         self._spawn(self._start_over(held))
 
     async def _start_over(self, held: Held) -> None:
+        # Until it is let go of, no audit may take the run for a forgotten one: let go of twice, it could
+        # be let go of when it has been claimed again.
+        run_id = held.claimed.run_id
+        self._answering.add(run_id)
         await self._rescue(held)
+        await self._release(run_id)
+        self._answering.discard(run_id)
         await self._audit()
-        await self._release(held.claimed.run_id)
 
     async def _rescue(self, held: Held) -> None:
         """Put results that no commit has written into the inbox: nothing done is done again."""

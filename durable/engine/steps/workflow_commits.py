@@ -82,6 +82,7 @@ def end_arguments(member: int, token: int, commit: Commit, finish: Finish) -> tu
     return (
         member, commit.run_id, commit.expected, len(commit.facts), commit.issued, token,
         finish.state, finish.data, _json(finish.failure), commit.version, *_columns(facts, 8),
+        commit.hold,
     )  # fmt: skip
 
 
@@ -91,7 +92,7 @@ def scalar_arguments(member: int, token: int, commit: Commit) -> tuple[Any, ...]
     return (
         member, commit.run_id, commit.expected, commit.issued, token, commit.status,
         fact.kind.value, fact.number, to_datetime(fact.at), fact.name, fact.data,
-        _json(fact.failure), fact.input,
+        _json(fact.failure), fact.input, commit.hold,
     )  # fmt: skip
 
 
@@ -145,6 +146,7 @@ def batch_arguments(member: int, token: int, commits: Sequence[Commit], metadata
         member, *_columns(runs, 10), *_columns(settled, 2), token, *_columns(facts, 9),
         *_columns(inbox, 2), *_columns(cancelled, 2), *_columns(intents, 16),
         *_columns(children, 7), [f.request for c in commits for f in c.facts],
+        [c.hold for c in commits],
     ]  # fmt: skip
 
 

@@ -25,6 +25,9 @@ create table durable.jobs (
     revision integer not null default 0,
     issued integer not null default 0,
     pending json,
+    -- How often it was claimed. Who commits says under which claim it holds the run: a commit of an
+    -- earlier one, still under way when the run was claimed anew, must not land behind the fold.
+    hold integer not null default 0,
     -- Of the last commit, and of the start: by them an unknown outcome becomes known.
     token bigint,
     request_id uuid,

@@ -1,6 +1,8 @@
 -- name: claim
 -- Takes wake rows that have something to do. Losing a claim loses nothing, so its commit does not wait
 -- for the disk. `marked` (retry_attempt) says that a cold turn is under way, until `survived`.
+-- A run whose job is locked has a commit of an earlier claim under way: it is left for the next look, so that
+-- whoever folds it sees what that wrote; and `hold` has commits refused that come later still.
 -- `ranks` are the priorities that there are, one probe each: so that what is due is found without going
 -- through all that waits.
 with recursive quick as materialized (
@@ -25,17 +27,22 @@ with recursive quick as materialized (
         limit $4 for update skip locked
     ) d
     limit $4
-), taken as (
+), free as (
     -- By an array, here and below: so that the planner expects few rows, whatever it thinks of the limit.
+    select j.run_id from durable.jobs j
+    where j.run_id = any(array(select id from due)) for no key update skip locked
+), taken as (
     update durable.worker_streams w
     set reserved_by = $1, reserved_at = durable.now(), retry_attempt = 1
-    from quick where w.id = any(array(select id from due))
+    from quick where w.id = any(array(select run_id from free))
     returning w.id, w.losses
+), held as (
+    update durable.jobs j set hold = j.hold + 1
+    where j.run_id = any(array(select run_id from free))
+    returning j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.revision, j.issued, j.pending,
+        j.priority, j.input, j.created_at, j.hold
 )
-select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.revision, j.issued, j.pending, j.priority,
-    j.input, j.created_at, t.losses
-from durable.jobs j join taken t on t.id = j.run_id
-where j.run_id = any(array(select id from taken))
+select h.*, t.losses from held h join taken t on t.id = h.run_id
 
 -- name: look
 -- The poll beneath the notifications, one statement for both kinds: is something due, and when is the next?

@@ -1,10 +1,11 @@
 -- name: commit_step
 -- The heart: one run, one fact, nothing else. One round trip, one commit. The job row is locked by the
--- update itself; the wake row says who holds the run; the fact is written only if both agree.
+-- update itself; the wake row says who holds the run, the job row under which claim; the fact is written
+-- only if all agree.
 with passed as (
     update durable.jobs j
     set revision = $3 + 1, issued = greatest(j.issued, $4), token = $5, status = $6
-    where j.run_id = $2 and j.revision = $3
+    where j.run_id = $2 and j.revision = $3 and j.hold = $14
       and exists (select from durable.worker_streams w where w.id = $2 and w.reserved_by = $1)
     returning j.run_id
 )
@@ -20,7 +21,7 @@ with passed as (
     set revision = $3 + $4, issued = greatest(j.issued, $5), token = $6, status = 0, state = $7,
         output = $8::json, error = $9::json, graph_version = coalesce(j.graph_version, $10),
         finished_at = durable.now()
-    where j.run_id = $2 and j.revision = $3 and j.parent_run_id is null
+    where j.run_id = $2 and j.revision = $3 and j.hold = $19 and j.parent_run_id is null
       and exists (select from durable.worker_streams w where w.id = $2 and w.reserved_by = $1)
       and not exists (select from durable.engine_streams e where e.run_id = $2 and e.expired_at is null)
     returning j.run_id, j.reply_to
@@ -41,10 +42,10 @@ select run_id, reply_to from passed
 with wanted as (
     select * from unnest(
         $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[], $7::bigint[], $8::text[], $9::text[],
-        $10::text[], $11::text[]
-    ) as w(run_id, expected, facts, issued, pending, status, state, output, error, version)
+        $10::text[], $11::text[], $52::int[]
+    ) as w(run_id, expected, facts, issued, pending, status, state, output, error, version, hold)
 ), locked as (
-    select j.run_id, j.revision, j.reply_to, j.parent_run_id, j.parent_number, j.jid, j.graph
+    select j.run_id, j.revision, j.hold, j.reply_to, j.parent_run_id, j.parent_number, j.jid, j.graph
     from durable.jobs j
     where j.run_id = any($2::bigint[])
     order by j.run_id for no key update skip locked
@@ -62,7 +63,7 @@ with wanted as (
 ), passed as materialized (
     select w.*, l.reply_to, l.parent_run_id, l.parent_number, l.jid, l.graph
     from wanted w
-    join locked l on l.run_id = w.run_id and l.revision = w.expected
+    join locked l on l.run_id = w.run_id and l.revision = w.expected and l.hold = w.hold
     join wake k on k.id = w.run_id
     left join settled s on s.run_id = w.run_id
     where s.run_id is null or s.found = s.wanted
