@@ -34,10 +34,10 @@ from durable.worker.alarms import Alarms, Item
 from durable.worker.answers import Answers
 from durable.worker.attempts import Attempts, Outcome
 from durable.worker.held import Arrived, Held, Retry, Turn
+from durable.worker.leaving import Leaving
 from durable.worker.retries import delay_after
 
 SURVIVED = 1.0  # seconds after which a run that was held at a death is not suspected any more
-SOON = 1.0  # a run given back that is due within so many seconds is announced: polls are slower
 FLUSH_AFTER = 0.05  # a step that runs longer than this is written down, so that people can see it
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 
@@ -86,10 +86,7 @@ class RunHost:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._unread: set[int] = set()
         self._reader: asyncio.Task[None] | None = None
-        self._leaving: dict[int, float | None] = {}  # runs to give back, and when they are due
-        self._giving: dict[int, float | None] = {}  # those that are on their way
-        self._giver: asyncio.Task[None] | None = None
-        self._missed: set[int] = set()  # those of them for which something came meanwhile
+        self._leaving = Leaving(ports, queue, clock, lambda: self.member, self._spawn)
         self._folding: set[int] = set()
         self._answering: set[int] = set()
 
@@ -362,8 +359,8 @@ class RunHost:
             self._unread.update(self._held)
         elif run_id in self._held:
             self._unread.add(run_id)
-        elif run_id in self._leaving or run_id in self._giving:
-            self._missed.add(run_id)
+        elif run_id in self._leaving:
+            self._leaving.heard(run_id)
         if self._unread and (self._reader is None or self._reader.done()):
             self._reader = self._spawn(self._read_inboxes())
 
@@ -428,8 +425,8 @@ class RunHost:
         self._spawn(self._start_over(held))
 
     async def _start_over(self, held: Held) -> None:
-        # Until it is let go of, no audit may take the run for a forgotten one: let go of twice, it could
-        # be let go of when it has been claimed again.
+        # Until it is let go of, no audit may take the run for a forgotten one: let go of twice, it
+        # could be let go of when it has been claimed again.
         run_id = held.claimed.run_id
         self._answering.add(run_id)
         await self._rescue(held)
@@ -472,22 +469,7 @@ class RunHost:
             return
         due = held.next_due()
         self._forget(held)
-        self._leaving[run.identity.run_id] = due
-        if self._giver is None or self._giver.done():
-            self._giver = self._spawn(self._give_back())
-
-    async def _give_back(self) -> None:
-        # One at a time: a run may be claimed and have to leave again before the answer is here.
-        while self._leaving:
-            due, self._leaving = self._leaving, {}
-            self._giving = due
-            await patiently(lambda due=due: self._ports.runs.give_back(self.member, due))  # type: ignore[misc]
-            self._giving = {}
-            soon = self._clock.now() + SOON
-            early = any(at is not None and at < soon for at in due.values())
-            if early or not self._missed.isdisjoint(due):
-                self._ports.announcer.queue(self._queue, "turn")
-            self._missed.difference_update(due)
+        self._leaving.add(run.identity.run_id, due)
 
     def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(coroutine)

@@ -225,21 +225,17 @@ class Observer:
             how = "cancel" if dice.random() < 0.2 else "terminate"
             await self.rows(f"select pg_{how}_backend($1)", dice.choice(found)["pid"])
 
-    async def is_held_by(self, jid: str, pid: int) -> None:
-        """Return when a process holds a run."""
+    async def is_free(self, jid: str) -> None:
+        """Return when nobody holds a run any more."""
 
-        async def held() -> bool:
-            return bool(
-                await self.rows(
-                    "select from durable.worker_streams w"
-                    " join durable.members m on m.member_id = w.reserved_by"
-                    " where w.jid = $1 and w.msg_type = 'turn' and m.pid = $2",
-                    jid,
-                    pid,
-                )
+        async def free() -> bool:
+            return not await self.rows(
+                "select from durable.worker_streams"
+                " where jid = $1 and msg_type = 'turn' and reserved_by is not null",
+                jid,
             )
 
-        await eventually(held, f"{jid} held by process {pid}")
+        await eventually(free, f"{jid} held by nobody")
 
     async def beat_was(self, member: int, seconds: float) -> None:
         """Make a member's last beat so old."""

@@ -87,7 +87,7 @@ POINTS = [
     Point("only attempt", _once, "insert", "worker_streams", "new.msg_type = 'activity'"),
     Point("failure for good", _refused, "insert", "engine_streams", "new.topic = 'activity'"),
 ]
-LATE = {"first turn", "step", "signal", "timer", "start of a child"}  # others keep it waiting
+LATE = {"first turn", "step", "signal", "timer", "start of a child"}  # others keep burials waiting
 
 
 class Gate:
@@ -159,8 +159,10 @@ async def _house(
     finally:
         for worker in spawned:
             await worker.kill()
-        await connection.execute(f'drop schema "{namespace}" cascade')
-        await connection.close()
+        try:
+            await connection.execute(f'drop schema "{namespace}" cascade')
+        finally:
+            await connection.close()
 
 
 async def test_a_worker_killed_around_each_kind_of_commit(dsn: str, tmp_path: Path) -> None:
@@ -197,9 +199,10 @@ async def _killed_at_each(dsn: str, journal: Journal, *, happened: bool) -> None
             assert starts.count(label) <= 1, f"{label} ran twice"
 
 
-async def test_a_commit_that_lands_after_the_takeover(dsn: str, tmp_path: Path) -> None:
-    """A dead worker's commit lands when another holds the run: it counts or not, never both."""
-    async with _house(dsn, Journal(tmp_path)) as (client, observer, gate, spawn):
+async def test_a_commit_that_outlives_its_worker(dsn: str, tmp_path: Path) -> None:
+    """Its run is taken over when the dead worker's commit has landed, and not before."""
+    journal = Journal(tmp_path)
+    async with _house(dsn, journal) as (client, observer, gate, spawn):
         await observer.deaths_count()
         worker, heir = await spawn(), await spawn()
         await worker.serve()
@@ -212,8 +215,9 @@ async def test_a_commit_that_lands_after_the_takeover(dsn: str, tmp_path: Path) 
                 await observer.beat_was(member, 5)
             worker, heir = heir, await spawn()
             await worker.serve()
-            await observer.is_held_by(handle.id, worker.pid)
+            await observer.is_free(handle.id)
+            await observer.sweeps(1)
             await gate.open(point, pids)
             assert await handle.result(timeout=20) in expected, point.name
         await observer.nothing_is_left()
-        await observer.recorded()
+        await observer.no_recorded_step_ran_again(journal)
