@@ -24,13 +24,12 @@ from durable.descriptor.model import (
     Conditions,
     Graph,
     Hook,
-    HookPort,
     Match,
-    Port,
     Transition,
     Trigger,
     Worker,
 )
+from durable.descriptor.parts import HookPort, Port
 from durable.descriptor.validate import validate
 from durable.errors import DefinitionError
 from durable.protocol.codes import PENDING

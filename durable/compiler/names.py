@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
-from durable.descriptor.model import ID_LONGEST, Id, Topic
+from durable.descriptor.parts import ID_LONGEST, Id, Topic
 from durable.errors import DefinitionError
 
 Definition = TypeVar("Definition", ActivityDefinition, WorkflowDefinition)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
-from durable.descriptor.model import Retry
+from durable.descriptor.parts import Retry
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.protocol.retry import RetryPolicy

@@ -1,6 +1,7 @@
 """The app document: what a descriptor may say, read, written, checked and compiled.
 
 model.py      the document as frozen values: App, Graph, the seven kinds of activities
+parts.py      what these are made of: ids, topics, schemas, retries, stats
 document.py   load (YAML text, path or dict -> App), dump (App -> YAML text), content_hash
 marks.py      YAML read with care: plain data, with the line of every key and item
 files.py      `$ref` to other files, for documents that come from a path

@@ -14,7 +14,8 @@ from durable.descriptor.files import read_file
 from durable.descriptor.findings import Finding, from_pydantic, refuse
 from durable.descriptor.layout import to_yaml
 from durable.descriptor.marks import DEPTH_LIMIT, Mark, read
-from durable.descriptor.model import App, Graph, Part
+from durable.descriptor.model import App, Graph
+from durable.descriptor.parts import Part
 from durable.descriptor.validate import findings_of
 from durable.errors import DescriptorError
 from durable.expressions.expression import Path as Where

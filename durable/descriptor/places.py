@@ -8,16 +8,8 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from durable.descriptor.model import (
-    ActivityPart,
-    Escalation,
-    Graph,
-    Hook,
-    MappedPort,
-    Part,
-    Stats,
-    Trigger,
-)
+from durable.descriptor.model import ActivityPart, Graph, Hook, Trigger
+from durable.descriptor.parts import Escalation, MappedPort, Part, Stats
 from durable.expressions.expression import Path
 from durable.expressions.paths import JOB, SELF, Reference
 

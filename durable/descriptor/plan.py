@@ -19,12 +19,11 @@ from durable.descriptor.model import (
     Graph,
     Hook,
     HookRule,
-    MappedPort,
     Signal,
-    Stats,
     Trigger,
     Worker,
 )
+from durable.descriptor.parts import MappedPort, Stats
 from durable.descriptor.places import PORTS, SINGLES, columns, given, key_of
 from durable.descriptor.routes import Routes, compile_routes
 from durable.descriptor.spreads import Spread, divide

@@ -1,0 +1,195 @@
+"""What the document is made of below its activities: ids, topics, sides, retries, stats.
+
+Keys are written in camelCase (`maximumAttempts`) and read as attributes in snake_case. A field
+that is not declared is refused, never ignored. The text below a field says what it means; the
+reference of the language is made of these texts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from durable.errors import ConfigurationError
+from durable.protocol.retry import RetryPolicy
+
+ID_LONGEST = 200  # characters of an id or topic; they become keys of indexes
+
+Id = Annotated[
+    str,
+    StringConstraints(
+        strict=True,
+        min_length=1,
+        max_length=ID_LONGEST,
+        pattern=r"^[^\s{}\"'@$,\x00-\x1f][^\s{}\"'\x00-\x1f]*$",
+    ),
+]
+"""An activity's id: no blanks, braces or quotes; generated ones begin with a dot."""
+
+Topic = Annotated[
+    str,
+    StringConstraints(
+        strict=True, min_length=1, max_length=ID_LONGEST, pattern=r"^[^\s{}\x00-\x1f]+$"
+    ),
+]
+"""A topic that is fixed: no blanks or braces."""
+
+Text = Annotated[str, StringConstraints(strict=True, min_length=1)]
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Code = Annotated[int, Field(strict=True, ge=100, le=999)]
+CodeText = Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{2}$")]
+CodeRetries = tuple[Annotated[int, Field(strict=True, ge=0, le=1000)], Literal["x"]]
+Schema = dict[str, JsonValue]
+Maps = dict[str, JsonValue]
+
+
+class Part(BaseModel):
+    """What all parts of a document have in common: frozen, and closed to unknown fields."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        hide_input_in_errors=True,
+        protected_namespaces=(),
+    )
+
+
+class Port(Part):
+    """A side of an activity or graph that only has a JSON Schema, kept as documentation."""
+
+    schema_: Schema | None = Field(default=None, alias="schema")
+
+
+class MappedPort(Port):
+    """A side of an activity whose data is built by maps: key -> value of the language."""
+
+    maps: Maps | None = None
+
+
+def gather_codes(data: object) -> object:
+    """Keys that are codes, put under `byCode`."""
+    if not isinstance(data, dict) or "byCode" in data:
+        return data
+    codes = {str(key): value for key, value in data.items() if str(key).isdigit()}
+    rest = {key: value for key, value in data.items() if str(key) not in codes}
+    return {**rest, "byCode": codes} if codes else data
+
+
+class OutputPort(MappedPort):
+    """The answer of an activity; `by_code` documents what it looks like with other codes."""
+
+    by_code: dict[str, Port] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_codes(cls, data: object) -> object:
+        """`output: {500: {schema: …}}` is the ancestor's way to write `byCode`."""
+        return gather_codes(data)
+
+
+class HookPort(Part):
+    """What a hook waits for: a topic, unless the graph's `hooks` name one, and a schema."""
+
+    topic: Topic | None = None
+    schema_: Schema | None = Field(default=None, alias="schema")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_schema(cls, data: object) -> object:
+        """`hook: {type: object, …}` is a JSON Schema by itself."""
+        is_bare = isinstance(data, dict) and not data.keys() & {"topic", "schema"} and data
+        return {"schema": data} if is_bare else data
+
+
+class Retry(Part):
+    """How often a worker's activity is tried; what is not given has `RetryPolicy`'s default.
+
+    `by_code` says for codes of errors how many retries there are, their delays growing ("x").
+    """
+
+    maximum_attempts: Whole | None = None
+    backoff_coefficient: Whole | Number | None = None
+    maximum_interval: Text | Whole | Number | None = None
+    initial_interval: Text | Whole | Number | None = None
+    non_retryable: tuple[Text, ...] | None = None
+    by_code: dict[CodeText, CodeRetries] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_codes(cls, data: object) -> object:
+        """`retry: {404: [2, x]}` is the ancestor's way to write `byCode`."""
+        return gather_codes(data)
+
+    @model_validator(mode="after")
+    def _check(self) -> Retry:
+        try:
+            self.policy()
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def policy(self) -> RetryPolicy:
+        """The policy in force, defaults filled in."""
+        given = {name: value for name, value in self if value is not None and name != "by_code"}
+        return RetryPolicy(**given)
+
+    def policies(self) -> dict[int, RetryPolicy]:
+        """Code -> the policy for errors of that code."""
+        return {
+            int(code): replace(self.policy(), maximum_attempts=retries[0] + 1)
+            for code, retries in self.by_code.items()
+        }
+
+
+class Measure(Part):
+    """A number that is kept over jobs, or (`index`) the ids of the jobs with each value."""
+
+    measure: Literal["count", "sum", "avg", "mdn", "max", "min", "index"]
+    target: JsonValue
+
+
+class Stats(Part):
+    """What identifies a job, and what is counted over jobs.
+
+    `id` is the value that becomes the job's id. `key` names what the measures belong to; they are
+    kept by time, in steps of `granularity` (5m unless given), or over all time.
+    """
+
+    id: JsonValue = None
+    key: JsonValue = None
+    granularity: Literal["5m", "10m", "15m", "30m", "1h", "infinity"] | None = None
+    measures: tuple[Measure, ...] = ()
+
+
+class Escalation(Part):
+    """What is kept of a hook's wait for a person: columns of the escalation, each a value."""
+
+    role: JsonValue = None
+    type: JsonValue = None
+    subtype: JsonValue = None
+    entity: JsonValue = None
+    priority: JsonValue = None
+    description: JsonValue = None
+    task_queue: JsonValue = None
+    workflow_type: JsonValue = None
+    origin_id: JsonValue = None
+    parent_id: JsonValue = None
+    initiated_by: JsonValue = None
+    trace_id: JsonValue = None
+    span_id: JsonValue = None
+    expires_at: JsonValue = None
+    metadata: Maps | None = None
+    envelope: Maps | None = None
