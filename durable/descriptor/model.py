@@ -45,13 +45,21 @@ class ActivityPart(Part):
     """
 
     title: Text | None = None
+    """A name for people."""
     output: OutputPort | None = None
+    """`output.maps` is merged over the answer; `output.schema` describes it."""
     job: MappedPort | None = None
+    """`job.maps` is written to the job's data, when the activity has answered."""
     emit: JsonValue = False
+    """True: when it has settled, subscribers and an awaiting parent hear of the job's state."""
     persist: JsonValue = False
+    """True: when it has settled, the job counts as done, and its other branches go on."""
     status_threshold: JsonValue = 0
+    """It is not entered when no more than so many branches are open; the job ends instead."""
     telemetry: Maps | None = None
+    """Attribute -> value of the activity's span."""
     settings: dict[str, JsonValue] | None = None
+    """Anything; the engine does not look at it."""
 
 
 class Trigger(ActivityPart):
@@ -61,9 +69,13 @@ class Trigger(ActivityPart):
     """
 
     type: Literal["trigger"]
+    """`trigger`."""
     input: Port | None = None
+    """Described by a schema; it is the data that the job was started with."""
     stats: Stats | None = None
+    """The job's id, and what is counted over jobs."""
     entity: JsonValue = None
+    """The kind of thing that the job is about."""
 
 
 class Worker(ActivityPart):
@@ -74,32 +86,49 @@ class Worker(ActivityPart):
     """
 
     type: Literal["worker"]
+    """`worker`."""
     topic: JsonValue
+    """Whose work it is: workers of `HotMesh.init` serve topics."""
     input: MappedPort | None = None
+    """`input.maps` builds the data of the message."""
     retry: Retry | None = None
+    """How often it is tried. Else the worker's policy, else the engine's, else 3 attempts."""
     reentrant: Flag = False
+    """True: what lies below enters it again as it settles, with any code. For generated graphs."""
     cycle: Flag = False
+    """True: it can be entered again. That is so by itself where a cycle names it."""
 
 
 class Await(ActivityPart):
     """Starts the graph that subscribes to the topic and waits for its end (`await: false`: not)."""
 
     type: Literal["await"]
+    """`await`."""
     topic: JsonValue
+    """What the other graph subscribes to."""
     input: MappedPort | None = None
+    """`input.maps` builds the data that the other job is started with."""
     await_: JsonValue = Field(default=True, alias="await")
+    """False: go on as soon as the other job is started, with its id in `job_id`."""
     cycle: Flag = False
+    """True: it can be entered again. That is so by itself where a cycle names it."""
 
 
 class Hook(ActivityPart):
     """Sleeps, or waits for a signal, or both, or does neither and passes on."""
 
     type: Literal["hook", "activity"]
+    """`hook`; `activity` is its other name."""
     input: Port | None = None
+    """Described by a schema."""
     sleep: JsonValue = None
+    """Seconds or a duration, after which it answers. 0, less or nothing: it does not sleep."""
     hook: HookPort | None = None
+    """A topic of its own, and a schema of what is signalled there."""
     escalation: Escalation | None = None
+    """What is kept of the wait, for a person who is to act."""
     cycle: Flag = False
+    """True: it can be entered again. That is so by itself where a cycle names it."""
 
     @field_validator("type")
     @classmethod
@@ -115,39 +144,63 @@ class Signal(ActivityPart):
     """
 
     type: Literal["signal"]
+    """`signal`."""
     subtype: Literal["one", "all"] = "one"
+    """`one`: the hook that fits. `all`: the hooks of all jobs with a facet."""
     topic: JsonValue
+    """The topic at which hooks wait."""
     input: Port | None = None
+    """Described by a schema."""
     signal: MappedPort | None = None
+    """`signal.maps` builds what is signalled."""
     status: JsonValue = None
+    """`success`, `pending` or `error`: how the hook is answered. Default `success`."""
     code: JsonValue = None
+    """The code with which the hook is answered. Default 200; 202 keeps it open."""
     key_name: Text | None = Field(default=None, alias="key_name")
+    """Of subtype `all`: the name of the facet."""
     key_value: JsonValue = Field(default=None, alias="key_value")
+    """Of subtype `all`: its value."""
     resolver: MappedPort | None = None
+    """Of subtype `all`: `resolver.maps` builds the query that finds the jobs."""
     scrub: JsonValue = False
+    """Of subtype `all`: forget the facet afterwards."""
 
 
 class Interrupt(ActivityPart):
     """Interrupts the job itself, or the job that `target` names, and then goes on."""
 
     type: Literal["interrupt"]
+    """`interrupt`."""
     input: Port | None = None
+    """Described by a schema."""
     target: JsonValue = None
+    """The id of the job to be interrupted. The job itself unless given."""
     topic: JsonValue = None
+    """What the target's graph subscribes to."""
     reason: JsonValue = None
+    """The error's message."""
     throw: JsonValue = True
+    """False: waiters get the job's data instead of an error."""
     descend: JsonValue = False
+    """True: the jobs that it awaits are interrupted as well."""
     code: JsonValue = None
+    """The error's code. Default 410."""
     expire: JsonValue = None
+    """Seconds that the interrupted job keeps its id. Else what its graph says."""
     stack: JsonValue = None
+    """Kept with the error."""
 
 
 class Cycle(ActivityPart):
     """Enters an ancestor again; `input.maps` become that ancestor's output in the new pass."""
 
     type: Literal["cycle"]
+    """`cycle`."""
     ancestor: Id
+    """The hook, worker or await above it at which the job goes on."""
     input: MappedPort | None = None
+    """`input.maps` becomes that ancestor's output in the new pass."""
 
 
 Activity = Annotated[
@@ -159,15 +212,20 @@ class Match(Part):
     """A condition: `actual`, resolved, is strictly equal to `expected`."""
 
     expected: JsonValue
+    """A literal; in a hook's rule also a reference or pipe over the waiting job."""
     actual: JsonValue
+    """A reference or pipe; in a hook's rule one over the signal: `{$self.hook.data.…}`."""
 
 
 class Conditions(Part):
     """When a transition is followed: on these codes, and when all (or any) matches hold."""
 
     code: tuple[Code, ...] = Field(default=(OK,), min_length=1)
+    """One code or several: the answer has one of these. Default 200."""
     gate: Literal["and", "or"] = "and"
+    """Whether all matches have to hold, or one."""
     match: tuple[Match, ...] = ()
+    """Values that are compared; none: the code decides."""
 
     @field_validator("code", mode="before")
     @classmethod
@@ -184,7 +242,9 @@ class Transition(Part):
     """From the activity under whose id it stands to the activity `to`."""
 
     to: Id
+    """The activity that is entered."""
     conditions: Conditions | None = None
+    """When it is followed; without any, on code 200."""
 
 
 class HookConditions(Part):
@@ -194,14 +254,18 @@ class HookConditions(Part):
     """
 
     gate: Literal["and"] = "and"
+    """All matches have to hold."""
     match: tuple[Match, ...] = ()
+    """At least one: it tells which job a signal is for."""
 
 
 class HookRule(Part):
     """A signal on the topic under which it stands wakes the hook `to`."""
 
     to: Id
+    """The hook that waits."""
     conditions: HookConditions | None = None
+    """For which signals."""
 
 
 class Graph(Part):
@@ -211,16 +275,27 @@ class Graph(Part):
     """
 
     subscribes: Topic
+    """The topic that starts it; one that begins with a dot is for activities only."""
     publishes: Topic | None = None
+    """The topic on which subscribers hear of each end."""
     version: Text | None = None
+    """Of generated graphs: the hash of their content."""
     title: Text | None = None
+    """A name for people."""
     expire: JsonValue = None
+    """Seconds, or a duration, that an ended job keeps its id. Default 1; 0: for ever."""
     persistent: JsonValue = False
+    """True: its jobs are kept for ever."""
     input: Port | None = None
+    """A schema of what a job is started with."""
     output: Port | None = None
+    """A schema of the job's data."""
     activities: dict[Id, Activity] = Field(min_length=1)
+    """Id -> activity; one of them is the trigger."""
     transitions: dict[Id, tuple[Transition, ...]] = Field(default_factory=dict)
+    """Id -> the ways that lead on from that activity."""
     hooks: dict[Topic, tuple[HookRule, ...]] = Field(default_factory=dict)
+    """Topic -> the rules that say which hook a signal there is for."""
 
     @field_validator("transitions", "hooks", mode="before")
     @classmethod
@@ -237,9 +312,13 @@ class App(Part):
     """An app: graphs that are deployed and versioned together."""
 
     id: Topic
+    """The app's id, as `HotMesh.init(app_id=…)` names it."""
     version: Text
+    """Text or a whole number; each content has a version of its own."""
     settings: dict[str, JsonValue] | None = None
+    """Anything; the engine does not look at it."""
     graphs: tuple[Graph, ...] = Field(min_length=1)
+    """The graphs, each with a topic of its own."""
 
     @field_validator("version", mode="before")
     @classmethod

@@ -71,12 +71,14 @@ class Port(Part):
     """A side of an activity or graph that only has a JSON Schema, kept as documentation."""
 
     schema_: Schema | None = Field(default=None, alias="schema")
+    """A JSON Schema of the data."""
 
 
 class MappedPort(Port):
     """A side of an activity whose data is built by maps: key -> value of the language."""
 
     maps: Maps | None = None
+    """Key of the data -> value of the mapping language."""
 
 
 def gather_codes(data: object) -> object:
@@ -92,6 +94,7 @@ class OutputPort(MappedPort):
     """The answer of an activity; `by_code` documents what it looks like with other codes."""
 
     by_code: dict[str, Port] = Field(default_factory=dict)
+    """Code -> a schema of the answer with it; written as `output: {500: {schema: …}}` too."""
 
     @model_validator(mode="before")
     @classmethod
@@ -104,7 +107,9 @@ class HookPort(Part):
     """What a hook waits for: a topic, unless the graph's `hooks` name one, and a schema."""
 
     topic: Topic | None = None
+    """Where it waits. A graph's `hooks` choose by rules; without one any signal there fits."""
     schema_: Schema | None = Field(default=None, alias="schema")
+    """A JSON Schema of what is signalled."""
 
     @model_validator(mode="before")
     @classmethod
@@ -121,11 +126,17 @@ class Retry(Part):
     """
 
     maximum_attempts: Whole | None = None
+    """How often it is tried, the first time included. Default 3."""
     backoff_coefficient: Whole | Number | None = None
+    """By what each delay is longer than the one before. Default 10."""
     maximum_interval: Text | Whole | Number | None = None
+    """The longest delay: seconds or a duration. Default 120 s."""
     initial_interval: Text | Whole | Number | None = None
+    """The first delay: seconds or a duration. Default: as many seconds as the coefficient."""
     non_retryable: tuple[Text, ...] | None = None
+    """Names of exceptions that are not tried again."""
     by_code: dict[CodeText, CodeRetries] = Field(default_factory=dict)
+    """Code -> `[n, x]`: n retries for errors with it; written as `retry: {503: [4, x]}` too."""
 
     @model_validator(mode="before")
     @classmethod
@@ -158,7 +169,9 @@ class Measure(Part):
     """A number that is kept over jobs, or (`index`) the ids of the jobs with each value."""
 
     measure: Literal["count", "sum", "avg", "mdn", "max", "min", "index"]
+    """What is kept of the target; `mdn` is the median, `index` the jobs that have each value."""
     target: JsonValue
+    """The value that is measured, a reference or pipe."""
 
 
 class Stats(Part):
@@ -169,27 +182,47 @@ class Stats(Part):
     """
 
     id: JsonValue = None
+    """The job's id: text or a number. A fresh one unless given."""
     key: JsonValue = None
+    """What the measures belong to: jobs with the same key are counted together."""
     granularity: Literal["5m", "10m", "15m", "30m", "1h", "infinity"] | None = None
+    """The steps of time in which measures are kept. Default 5m; `infinity` is one step."""
     measures: tuple[Measure, ...] = ()
+    """What is counted over jobs. It needs a `key`."""
 
 
 class Escalation(Part):
     """What is kept of a hook's wait for a person: columns of the escalation, each a value."""
 
     role: JsonValue = None
+    """Who is to act."""
     type: JsonValue = None
+    """What kind of matter it is."""
     subtype: JsonValue = None
+    """The same, finer."""
     entity: JsonValue = None
+    """What the matter is about."""
     priority: JsonValue = None
+    """How much it matters: a whole number."""
     description: JsonValue = None
+    """A sentence for whoever acts."""
     task_queue: JsonValue = None
+    """The queue of the work behind it."""
     workflow_type: JsonValue = None
+    """The kind of work behind it."""
     origin_id: JsonValue = None
+    """The id of the job in which all began."""
     parent_id: JsonValue = None
+    """The id of the job's parent."""
     initiated_by: JsonValue = None
+    """Who asked for it."""
     trace_id: JsonValue = None
+    """The trace that it belongs to."""
     span_id: JsonValue = None
+    """The span in that trace."""
     expires_at: JsonValue = None
+    """Until when it is worth acting."""
     metadata: Maps | None = None
+    """Whatever else is searched for."""
     envelope: Maps | None = None
+    """Whatever else whoever acts needs."""
