@@ -6,6 +6,7 @@
     │   ├── DescriptorError         an app document that does not hold together
     │   └── EmbeddedPostgresError   no usable Postgres could be started here
     ├── PayloadError                a value that cannot be written down or read back
+    ├── StateError                  an operation that does not fit what a run's state holds
     ├── DatabaseError               Postgres answered with an error, or could not be reached
     ├── WorkflowAlreadyStarted      the id is taken, and the reuse policy says no
     ├── WorkflowNotFound            no run with that id
@@ -58,6 +59,10 @@ class EmbeddedPostgresError(ConfigurationError):
 
 class PayloadError(DurableError):
     """A value cannot be written down, or what was written cannot be read as the type asked for."""
+
+
+class StateError(DurableError):
+    """An operation does not fit what the entity document or an attribute holds, or its limits."""
 
 
 class DatabaseError(DurableError):
