@@ -112,7 +112,8 @@ class Versions:
             expressions = [compile_value(raw) for raw in json.loads(actual[topic, rule])]
             for row in await self._hooks.parked(connection, app_id, topic):
                 payload = decode(row["message"]).get("data") or {}
-                values = [evaluate(expression, payload) for expression in expressions]
+                came = from_datetime(row["created_at"])
+                values = [evaluate(expression, payload, came) for expression in expressions]
                 if UNDEFINED not in values:
                     key = SignalKey(app_id, topic, rule, key_of(values))
                     await self._hooks.park(connection, row["signal_id"], [key], row["message"])

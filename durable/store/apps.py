@@ -52,7 +52,7 @@ class AppStore:
         return [(r["topic"], r["rule"]) for r in rows]
 
     async def rules(self, connection: Any, app_id: str, topics: Sequence[str]) -> list[Row]:
-        """The rules (topic, rule, actual) of these topics."""
+        """The rules (topic, rule, actual) of these topics, each with the time as `now`."""
         rows: list[Row] = await connection.fetch(self._sql["rules"], app_id, list(topics))
         return rows
 

@@ -100,7 +100,7 @@ class HookStore:
         return None if row is None else row["message"]
 
     async def parked(self, connection: Any, app_id: str, topic: str) -> list[Row]:
-        """The early signals of a topic: signal_id and message."""
+        """The early signals of a topic: signal_id, message, created_at."""
         rows: list[Row] = await connection.fetch(self._sql["parked"], app_id, topic)
         return rows
 

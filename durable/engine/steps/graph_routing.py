@@ -8,6 +8,7 @@ longest (or the signal that came first) is taken: one signal wakes one waiter.
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from durable.expressions.expression import Expression
 from durable.expressions.paths import Reference, walk
 from durable.expressions.pipe import compile_value
 from durable.expressions.values import UNDEFINED
+from durable.protocol.clock import from_datetime
 from durable.store.apps import AppStore
 from durable.store.hooks import SignalKey
 
@@ -41,11 +43,15 @@ class Rules:
         """
         topics = sorted({topic for topic, _ in signals})
         rules: dict[str, list[tuple[str, tuple[Expression, ...]]]] = {}
+        now = 0.0
         for row in await self._apps.rules(connection, app_id, topics):
+            now = from_datetime(row["now"])
             rules.setdefault(row["topic"], []).append(
                 (row["rule"], self._expressions(row["rule"], row["actual"]))
             )
-        return [_keys(app_id, topic, payload, rules.get(topic, [])) for topic, payload in signals]
+        return [
+            _keys((app_id, topic), payload, rules.get(topic, []), now) for topic, payload in signals
+        ]
 
     def _expressions(self, rule: str, actual: str) -> tuple[Expression, ...]:
         if rule not in self._compiled:
@@ -56,18 +62,19 @@ class Rules:
 
 
 def _keys(
-    app_id: str,
-    topic: str,
+    at: tuple[str, str],
     payload: Mapping[str, Any],
     rules: Sequence[tuple[str, tuple[Expression, ...]]],
+    now: float,
 ) -> list[SignalKey]:
+    app_id, topic = at
     if not rules:
         raise ConfigurationError(
             f"no hook of app {app_id!r} waits at {topic!r}: is the topic spelled right?"
         )
     found = []
     for rule, expressions in rules:
-        values = [evaluate(expression, payload) for expression in expressions]
+        values = [evaluate(expression, payload, now) for expression in expressions]
         if UNDEFINED not in values:
             found.append(SignalKey(app_id, topic, rule, key_of(values)))
     if not found:
@@ -81,11 +88,11 @@ def _keys(
     return found
 
 
-def evaluate(expression: Expression, payload: Mapping[str, Any]) -> Any:
-    """The value of a rule's `actual` for a payload."""
+def evaluate(expression: Expression, payload: Mapping[str, Any], now: float) -> Any:
+    """The value of a rule's `actual` for a payload, at a moment (Unix seconds)."""
 
     def resolve(reference: Reference) -> object:
         inside = reference.section == "hook" and reference.part == "data"
         return walk(payload, reference.path) if inside else UNDEFINED
 
-    return expression.evaluate(Context(resolve))
+    return expression.evaluate(Context(resolve, lambda: now * 1000, random.random))

@@ -29,7 +29,8 @@ on conflict do nothing
 returning topic, rule
 
 -- name: rules
-select topic, rule, actual from durable.hook_rules where app_id = $1 and topic = any($2::text[])
+-- With the time, which what they compare may ask for.
+select topic, rule, actual, durable.now() as now from durable.hook_rules where app_id = $1 and topic = any($2::text[])
 
 -- name: active
 -- With the time, so that a start needs no other statement to know it.

@@ -50,5 +50,5 @@ select signal_id, message from gone limit 1
 
 -- name: parked
 -- The early signals of a topic, each once: a deployment that adds a rule gives them a key for it.
-select distinct on (e.signal_id) e.signal_id, e.message from durable.early_signals e
+select distinct on (e.signal_id) e.signal_id, e.message, e.created_at from durable.early_signals e
 where e.app_id = $1 and e.topic = $2 order by e.signal_id
