@@ -134,6 +134,11 @@ class Versions:
                     + (f"; deployed are {', '.join(known)}" if known else ", nor is any other")
                 )
 
+    async def active_version(self, app_id: str) -> str | None:
+        """The version that is active, None when none ever was."""
+        async with self._db.connection() as connection:
+            return (await self._apps.active(connection, app_id))[0]
+
     async def active(self, app_id: str) -> tuple[Mapping[str, Plan], float]:
         """The plans of the active version, by topic, and the database's time in Unix seconds.
 

@@ -73,6 +73,11 @@ class Governor:
         self._loops = {loop.pace.consumer: loop for loop in loops}
         await self._enter(member_id)
 
+    async def admit(self, member_id: int, loop: Loop) -> None:
+        """Take part with one more."""
+        self._loops[loop.pace.consumer] = loop
+        await self._enter(member_id)
+
     def rejoin(self, member_id: int) -> None:
         """This process is another member now."""
         self._joining = asyncio.get_running_loop().create_task(
@@ -144,6 +149,10 @@ class Governor:
             delay,
             lambda: self._versions.activate(self._app_id, version),
         )
+
+    async def active_version(self) -> str | None:
+        """The version on which jobs start now, None before the first was activated."""
+        return await self._versions.active_version(self._app_id)
 
     async def throttle(self, throttle: Throttle) -> bool:
         """Store a throttle, and wait until those whom it concerns have heard of it."""

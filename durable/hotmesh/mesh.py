@@ -14,7 +14,6 @@ from durable.engine.completion import Jobs, failure, output
 from durable.engine.effects import Interruption
 from durable.engine.interpreter import Interpreter
 from durable.engine.job import Job
-from durable.engine.retention import Retention
 from durable.engine.signals import Signals
 from durable.engine.steps.graph_rows import reply_from
 from durable.engine.steps.graph_steps import GraphSteps, Start
@@ -27,9 +26,13 @@ from durable.hotmesh.export import exported
 from durable.hotmesh.governing import Governor, Loop
 from durable.hotmesh.keeping import Keeping
 from durable.hotmesh.patterns import Listening, Patterns
-from durable.hotmesh.pruning import PruningLoop
 from durable.hotmesh.ruling import Ruling
-from durable.hotmesh.settings import MeshSettings, mesh_settings
+from durable.hotmesh.settings import (
+    MeshSettings,
+    WorkerSettings,
+    mesh_settings,
+    worker_settings,
+)
 from durable.hotmesh.subscriptions import Subscriber, Subscriptions, published, topics_of
 from durable.hotmesh.waiting import JobWaiters
 from durable.hotmesh.wiring import Wiring
@@ -90,9 +93,9 @@ class HotMesh(Ruling, Keeping, Listening):
             self._versions,
             self._governor,
         )
+        self._membership: Membership | None = None
         self._engine: EngineLoop | None = None
-        self._retention = Retention(wiring.database)
-        self._pruning = PruningLoop(self._retention, self.app_id, settings.retain)
+        self._retention = wiring.retention
         self._workers: dict[str, WorkerLoop] = {}
         self._stopped = False
 
@@ -110,7 +113,7 @@ class HotMesh(Ruling, Keeping, Listening):
         Args:
             app_id: the app, as its document names it.
             engine: `{"connection": …, "retry": …, "retain": …}`. With it, this process moves jobs
-                on. The connection is a DSN or a `Client`; `retry` is the policy of work for which
+                on. The connection is a DSN, a `Client` or an asyncpg pool; `retry` is the policy of work for which
                 neither activity nor worker has one; `retain` is for how long an expired job stays
                 readable before it is deleted (10 minutes).
             workers: each `{"topic": …, "callback": …, "retry": …, "concurrency": …}`. A callback is
@@ -126,6 +129,8 @@ class HotMesh(Ruling, Keeping, Listening):
         wiring = await Wiring.open(settings.connection, settings.namespace)
         mesh = cls(settings, wiring)
         try:
+            if settings.retain is not None:
+                await wiring.retention.keep(settings.retain, app_id)
             await mesh._begin()
         except BaseException:
             await mesh.stop()
@@ -146,7 +151,9 @@ class HotMesh(Ruling, Keeping, Listening):
             timers = Timers(self._wiring.database, self._pace)
             self._engine = EngineLoop(interpreter, timers, self.app_id, self._pace)
             await listener.listen(channels.engine(self.namespace, self.app_id), self._engine.wake)
-        await self._set_up_workers(membership)
+        self._membership = membership
+        for worker in self._settings.workers:
+            await self._add_worker(worker, membership)
         loops: list[Loop] = [*self._workers.values()]
         await self._governor.open(listener, self._wiring.notifier)
         await self._governor.join(
@@ -154,24 +161,38 @@ class HotMesh(Ruling, Keeping, Listening):
         )
         if self._engine is not None:
             self._engine.start()
-            self._pruning.start()
-        for worker in self._workers.values():
-            worker.start()
+        for loop in self._workers.values():
+            loop.start()
 
-    async def _set_up_workers(self, membership: Membership) -> None:
-        for worker in self._settings.workers:
-            name = work_stream(self.app_id, worker.topic)
-            if name in self._workers:
-                raise ConfigurationError(
-                    f"two workers serve topic {worker.topic!r}: one of them is enough"
-                )
-            pace = Pace(new_id())
-            stream = WorkStream(
-                self._wiring.database, self.app_id, worker.topic, worker.retry, pace
+    async def serve(self, options: Data | None = None, **more: Any) -> None:
+        """Serve one more topic from now on, as `workers` of `init` do from the beginning.
+
+        Args:
+            options: topic, callback, retry, concurrency.
+            more: the same options, as keywords.
+
+        Raises `ConfigurationError` for options that make no sense, for a topic that this mesh
+        serves already, and after `stop`.
+        """
+        settings = worker_settings({**(options or {}), **more})
+        if self._membership is None or self._stopped:
+            raise ConfigurationError("this HotMesh has stopped, and serves no topic any more")
+        loop = await self._add_worker(settings, self._membership)
+        await self._governor.admit(self._membership.id, loop)
+        loop.start()
+
+    async def _add_worker(self, worker: WorkerSettings, membership: Membership) -> WorkerLoop:
+        name = work_stream(self.app_id, worker.topic)
+        if name in self._workers:
+            raise ConfigurationError(
+                f"two workers serve topic {worker.topic!r}: one of them is enough"
             )
-            loop = WorkerLoop(worker, stream, membership, self._wake_engine, pace)
-            self._workers[name] = loop
-            await self._wiring.listener.listen(channels.queue(self.namespace, name), loop.wake)
+        pace = Pace(new_id())
+        stream = WorkStream(self._wiring.database, self.app_id, worker.topic, worker.retry, pace)
+        loop = WorkerLoop(worker, stream, membership, self._wake_engine, pace)
+        self._workers[name] = loop
+        await self._wiring.listener.listen(channels.queue(self.namespace, name), loop.wake)
+        return loop
 
     def _lost(self) -> None:
         """This process was declared dead: what it runs is no longer its own."""
@@ -393,7 +414,6 @@ class HotMesh(Ruling, Keeping, Listening):
             await worker.stop(seconds(grace))
         if self._engine is not None:
             await self._engine.stop()
-        await self._pruning.stop()
         await self._governor.leave()
         await self._subscriptions.close()
         await self._patterns.close()

@@ -33,6 +33,10 @@ class Ruling:
         await self._governor.activate(str(version), seconds(delay))
         return True
 
+    async def active_version(self) -> str | None:
+        """The version on which jobs start now; None as long as none was activated."""
+        return await self._governor.active_version()
+
     async def throttle(self, options: Mapping[str, Any] | None = None, **more: Any) -> bool:
         """Set how fast messages are claimed. It is stored, and holds until it is set again.
 

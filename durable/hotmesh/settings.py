@@ -9,13 +9,12 @@ from typing import Any, TypeGuard
 
 from durable.errors import ConfigurationError
 from durable.protocol.durations import seconds
+from durable.protocol.retention import RetentionPolicy, retention_policy
 from durable.protocol.retry import RetryPolicy
 
 Message = dict[str, Any]
 Callback = Callable[[Message], Awaitable[Message | None]]
 
-# An id is free when its job expires; what the job did can be read for so much longer.
-RETAIN = "10 minutes"
 CONCURRENCY = 50  # callbacks of one topic at a time in one process, where none is given
 
 _RETRY = {
@@ -39,9 +38,9 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class MeshSettings:
-    """One mesh. `connection`: a DSN or `Client`; `engine`: whether this process moves jobs.
+    """One mesh. `connection`: a DSN, `Client` or pool; `engine`: whether this process moves jobs.
 
-    `retain`: seconds for which expired jobs can still be looked at.
+    `retain`: for how long expired jobs can still be looked at; None: as before.
     """
 
     app_id: str
@@ -49,7 +48,7 @@ class MeshSettings:
     namespace: str | None
     engine: bool
     retry: RetryPolicy
-    retain: float
+    retain: RetentionPolicy | None
     workers: tuple[WorkerSettings, ...]
 
 
@@ -85,8 +84,8 @@ def mesh_settings(
         namespace,
         engine is not None,
         retry_policy(found.get("retry")) or RetryPolicy(),
-        seconds(found.get("retain", RETAIN)),
-        tuple(_worker(options) for options in workers),
+        retention_policy(found["retain"], least=0) if "retain" in found else None,
+        tuple(worker_settings(options) for options in workers),
     )
 
 
@@ -96,7 +95,8 @@ def _known(where: str, options: Mapping[str, Any], keys: set[str]) -> Mapping[st
     return options
 
 
-def _worker(options: Mapping[str, Any]) -> WorkerSettings:
+def worker_settings(options: Mapping[str, Any]) -> WorkerSettings:
+    """Check the options of one worker; raises `ConfigurationError`."""
     _known("a worker", options, {"topic", "callback", "retry", "connection", "concurrency"})
     topic, callback = options.get("topic"), options.get("callback")
     if not isinstance(topic, str) or not topic:
