@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -236,6 +237,35 @@ async def test_a_plain_step_is_fenced_too(scene: Scene) -> None:
     assert not (await committer.commit(step(stale, revision=5))).passed
     assert not (await committer.commit(step(others))).passed
     assert (await scene.rows(others))["history"] == []
+
+
+@pytest.mark.parametrize("kind", ["step", "end", "batch"])
+async def test_a_commit_of_an_earlier_claim_is_refused(scene: Scene, kind: str) -> None:
+    """Given back and claimed again by the same member: what the first claim sends is void."""
+    (run_id,) = await scene.runs(1)
+    await scene.streams.give_back(ME, {run_id: 0.0})
+    (again,) = await scene.streams.claim(ME, "q", ["flow"], 1)
+    assert again.hold == 2
+    made = {
+        "step": step(run_id),
+        "end": Commit(run_id, 0, step(run_id).facts, status=1, finish=Finish("completed", "1")),
+        "batch": everything(run_id),
+    }[kind]
+    committer = scene.committer()
+    before = await scene.rows(run_id)
+    assert not (await committer.commit(replace(made, hold=1))).passed
+    assert await scene.rows(run_id) == before
+    assert (await committer.commit(replace(made, hold=2))).passed
+
+
+async def test_a_run_with_a_commit_under_way_is_not_claimed(scene: Scene) -> None:
+    """Whoever folds a run has all that was written for it; the claim looks again later."""
+    (run_id,) = await scene.runs(1)
+    await scene.streams.give_back(ME, {run_id: 0.0})
+    async with scene.direct.transaction():
+        await scene.direct.execute("select from jobs where run_id = $1 for update", run_id)
+        assert await scene.streams.claim(OTHER, "q", ["flow"], 1) == []
+    assert len(await scene.streams.claim(OTHER, "q", ["flow"], 1)) == 1
 
 
 async def test_locked_runs_come_back_in_a_later_batch(scene: Scene) -> None:
