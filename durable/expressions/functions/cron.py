@@ -48,10 +48,8 @@ def _next_delay(args: Arguments) -> float:
     if not isinstance(text, str) or len(text) > LONGEST:
         raise Refusal(f"a schedule is a text such as '0 9 * * MON-FRI', not {describe(text)}")
     now = args.context.now()
-    following = _following(text, _EPOCH + timedelta(milliseconds=math.floor(now)), _zone(args))
-    # The difference is taken in UTC: on one zone's clock it would miss a change of the clocks.
-    instant = (following.astimezone(UTC) - _EPOCH) / timedelta(milliseconds=1)
-    return number((instant - now) / 1000)
+    following = next_time(text, _EPOCH + timedelta(milliseconds=math.floor(now)), _zone(args))
+    return number(((following - _EPOCH) / timedelta(milliseconds=1) - now) / 1000)
 
 
 def _zone(args: Arguments) -> tzinfo:
@@ -63,11 +61,18 @@ def _zone(args: Arguments) -> tzinfo:
         raise Refusal(str(error)) from error
 
 
-def _following(text: str, now: datetime, zone: tzinfo) -> datetime:
+def next_time(text: str, now: datetime, zone: tzinfo) -> datetime:
+    """The schedule's first time after `now` by the clocks of the zone, in UTC.
+
+    Raises `Refusal` for what is no schedule, or has no time within the next 50 years.
+    """
     from cronsim import CronSim, CronSimError  # noqa: PLC0415 - an extra: see MISSING
 
     try:
-        return next(CronSim(_NAMED.get(text.strip().lower(), text), now.astimezone(zone)))
+        # The parser goes by one zone's clock. In an hour that comes twice the time of the first may
+        # still be to come on that clock, and be over: what is later is told in UTC.
+        times = CronSim(_NAMED.get(text.strip().lower(), text), now.astimezone(zone))
+        return next(time for time in (t.astimezone(UTC) for t in times) if time > now)
     except CronSimError as error:
         raise Refusal(f"{text!r} is no schedule: {error}") from error
     except StopIteration as error:
