@@ -70,7 +70,7 @@ def compact(at: float) -> str:
     return f"{moment:%Y%m%d%H%M%S}.{moment.microsecond // 1000:03d}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `changed` copies it
 class Job:
     """One run of a graph.
 
@@ -115,7 +115,7 @@ class Job:
         return {**self.metadata, **known}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `changed` copies it
 class Instance:
     """What one activity did in one dimension.
 
@@ -146,7 +146,7 @@ def _nobody(_node: Node, _dad: str) -> Instance | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `changed` copies it
 class Scene:
     """An activity in its job at a moment: what a handler may know, and nothing else.
 

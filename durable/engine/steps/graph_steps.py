@@ -8,7 +8,7 @@ before.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from durable.descriptor.plan import Plan
@@ -37,6 +37,7 @@ from durable.errors import (
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import CONFLICT, NOT_FOUND
+from durable.protocol.frozen import changed
 from durable.protocol.graphs import Data, Fault, nothing
 from durable.protocol.ids import new_id
 from durable.protocol.retry import RetryPolicy
@@ -141,7 +142,7 @@ class GraphSteps:
             job, run_id = step.changes.job, written.started[0]
             if run_id is None:
                 raise DuplicateJob(f"Duplicate job: {job.jid}", code=CONFLICT, job_id=job.jid)
-        return replace(job, run_id=run_id), written
+        return changed(job, run_id=run_id), written
 
     async def _begin(self, connection: Any, start: Start, version: str, now: float) -> Stepped:
         plan = (await self._plans(connection, start.app_id, version)).get(start.topic)

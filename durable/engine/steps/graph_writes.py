@@ -8,7 +8,7 @@ after that.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from durable.descriptor.plan import Plan
@@ -24,9 +24,11 @@ from durable.engine.effects import (
     StartJob,
 )
 from durable.engine.job import COMPLETED, Job, compact, decode, encode
+from durable.engine.steps.graph_escalations import EscalationWriter
 from durable.engine.steps.graph_rows import error_text, reply_text, saved_instance, saved_job
 from durable.engine.steps.graph_walk import Changes, Left
 from durable.protocol.codes import CONFLICT, PENDING
+from durable.protocol.frozen import changed
 from durable.protocol.graphs import Fault
 from durable.protocol.retry import RetryPolicy
 from durable.store.graph_jobs import GraphJobStore, NewJob
@@ -82,6 +84,7 @@ class GraphWriter:
         self._jobs = GraphJobStore(schema)
         self._hooks = HookStore(schema)
         self._stream = EngineStream(schema)
+        self._escalations = EscalationWriter(schema)
 
     async def lock(
         self, connection: Any, steps: Sequence[Stepped], keys: Iterable[SignalKey] = ()
@@ -111,6 +114,9 @@ class GraphWriter:
                 placed.append((step, run_id))
         await self._save(connection, placed)
         await self._settle_waiting(connection, placed, sent)
+        await self._escalations.write(
+            connection, [(s.changes, run_id) for s, run_id in placed if s.plan.escalates]
+        )
         await self._dispatch(connection, placed, written)
         for step, run_id in placed:
             sent.extend(_messages(step, run_id))
@@ -265,7 +271,7 @@ class GraphWriter:
                 written.emitted.append((emission, job, step.plan))
         if step.changes.over:
             sent.extend(_told_of_end(step.changes.job))
-            written.ended.append((replace(step.changes.job, run_id=run_id), step.plan))
+            written.ended.append((changed(step.changes.job, run_id=run_id), step.plan))
 
     async def _end(self, connection: Any, step: Stepped, run_id: int) -> list[Sent]:
         job = step.changes.job

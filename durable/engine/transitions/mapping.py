@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from durable.descriptor.plan import Node
@@ -12,6 +11,7 @@ from durable.engine.effects import Answer
 from durable.engine.job import Instance, Scene, encode
 from durable.errors import DescriptorError
 from durable.expressions.values import UNDEFINED
+from durable.protocol.frozen import changed
 
 
 def settled(scene: Scene, answer: Answer) -> Instance:
@@ -24,7 +24,7 @@ def settled(scene: Scene, answer: Answer) -> Instance:
     if maps is None or not answer.remapped:
         return answered
     mapped = seeing(scene, answered).data(maps)
-    return replace(answered, output={**(answered.output or {}), **mapped})
+    return changed(answered, output={**(answered.output or {}), **mapped})
 
 
 def seeing(scene: Scene, answered: Instance) -> Scene:
@@ -33,13 +33,13 @@ def seeing(scene: Scene, answered: Instance) -> Scene:
     def find(node: Node, dad: str) -> Instance | None:
         return answered if node is scene.node else scene.find(node, dad)
 
-    return replace(scene, find=find)
+    return changed(scene, find=find)
 
 
 def _instance(scene: Scene, answer: Answer) -> Instance:
     before = scene.find(scene.node, scene.dad)
     fresh = before or Instance(scene.node.id, scene.dad, opened_at=scene.now)
-    return replace(
+    return changed(
         fresh,
         code=answer.code,
         output=answer.data if answer.section == "output" else fresh.output,
