@@ -221,7 +221,7 @@ class Conditions(Part):
     """When a transition is followed: on these codes, and when all (or any) matches hold."""
 
     code: tuple[Code, ...] = Field(default=(OK,), min_length=1)
-    """One code or several: the answer has one of these. Default 200."""
+    """One code or several: the answer has one of these."""
     gate: Literal["and", "or"] = "and"
     """Whether all matches have to hold, or one."""
     match: tuple[Match, ...] = ()

@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parents[2]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 
 _FENCE = re.compile(r"^( *)```(\w*)$")
-_FILE = re.compile(r"# (\w+\.py)\n")
+_FILE = re.compile(r"# (\w+\.(?:py|yaml))\n")
 _PRINTED = re.compile(r"^# → ?(.*)$", re.MULTILINE)
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -42,7 +42,7 @@ class Block:
     def file(self) -> str | None:
         """The name of the file that the block is, if its first line says so."""
         found = _FILE.match(self.text)
-        return found[1] if found and self.language == "python" else None
+        return found[1] if found and self.language in {"python", "yaml"} else None
 
     @property
     def printed(self) -> str:

@@ -3,7 +3,7 @@
 A page is run from top to bottom, in an empty directory and on an empty database. Of its blocks
 
     python      is run, all of a page in one module; what it prints stands behind `# →`
-    python      whose first line is `# name.py` is written to that file
+    python      whose first line is `# name.py` is written to that file; so is yaml with `# name.yaml`
     console     is run, command by command, and compared with the output below each `$`
     sql         is run on the database that the page has filled
     pgsql       is run by a test of its own, since roles belong to the whole server

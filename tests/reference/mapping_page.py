@@ -1,19 +1,12 @@
-"""Writes docs/reference/mapping.md from the table of functions.
-
-Run `python -m tests.unit.expressions.mapping_page` after a change of the table; `test_names` says
-when it is due.
-"""
+"""The reference of the mapping language, written from the engine's table of functions."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from durable.expressions.functions.reference import Entry, reference
 from durable.expressions.values import UNDEFINED
 from tests.unit.expressions.calling import call
-
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "mapping.md"
 
 HEAD = """\
 # Mapping
@@ -106,8 +99,3 @@ def _row(domain: str, name: str, entry: Entry) -> str:
     shown = "undefined" if result is UNDEFINED else json.dumps(result)
     cells = (f"`{domain}.{name}({entry.arguments})`", entry.answer, f"`{example}`", f"`{shown}`")
     return ("| " + " | ".join(cells) + " |\n").replace("``", "")
-
-
-if __name__ == "__main__":
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(page(), encoding="utf-8")

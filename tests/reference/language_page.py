@@ -1,0 +1,168 @@
+"""The reference of the graph language, written from the models of the descriptor."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pydantic.fields import FieldInfo
+
+from durable.descriptor import files, marks, model, parts
+from durable.engine.steps.graph_walk import CYCLES_MAX
+from tests.reference.language_examples import EXAMPLES
+
+HEAD: Final = """\
+# The language of graphs
+
+What an app document may say. This page is generated from the models by which documents are read:
+every field is here, and a field that is not here is refused. How it works together is told in
+[Graphs written by hand](../hotmesh.md), and built up step by step in
+[Ten graphs](../graphs/quickstart.md).
+
+A **value** is a literal, a reference such as `{start.output.data.x}`, or a pipe: see
+[Mapping](mapping.md). **maps** are an object of values. A **duration** is text such as `30 days` or
+`250 ms`; a number in its place is seconds.
+
+`input.maps`, `topic`, `sleep` and the like are computed when the job comes to the activity;
+`output.maps`, `job.maps` and the conditions of transitions when it has answered.
+
+Every document below is one that `mesh.plan` accepts.
+"""
+
+WORDS: Final = {
+    "JsonValue": "value",
+    "Maps": "maps",
+    "Schema": "JSON Schema",
+    "Text": "text",
+    "Flag": "true or false",
+    "Whole": "whole number",
+    "Number": "number",
+    "Code": "code",
+    "CodeText": "code",
+    "CodeRetries": "`[n, x]`",
+    "Id": "id",
+    "Topic": "topic",
+    "Activity": "[activity](#activities)",
+    "None": "",
+}
+
+SECTIONS: Final[tuple[tuple[str, str, tuple[type[parts.Part], ...]], ...]] = (
+    ("The document", "It has one key, `app`.", (model.App, model.Graph)),
+    (
+        "Transitions",
+        "Under `transitions`, an activity has a list of these. All that fit are followed at once.",
+        (model.Transition, model.Conditions, model.Match),
+    ),
+    (
+        "Hook rules",
+        "Under `hooks`, each topic has a list of these.",
+        (model.HookRule, model.HookConditions),
+    ),
+    (
+        "What activities have in common",
+        "Each kind has these fields, and its own.",
+        (model.ActivityPart,),
+    ),
+)
+SIDES: Final = (
+    parts.Port, parts.MappedPort, parts.OutputPort, parts.HookPort, parts.Retry, parts.Stats,
+    parts.Measure, parts.Escalation,
+)  # fmt: skip
+
+
+def page() -> str:
+    """The page, as it should stand in the documentation."""
+    lines = [HEAD]
+    for title, sentence, classes in SECTIONS:
+        lines.append(f"\n## {title}\n\n{sentence}\n")
+        lines.extend(_part(cls) for cls in classes)
+    lines.append("\n## Activities\n\nThe seven kinds. `type` says which one it is.\n")
+    for kind, cls in model.KINDS.items():
+        lines.append(_part(cls, kind))
+        lines.append(f"\n```yaml\n{EXAMPLES[kind]}```\n")
+    lines.append("\n## Parts of activities\n")
+    lines.extend(_part(cls) for cls in SIDES)
+    lines.append(_limits())
+    return "".join(lines)
+
+
+def fields_of(cls: type[parts.Part]) -> Iterator[tuple[str, str, FieldInfo]]:
+    """The fields that a class adds to its bases: attribute, annotation, field."""
+    for name, annotation in inspect.get_annotations(cls).items():
+        if name in cls.model_fields:
+            yield name, annotation, cls.model_fields[name]
+
+
+def meanings(cls: type[Any]) -> dict[str, str]:
+    """The texts that stand below the fields of a class, by the attribute."""
+    (definition,) = ast.parse(inspect.getsource(cls)).body
+    body = definition.body if isinstance(definition, ast.ClassDef) else []
+    return {
+        before.target.id: inspect.cleandoc(after.value.value)
+        for before, after in itertools.pairwise(body)
+        if isinstance(before, ast.AnnAssign)
+        and isinstance(before.target, ast.Name)
+        and isinstance(after, ast.Expr)
+        and isinstance(after.value, ast.Constant)
+    }
+
+
+def _part(cls: type[parts.Part], kind: str = "") -> str:
+    said = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+    texts = meanings(cls)
+    rows = [
+        f"| `{field.alias or name}` | {_type(ast.parse(annotation, mode='eval').body)} "
+        f"| {_default(field)} | {texts[name]} |\n"
+        for name, annotation, field in fields_of(cls)
+    ]
+    head = "| field | type | default | meaning |\n|---|---|---|---|\n"
+    inherits = [base for base in cls.__bases__ if base in SIDES]
+    also = "".join(f"It has the fields of `{base.__name__}`, and:\n\n" for base in inherits)
+    return f"\n### {kind or cls.__name__}\n\n{said}\n\n{also}{head}{''.join(rows)}"
+
+
+def _type(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=None):
+            return ""
+        case ast.Name(id=name):
+            return WORDS.get(name) or f"[{name}](#{name.lower()})"
+        case ast.BinOp(left=left, right=right):
+            return " or ".join(filter(None, (_type(left), _type(right))))
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=of):
+            values = of.elts if isinstance(of, ast.Tuple) else [of]
+            return ", ".join(f"`{ast.literal_eval(value)}`" for value in values)
+        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[item, _])):
+            return f"list of {_type(item)}"
+        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[key, item])):
+            of_what = _type(item)
+            return f"{_type(key)} → {of_what}" if key and of_what != "value" else "object"
+    raise TypeError(f"no words for the type {ast.unparse(node)}: add them to language_page")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None or value in ((), {}):
+        return ""
+    return f"`{json.dumps(value[0] if isinstance(value, tuple) else value).strip(chr(34))}`"
+
+
+def _limits() -> str:
+    rows = {
+        "an id, a topic": f"1 to {parts.ID_LONGEST} characters, no blanks, braces or quotes",
+        "a code": "100 to 999",
+        "retries under a code": "0 to 1,000",
+        "a document": f"{marks.SIZE_LIMIT:,} characters in a file",
+        "its depth": f"{marks.DEPTH_LIMIT} nested objects and lists",
+        "its size with aliases followed": f"{marks.NODE_LIMIT:,} keys, values and items",
+        "`$ref` to other files": f"{files.INCLUDE_LIMIT:,}, all below the document's directory",
+        "passes of one cycle": f"{CYCLES_MAX:,}; then the job fails",
+    }
+    lines = "".join(f"| {what} | {limit} |\n" for what, limit in rows.items())
+    return f"\n## Limits\n\n| | |\n|---|---|\n{lines}"

@@ -1,0 +1,16 @@
+"""The pages of the reference that are made from the code, and what makes each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from tests.reference import language_page, mapping_page
+
+REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "mapping.md": mapping_page.page,
+    "language.md": language_page.page,
+}
