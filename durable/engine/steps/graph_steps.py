@@ -16,17 +16,11 @@ from durable.engine.activities import trigger
 from durable.engine.collation import addresses
 from durable.engine.effects import Interruption, Reply
 from durable.engine.job import RUNNING, Instance, Job, Scene, decode
+from durable.engine.steps.graph_outbox import Parent, Stepped, to_parent
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import error_text, instance_of, job_of, reply_of
 from durable.engine.steps.graph_walk import Left, Walk
-from durable.engine.steps.graph_writes import (
-    GraphWriter,
-    Parent,
-    Stepped,
-    Written,
-    keeps_waiting,
-    to_parent,
-)
+from durable.engine.steps.graph_writes import GraphWriter, Written, keeps_waiting
 from durable.errors import (
     ConfigurationError,
     DuplicateJob,

@@ -14,47 +14,25 @@ from typing import Any
 from durable.descriptor.plan import Plan
 from durable.engine.effects import (
     Addressed,
-    ArmTimer,
     AwaitSignal,
-    Dispatch,
-    Interrupt,
-    Interruption,
-    Reply,
-    SendSignal,
-    StartJob,
 )
-from durable.engine.job import COMPLETED, Job, compact, decode, encode
+from durable.engine.job import COMPLETED, Job, decode, encode
 from durable.engine.steps.graph_escalations import EscalationWriter
-from durable.engine.steps.graph_rows import error_text, reply_text, saved_instance, saved_job
-from durable.engine.steps.graph_walk import Changes, Left
-from durable.protocol.codes import CONFLICT, PENDING
+from durable.engine.steps.graph_outbox import (
+    Stepped,
+    interrupt_text,
+    messages,
+    told_of_end,
+    told_of_interim,
+    told_of_start,
+    work_of,
+)
+from durable.engine.steps.graph_rows import error_text, saved_instance, saved_job
 from durable.protocol.frozen import changed
-from durable.protocol.graphs import Fault
 from durable.protocol.retry import RetryPolicy
 from durable.store.graph_jobs import GraphJobStore, NewJob
 from durable.store.hooks import HookStore, SignalKey, Waiter
-from durable.streams.graph_messages import EngineStream, Sent, Work, work_stream
-
-
-@dataclass(frozen=True, slots=True)
-class Parent:
-    """The activity that started a job."""
-
-    run_id: int
-    aid: str
-    dad: str
-    jid: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stepped:
-    """One job's part of a step. `fresh`: it begins with this step; `parent` is who started it."""
-
-    plan: Plan
-    changes: Changes
-    fresh: bool = False
-    parent: Parent | None = None
-    awaited: bool = True
+from durable.streams.graph_messages import EngineStream, Sent, work_stream
 
 
 @dataclass
@@ -109,7 +87,7 @@ class GraphWriter:
             run_id = await self._place(connection, step) if step.fresh else step.changes.job.run_id
             if step.fresh:
                 written.started[index] = run_id
-                sent.extend(_told_of_start(step, run_id))
+                sent.extend(told_of_start(step, run_id))
             if run_id is not None:
                 placed.append((step, run_id))
         await self._save(connection, placed)
@@ -119,7 +97,7 @@ class GraphWriter:
         )
         await self._dispatch(connection, placed, written)
         for step, run_id in placed:
-            sent.extend(_messages(step, run_id))
+            sent.extend(messages(step, run_id))
             if step.changes.ended:
                 sent.extend(await self._end(connection, step, run_id))
             await self._tell(connection, step, run_id, sent, written)
@@ -228,31 +206,10 @@ class GraphWriter:
     async def _dispatch(
         self, connection: Any, placed: Sequence[tuple[Stepped, int]], written: Written
     ) -> None:
-        work = [
-            self._work(step, run_id, addressed, addressed.wanted)
-            for step, run_id in placed
-            for addressed in step.changes.wanted
-            if isinstance(addressed.wanted, Dispatch)
-        ]
+        work = [w for step, run_id in placed for w in work_of(step, run_id, self._retry)]
         if work:
             await self._stream.dispatch(connection, work)
             written.streams.update(work_stream(w.app_id, w.topic) for w in work)
-
-    def _work(self, step: Stepped, run_id: int, addressed: Addressed, wanted: Dispatch) -> Work:
-        job = step.changes.job
-        return Work(
-            job.app_id,
-            wanted.topic,
-            encode(wanted.data, f"the input of activity {addressed.aid!r} of job {job.jid!r}"),
-            run_id,
-            addressed.aid,
-            addressed.dad,
-            job.jid,
-            job.graph,
-            wanted.retry or self._retry,
-            own=wanted.retry is not None,
-            attempts=wanted.attempts,
-        )
 
     async def _tell(
         self,
@@ -264,13 +221,13 @@ class GraphWriter:
     ) -> None:
         """What parent and subscribers hear: interim states, and that the job is over."""
         for job in step.changes.emitted:
-            sent.extend(_told_of_interim(job))
+            sent.extend(told_of_interim(job))
             if step.plan.publishes is not None:
                 text = encode(job.data, f"the data of job {job.jid!r}")
                 emission = await self._jobs.emit(connection, run_id, job.status, text)
                 written.emitted.append((emission, job, step.plan))
         if step.changes.over:
-            sent.extend(_told_of_end(step.changes.job))
+            sent.extend(told_of_end(step.changes.job))
             written.ended.append((changed(step.changes.job, run_id=run_id), step.plan))
 
     async def _end(self, connection: Any, step: Stepped, run_id: int) -> list[Sent]:
@@ -293,22 +250,6 @@ def keeps_waiting(message: str) -> bool:
     return bool(decode(message).get("status") == "pending")
 
 
-def interrupt_text(target: str | None, how: Interruption) -> str:
-    """An interruption as a message."""
-    return encode(
-        {
-            "target": target,
-            "reason": how.reason,
-            "code": how.code,
-            "throw": how.throws,
-            "descend": how.descend,
-            "stack": how.stack,
-            "expire": how.expire,
-        },
-        "an interruption",
-    )
-
-
 def _removed(step: Stepped) -> list[Waiter]:
     if step.fresh:
         return []
@@ -325,138 +266,4 @@ def _waits(step: Stepped) -> list[tuple[SignalKey, Addressed]]:
         (SignalKey(app_id, a.wanted.topic, a.wanted.rule, a.wanted.key), a)
         for a in step.changes.wanted
         if isinstance(a.wanted, AwaitSignal)
-    ]
-
-
-def _messages(step: Stepped, run_id: int) -> list[Sent]:
-    sent = [
-        message for a in step.changes.wanted if (message := _message(step, run_id, a)) is not None
-    ]
-    job = step.changes.job
-    sent.extend(
-        Sent(
-            job.app_id,
-            "transition",
-            _left_text(left),
-            run_id,
-            left.aid,
-            left.dad,
-            job.jid,
-            job.graph,
-        )
-        for left in step.changes.left
-    )
-    return sent
-
-
-def _left_text(left: Left) -> str:
-    out: dict[str, Any] = {"cycles": left.cycles}
-    if left.data is not None:
-        out["data"] = left.data
-    return encode(out, f"what cycles to {left.aid!r}")
-
-
-def _message(step: Stepped, run_id: int, addressed: Addressed) -> Sent | None:
-    job, wanted = step.changes.job, addressed.wanted
-    if isinstance(wanted, ArmTimer):
-        return Sent(
-            job.app_id,
-            "timehook",
-            "{}",
-            run_id,
-            addressed.aid,
-            addressed.dad,
-            job.jid,
-            job.graph,
-            delay=wanted.seconds,
-        )
-    if isinstance(wanted, SendSignal):
-        text = reply_text(Reply("webhook", wanted.data, wanted.status, wanted.code))
-        return Sent(job.app_id, "webhook", text, topic=wanted.topic)
-    if isinstance(wanted, Interrupt):
-        return Sent(job.app_id, "interrupt", interrupt_text(wanted.target, wanted.how))
-    if isinstance(wanted, StartJob):
-        return Sent(
-            job.app_id, "await", _start_text(job, run_id, addressed, wanted), topic=wanted.topic
-        )
-    return None
-
-
-def _start_text(job: Job, run_id: int, addressed: Addressed, wanted: StartJob) -> str:
-    parent = {"run_id": run_id, "aid": addressed.aid, "dad": addressed.dad, "jid": job.jid}
-    trace = {key: job.metadata[key] for key in ("trc", "spn") if key in job.metadata}
-    out = {
-        "data": wanted.data,
-        "version": job.version,
-        "awaited": wanted.awaited,
-        "parent": parent,
-        "metadata": trace,
-    }
-    return encode(out, f"the input of activity {addressed.aid!r} of job {job.jid!r}")
-
-
-def to_parent(app_id: str, graph: str, parent: Parent, reply: Reply) -> Sent:
-    """What became of a child, as a message to the activity that started it."""
-    return Sent(
-        app_id,
-        "result",
-        reply_text(reply),
-        parent.run_id,
-        parent.aid,
-        parent.dad,
-        parent.jid,
-        graph,
-    )
-
-
-def _told_of_start(step: Stepped, run_id: int | None) -> list[Sent]:
-    """What the activity that started a job hears at once: its id, or that this is taken."""
-    job, parent = step.changes.job, step.parent
-    if parent is None:
-        return []
-    if run_id is None:
-        error = Fault(CONFLICT, f"Duplicate job: {job.jid}", job.jid)
-        return [
-            to_parent(job.app_id, job.graph, parent, Reply("result", {}, "error", CONFLICT, error))
-        ]
-    if step.awaited:
-        return []
-    born = compact(job.created_at)
-    return [
-        to_parent(
-            job.app_id,
-            job.graph,
-            parent,
-            Reply("result", {"job_id": job.jid, "jc": born, "ju": born}),
-        )
-    ]
-
-
-def _awaiting(job: Job) -> Parent | None:
-    if job.parent_run_id is None:
-        return None
-    return Parent(job.parent_run_id, job.metadata["pa"], job.metadata["pd"], job.metadata["pj"])
-
-
-def _told_of_interim(job: Job) -> list[Sent]:
-    """What the activity that awaits a job hears of its state before the end."""
-    parent = _awaiting(job)
-    if parent is None:
-        return []
-    reply = Reply("result", job.data, "pending", PENDING)
-    return [to_parent(job.app_id, job.graph, parent, reply)]
-
-
-def _told_of_end(job: Job) -> list[Sent]:
-    """What the activity that awaits a job hears when it ends."""
-    parent = _awaiting(job)
-    if parent is None:
-        return []
-    if job.error is None:
-        return [to_parent(job.app_id, job.graph, parent, Reply("result", job.data))]
-    code = job.error.code
-    return [
-        to_parent(
-            job.app_id, job.graph, parent, Reply("result", job.data, "error", code, job.error)
-        )
     ]

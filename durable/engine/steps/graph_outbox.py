@@ -1,0 +1,219 @@
+"""What the steps of graph jobs say to engines and workers, as messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from durable.descriptor.plan import Plan
+from durable.engine.effects import (
+    Addressed,
+    ArmTimer,
+    Dispatch,
+    Interrupt,
+    Interruption,
+    Reply,
+    SendSignal,
+    StartJob,
+)
+from durable.engine.job import Job, compact, encode
+from durable.engine.steps.graph_rows import reply_text
+from durable.engine.steps.graph_walk import Changes, Left
+from durable.protocol.codes import CONFLICT, PENDING
+from durable.protocol.graphs import Fault
+from durable.protocol.retry import RetryPolicy
+from durable.streams.graph_messages import Sent, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The activity that started a job."""
+
+    run_id: int
+    aid: str
+    dad: str
+    jid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """One job's part of a step. `fresh`: it begins with this step; `parent` is who started it."""
+
+    plan: Plan
+    changes: Changes
+    fresh: bool = False
+    parent: Parent | None = None
+    awaited: bool = True
+
+
+def work_of(step: Stepped, run_id: int, retry: RetryPolicy) -> list[Work]:
+    """What workers are to do; `retry` is the policy where the activity has none."""
+    job = step.changes.job
+    return [
+        Work(
+            job.app_id,
+            wanted.topic,
+            encode(wanted.data, f"the input of activity {addressed.aid!r} of job {job.jid!r}"),
+            run_id,
+            addressed.aid,
+            addressed.dad,
+            job.jid,
+            job.graph,
+            wanted.retry or retry,
+            own=wanted.retry is not None,
+            attempts=wanted.attempts,
+        )
+        for addressed in step.changes.wanted
+        if isinstance(wanted := addressed.wanted, Dispatch)
+    ]
+
+
+def interrupt_text(target: str | None, how: Interruption) -> str:
+    """An interruption as a message."""
+    return encode(
+        {
+            "target": target,
+            "reason": how.reason,
+            "code": how.code,
+            "throw": how.throws,
+            "descend": how.descend,
+            "stack": how.stack,
+            "expire": how.expire,
+        },
+        "an interruption",
+    )
+
+
+def messages(step: Stepped, run_id: int) -> list[Sent]:
+    """What a step sends to engines: timers, signals, starts, and where it goes on."""
+    sent = [
+        message for a in step.changes.wanted if (message := _message(step, run_id, a)) is not None
+    ]
+    job = step.changes.job
+    sent.extend(
+        Sent(
+            job.app_id,
+            "transition",
+            _left_text(left),
+            run_id,
+            left.aid,
+            left.dad,
+            job.jid,
+            job.graph,
+        )
+        for left in step.changes.left
+    )
+    return sent
+
+
+def _left_text(left: Left) -> str:
+    out: dict[str, Any] = {"cycles": left.cycles}
+    if left.data is not None:
+        out["data"] = left.data
+    return encode(out, f"what cycles to {left.aid!r}")
+
+
+def _message(step: Stepped, run_id: int, addressed: Addressed) -> Sent | None:
+    job, wanted = step.changes.job, addressed.wanted
+    if isinstance(wanted, ArmTimer):
+        return Sent(
+            job.app_id,
+            "timehook",
+            "{}",
+            run_id,
+            addressed.aid,
+            addressed.dad,
+            job.jid,
+            job.graph,
+            delay=wanted.seconds,
+        )
+    if isinstance(wanted, SendSignal):
+        text = reply_text(Reply("webhook", wanted.data, wanted.status, wanted.code))
+        return Sent(job.app_id, "webhook", text, topic=wanted.topic)
+    if isinstance(wanted, Interrupt):
+        return Sent(job.app_id, "interrupt", interrupt_text(wanted.target, wanted.how))
+    if isinstance(wanted, StartJob):
+        return Sent(
+            job.app_id, "await", _start_text(job, run_id, addressed, wanted), topic=wanted.topic
+        )
+    return None
+
+
+def _start_text(job: Job, run_id: int, addressed: Addressed, wanted: StartJob) -> str:
+    parent = {"run_id": run_id, "aid": addressed.aid, "dad": addressed.dad, "jid": job.jid}
+    trace = {key: job.metadata[key] for key in ("trc", "spn") if key in job.metadata}
+    out = {
+        "data": wanted.data,
+        "version": job.version,
+        "awaited": wanted.awaited,
+        "parent": parent,
+        "metadata": trace,
+    }
+    return encode(out, f"the input of activity {addressed.aid!r} of job {job.jid!r}")
+
+
+def to_parent(app_id: str, graph: str, parent: Parent, reply: Reply) -> Sent:
+    """What became of a child, as a message to the activity that started it."""
+    return Sent(
+        app_id,
+        "result",
+        reply_text(reply),
+        parent.run_id,
+        parent.aid,
+        parent.dad,
+        parent.jid,
+        graph,
+    )
+
+
+def told_of_start(step: Stepped, run_id: int | None) -> list[Sent]:
+    """What the activity that started a job hears at once: its id, or that this is taken."""
+    job, parent = step.changes.job, step.parent
+    if parent is None:
+        return []
+    if run_id is None:
+        error = Fault(CONFLICT, f"Duplicate job: {job.jid}", job.jid)
+        return [
+            to_parent(job.app_id, job.graph, parent, Reply("result", {}, "error", CONFLICT, error))
+        ]
+    if step.awaited:
+        return []
+    born = compact(job.created_at)
+    return [
+        to_parent(
+            job.app_id,
+            job.graph,
+            parent,
+            Reply("result", {"job_id": job.jid, "jc": born, "ju": born}),
+        )
+    ]
+
+
+def _awaiting(job: Job) -> Parent | None:
+    if job.parent_run_id is None:
+        return None
+    return Parent(job.parent_run_id, job.metadata["pa"], job.metadata["pd"], job.metadata["pj"])
+
+
+def told_of_interim(job: Job) -> list[Sent]:
+    """What the activity that awaits a job hears of its state before the end."""
+    parent = _awaiting(job)
+    if parent is None:
+        return []
+    reply = Reply("result", job.data, "pending", PENDING)
+    return [to_parent(job.app_id, job.graph, parent, reply)]
+
+
+def told_of_end(job: Job) -> list[Sent]:
+    """What the activity that awaits a job hears when it ends."""
+    parent = _awaiting(job)
+    if parent is None:
+        return []
+    if job.error is None:
+        return [to_parent(job.app_id, job.graph, parent, Reply("result", job.data))]
+    code = job.error.code
+    return [
+        to_parent(
+            job.app_id, job.graph, parent, Reply("result", job.data, "error", code, job.error)
+        )
+    ]
