@@ -1,6 +1,6 @@
 """Durable functions: plain async code that survives crashes, restarts and month-long waits.
 
-    cli | dashboard | testing | sync     doors
+    cli | virtual | testing | …          doors
     hotmesh                              the engine's public face
     app                                  the composition root, and `connect()`
     client | worker | quorum             hosts: what runs in a process
@@ -26,6 +26,7 @@ from durable.decorators.calls import Call
 from durable.decorators.heartbeats import heartbeat
 from durable.decorators.logs import logger
 from durable.decorators.signals import Signal
+from durable.decorators.state import attributes, entity, set_attributes
 from durable.decorators.verbs import info, now, random, sleep, uuid4, wait_until
 from durable.decorators.workflow import Workflow, workflow
 from durable.errors import (
@@ -40,6 +41,9 @@ from durable.errors import (
     DuplicateJob,
     DurableError,
     EmbeddedPostgresError,
+    EscalationConflict,
+    EscalationError,
+    EscalationNotFound,
     InternalError,
     JobError,
     JobFailed,
@@ -49,6 +53,7 @@ from durable.errors import (
     NotDurableError,
     PayloadError,
     ResultTimeout,
+    SchemaMismatch,
     StateError,
     StepFailed,
     WorkflowAlreadyStarted,
@@ -59,8 +64,10 @@ from durable.errors import (
     WorkflowTerminated,
 )
 from durable.hotmesh.mesh import HotMesh
+from durable.protocol.documents import Entity
 from durable.protocol.durations import Duration
 from durable.protocol.retry import RetryPolicy
+from durable.protocol.searchable import Attributes
 from durable.replay.context import WorkflowInfo
 from durable.store.jobs import RunDescription, RunSummary
 from durable.worker.worker import Worker
@@ -70,6 +77,7 @@ __all__ = [
     "ActivityFailed",
     "ActivityTimeout",
     "ApplicationError",
+    "Attributes",
     "Call",
     "ChildFailed",
     "Client",
@@ -81,6 +89,10 @@ __all__ = [
     "DurableError",
     "Duration",
     "EmbeddedPostgresError",
+    "Entity",
+    "EscalationConflict",
+    "EscalationError",
+    "EscalationNotFound",
     "Handle",
     "HistoryEvent",
     "HotMesh",
@@ -97,6 +109,7 @@ __all__ = [
     "RetryPolicy",
     "RunDescription",
     "RunSummary",
+    "SchemaMismatch",
     "Signal",
     "StateError",
     "StepFailed",
@@ -110,12 +123,15 @@ __all__ = [
     "WorkflowNotFound",
     "WorkflowTerminated",
     "activity",
+    "attributes",
     "connect",
+    "entity",
     "heartbeat",
     "info",
     "logger",
     "now",
     "random",
+    "set_attributes",
     "sleep",
     "uuid4",
     "wait_until",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
+from durable.client.choosing import Begun, Chosen, begun_with, run_filter
 from durable.client.handle import Handle
 from durable.client.runs import Runs
 from durable.codec.adapters import Adapter
 from durable.decorators.calls import Call, WorkflowCall
 from durable.errors import ConfigurationError, InternalError, WorkflowAlreadyStarted
+from durable.protocol.durations import Duration
 from durable.protocol.ids import new_id, new_request
-from durable.store.jobs import RunFilter, RunSummary, Start
+from durable.protocol.retention import Outcome, Pruned, pruning
+from durable.store.jobs import RunSummary, Start
 from durable.streams.ports import Ports
 
 R = TypeVar("R")
@@ -36,6 +39,7 @@ class StartOptions:
     priority: int
     if_running: IfRunning
     if_ended: IfEnded
+    state: str | None
 
 
 class Client:
@@ -85,17 +89,19 @@ class Client:
     async def start(
         self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None,
         priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
+        **begun: Unpack[Begun],
     ) -> Handle[R]: ...  # fmt: skip
     @overload
     async def start(
         self, call: str, /, *args: Any, id: str | None = None, task_queue: str | None = None,
         priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
+        **begun: Unpack[Begun],
     ) -> Handle[Any]: ...  # fmt: skip
 
     async def start(
         self, call: Call[Any] | str, /, *args: Any, id: str | None = None,
         task_queue: str | None = None, priority: int | None = None,
-        if_running: IfRunning = "raise", if_ended: IfEnded = "start",
+        if_running: IfRunning = "raise", if_ended: IfEnded = "start", **begun: Unpack[Begun],
     ) -> Handle[Any]:  # fmt: skip
         """Start a workflow; when this returns, it is on disk and will run.
 
@@ -110,6 +116,8 @@ class Client:
                 or "attach" to it.
             if_ended: what to do when the newest run of this id has ended: "start" another,
                 "start_if_failed" (else raise), "attach" to the ended one, or "raise".
+            **begun: `attributes`, the searchable ones that it begins with, and `entity`, its
+                document: plain data both.
 
         Raises:
             WorkflowAlreadyStarted: the id is taken, and the policy says no.
@@ -126,17 +134,17 @@ class Client:
             id = id if id is not None else taken.id  # noqa: A001 - the word users know
         queue = task_queue or (options.task_queue if options else None) or "default"
         rank = priority if priority is not None else (options.priority if options else 0)
-        chosen = StartOptions(queue, rank, if_running, if_ended)
+        chosen = StartOptions(queue, rank, if_running, if_ended, begun_with(begun))
         run_id, jid = await self._start(workflow, text, id, chosen)
         return Handle(self._runs, jid, run_id, signature)
 
     async def execute(
         self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None,
-        if_running: IfRunning = "raise", if_ended: IfEnded = "start",
+        if_running: IfRunning = "raise", if_ended: IfEnded = "start", **begun: Unpack[Begun],
     ) -> R:  # fmt: skip
         """Start a workflow and wait for its result: `start`, then `Handle.result`."""
         handle = await self.start(
-            call, id=id, task_queue=task_queue, if_running=if_running, if_ended=if_ended
+            call, id=id, task_queue=task_queue, if_running=if_running, if_ended=if_ended, **begun
         )
         return await handle.result()
 
@@ -145,30 +153,53 @@ class Client:
         return Handle(self._runs, id)
 
     async def list(
-        self, *, workflow: str | None = None, state: str | None = None,
-        task_queue: str | None = None, id_prefix: str | None = None, before: int | None = None,
-        limit: int = 100,
-    ) -> list[RunSummary]:  # fmt: skip
+        self, *, before: int | None = None, limit: int = 100, **chosen: Unpack[Chosen]
+    ) -> list[RunSummary]:
         """Runs, the newest first.
 
         Args:
-            workflow: only runs of the workflow of this name; None, here and below, means any.
-            state: only those in this state.
-            task_queue: only those of this queue.
-            id_prefix: only those whose id begins so.
             before: only runs with a smaller `run_id`: the last one of the page before.
             limit: at most so many.
-        """
-        return await self._runs.jobs.list(
-            RunFilter(workflow, state, task_queue, id_prefix), before, limit
-        )
+            **chosen: only those of this `workflow`, in this `state`, of this `task_queue`, whose
+                id has this `id_prefix`, that have these `attributes`. What is not given, or None,
+                means any.
 
-    async def count(
-        self, *, workflow: str | None = None, state: str | None = None,
-        task_queue: str | None = None, id_prefix: str | None = None,
-    ) -> int:  # fmt: skip
+        Example:
+            >>> await client.list(state="running", attributes={"customer": "ann"})  # doctest: +SKIP
+        """
+        return await self._runs.jobs.list(run_filter(chosen), before, limit)
+
+    async def count(self, **chosen: Unpack[Chosen]) -> int:
         """How many runs there are; filters as in `list`."""
-        return await self._runs.jobs.count(RunFilter(workflow, state, task_queue, id_prefix))
+        return await self._runs.jobs.count(run_filter(chosen))
+
+    async def prune(
+        self, *, older_than: Duration | None = None, keep: Iterable[Outcome] = (),
+        streams: bool = True, dry_run: bool = False, tell: Callable[[Pruned], None] | None = None,
+    ) -> Pruned:  # fmt: skip
+        """Delete what ended long ago, with histories and messages, in batches; how much it was.
+
+        Workers do so by themselves once a minute, as the namespace's retention says. Open runs are
+        never touched, nor jobs of graphs that are kept for ever.
+
+        Args:
+            older_than: how long ago it ended (a job of a graph: expired); unless given, as long
+                as the stored retention of its kind and outcome says.
+            keep: outcomes that stay: "completed", "failed" (which is any other end), or both.
+            streams: also expired messages of runs that stay, and signals for which nobody came.
+            dry_run: only count.
+            tell: called with the sum so far after each batch.
+
+        Raises `ConfigurationError` for what is no duration or outcome.
+
+        Example:
+            >>> await client.prune(older_than="30 days", keep=["failed"])  # doctest: +SKIP
+            Pruned(runs=1200, jobs=0, messages=3, signals=0)
+        """
+        wanted = pruning(older_than, keep, streams=streams)
+        if dry_run:
+            return await self._runs.retention.count(wanted)
+        return await self._runs.retention.prune(wanted, tell)
 
     async def resume(self, id: str) -> bool:
         """Let a suspended run be tried again; False when the id has none that is suspended."""
@@ -184,6 +215,7 @@ class Client:
         start = Start(
             new_request(), jid, chosen.task_queue, workflow, text, chosen.priority,
             "fresh" if id is None else _POLICIES[chosen.if_ended], self._runs.waiters.channel,
+            chosen.state,
         )  # fmt: skip
         started = await self._runs.start(start)
         if started.run_id is None:

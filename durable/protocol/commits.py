@@ -72,6 +72,8 @@ class Commit:
         finish: the run's end, if this is it.
         hold: under which claim of the run; refused when it was claimed again since.
         version: content hash of the graph that the run is pinned to, with its first commit.
+        attributes, entity: the run's searchable attributes and its document from now on, whole, as
+            JSON; None leaves what was there.
     """
 
     run_id: int
@@ -88,6 +90,8 @@ class Commit:
     finish: Finish | None = None
     version: str | None = None
     hold: int = 1
+    attributes: str | None = None
+    entity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

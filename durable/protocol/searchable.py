@@ -6,7 +6,7 @@ They are few and small; what has structure belongs into the entity document.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -57,24 +57,32 @@ def storable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-class Searchable:
-    """The attributes of one run, in memory.
+class Attributes:
+    """The searchable attributes of one run: named texts, numbers and booleans.
 
-    Attributes:
-        changed: whether they differ from what was last noted; set it back after noting them.
+    In a workflow, `durable.attributes()` gives them. What is done to them is done at once, and on
+    disk together with the turn that did it.
 
     Example:
-        >>> found = Searchable({"tries": 1})
+        >>> found = Attributes({"tries": 1})
         >>> found.incr("tries"), found.mult("price", 2.5), found.get("lacks")
         (2, 2.5, None)
     """
 
-    __slots__ = ("_values", "changed")
+    __slots__ = ("_guard", "_values", "changed")
 
-    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, values: Mapping[str, Any] | None = None, guard: Callable[[], None] | None = None
+    ) -> None:
+        self._guard: Callable[[], None] | None = None
         self._values: dict[str, Value] = {}
-        self.set(values or {})
         self.changed = False
+        self.set(values or {})
+        self._guard = guard
+        self.changed = False
+
+    def __repr__(self) -> str:
+        return f"Attributes({self._values!r})"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -94,9 +102,16 @@ class Searchable:
         """The values of these, None for those that are not there."""
         return [self._values.get(name) for name in names]
 
-    def set(self, values: Mapping[str, Any]) -> int:
-        """Set all of these, or none when one is refused; None removes. How many are new."""
-        checked = {n: None if v is None else attribute(n, v) for n, v in values.items()}
+    def set(self, values: Mapping[str, Any] | None = None, /, **more: Value | None) -> int:
+        """Set all of these, or none when one is refused; None removes. How many are new.
+
+        Raises `PayloadError` for what is no text, number or boolean, `StateError` when there would
+        be too many.
+        """
+        self._check()
+        checked = {
+            n: None if v is None else attribute(n, v) for n, v in {**(values or {}), **more}.items()
+        }
         after = {**self._values, **checked}
         kept = {name: value for name, value in after.items() if value is not None}
         if len(kept) > COUNT_MAX:
@@ -111,6 +126,7 @@ class Searchable:
 
     def delete(self, *names: str) -> int:
         """Remove these; how many there were."""
+        self._check()
         found = [name for name in dict.fromkeys(names) if name in self._values]
         for name in found:
             del self._values[name]
@@ -124,6 +140,10 @@ class Searchable:
     def mult(self, name: str, by: float) -> int | float:
         """Multiply a number, 1 where there is none; the product."""
         return self._put(name, multiplied(self._number(name, 1), by, f"attribute {name!r}"))
+
+    def _check(self) -> None:
+        if self._guard is not None:
+            self._guard()
 
     def _number(self, name: str, default: int) -> int | float:
         return number(self._values.get(name, default), f"attribute {name!r}")
@@ -160,7 +180,7 @@ def multiplied(value: float, by: object, what: str) -> int | float:
 
 
 def _decimal(value: float, what: str) -> Decimal:
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise StateError(f"{what} cannot be calculated with {value!r}: JSON holds finite numbers")
     return Decimal(repr(value))
 

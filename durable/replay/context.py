@@ -15,7 +15,9 @@ from durable.codec.adapters import Adapter
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import NotDurableError
 from durable.protocol.commands import StartActivity, StartChild
+from durable.protocol.documents import Entity
 from durable.protocol.options import ActivityOptions, WorkflowOptions
+from durable.protocol.searchable import Attributes
 from durable.replay.loop import ReplayLoop
 from durable.replay.mailbox import Mailbox
 from durable.replay.sites import text
@@ -74,9 +76,16 @@ class WorkflowInfo:
 
 
 class Context:
-    """One run as its code sees it. Found by `current()`."""
+    """One run as its code sees it. Found by `current()`.
 
-    __slots__ = ("_identity", "_loop", "_mailbox", "_numbers", "_random", "_steps", "revision")
+    Attributes:
+        attributes, entity: the run's own state: a pure fold of its history, like its variables.
+    """
+
+    __slots__ = (
+        "_identity", "_loop", "_mailbox", "_numbers", "_random", "_steps", "attributes", "entity",
+        "revision",
+    )  # fmt: skip
 
     def __init__(
         self, identity: RunIdentity, loop: ReplayLoop, steps: Steps, mailbox: Mailbox
@@ -88,6 +97,9 @@ class Context:
         self._random: Random | None = None
         self._numbers = 0
         self.revision = 0
+        own = _own_code_only(loop, steps)
+        self.attributes = Attributes(guard=own)
+        self.entity = Entity(guard=own)
 
     @property
     def replaying(self) -> bool:
@@ -212,6 +224,20 @@ class Context:
             return 0
         self._numbers += 1
         return self._numbers
+
+
+def _own_code_only(loop: ReplayLoop, steps: Steps) -> Callable[[], None]:
+    """Refuses changes of a run's state by other code than its own, and where that may only look."""
+
+    def check() -> None:
+        if asyncio._get_running_loop() is not loop:  # noqa: SLF001 - as below
+            raise NotDurableError(
+                "attributes and the entity of a run are changed by its own code only: call"
+                " durable.attributes() and durable.entity() where they are used"
+            )
+        steps.next_number()
+
+    return check
 
 
 def current() -> Context | None:

@@ -18,7 +18,8 @@ from durable.protocol.failures import Failure, failure_from_json
 class Start:
     """A start to be written.
 
-    `policy`: fresh (the id is new by construction), allow, failed_only, reject.
+    `policy`: fresh (the id is new by construction), allow, failed_only, reject. `state`: attributes
+    and entity that it begins with, a JSON object; None for none.
     """
 
     request_id: UUID
@@ -29,6 +30,7 @@ class Start:
     priority: int
     policy: str
     reply_to: str | None
+    state: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +127,19 @@ class RunDescription:
     parent_run_id: int | None
     worker: str | None
     wakes_at: datetime | None
+    attributes: dict[str, str | int | float | bool]
+    entity: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs to list; None means any."""
+    """Which runs to list; None means any. `attributes`: a JSON object of what they must have."""
 
     workflow: str | None = None
     state: str | None = None
     task_queue: str | None = None
     id_prefix: str | None = None
+    attributes: str | None = None
 
 
 def _attempt(row: Row) -> ActivityAttempt:
@@ -161,6 +166,8 @@ def _description(row: Row, activities: Sequence[Row]) -> RunDescription:
         failure=failure_from_json(row["error"]), pending=tuple(json.loads(row["pending"] or "[]")),
         activities=tuple(_attempt(a) for a in activities), parent_run_id=row["parent_run_id"],
         worker=row["member"], wakes_at=None if wakes is None or wakes.year >= MAXYEAR else wakes,
+        attributes=json.loads(row["attributes"] or "{}"),
+        entity=None if row["document"] is None else json.loads(row["document"]),
     )  # fmt: skip
 
 
@@ -184,6 +191,7 @@ class JobStore:
                     s.priority,
                     s.policy,
                     s.reply_to,
+                    s.state,
                 )
                 for s in starts
             ),
@@ -219,7 +227,12 @@ class JobStore:
 
     async def list(self, chosen: RunFilter, before: int | None, limit: int) -> list[RunSummary]:
         """Runs, the newest first, older than `before`."""
-        rows = await self._db.fetch(self._sql["list"], *_filter(chosen), before, limit)
+        filters = _filter(chosen)
+        if chosen.attributes is None:
+            rows = await self._db.fetch(self._sql["list"], *filters, before, limit)
+        else:
+            statement = self._sql["list_having"]
+            rows = await self._db.fetch(statement, *filters, before, limit, chosen.attributes)
         return [
             RunSummary(
                 r["jid"],
@@ -235,7 +248,11 @@ class JobStore:
 
     async def count(self, chosen: RunFilter) -> int:
         """How many runs there are."""
-        return int(await self._db.fetchval(self._sql["count"], *_filter(chosen)))
+        filters = _filter(chosen)
+        if chosen.attributes is None:
+            return int(await self._db.fetchval(self._sql["count"], *filters))
+        statement = self._sql["count_having"]
+        return int(await self._db.fetchval(statement, *filters, chosen.attributes))
 
     async def terminate(self, run_id: int, failure: Failure) -> Terminated | None:
         """End a run from outside; None when it has ended by itself."""

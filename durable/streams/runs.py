@@ -21,7 +21,8 @@ from durable.protocol.ids import new_request
 class ClaimedRun:
     """A run that this member now holds, with what its job row says.
 
-    `hold` counts its claims, this one included.
+    `hold` counts its claims, this one included; `state` is what it was started with, if it has no
+    history yet: attributes and entity.
     """
 
     run_id: int
@@ -38,6 +39,7 @@ class ClaimedRun:
     started_at: float
     losses: int
     hold: int = 1
+    state: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def claimed_run(row: Row) -> ClaimedRun:
         revision=row["revision"], issued=row["issued"], pending=json.loads(row["pending"] or "[]"),
         priority=row["priority"], input=row["input"], started_at=from_datetime(row["created_at"]),
         losses=row["losses"], hold=row["hold"],
+        state=json.loads(row["state"] or "{}"),
     )  # fmt: skip
 
 

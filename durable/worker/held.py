@@ -77,11 +77,13 @@ class _Draft:
     cancelled: list[int] = field(default_factory=list)
     finish: Finish | None = None
     pending: str | None = None
+    state: tuple[str | None, str | None] = (None, None)  # attributes and entity, if they changed
 
     @property
     def says_something(self) -> bool:
         """Whether there is anything to commit, of what the run itself has done."""
-        return self.write or bool(self.cancelled or self.finish or self.intents)
+        told = self.write or self.state != (None, None)
+        return told or bool(self.cancelled or self.finish or self.intents)
 
 
 class Slots(Protocol):
@@ -178,6 +180,7 @@ class Held:
         if facts:
             for fact in facts:
                 self.run.apply(fact)
+            self.run.take_state()  # it is on disk, as what brought it
             self.run.replaying = False
             settled = {f.number for f in facts}
             expected = [
@@ -191,7 +194,7 @@ class Held:
             self.run.replaying = False
             started = Fact(
                 FactKind.STARTED, self.claimed.started_at, name=self.claimed.workflow,
-                data=json.dumps({"python": python}), input=self.claimed.input,
+                data=json.dumps({"python": python, **self.claimed.state}), input=self.claimed.input,
             )  # fmt: skip
             commands = self.run.apply(started)
             self._carried.append(started)
@@ -280,6 +283,7 @@ class Held:
     def _turn(self, used: list[Arrived], commands: list[Command], intents: list[Intent]) -> Turn:
         retried = {i.number for i in intents}
         draft = _Draft(intents, self.issued, write=self.flush or bool(intents))
+        draft.state = self.run.take_state()
         self.flush = False
         for command in commands:
             self._follow(command, draft)
@@ -303,7 +307,8 @@ class Held:
             turn.commit = self._commit(
                 issued=draft.issued, pending=draft.pending, inbox=inbox, settled=settled,
                 cancelled=tuple(draft.cancelled), intents=tuple(draft.intents),
-                children=tuple(draft.children), finish=draft.finish,
+                children=tuple(draft.children), finish=draft.finish, attributes=draft.state[0],
+                entity=draft.state[1],
             )  # fmt: skip
         return turn
 

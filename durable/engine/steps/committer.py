@@ -15,6 +15,7 @@ from typing import Any
 
 from durable.engine.steps.workflow_commits import BatchOutcome, CommitStatements
 from durable.errors import DatabaseError
+from durable.postgres.address import Address
 from durable.postgres.pool import Conflict, ConnectionLost, Lane, patiently
 from durable.protocol.commits import Commit, Committed
 from durable.protocol.ids import new_token
@@ -30,7 +31,7 @@ Waiting = tuple[Commit, "asyncio.Future[Committed]"]
 
 
 def _weight(commit: Commit) -> int:
-    size = 200
+    size = 200 + len(commit.attributes or "") + len(commit.entity or "")
     for fact in commit.facts:
         size += len(fact.data or "") + len(fact.input or "")
     size += sum(len(intent.input) for intent in commit.intents)
@@ -41,12 +42,12 @@ class Committer:
     """Commits turns for one member. Implements `protocol.commits.StepCommitter`."""
 
     def __init__(
-        self, dsn: str, schema: str, member: int, announcer: Announcer, lanes: int = 2
+        self, address: Address, schema: str, member: int, announcer: Announcer, lanes: int = 2
     ) -> None:
         self.member = member
         self._statements = CommitStatements(schema, metadata_of)
         self._announcer = announcer
-        self._lanes = [_CommitLane(self, Lane(dsn)) for _ in range(lanes)]
+        self._lanes = [_CommitLane(self, Lane(address)) for _ in range(lanes)]
 
     def commit(self, commit: Commit) -> asyncio.Future[Committed]:
         """Have a commit written; the future tells how it went, or raises what Postgres said."""

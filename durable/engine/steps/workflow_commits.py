@@ -53,6 +53,8 @@ def is_plain(commit: Commit) -> bool:
         and commit.finish is None
         and commit.pending is None
         and commit.version is None
+        and commit.attributes is None
+        and commit.entity is None
         and not (
             commit.inbox or commit.settled or commit.cancelled or commit.intents or commit.children
         )
@@ -66,6 +68,8 @@ def is_end(commit: Commit) -> bool:
         and commit.status == 1
         and not (commit.inbox or commit.settled or commit.cancelled)
         and not (commit.intents or commit.children)
+        and commit.attributes is None
+        and commit.entity is None
         and not any(fact.request for fact in commit.facts)
     )
 
@@ -146,7 +150,7 @@ def batch_arguments(member: int, token: int, commits: Sequence[Commit], metadata
         member, *_columns(runs, 10), *_columns(settled, 2), token, *_columns(facts, 9),
         *_columns(inbox, 2), *_columns(cancelled, 2), *_columns(intents, 16),
         *_columns(children, 7), [f.request for c in commits for f in c.facts],
-        [c.hold for c in commits],
+        [c.hold for c in commits], [c.attributes for c in commits], [c.entity for c in commits],
     ]  # fmt: skip
 
 

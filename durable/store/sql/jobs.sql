@@ -4,8 +4,8 @@
 -- comes back as a conflict with that run.
 with asked as (
     select * from unnest(
-        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[]
-    ) with ordinality as a(request_id, jid, queue, workflow, input, priority, policy, reply_to, place)
+        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[], $9::text[]
+    ) with ordinality as a(request_id, jid, queue, workflow, input, priority, policy, reply_to, begun, place)
 ), again as (
     select a.place, j.run_id from asked a join durable.jobs j on j.request_id = a.request_id
 ), standing as (
@@ -26,9 +26,12 @@ with asked as (
 ), numbered as (
     select f.*, nextval('durable.ids') as run_id from free f
 ), born as (
-    insert into durable.jobs (run_id, jid, app_id, graph, priority, input, request_id, reply_to, created_at)
+    -- `metadata` keeps what it began with as it was given; its first turn makes that a part of the history.
+    insert into durable.jobs (run_id, jid, app_id, graph, priority, input, request_id, reply_to, created_at,
+        metadata, attributes, document)
     select n.run_id, n.jid, n.queue, n.workflow, n.priority, n.input::json, n.request_id,
-        case when n.reply_to is null then '{}' else array[n.reply_to] end, durable.now()
+        case when n.reply_to is null then '{}' else array[n.reply_to] end, durable.now(),
+        n.begun::json, n.begun::jsonb -> 'attributes', n.begun::jsonb -> 'entity'
     from numbered n
     on conflict do nothing
     returning run_id
@@ -63,7 +66,7 @@ where run_id = $1 and finished_at is null returning run_id
 -- name: describe
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.revision, j.issued, j.pending,
     j.priority, j.input, j.output, j.error, j.parent_run_id, j.created_at, j.finished_at,
-    w.visible_at, w.reserved_by, w.losses, m.name as member
+    j.attributes, j.document, w.visible_at, w.reserved_by, w.losses, m.name as member
 from durable.jobs j
 left join durable.worker_streams w on w.id = j.run_id
 left join durable.members m on m.member_id = w.reserved_by
@@ -88,6 +91,23 @@ order by run_id desc limit $6
 -- name: count
 select count(*) from durable.jobs
 where scope = ''
+  and ($1::text is null or graph = $1) and ($2::text is null or state = $2)
+  and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
+
+-- name: list_having
+-- As `list`, of runs that have these attributes: a statement of its own, which its index serves whatever the
+-- planner knows of the parameter.
+select run_id, jid, app_id, graph, state, created_at, finished_at
+from durable.jobs
+where scope = '' and attributes @> $7::jsonb
+  and ($1::text is null or graph = $1) and ($2::text is null or state = $2)
+  and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
+  and ($5::bigint is null or run_id < $5)
+order by run_id desc limit $6
+
+-- name: count_having
+select count(*) from durable.jobs
+where scope = '' and attributes @> $5::jsonb
   and ($1::text is null or graph = $1) and ($2::text is null or state = $2)
   and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
 

@@ -40,7 +40,7 @@ with recursive quick as materialized (
     update durable.jobs j set hold = j.hold + 1
     where j.run_id = any(array(select run_id from free))
     returning j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.revision, j.issued, j.pending,
-        j.priority, j.input, j.created_at, j.hold
+        j.priority, j.input, j.created_at, j.hold, case when j.revision = 0 then j.metadata end as state
 )
 select h.*, t.losses from held h join taken t on t.id = h.run_id
 

@@ -42,8 +42,8 @@ select run_id, reply_to from passed
 with wanted as (
     select * from unnest(
         $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[], $7::bigint[], $8::text[], $9::text[],
-        $10::text[], $11::text[], $52::int[]
-    ) as w(run_id, expected, facts, issued, pending, status, state, output, error, version, hold)
+        $10::text[], $11::text[], $52::int[], $53::text[], $54::text[]
+    ) as w(run_id, expected, facts, issued, pending, status, state, output, error, version, hold, attributes, document)
 ), locked as (
     select j.run_id, j.revision, j.hold, j.reply_to, j.parent_run_id, j.parent_number, j.jid, j.graph
     from durable.jobs j
@@ -73,6 +73,7 @@ with wanted as (
         pending = coalesce(p.pending::json, j.pending), token = $14, status = p.status,
         state = coalesce(p.state, 'running'), output = coalesce(p.output::json, j.output),
         error = p.error::json, graph_version = coalesce(j.graph_version, p.version),
+        attributes = coalesce(p.attributes::jsonb, j.attributes), document = coalesce(p.document::jsonb, j.document),
         finished_at = case when p.state is not null then durable.now() end
     from passed p where j.run_id = p.run_id
     returning j.run_id
