@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -240,12 +241,7 @@ class Virtual:
             "cycles": FOR_EVER if max_cycles is None else max_cycles,
             "planner": INTERVALS if schedule.expression is None else EXPRESSIONS,
         }
-        try:
-            await self._mesh.pub(SCHEDULE, data)
-        except DuplicateJob:
-            await self._compare(job_id, definition)
-            return False
-        return True
+        return await self._begin(job_id, data)
 
     async def interrupt(self, *, topic: str, id: str) -> bool:
         """End a schedule; False when none of that id runs.
@@ -266,16 +262,24 @@ class Virtual:
         """
         return current()
 
-    async def _compare(self, job_id: str, definition: Mapping[str, Any]) -> None:
-        running = (await self._mesh.get_state(SCHEDULE, job_id))["data"].get("definition")
-        if running != definition:
+    async def _begin(self, job_id: str, data: Mapping[str, Any]) -> bool:
+        while True:
+            with contextlib.suppress(DuplicateJob):
+                await self._mesh.pub(SCHEDULE, data)
+                return True
+            running = await self._mesh.get_state(SCHEDULE, job_id)
+            if running["metadata"]["js"] > 0:
+                break
+            await asyncio.sleep(AT_ONCE)  # it has just ended, and its id is about to be free
+        if running["data"].get("definition") != data["definition"]:
             logger.warning(
                 "%s goes on as it is, %s, and not as it is wanted now, %s:"
                 " interrupt it first to have it changed",
                 job_id,
-                running,
-                definition,
+                running["data"].get("definition"),
+                data["definition"],
             )
+        return False
 
 
 async def _activate(mesh: HotMesh) -> None:
