@@ -14,6 +14,7 @@ PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 _FENCE = re.compile(r"^( *)```(\w*)$")
 _FILE = re.compile(r"# (\w+\.(?:py|yaml))\n")
 _PRINTED = re.compile(r"^# → ?(.*)$", re.MULTILINE)
+_FOUND = re.compile(r"^-- → ?(.*)$", re.MULTILINE)
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -48,6 +49,11 @@ class Block:
     def printed(self) -> str:
         """What a Python block says that it prints: its lines that begin with `# →`."""
         return "\n".join(_PRINTED.findall(self.text))
+
+    @property
+    def rows(self) -> list[str]:
+        """What a SQL block says that it finds: its lines that begin with `-- →`."""
+        return _FOUND.findall(self.text)
 
     @property
     def where(self) -> str:

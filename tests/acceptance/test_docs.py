@@ -3,9 +3,10 @@
 A page is run from top to bottom, in an empty directory and on an empty database. Of its blocks
 
     python      is run, all of a page in one module; what it prints stands behind `# →`
-    python      whose first line is `# name.py` is written to that file; so is yaml with `# name.yaml`
+    python      whose first line is `# name.py` is written to that file; yaml with `# name.yaml` too
     console     is run, command by command, and compared with the output below each `$`
-    sql         is run on the database that the page has filled
+    sql         is run on the database that the page has filled; what stands behind `-- →` are the
+                names of its columns, then rows that it finds
     pgsql       is run by a test of its own, since roles belong to the whole server
     sh          is not run; what it says of the `durable` command is checked
 
@@ -98,11 +99,7 @@ class Reader:
         elif block.language == "python":
             await self._execute(block)
         elif block.language == "sql":
-            connection = await asyncpg.connect(self._dsn)
-            try:
-                await connection.execute(block.text)
-            finally:
-                await connection.close()
+            await self._query(block)
         elif block.language == "console":
             for entry in entries(block):
                 await self._command(block, entry)
@@ -119,6 +116,19 @@ class Reader:
         assert same(printed.getvalue(), block.printed), (
             f"{block.where} printed\n{printed.getvalue()}"
         )
+
+    async def _query(self, block: Block) -> None:
+        connection = await asyncpg.connect(self._dsn)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                rows = await connection.fetch(block.text)
+                while not all(any(same(row_text(r), p) for r in rows) for p in block.rows[1:]):
+                    await asyncio.sleep(0.05)  # what workers do is seen when they have done it
+                    rows = await connection.fetch(block.text)
+                names = [a.name for a in (await connection.prepare(block.text)).get_attributes()]
+        finally:
+            await connection.close()
+        assert not block.rows or " | ".join(names) == block.rows[0], f"{block.where}: {names}"
 
     async def _command(self, block: Block, entry: Entry) -> None:
         name, *rest = entry.words
@@ -154,6 +164,11 @@ class Reader:
             late = asyncio.get_running_loop().time() > deadline
             if same(said, entry.printed) or late or not again:
                 return said
+
+
+def row_text(row: asyncpg.Record) -> str:
+    """A row as the pages show it."""
+    return " | ".join("null" if value is None else str(value) for value in row)
 
 
 @pytest.fixture
