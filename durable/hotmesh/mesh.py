@@ -16,12 +16,15 @@ from durable.engine.interpreter import Interpreter
 from durable.engine.job import Job
 from durable.engine.signals import Signals
 from durable.engine.steps.graph_rows import reply_from
-from durable.engine.steps.graph_steps import GraphSteps, Start
+from durable.engine.steps.graph_starts import Start
+from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.steps.graph_writes import Written
+from durable.engine.steps.resolving import EscalationSteps
 from durable.engine.timers import Timers
 from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.engines import EngineLoop
+from durable.hotmesh.escalations import Escalations
 from durable.hotmesh.export import exported
 from durable.hotmesh.governing import Governor, Loop
 from durable.hotmesh.keeping import Keeping
@@ -81,6 +84,12 @@ class HotMesh(Ruling, Keeping, Listening):
         self._steps = GraphSteps(wiring.database, plans, settings.retry, random.random, self._pace)
         self._jobs = Jobs(wiring.database, plans)
         self._signals = Signals(wiring.database)
+        self.escalations = Escalations(
+            wiring.database,
+            self.app_id,
+            EscalationSteps(wiring.database, plans, settings.retry, random.random),
+            self._told,
+        )
         self._waiters = JobWaiters(self._jobs)
         self._channel = channels.waiter(self.namespace, new_id())
         self._subscriptions = Subscriptions(
@@ -113,9 +122,11 @@ class HotMesh(Ruling, Keeping, Listening):
         Args:
             app_id: the app, as its document names it.
             engine: `{"connection": …, "retry": …, "retain": …}`. With it, this process moves jobs
-                on. The connection is a DSN, a `Client` or an asyncpg pool; `retry` is the policy of work for which
-                neither activity nor worker has one; `retain` is for how long an expired job stays
-                readable before it is deleted (10 minutes).
+                on. The connection is a DSN, a `Client` or an asyncpg pool (which stays the
+                caller's to close); `retry` is the policy of work for which neither activity nor
+                worker has one; `retain` is for how long an expired job stays readable before it is
+                deleted: one duration, a `RetentionPolicy`, or None for ever. It is stored, and
+                holds for the app until another is given (10 minutes if none ever was).
             workers: each `{"topic": …, "callback": …, "retry": …, "concurrency": …}`. A callback is
                 an async function; it gets `{"metadata": …, "data": …}` and returns `{"data": …}`,
                 with `code` or `status` if it is not simply done. What it raises is tried again as

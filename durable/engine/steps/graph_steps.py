@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from durable.descriptor.plan import Plan
-from durable.engine.activities import trigger
 from durable.engine.collation import addresses
 from durable.engine.effects import Interruption, Reply
-from durable.engine.job import RUNNING, Instance, Job, Scene, decode
+from durable.engine.job import RUNNING, Instance, Job, decode
 from durable.engine.steps.graph_outbox import Parent, Stepped, to_parent
+from durable.engine.steps.fan_out import FanOut
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import error_text, instance_of, job_of, reply_of
+from durable.engine.steps.graph_starts import Start, first_step
 from durable.engine.steps.graph_walk import Left, Walk
 from durable.engine.steps.graph_writes import GraphWriter, Written, keeps_waiting
 from durable.errors import (
@@ -32,12 +33,12 @@ from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import CONFLICT, NOT_FOUND
 from durable.protocol.frozen import changed
-from durable.protocol.graphs import Data, Fault, nothing
-from durable.protocol.ids import new_id
+from durable.protocol.graphs import Fault
 from durable.protocol.retry import RetryPolicy
 from durable.store.apps import AppStore
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, SignalKey
+from durable.store.stats import StatsStore
 from durable.streams.graph_messages import EngineStream, Sent
 from durable.streams.pacing import Pace
 
@@ -45,26 +46,6 @@ Plans = Callable[[Any, str, str], Awaitable[Mapping[str, Plan]]]
 """Gives, on a connection, the plans of an app's version, by the topic to which they subscribe."""
 
 BATCH_MAX = 64  # messages in one step: their locks are few, and a batch that fails is soon bisected
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A job to be started.
-
-    Args:
-        metadata: what the caller gives along (trc, spn, ngn).
-        reply_to: channels to tell of the end.
-        version: that of the app; None for the active one.
-    """
-
-    app_id: str
-    topic: str
-    data: Data = field(default_factory=nothing)
-    metadata: Data = field(default_factory=nothing)
-    reply_to: tuple[str, ...] = ()
-    version: str | None = None
-    parent: Parent | None = None
-    awaited: bool = True
 
 
 @dataclass
@@ -115,6 +96,7 @@ class GraphSteps:
         self._hooks = HookStore(database.schema)
         self._stream = EngineStream(database.schema, pace)
         self._rules = Rules(self._apps)
+        self._fan_out = FanOut(plans, self._rules, StatsStore(database.schema))
         self._writer = GraphWriter(database.schema, retry)
 
     async def start(self, start: Start) -> tuple[Job, Written]:
@@ -145,43 +127,7 @@ class GraphSteps:
                 f"no graph of app {start.app_id!r}, version {version},"
                 f" subscribes to {start.topic!r}"
             )
-        job = Job(
-            0,
-            "",
-            start.app_id,
-            plan.subscribes,
-            version,
-            input=start.data,
-            metadata=start.metadata,
-            created_at=now,
-            reply_to=start.reply_to,
-        )
-        scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, dice=self._dice)
-        metadata = {**start.metadata, **trigger.lifetime(scene)}
-        if (parent := start.parent) is not None:
-            metadata |= {
-                "pj": parent.jid,
-                "pg": str(parent.run_id),
-                "pd": parent.dad,
-                "pa": parent.aid,
-            }
-            if not start.awaited:
-                metadata["px"] = True
-        job = Job(
-            0,
-            trigger.job_id(scene) or new_id(),
-            start.app_id,
-            plan.subscribes,
-            version,
-            input=start.data,
-            metadata=metadata,
-            created_at=now,
-            reply_to=start.reply_to,
-            parent_run_id=parent.run_id if parent is not None and start.awaited else None,
-        )
-        walk = Walk(plan, job, {}, now, self._dice)
-        walk.start()
-        return Stepped(plan, walk.changes(), fresh=True, parent=parent, awaited=start.awaited)
+        return first_step(plan, start, version, now, self._dice)
 
     async def interrupt(self, app_id: str, jid: str, how: Interruption) -> tuple[Job, Written]:
         """End a running job.
@@ -219,6 +165,10 @@ class GraphSteps:
             await self._step_jobs(connection, app_id, rows, batch)
             await self._route(connection, app_id, rows, batch)
             await self._begin_children(connection, app_id, rows, batch)
+            for row in rows:
+                if row["msg_type"] == "fanout":
+                    batch.answers.extend(await self._fan_out.step(connection, row))
+                    batch.done.append(row["id"])
             batch.steps.extend(Stepped(w.plan, w.changes()) for w in batch.walks.values())
             await self._writer.lock(
                 connection, batch.steps, [k for _, keys in batch.signals for k in keys]
@@ -324,7 +274,8 @@ class GraphSteps:
     async def _deliver(self, connection: Any, batch: _Batch) -> None:
         """Give signals to their waiters, or keep them until one comes."""
         for row, keys in batch.signals:
-            waiter = await self._hooks.find(connection, keys)
+            only = decode(row["message"]).get("only")
+            waiter = await self._hooks.find(connection, keys, only)
             if waiter is None:
                 await self._hooks.park(connection, row["id"], keys, row["message"])
                 await self._stream.consume(connection, [row["id"]])

@@ -27,11 +27,13 @@ from durable.engine.steps.graph_outbox import (
     told_of_start,
     work_of,
 )
-from durable.engine.steps.graph_rows import error_text, saved_instance, saved_job
+from durable.engine.steps.graph_rows import saved_instance, saved_job
+from durable.engine.steps.graph_starts import new_job
 from durable.protocol.frozen import changed
 from durable.protocol.retry import RetryPolicy
-from durable.store.graph_jobs import GraphJobStore, NewJob
+from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, SignalKey, Waiter
+from durable.store.stats import Measurement, StatsStore
 from durable.streams.graph_messages import EngineStream, Sent, work_stream
 
 
@@ -61,6 +63,7 @@ class GraphWriter:
         self._retry = retry
         self._jobs = GraphJobStore(schema)
         self._hooks = HookStore(schema)
+        self._stats = StatsStore(schema)
         self._stream = EngineStream(schema)
         self._escalations = EscalationWriter(schema)
 
@@ -107,24 +110,9 @@ class GraphWriter:
         return written
 
     async def _place(self, connection: Any, step: Stepped) -> int | None:
-        job = step.changes.job
         return await self._jobs.start(
             connection,
-            NewJob(
-                job.jid,
-                job.app_id,
-                job.graph,
-                job.version,
-                job.state,
-                job.status,
-                encode(job.input, f"the input of job {job.jid!r}"),
-                encode(job.data, f"the data of job {job.jid!r}"),
-                error_text(job.error),
-                encode(job.metadata, f"the metadata of job {job.jid!r}"),
-                job.parent_run_id,
-                job.reply_to,
-                job.finished_at is not None,
-            ),
+            new_job(step),
         )
 
     async def _save(self, connection: Any, placed: Sequence[tuple[Stepped, int]]) -> None:
@@ -151,6 +139,8 @@ class GraphWriter:
         ]
         if attributes:
             await self._jobs.set_attributes(connection, attributes)
+        if found := [m for s, run_id in placed for m in _measurements(s, run_id)]:
+            await self._stats.count(connection, found)
 
     async def _settle_waiting(
         self, connection: Any, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]
@@ -180,7 +170,7 @@ class GraphWriter:
         done: set[Waiter] = set()
         for key, waiter in waits:
             while waiter not in done:
-                message = await self._hooks.unpark(connection, [key])
+                message = await self._hooks.unpark(connection, [key], waiter.run_id)
                 if message is None:
                     break
                 job = jobs[waiter.run_id]
@@ -243,6 +233,16 @@ class GraphWriter:
                 for child in children
             )
         return sent
+
+
+def _measurements(step: Stepped, run_id: int) -> list[Measurement]:
+    job, counted = step.changes.job, step.changes.counted
+    if counted is None:
+        return []
+    return [
+        Measurement(job.app_id, job.graph, counted.key, counted.slot, *value, run_id)
+        for value in counted.values
+    ]
 
 
 def keeps_waiting(message: str) -> bool:

@@ -18,7 +18,8 @@ from durable.engine.effects import Interruption, Reply
 from durable.engine.interpreter import Interpreter
 from durable.engine.signals import Signals
 from durable.engine.steps.graph_rows import reply_text
-from durable.engine.steps.graph_steps import GraphSteps, Start
+from durable.engine.steps.graph_starts import Start
+from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.steps.graph_writes import Written
 from durable.engine.versions import Versions
 from durable.errors import JobFailed
@@ -100,7 +101,7 @@ async def _process(
 @asynccontextmanager
 async def member(database: Database) -> AsyncIterator[int]:
     """A member without a heartbeat, as a dead process leaves one."""
-    connection = await open_connection(database.dsn, "test")
+    connection = await open_connection(database.address, "test")
     try:
         yield await MemberStore(database.schema).join(connection, "test", "here", 1)
     finally:
@@ -108,7 +109,7 @@ async def member(database: Database) -> AsyncIterator[int]:
 
 
 async def _bury(database: Database, member_id: int) -> None:
-    connection = await open_connection(database.dsn, "test")
+    connection = await open_connection(database.address, "test")
     try:
         await MemberStore(database.schema).bury(connection, member_id)
     finally:

@@ -1,0 +1,103 @@
+"""How a job begins: its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from durable.descriptor.plan import Plan
+from durable.engine.activities import trigger
+from durable.engine.collation import addresses
+from durable.engine.job import Job, Scene, encode
+from durable.engine.steps.graph_outbox import Parent, Stepped
+from durable.engine.steps.graph_rows import error_text
+from durable.engine.steps.graph_walk import Walk
+from durable.protocol.graphs import Data, nothing
+from durable.protocol.ids import new_id
+from durable.store.graph_jobs import NewJob
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A job to be started.
+
+    Args:
+        metadata: what the caller gives along (trc, spn, ngn).
+        reply_to: channels to tell of the end.
+        version: that of the app; None for the active one.
+    """
+
+    app_id: str
+    topic: str
+    data: Data = field(default_factory=nothing)
+    metadata: Data = field(default_factory=nothing)
+    reply_to: tuple[str, ...] = ()
+    version: str | None = None
+    parent: Parent | None = None
+    awaited: bool = True
+
+
+def first_step(
+    plan: Plan, start: Start, version: str, now: float, dice: Callable[[], float]
+) -> Stepped:
+    """Begin a job, and walk it on until every branch waits.
+
+    Raises `DescriptorError` when the trigger cannot make sense of the data.
+    """
+    job = Job(
+        0,
+        "",
+        start.app_id,
+        plan.subscribes,
+        version,
+        input=start.data,
+        metadata=start.metadata,
+        created_at=now,
+        reply_to=start.reply_to,
+    )
+    scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, dice=dice)
+    metadata = {**start.metadata, **trigger.lifetime(scene)}
+    if (parent := start.parent) is not None:
+        metadata |= {
+            "pj": parent.jid,
+            "pg": str(parent.run_id),
+            "pd": parent.dad,
+            "pa": parent.aid,
+        }
+        if not start.awaited:
+            metadata["px"] = True
+    job = Job(
+        0,
+        trigger.job_id(scene) or new_id(),
+        start.app_id,
+        plan.subscribes,
+        version,
+        input=start.data,
+        metadata=metadata,
+        created_at=now,
+        reply_to=start.reply_to,
+        parent_run_id=parent.run_id if parent is not None and start.awaited else None,
+    )
+    walk = Walk(plan, job, {}, now, dice)
+    walk.start()
+    return Stepped(plan, walk.changes(), fresh=True, parent=parent, awaited=start.awaited)
+
+
+def new_job(step: Stepped) -> NewJob:
+    """The job of a step that begins it, as the table will have it."""
+    job = step.changes.job
+    return NewJob(
+        job.jid,
+        job.app_id,
+        job.graph,
+        job.version,
+        job.state,
+        job.status,
+        encode(job.input, f"the input of job {job.jid!r}"),
+        encode(job.data, f"the data of job {job.jid!r}"),
+        error_text(job.error),
+        encode(job.metadata, f"the metadata of job {job.jid!r}"),
+        job.parent_run_id,
+        job.reply_to,
+        job.finished_at is not None,
+    )
