@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from asyncio.subprocess import Process
 from collections.abc import Iterator
 from pathlib import Path
 
+from durable.cli.children import ended, started
 from durable.cli.command import Session, connected
 from durable.cli.importing import split
 from durable.cli.output import Output
 from durable.cli.serving import Queue, Target
-from durable.client.client import Client
 
 LOOK_SECONDS = 0.5  # how often files are looked at
 FILES_MAX = 20_000  # beyond that looking would cost more than it gives
@@ -35,6 +34,7 @@ async def dev(session: Session, module: Target, queue: Queue = None) -> None:
         f"          durable list, durable show ID\n"
         f"stop      Ctrl-C; what is open goes on at the next start",
     )
+    options = [*(["--queue", queue] if queue else []), *(["--json"] if out.as_json else [])]
     roots = _roots(name)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -43,45 +43,19 @@ async def dev(session: Session, module: Target, queue: Queue = None) -> None:
     worker = None
     try:
         while not stop.is_set():
-            worker = await _spawned(client, module, queue, as_json=out.as_json)
+            worker = await started(client, module, options)
             changed = await _change(roots, worker, stop, out)
-            await _end(worker)
+            await ended(worker, STOP_SECONDS)
             if changed is not None:
                 out.note(f"{changed} changed: reloading; open runs go on")
     finally:
         if worker is not None:
-            await _end(worker)
+            await ended(worker, STOP_SECONDS)
 
 
 def _roots(name: str) -> set[Path]:
     """Below which directories a change counts."""
     return {Path.cwd()} | ({Path(name).resolve().parent} if name.endswith(".py") else set())
-
-
-async def _spawned(client: Client, module: str, queue: str | None, *, as_json: bool) -> Process:
-    """The worker as a process of its own, so that a reload leaves nothing of the old code."""
-    options = [*(["--queue", queue] if queue else []), *(["--json"] if as_json else [])]
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "durable", "worker", module, "--until-eof", *options,
-        stdin=asyncio.subprocess.PIPE,
-        # Ctrl-C reaches us alone: we stop the worker, once.
-        start_new_session=True,
-        env={
-            **os.environ,  # noqa: TID251 - the child has our surroundings
-            "DURABLE_DATABASE_URL": client.dsn,
-            "DURABLE_NAMESPACE": client.namespace,
-        },
-    )  # fmt: skip
-
-
-async def _end(worker: Process) -> None:
-    if worker.returncode is None:
-        worker.terminate()
-        try:
-            await asyncio.wait_for(worker.wait(), STOP_SECONDS)
-        except TimeoutError:
-            worker.kill()
-            await worker.wait()
 
 
 async def _change(

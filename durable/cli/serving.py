@@ -14,6 +14,7 @@ import typer
 
 from durable.cli.command import Session, connected
 from durable.cli.importing import Served, collect
+from durable.cli.supervising import supervise
 from durable.protocol.durations import seconds
 from durable.worker.worker import Worker
 
@@ -22,6 +23,9 @@ Target = Annotated[
 ]
 Queue = Annotated[
     str | None, typer.Option(help="The task queue of workflows that name none; else 'default'.")
+]
+Processes = Annotated[
+    int, typer.Option(min=1, help="How many processes; one that dies is started again.")
 ]
 Grace = Annotated[str, typer.Option(help="How long a stop waits for running activities.")]
 
@@ -32,11 +36,19 @@ async def worker(
     module: Target,
     queue: Queue = None,
     grace: Grace = "10s",
+    processes: Processes = 1,
     until_eof: Annotated[bool, typer.Option(hidden=True)] = False,  # noqa: FBT002
 ) -> None:
     """Run what a module defines, until SIGTERM or Ctrl-C: both let running activities finish."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
     seconds(grace)
+    if processes > 1:
+        options = [
+            *(["--queue", queue] if queue else []),
+            *(["--json"] if session.out.as_json else []),
+        ]
+        await supervise(session, module, options, grace, processes)
+        return
     served = collect(module, queue)
     stop = asyncio.Event()
     if until_eof:

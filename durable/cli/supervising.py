@@ -1,0 +1,123 @@
+"""`durable worker --processes N`: several workers, each started again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Sequence
+
+import typer
+
+from durable.cli.children import ended, started
+from durable.cli.command import Session
+from durable.protocol.durations import seconds
+
+PAUSE = 0.5  # seconds before the first new start; each that follows soon waits twice as long
+PAUSE_MAX = 30.0
+STEADY = 60.0  # who has served for so long has recovered
+LAST_WORDS = 1.0  # seconds: what a worker has started itself may hold its stdout open for ever
+CHUNK = 1 << 16
+STOP_EXTRA = 20.0  # a worker gives back what it holds after its own grace
+READY = ("serving ", '{"serving"')  # how a worker says, in either form, that it serves
+
+
+class Supervisor:
+    """Keeps a number of worker processes alive until told to stop.
+
+    A worker that dies is started again, later each time it dies soon. One that ends by itself
+    before any has ever served cannot be helped by that (a module that does not import, a wrong
+    option): then all end, with its code.
+
+    Args:
+        session: the database, and where to say what happens.
+        module: what the workers serve.
+        options: further options of `durable worker`.
+        grace: how long a stop waits for running activities, in seconds.
+    """
+
+    def __init__(self, session: Session, module: str, options: Sequence[str], grace: float) -> None:
+        self._session = session
+        self._module = module
+        self._options = options
+        self._grace = grace
+        self._stop = asyncio.Event()
+        self._served = False
+        self._code = 0
+
+    async def run(self, count: int) -> int:
+        """Keep `count` workers until SIGTERM or SIGINT; the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        await asyncio.gather(*[self._keep(n + 1) for n in range(count)])
+        return self._code
+
+    async def _keep(self, place: int) -> None:
+        """One worker after the other, until told to stop."""
+        loop = asyncio.get_running_loop()
+        pause = PAUSE
+        while not self._stop.is_set():
+            process = await started(self._session.client, self._module, self._options, stdout=PIPE)
+            began = loop.time()
+            telling = asyncio.create_task(self._forward(process, place))
+            await _first(process.wait(), self._stop.wait())
+            if self._stop.is_set():
+                await ended(process, self._grace + STOP_EXTRA)
+                await _first(telling, asyncio.sleep(LAST_WORDS))
+                return
+            await _first(telling, asyncio.sleep(LAST_WORDS))
+            self._died(process, place)
+            if loop.time() - began > STEADY:
+                pause = PAUSE
+            await _first(asyncio.sleep(pause), self._stop.wait())
+            pause = min(2 * pause, PAUSE_MAX)
+
+    def _died(self, process: Process, place: int) -> None:
+        code = process.returncode or 0
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+        if code >= 0 and not self._served:
+            self._code = code or 1
+            self._stop.set()
+            return
+        self._session.out.note(
+            f"worker {place} (process {process.pid}) ended {how}; it is started again, and what it"
+            " held is taken over by the others"
+        )
+
+    async def _forward(self, process: Process, place: int) -> None:
+        """Pass on what a worker prints; its first word that it serves says that all is well."""
+        if process.stdout is None:
+            return
+        told, rest = False, b""
+        while chunk := await process.stdout.read(CHUNK):
+            whole, newline, rest = (rest + chunk).rpartition(b"\n")
+            text = (whole + newline).decode(errors="replace")
+            if not told and text.startswith(READY):
+                told = self._served = True
+                self._session.out.note(f"worker {place} is process {process.pid}")
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        sys.stdout.write(rest.decode(errors="replace"))
+
+
+async def _first(*waited: Awaitable[object]) -> None:
+    """Return when the first is done; the others are cancelled."""
+    tasks = [asyncio.ensure_future(one) for one in waited]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+async def supervise(
+    session: Session, module: str, options: Sequence[str], grace: str, count: int
+) -> None:
+    """Serve `module` by `count` processes; raises `typer.Exit` when none can be started."""
+    options = [*options, "--grace", grace, *(["--json"] if session.out.as_json else [])]
+    supervisor = Supervisor(session, module, options, seconds(grace))
+    code = await supervisor.run(count)
+    if code:
+        raise typer.Exit(code)
+    session.out.note("all workers have stopped")
