@@ -18,11 +18,7 @@ from durable.expressions.expression import Path
 NOT_YET: Final[tuple[str, ...]] = (
     "*.telemetry",
     "trigger.entity",
-    "trigger.stats.key",
-    "trigger.stats.granularity",
-    "trigger.stats.measures",
     "hook.escalation",
-    "signal.subtype=all",
 )
 
 

@@ -171,7 +171,7 @@ class Measure(Part):
     measure: Literal["count", "sum", "avg", "mdn", "max", "min", "index"]
     """What is kept of the target; `mdn` is the median, `index` the jobs that have each value."""
     target: JsonValue
-    """The value that is measured, a reference or pipe."""
+    """A reference to the value that is measured. Its path below `data` names the measure."""
 
 
 class Stats(Part):

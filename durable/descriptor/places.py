@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from durable.descriptor.model import ActivityPart, Graph, Hook, Trigger
 from durable.descriptor.parts import Escalation, MappedPort, Part, Stats
-from durable.expressions.expression import Path
+from durable.expressions.expression import Expression, Lookup, Path
 from durable.expressions.paths import JOB, SELF, Reference
 
 PORTS: Final = ("input", "output", "job", "signal", "resolver")
@@ -105,6 +105,19 @@ def _of_stats(stats: Stats) -> Iterator[tuple[Path, object]]:
             yield ("stats", name), value
     for index, measure in enumerate(stats.measures):
         yield ("stats", "measures", index, "target"), measure.target
+
+
+def measure_name(target: Expression) -> str | None:
+    """What a measure of this target is called: the path below the data; None: it has none.
+
+    Example:
+        >>> from durable.expressions.pipe import compile_value
+        >>> measure_name(compile_value("{t1.output.data.size.width}"))
+        'size/width'
+    """
+    if not isinstance(target, Lookup) or target.reference.part != "data":
+        return None
+    return "/".join(target.reference.path) or None
 
 
 def columns(escalation: Escalation) -> dict[str, JsonValue]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, TypedDict
+from typing import TypedDict
 
 from pydantic import JsonValue
 
@@ -24,13 +24,14 @@ from durable.descriptor.model import (
     Worker,
 )
 from durable.descriptor.parts import MappedPort, Stats
-from durable.descriptor.places import PORTS, SINGLES, columns, given, key_of
+from durable.descriptor.places import PORTS, SINGLES, columns, given, key_of, measure_name
 from durable.descriptor.routes import Routes, compile_routes
 from durable.descriptor.spreads import Spread, divide
 from durable.descriptor.tree import Tree, tree_of
 from durable.errors import DescriptorError
 from durable.expressions.expression import Expression, Path
 from durable.expressions.pipe import compile_value
+from durable.protocol.queries import GRANULARITIES
 from durable.protocol.retry import RetryPolicy
 
 
@@ -53,12 +54,12 @@ class StatsPlan:
     Attributes:
         key: names what the measures belong to.
         minutes: the length of a step of time; None for all time in one.
-        measures: the kind of each measure, and the value that is measured.
+        measures: the kind of each measure, its name, and the value that is measured.
     """
 
     key: Expression
     minutes: int | None
-    measures: tuple[tuple[str, Expression], ...]
+    measures: tuple[tuple[str, str, Expression], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,16 +296,14 @@ def _parts_of_kind(activity: Activity, at: Path) -> _Parts:
     return found
 
 
-_MINUTES: Final = {"5m": 5, "10m": 10, "15m": 15, "30m": 30, "1h": 60, "infinity": None}
-
-
 def _stats(stats: Stats, key: JsonValue, at: Path) -> StatsPlan:
-    targets = (
+    compiled = (
         (m.measure, compile_value(m.target, (*at, "measures", i, "target")))
         for i, m in enumerate(stats.measures)
     )
-    minutes = _MINUTES[stats.granularity or "5m"]
-    return StatsPlan(compile_value(key, (*at, "key")), minutes, tuple(targets))
+    measures = tuple((kind, measure_name(target) or "", target) for kind, target in compiled)
+    minutes = GRANULARITIES[stats.granularity or "5m"]
+    return StatsPlan(compile_value(key, (*at, "key")), minutes, measures)
 
 
 def _expressions(activity: Activity, at: Path) -> dict[str, Expression]:

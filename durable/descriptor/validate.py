@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from durable.descriptor.counting import facet_complaints, stats_complaints
 from durable.descriptor.findings import Finding, refuse
 from durable.descriptor.model import (
     App,
@@ -195,6 +196,9 @@ def _targets(app: App, graph: Graph, at: Path) -> Iterator[Finding]:
             yield Finding(path, f"no graph of this app subscribes to {topic!r}")
         elif isinstance(activity, Signal) and topic not in signalled:
             yield Finding(path, f"no hook of this app waits at {topic!r}")
+        elif isinstance(activity, Signal) and activity.subtype == "all":
+            for key, message in facet_complaints(app, activity):
+                yield Finding((*at, "activities", aid, key), message)
 
 
 def _expressions(graph: Graph, tree: Tree) -> Iterator[Finding]:
@@ -231,9 +235,8 @@ def _extras(graph: Graph, _tree: Tree) -> Iterator[Finding]:
     for aid, activity in graph.activities.items():
         at: Path = ("activities", aid)
         if isinstance(activity, Trigger) and activity.stats is not None:
-            stats = activity.stats
-            if stats.key is None and (stats.measures or stats.granularity):
-                yield Finding((*at, "stats"), "what is measured needs a `key` to be found again")
+            for path, message in stats_complaints(activity.stats):
+                yield Finding((*at, "stats", *path), message)
         elif isinstance(activity, Hook) and activity.escalation is not None:
             if not {"role", "type", "priority", "metadata"} & columns(activity.escalation).keys():
                 message = "an escalation has a role, a type, a priority or metadata"

@@ -72,13 +72,23 @@ class AwaitSignal:
 
 
 @dataclass(frozen=True, slots=True)
+class Everyone:
+    """All jobs that have one of the facets, as `query` would find them at a moment."""
+
+    facets: tuple[str, ...]
+    query: Data
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class SendSignal:
-    """Signal a topic, as somebody from outside would."""
+    """Signal a topic, as somebody from outside would; `to` None means whoever waits there."""
 
     topic: str
     data: Data
     status: str = "success"
     code: int = OK
+    to: Everyone | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,23 +80,31 @@ class HookStore:
     def _columns(waiters: Sequence[Waiter]) -> tuple[list[Any], list[Any], list[Any]]:
         return [w.run_id for w in waiters], [w.dad for w in waiters], [w.aid for w in waiters]
 
-    async def find(self, connection: Any, keys: Sequence[SignalKey]) -> Waiter | None:
-        """The oldest waiter for one of the keys, all of one topic."""
-        row = await connection.fetchrow(self._sql["find"], *self._topic(keys))
+    async def find(
+        self, connection: Any, keys: Sequence[SignalKey], only: int | None = None
+    ) -> Waiter | None:
+        """The oldest waiter for one of the keys, all of one topic; of run `only` if it is given."""
+        if only is None:
+            row = await connection.fetchrow(self._sql["find"], *self._topic(keys))
+        else:
+            row = await connection.fetchrow(self._sql["find_of_run"], *self._topic(keys), only)
         return None if row is None else Waiter(row["run_id"], row["dad"], row["aid"])
 
     async def park(
         self, connection: Any, signal_id: int, keys: Sequence[SignalKey], message: str
     ) -> None:
-        """Keep a signal for which nobody waits."""
+        """Keep a signal for which nobody waits.
+
+        If it is for one job, and that has ended, nobody ever could: it is not kept.
+        """
         app_id, topic, rules, values = self._topic(keys)
         await connection.execute(
             self._sql["park"], signal_id, app_id, topic, rules, values, message
         )
 
-    async def unpark(self, connection: Any, keys: Sequence[SignalKey]) -> str | None:
-        """Take the oldest early signal of one of the keys; its message."""
-        row = await connection.fetchrow(self._sql["unpark"], *self._topic(keys))
+    async def unpark(self, connection: Any, keys: Sequence[SignalKey], run_id: int) -> str | None:
+        """Take the oldest early signal of one of the keys, for anybody or a run; its message."""
+        row = await connection.fetchrow(self._sql["unpark"], *self._topic(keys), run_id)
         return None if row is None else row["message"]
 
     async def parked(self, connection: Any, app_id: str, topic: str) -> list[Row]:

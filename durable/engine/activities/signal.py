@@ -1,11 +1,13 @@
-"""The signal: tells a hook that waits somewhere, as somebody from outside would."""
+"""The signal: tells hooks that wait somewhere, as somebody from outside would."""
 
 from __future__ import annotations
 
-from durable.engine.effects import Answer, Effects, Reply, SendSignal
+from durable.engine.effects import Answer, Effects, Everyone, Reply, SendSignal
 from durable.engine.job import Scene
-from durable.errors import InternalError
+from durable.errors import DescriptorError, InternalError
+from durable.expressions.values import to_text, truthy
 from durable.protocol.codes import OK
+from durable.protocol.queries import JobsQuery
 
 
 def leg1(scene: Scene) -> Effects:
@@ -16,6 +18,7 @@ def leg1(scene: Scene) -> Effects:
         scene.data(node.signal),
         str(scene.value(node.status, "success")),
         scene.code(node.code, OK),
+        _everyone(scene) if node.to_all else None,
     )
     return Effects((signal,), answer=Answer(), input=signal.data)
 
@@ -25,3 +28,19 @@ def leg2(scene: Scene, reply: Reply) -> Effects:
     raise InternalError(
         f"a {reply.kind} arrived for signal {scene.node.id!r} of job {scene.job.jid!r}"
     )
+
+
+def _everyone(scene: Scene) -> Everyone:
+    """The jobs with the facet that `key_name` and `key_value` name."""
+    node = scene.node
+    value = scene.value(node.key_value)
+    if not isinstance(value, str | bool | int | float):
+        raise DescriptorError(
+            f"activity {node.id!r}: its key_value must be text, a number or a boolean, and is"
+            f" {value!r:.100} in job {scene.job.jid!r}"
+        )
+    query = scene.data(node.resolver)
+    if truthy(scene.value(node.scrub, default=False)):
+        query["scrub"] = True
+    JobsQuery.of(query)  # what makes no sense fails here, where it is written
+    return Everyone((f"{node.key_name}:{to_text(value)}",), query, scene.now)

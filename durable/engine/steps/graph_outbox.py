@@ -10,6 +10,7 @@ from durable.engine.effects import (
     Addressed,
     ArmTimer,
     Dispatch,
+    Everyone,
     Interrupt,
     Interruption,
     Reply,
@@ -127,6 +128,8 @@ def _message(step: Stepped, run_id: int, addressed: Addressed) -> Sent | None:
             job.graph,
             delay=wanted.seconds,
         )
+    if isinstance(wanted, SendSignal) and wanted.to is not None:
+        return Sent(job.app_id, "fanout", _fan_out_text(job, wanted, wanted.to), topic=wanted.topic)
     if isinstance(wanted, SendSignal):
         text = reply_text(Reply("webhook", wanted.data, wanted.status, wanted.code))
         return Sent(job.app_id, "webhook", text, topic=wanted.topic)
@@ -137,6 +140,17 @@ def _message(step: Stepped, run_id: int, addressed: Addressed) -> Sent | None:
             job.app_id, "await", _start_text(job, run_id, addressed, wanted), topic=wanted.topic
         )
     return None
+
+
+def _fan_out_text(job: Job, wanted: SendSignal, to: Everyone) -> str:
+    out = {
+        "data": wanted.data,
+        "version": job.version,
+        "facets": to.facets,
+        "query": to.query,
+        "at": to.at,
+    }
+    return encode(out, f"a signal of job {job.jid!r}")
 
 
 def _start_text(job: Job, run_id: int, addressed: Addressed, wanted: StartJob) -> str:

@@ -88,9 +88,14 @@ def error_text(error: Fault | None) -> str | None:
     return None if error is None else encode(error.to_dict(), "an error")
 
 
-def reply_text(reply: Reply) -> str:
-    """A reply as a message; the kind is the message's type."""
+def reply_text(reply: Reply, only: int | None = None) -> str:
+    """A reply as a message; the kind is the message's type.
+
+    `only` is the run for which a signal is, where it is not for whoever waits.
+    """
     out: dict[str, Any] = {"status": reply.status, "code": reply.code, "data": reply.data}
+    if only is not None:
+        out["only"] = only
     if reply.error is not None:
         out["error"] = reply.error.to_dict()
     return encode(out, f"a {reply.kind}")

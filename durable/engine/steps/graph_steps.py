@@ -15,6 +15,7 @@ from durable.descriptor.plan import Plan
 from durable.engine.collation import addresses
 from durable.engine.effects import Interruption, Reply
 from durable.engine.job import RUNNING, Instance, Job, decode
+from durable.engine.steps.fan_out import FanOut
 from durable.engine.steps.graph_outbox import Parent, Stepped, to_parent
 from durable.engine.steps.fan_out import FanOut
 from durable.engine.steps.graph_routing import Rules
@@ -38,6 +39,7 @@ from durable.protocol.retry import RetryPolicy
 from durable.store.apps import AppStore
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, SignalKey
+from durable.store.stats import StatsStore
 from durable.store.stats import StatsStore
 from durable.streams.graph_messages import EngineStream, Sent
 from durable.streams.pacing import Pace
@@ -96,6 +98,7 @@ class GraphSteps:
         self._hooks = HookStore(database.schema)
         self._stream = EngineStream(database.schema, pace)
         self._rules = Rules(self._apps)
+        self._fan_out = FanOut(plans, self._rules, StatsStore(database.schema))
         self._fan_out = FanOut(plans, self._rules, StatsStore(database.schema))
         self._writer = GraphWriter(database.schema, retry)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from durable.descriptor.plan import Kind, Node, Plan
 from durable.engine.activities.handlers import HANDLERS
+from durable.engine.activities.measuring import Counted
 from durable.engine.collation import addresses, semaphore
 from durable.engine.effects import (
     Addressed,
@@ -77,6 +78,7 @@ class Changes:
         abandons: whether it ended well although some activities still wait.
         emitted: the job as it was each time that an activity with `emit` had settled.
         attributes: the attributes and markers that were written, as text.
+        counted: of a job that begins, how it enters the statistics.
     """
 
     job: Job
@@ -90,6 +92,7 @@ class Changes:
     abandons: bool = False
     emitted: tuple[Job, ...] = ()
     attributes: Data = field(default_factory=nothing)
+    counted: Counted | None = None
 
 
 @dataclass

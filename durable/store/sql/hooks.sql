@@ -28,19 +28,30 @@ from unnest($3::text[], $4::text[]) as k(rule, key)
 join durable.hooks h on h.app_id = $1 and h.topic = $2 and h.rule = k.rule and h.key = k.key
 order by h.id limit 1
 
+-- name: find_of_run
+-- The same, of one job, for which the signal is.
+select h.run_id, h.dad, h.aid
+from durable.hooks h join unnest($3::text[], $4::text[]) as k(rule, key) on h.rule = k.rule and h.key = k.key
+where h.run_id = $5 and h.app_id = $1 and h.topic = $2
+order by h.id limit 1
+
 -- name: park
--- One row per rule of the topic, so that whichever hook comes finds it by its own.
-insert into durable.early_signals (signal_id, app_id, topic, rule, key, message, created_at)
-select $1, $2, $3, k.rule, k.key, $6::json, durable.now()
-from unnest($4::text[], $5::text[]) as k(rule, key)
+-- One row per rule of the topic, so that whichever hook comes finds it by its own. What is for one job only
+-- (`only`) is not kept when that job has ended.
+insert into durable.early_signals (signal_id, app_id, topic, rule, key, message, created_at, run_id)
+select $1, $2, $3, k.rule, k.key, $6::json, durable.now(), m.only
+from (select (($6::json) ->> 'only')::bigint as only) m, unnest($4::text[], $5::text[]) as k(rule, key)
+where m.only is null or exists (select from durable.jobs j where j.run_id = m.only and j.state = 'running')
 on conflict do nothing
 
 -- name: unpark
--- Takes the oldest early signal of one of these keys, with its rows for other rules.
+-- Takes the oldest early signal of one of these keys that is for anybody or for this run, with its rows for other
+-- rules.
 with first as (
     select e.signal_id
     from unnest($3::text[], $4::text[]) as k(rule, key)
     join durable.early_signals e on e.app_id = $1 and e.topic = $2 and e.rule = k.rule and e.key = k.key
+    where e.run_id is null or e.run_id = $5
     order by e.signal_id limit 1
 ), gone as (
     delete from durable.early_signals e using first where e.signal_id = first.signal_id

@@ -261,7 +261,9 @@ t1:
   stats:
     id: '{$self.input.data.id}'
     key: {'@pipe': [['{$self.input.data.kind}'], ['{@string.toLowerCase}']]}
-    measures: [{measure: sum, target: '{$self.input.data.amount}'}]
+    measures:
+      - {measure: sum, target: '{$self.input.data.amount}'}
+      - {measure: index, target: '{$self.input.data.parent.id}'}
 w: {type: worker, topic: a, emit: true, retry: {maximumAttempts: 9, 503: [3, x], 500: [0, x]}}
 h:
   type: hook
@@ -272,7 +274,7 @@ s:
   type: signal
   subtype: all
   topic: go
-  key_name: parent
+  key_name: parent/id
   key_value: '{$job.metadata.jid}'
   scrub: true
   resolver: {maps: {data: {a: '{t1.output.data.who}'}}}""",
@@ -303,7 +305,9 @@ def test_fields_that_the_engine_will_execute_are_in_the_plan():
     ]  # fmt: skip
     assert t1.stats is not None
     assert (evaluate(t1.stats.key, documents, "t1"), t1.stats.minutes) == ("order", 5)
-    assert [(m, evaluate(t, documents, "t1")) for m, t in t1.stats.measures] == [("sum", 5)]
+    sums, jobs = t1.stats.measures
+    assert (*sums[:2], evaluate(sums[2], documents, "t1")) == ("sum", "amount", 5)
+    assert jobs[:2] == ("index", "parent/id")
     assert evaluate(w.emit, documents) is True
     assert {code: policy.maximum_attempts for code, policy in w.retries.items()} == {503: 4, 500: 1}
     assert w.retry is not None
@@ -312,7 +316,7 @@ def test_fields_that_the_engine_will_execute_are_in_the_plan():
     assert evaluate(h.escalation, documents) == {
         "role": "approver", "priority": 2, "metadata": {"id": 7}, "taskQueue": "q",
     }  # fmt: skip
-    assert (s.to_all, s.key_name, evaluate(s.key_value, documents)) == (True, "parent", "j")
+    assert (s.to_all, s.key_name, evaluate(s.key_value, documents)) == (True, "parent/id", "j")
     assert evaluate(s.resolver, documents) == {"data": {"a": "ada"}}
     assert evaluate(s.scrub, documents) is True
 

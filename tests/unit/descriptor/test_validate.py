@@ -96,6 +96,10 @@ def test_the_shape_is_strict(activities, rest, expected):
 
 TO_H = "transitions: {t1: [{to: h}]}"
 TO_S = "transitions: {t1: [{to: h}, {to: s}]}"
+INDEXED = (
+    "t1: {type: trigger, stats: {key: k, measures: [{measure: index,"
+    " target: '{t1.output.data.parent}'}]}}\n"
+)
 USES = {
     "graph.persistent": (T, "persistent: true"),
     "*.emit": (T + "h: {type: hook, emit: '{t1.output.data.done}'}", TO_H),
@@ -108,14 +112,15 @@ USES = {
     "trigger.stats.granularity": (
         "t1: {type: trigger, stats: {key: orders, granularity: 15m}}", ""),
     "trigger.stats.measures": (
-        "t1: {type: trigger, stats: {key: k, measures: [{measure: count, target: 1}]}}", ""),
+        "t1: {type: trigger, stats: {key: k, measures: [{measure: count,"
+        " target: '{$self.input.data.a}'}]}}", ""),
     "worker.retry.byCode": (
         T + "w: {type: worker, topic: a, retry: {503: [3, x]}}", "transitions: {t1: [{to: w}]}"),
     "hook.escalation": (
         T + "h: {type: hook, escalation: {role: approver, metadata: {id: '{t1.output.data.id}'}}}",
         TO_H),
     "signal.subtype=all": (
-        T + "h: {type: hook, hook: {topic: x}}\n"
+        INDEXED + "h: {type: hook, hook: {topic: x}}\n"
         "s: {type: signal, subtype: all, topic: x, key_name: parent, scrub: true,"
         " key_value: '{$job.metadata.jid}', resolver: {maps: {data: {a: 1}}}}",
         TO_S),
@@ -238,6 +243,19 @@ MEANING = [
     ("t1: {type: trigger, stats: {granularity: 5m}}", "", "stats: what is measured needs a `key`"),
     ("t1: {type: trigger, stats: {key: k, measures: [{measure: sum, target: '{@x.y}'}]}}", "",
      "measures[0].target: {@x.y}: unknown domain"),
+    ("t1: {type: trigger, stats: {key: k, measures: [{measure: sum, target: 5}]}}", "",
+     "measures[0].target: a measure is named by its target"),
+    ("t1: {type: trigger, stats: {key: k, measures: [{measure: sum, target: '{$job.data}'}]}}", "",
+     "measures[0].target: a measure is named by its target"),
+    ("t1: {type: trigger, stats: {key: k, measures: [{measure: max, target: '{$job.data.x}'},"
+     " {measure: max, target: '{t1.output.data.x}'}]}}", "",
+     "measures[1]: max of 'x' is measured already"),
+    (T + "h: {type: hook, hook: {topic: x}}\n"
+     "s: {type: signal, subtype: all, topic: x, key_name: a, key_value: 1}",
+     TO_S, "s.topic: the trigger of graph 't', whose hook waits here, has no stats.key"),
+    (INDEXED + "h: {type: hook, hook: {topic: x}}\n"
+     "s: {type: signal, subtype: all, topic: x, key_name: a, key_value: 1}",
+     TO_S, "s.key_name: the trigger of graph 't' has no measure of kind index of 'a'"),
     (T + "h: {type: hook, escalation: {description: x}}", TO_H,
      "an escalation has a role, a type"),
     (T + "h: {type: hook, escalation: {role: '{gone.output.data}'}}", TO_H,

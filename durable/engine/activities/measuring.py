@@ -1,0 +1,115 @@
+"""What a trigger's `stats` say of a job: what it counts for, and with which values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from durable.descriptor.plan import Plan, StatsPlan
+from durable.engine.collation import addresses
+from durable.engine.job import Job, Scene
+from durable.errors import ConfigurationError, DescriptorError
+from durable.expressions.values import to_text
+from durable.protocol.queries import slot_of
+
+JOB = "job"  # the kind of a job's own row; the others are measures
+INDEX = "index"
+NAMED_BY_VALUE = frozenset({"count", INDEX})  # these are kept for each value
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A job as it enters the statistics.
+
+    Args:
+        key: what it is counted with.
+        slot: the beginning of its step of time, Unix seconds; None: all time is one step.
+        values: kind, target and number of each measure, the job itself first.
+    """
+
+    key: str
+    slot: float | None
+    values: tuple[tuple[str, str, str | None], ...]
+
+
+def counted(scene: Scene) -> Counted | None:
+    """How a job that begins here is counted, None where its trigger counts nothing.
+
+    What is null or undefined is not measured. Raises `DescriptorError` for a key, or a value, that
+    cannot be.
+    """
+    stats = scene.node.stats
+    if stats is None:
+        return None
+    slot = slot_of(scene.job.created_at, stats.minutes)
+    return Counted(_key(scene, stats), slot, ((JOB, "", None), *_values(scene, stats)))
+
+
+def key_for(plan: Plan, data: Mapping[str, Any]) -> str:
+    """The key of a job that would be started with the data.
+
+    Raises `ConfigurationError` when the graph counts nothing, or the data lead to no key.
+    """
+    node = plan.node(plan.trigger)
+    if node.stats is None:
+        raise ConfigurationError(
+            f"graph {plan.subscribes!r} keeps no statistics: give its trigger a stats.key"
+        )
+    job = Job(0, "", plan.app_id, plan.subscribes, plan.app_version, input=data)
+    return _key(Scene(plan, job, node, addresses.ROOT), node.stats)
+
+
+def facets_of(plan: Plan, facets: tuple[str, ...]) -> tuple[str, ...]:
+    """The facets (`name:value`), proved to be of measures that the graph indexes its jobs by.
+
+    Raises `ConfigurationError` for others.
+    """
+    stats = plan.node(plan.trigger).stats
+    indexed = {name for kind, name, _ in (stats.measures if stats else ()) if kind == INDEX}
+    if not indexed:
+        raise ConfigurationError(
+            f"graph {plan.subscribes!r} has no index of its jobs: give its trigger's stats a"
+            " measure of kind index"
+        )
+    for facet in facets:
+        if not isinstance(facet, str) or not any(facet.startswith(f"{n}:") for n in indexed):
+            raise ConfigurationError(
+                f"facet {facet!r} is none of graph {plan.subscribes!r}: it reads name:value, where"
+                f" the name is one of {', '.join(sorted(indexed))}"
+            )
+    return facets
+
+
+def _key(scene: Scene, stats: StatsPlan) -> str:
+    found = scene.value(stats.key)
+    if isinstance(found, str) and found:
+        return found
+    if isinstance(found, bool | int | float):
+        return to_text(found)
+    raise DescriptorError(
+        f"trigger {scene.node.id!r}: stats.key must be text, and is {found!r:.100} for this input"
+    )
+
+
+def _values(scene: Scene, stats: StatsPlan) -> Iterator[tuple[str, str, str | None]]:
+    for kind, name, expression in stats.measures:
+        found = scene.value(expression)
+        if found is None:
+            continue
+        if kind in NAMED_BY_VALUE:
+            if not isinstance(found, str | bool | int | float):
+                raise _unfit(scene, kind, name, "text, a number or a boolean", found)
+            yield kind, f"{name}:{to_text(found)}", None
+        elif isinstance(found, bool) or not isinstance(found, int | float):
+            raise _unfit(scene, kind, name, "a number", found)
+        else:
+            yield kind, name, str(Decimal(repr(found)))
+
+
+def _unfit(scene: Scene, kind: str, name: str, wanted: str, found: object) -> DescriptorError:
+    return DescriptorError(
+        f"trigger {scene.node.id!r}: what measure {kind} of {name!r} counts must be {wanted},"
+        f" and is {found!r:.100} for this input"
+    )

@@ -1,0 +1,127 @@
+"""A signal to all jobs with a facet, as a message: it becomes a signal to each, part by part.
+
+Each step takes the next jobs, writes their signals and its own successor, and goes: a crash at any
+point repeats that step and nothing else, and however many jobs there are, no step is large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from durable.descriptor.plan import Plan
+from durable.engine.activities.measuring import facets_of, key_for
+from durable.engine.effects import Everyone, Reply
+from durable.engine.job import decode, encode
+from durable.engine.steps.graph_routing import Rules
+from durable.engine.steps.graph_rows import reply_text
+from durable.errors import ConfigurationError
+from durable.postgres.pool import Row
+from durable.protocol.graphs import Data
+from durable.protocol.queries import JobsQuery, Selection, Window
+from durable.store.stats import StatsStore
+from durable.streams.graph_messages import Sent
+
+FAN_OUT = 500  # signals that one step writes
+
+Plans = Callable[[Any, str, str], Awaitable[Mapping[str, Plan]]]
+
+
+class FanOut:
+    """Takes the steps of signals to all, on the connection of the caller."""
+
+    def __init__(self, plans: Plans, rules: Rules, stats: StatsStore) -> None:
+        self._plans = plans
+        self._rules = rules
+        self._stats = stats
+
+    async def choose(
+        self, connection: Any, at: tuple[str, str, str], everyone: Everyone
+    ) -> Selection:
+        """Whom a signal at (app id, version, topic) means.
+
+        Raises `ConfigurationError` for a topic where nobody waits, and for a query or facets that
+        do not fit what the trigger of that graph counts.
+        """
+        app_id, version, topic = at
+        plans = await self._plans(connection, app_id, version)
+        plan = next((p for p in plans.values() if topic in p.hooks), None)
+        if plan is None:
+            raise ConfigurationError(
+                f"unable to find hook rule for topic {topic!r} in app {app_id!r},"
+                f" version {version}: is the topic spelled right?"
+            )
+        return selection(plan, JobsQuery.of(everyone.query), everyone.facets, everyone.at)
+
+    async def message(
+        self, connection: Any, topic: str, chosen: Selection, data: Data, *, scrub: bool
+    ) -> Sent | None:
+        """The first message of a signal to the jobs that there are now; None: there are none.
+
+        Raises `ConfigurationError` when the data, with the job's `id`, lack what rules compare.
+        """
+        await self._rules.keys(connection, chosen.app_id, [(topic, {**data, "id": ""})])
+        until = await self._stats.latest(connection, chosen)
+        return None if until is None else begun(topic, chosen, data, until, scrub=scrub)
+
+    async def step(self, connection: Any, row: Row) -> list[Sent]:
+        """The signals of one step, and the message for the next one."""
+        found, topic, app_id = decode(row["message"]), row["topic"], row["stream_name"]
+        if "version" in found:
+            everyone = Everyone(tuple(found["facets"]), found["query"], found["at"])
+            chosen = await self.choose(connection, (app_id, found["version"], topic), everyone)
+            scrub = bool(found["query"].get("scrub"))
+            first = await self.message(connection, topic, chosen, found["data"], scrub=scrub)
+            return [] if first is None else [first]
+        window = Window(None, found["first"], found["end"])
+        chosen = Selection(app_id, found["graph"], found["key"], window, tuple(found["facets"]))
+        return await self._part(connection, topic, chosen, found)
+
+    async def _part(
+        self, connection: Any, topic: str, chosen: Selection, found: Data
+    ) -> list[Sent]:
+        between = found["after"], found["until"]
+        jobs = await self._stats.jobs(connection, chosen, between, FAN_OUT)
+        sent = [_signal(topic, chosen.app_id, found["data"], job) for job in jobs if job["running"]]
+        if found["scrub"] and jobs:
+            await self._stats.forget_index(connection, chosen, [job["run_id"] for job in jobs])
+        if len(jobs) == FAN_OUT:
+            rest = {**found, "after": jobs[-1]["run_id"]}
+            sent.append(Sent(chosen.app_id, "fanout", encode(rest, "a signal"), topic=topic))
+        return sent
+
+
+def selection(
+    plan: Plan, query: JobsQuery, facets: tuple[str, ...], at: float, *, by_index: bool = True
+) -> Selection:
+    """The jobs of a graph that a query means, asked at a moment (Unix seconds).
+
+    Raises `ConfigurationError` when the graph does not count what the query asks for.
+    """
+    key = key_for(plan, query.data)
+    stats = plan.node(plan.trigger).stats
+    window = query.window(stats.minutes if stats else None, at)
+    known = facets_of(plan, facets) if by_index else ()
+    return Selection(plan.app_id, plan.subscribes, key, window, known)
+
+
+def begun(topic: str, chosen: Selection, data: Data, until: int, *, scrub: bool) -> Sent:
+    """The message that begins a signal to all jobs up to a run id."""
+    found = {
+        "data": data,
+        "graph": chosen.graph,
+        "key": chosen.key,
+        "first": chosen.window.first,
+        "end": chosen.window.end,
+        "facets": chosen.facets,
+        "scrub": scrub,
+        "after": 0,
+        "until": until,
+    }
+    return Sent(chosen.app_id, "fanout", encode(found, f"the signal on {topic!r}"), topic=topic)
+
+
+def _signal(topic: str, app_id: str, data: Data, job: Row) -> Sent:
+    """A signal for one job only, with its id, as rules compare it."""
+    reply = Reply("webhook", {**data, "id": job["jid"]})
+    return Sent(app_id, "webhook", reply_text(reply, only=job["run_id"]), topic=topic)

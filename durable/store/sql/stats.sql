@@ -1,0 +1,66 @@
+-- name: count
+insert into durable.job_stats (app_id, graph, key, slot, kind, target, value, run_id)
+select c.app_id, c.graph, c.key, coalesce(to_timestamp(c.slot), '-infinity'), c.kind, c.target, c.value::numeric, c.run_id
+from unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::bigint[])
+    as c(app_id, graph, key, slot, kind, target, value, run_id)
+
+-- name: totals
+-- What was measured in a stretch of time: by steps of so many minutes, and as a whole (`whole`), since averages and
+-- medians of the whole do not follow from those of its steps. Without minutes all of it is one step.
+select grouping(at) = 1 as whole, extract(epoch from at)::float8 as at, kind, target, count(*) as count,
+    sum(value)::float8 as sum, avg(value)::float8 as avg, min(value)::float8 as min, max(value)::float8 as max,
+    percentile_cont(0.5) within group (order by value::float8) as mdn
+from (
+    select case when $6::integer is not null then date_bin(make_interval(mins => $6), s.slot, 'epoch') end as at,
+        s.kind, s.target, s.value
+    from durable.job_stats s
+    where s.app_id = $1 and s.graph = $2 and md5(s.key) = md5($3) and s.key = $3 and s.kind <> 'index'
+      and ($4::float8 is null or s.slot >= to_timestamp($4)) and ($5::float8 is null or s.slot < to_timestamp($5))
+) found
+group by grouping sets ((at, kind, target), (kind, target))
+order by target, kind
+
+-- name: ids
+-- Which jobs have which facets, by steps of time; the oldest first. No facets: any.
+select extract(epoch from found.at)::float8 as at, found.target, array_agg(found.jid order by found.run_id) as jids
+from (
+    select case when $6::integer is not null then date_bin(make_interval(mins => $6), s.slot, 'epoch') end as at,
+        s.target, s.run_id, j.jid
+    from durable.job_stats s join durable.jobs j on j.run_id = s.run_id
+    where s.app_id = $1 and s.graph = $2 and md5(s.key) = md5($3) and s.key = $3 and s.kind = 'index'
+      and ($4::float8 is null or s.slot >= to_timestamp($4)) and ($5::float8 is null or s.slot < to_timestamp($5))
+      and (cardinality($7::text[]) = 0 or s.target = any($7))
+) found
+group by found.at, found.target
+order by found.at, found.target
+
+-- name: latest
+-- The latest of the jobs that are there now: later ones are not meant by a signal that is under way.
+select max(s.run_id)
+from durable.job_stats s
+where s.app_id = $1 and s.graph = $2 and md5(s.key) = md5($3) and s.key = $3 and s.kind = 'index'
+  and ($4::float8 is null or s.slot >= to_timestamp($4)) and ($5::float8 is null or s.slot < to_timestamp($5))
+  and (cardinality($6::text[]) = 0 or s.target = any($6))
+
+-- name: jobs
+-- The next of the jobs with one of these facets, each once; `running` for those that could get a signal.
+select s.run_id, j.jid, coalesce(j.state = 'running', false) as running
+from (
+    select distinct s.run_id
+    from durable.job_stats s
+    where s.app_id = $1 and s.graph = $2 and md5(s.key) = md5($3) and s.key = $3 and s.kind = 'index'
+      and ($4::float8 is null or s.slot >= to_timestamp($4)) and ($5::float8 is null or s.slot < to_timestamp($5))
+      and (cardinality($6::text[]) = 0 or s.target = any($6))
+      and s.run_id > $7 and s.run_id <= $8
+    order by s.run_id limit $9
+) s left join durable.jobs j on j.run_id = s.run_id
+order by s.run_id
+
+-- name: forget_index
+-- The index was for one use. What another signal or the end of the job deletes in this moment is left to it.
+delete from durable.job_stats s
+where s.ctid in (
+    select i.ctid from durable.job_stats i
+    where i.kind = 'index' and i.run_id = any($5::bigint[])
+      and i.app_id = $1 and i.graph = $2 and i.key = $3 and (cardinality($4::text[]) = 0 or i.target = any($4))
+    for update of i skip locked)
