@@ -6,6 +6,7 @@
     │   ├── DescriptorError         an app document that does not hold together
     │   └── EmbeddedPostgresError   no usable Postgres could be started here
     ├── PayloadError                a value that cannot be written down or read back
+    │   └── SchemaMismatch          data that its graph's JSON Schema refuses (422)
     ├── StateError                  an operation that does not fit what a run's state holds
     ├── DatabaseError               Postgres answered with an error, or could not be reached
     ├── WorkflowAlreadyStarted      the id is taken, and the reuse policy says no
@@ -24,6 +25,9 @@
     │   ├── JobNotFound             there is none of that id, or it is over already
     │   ├── JobFailed               it ended with an error, or was interrupted (410)
     │   └── JobTimeout              `pubsub(timeout=…)` ran out (504); the job goes on
+    ├── EscalationError             an escalation cannot be changed so; `.reason` says why
+    │   ├── EscalationNotFound      there is none of that id
+    │   └── EscalationConflict      it is closed already, or somebody else's
     ├── ApplicationError            raised by users, with a type and retry advice
     ├── NonDeterminismError         the code no longer does what its history says
     ├── NotDurableError             something in a workflow that replay cannot repeat
@@ -59,6 +63,18 @@ class EmbeddedPostgresError(ConfigurationError):
 
 class PayloadError(DurableError):
     """A value cannot be written down, or what was written cannot be read as the type asked for."""
+
+
+class SchemaMismatch(PayloadError):
+    """Data does not fit the JSON Schema by which its graph asks for it to be checked.
+
+    `path` says where in the data, as "$.items[0].price"; `code` is 422.
+    """
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+        self.code = 422
 
 
 class StateError(DurableError):
@@ -189,6 +205,28 @@ class JobFailed(JobError):
 
 class JobTimeout(JobError, TimeoutError):
     """The wait for a job ran out of time; the job itself goes on."""
+
+
+class EscalationError(DurableError):
+    """An escalation cannot be changed as was asked, and was not.
+
+    `reason` is one of not-found, already-resolved, already-cancelled, already-expired,
+    claimed-by-other, claim-expired, not-claimed. `failed` has an `{"id", "reason"}` for each
+    escalation that stood in the way.
+    """
+
+    def __init__(self, message: str, *, failed: list[dict[str, str]]) -> None:
+        super().__init__(message)
+        self.failed = failed
+        self.reason = failed[0]["reason"]
+
+
+class EscalationNotFound(EscalationError):
+    """No escalation of the app has this id."""
+
+
+class EscalationConflict(EscalationError):
+    """The escalation is closed, or claimed by somebody else."""
 
 
 class ApplicationError(DurableError):

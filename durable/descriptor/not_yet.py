@@ -18,7 +18,6 @@ from durable.expressions.expression import Path
 NOT_YET: Final[tuple[str, ...]] = (
     "*.telemetry",
     "trigger.entity",
-    "hook.escalation",
 )
 
 

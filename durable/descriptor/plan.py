@@ -179,6 +179,7 @@ class Plan:
         persistent: whether its jobs outlive their end, or None.
         trigger: the id of its trigger.
         nodes: all activities by id, in the document's order.
+        escalates: whether a hook of it may wait for a person.
         hooks: topic -> the hooks that may wait there.
     """
 
@@ -192,6 +193,7 @@ class Plan:
     trigger: str
     nodes: Mapping[str, Node]
     hooks: Mapping[str, tuple[HookKey, ...]]
+    escalates: bool = False
 
     def node(self, aid: str) -> Node:
         """The activity with this id; `DescriptorError` if the graph has none."""
@@ -234,6 +236,7 @@ def compile_graph(app: App, graph: Graph) -> Plan:
             _nodes(graph, tree, {k.to: k.topic for ks in hooks.values() for k in ks})
         ),
         hooks=MappingProxyType(hooks),
+        escalates=any(getattr(a, "escalation", None) for a in graph.activities.values()),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from durable.descriptor.counting import facet_complaints, stats_complaints
+from durable.descriptor.escalating import escalation_complaints
 from durable.descriptor.findings import Finding, refuse
 from durable.descriptor.model import (
     App,
@@ -21,7 +22,7 @@ from durable.descriptor.model import (
     Worker,
 )
 from durable.descriptor.not_yet import refused
-from durable.descriptor.places import Place, columns, complaint, given, places
+from durable.descriptor.places import Place, complaint, given, places
 from durable.descriptor.spreads import complaints as spread_complaints
 from durable.descriptor.tree import Tree, tree_of
 from durable.errors import ConfigurationError
@@ -238,9 +239,8 @@ def _extras(graph: Graph, _tree: Tree) -> Iterator[Finding]:
             for path, message in stats_complaints(activity.stats):
                 yield Finding((*at, "stats", *path), message)
         elif isinstance(activity, Hook) and activity.escalation is not None:
-            if not {"role", "type", "priority", "metadata"} & columns(activity.escalation).keys():
-                message = "an escalation has a role, a type, a priority or metadata"
-                yield Finding((*at, "escalation"), message)
+            for path, message in escalation_complaints(graph, aid, activity.escalation):
+                yield Finding((*at, "escalation", *path), message)
         elif isinstance(activity, Signal):
             for key, message in _facet(activity):
                 yield Finding((*at, key), message)

@@ -72,6 +72,21 @@ class AwaitSignal:
 
 
 @dataclass(frozen=True, slots=True)
+class Escalate:
+    """Tell a person of this wait: `columns` of the escalation, by their names in the table."""
+
+    columns: Data
+
+
+@dataclass(frozen=True, slots=True)
+class Deescalate:
+    """Close the escalation of this wait: it has ended with this payload."""
+
+    status: str
+    payload: Data
+
+
+@dataclass(frozen=True, slots=True)
 class Everyone:
     """All jobs that have one of the facets, as `query` would find them at a moment."""
 
@@ -128,7 +143,17 @@ class Reenter:
     data: Data
 
 
-Wanted = Dispatch | StartJob | ArmTimer | AwaitSignal | SendSignal | Interrupt | Reenter
+Wanted = (
+    Dispatch
+    | StartJob
+    | ArmTimer
+    | AwaitSignal
+    | Escalate
+    | Deescalate
+    | SendSignal
+    | Interrupt
+    | Reenter
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +179,8 @@ class Reply:
 
     Args:
         kind: `response` of a worker, `result` of an awaited job, `webhook` (a signal), `timehook`
-            (its timer), `cycle` (a descendant entered it again).
+            (its timer), `cancel` (its escalation was cancelled), `cycle` (a descendant entered it
+            again).
         status: `success`, `pending` (more will follow) or `error`.
     """
 

@@ -8,11 +8,14 @@ import math
 from typing import Any
 
 from durable.descriptor.plan import HookKey
+from durable.engine.activities.escalated import escalated
 from durable.engine.effects import (
     Answer,
     ArmTimer,
     AwaitSignal,
+    Deescalate,
     Effects,
+    Escalate,
     Reply,
     Wanted,
 )
@@ -21,6 +24,7 @@ from durable.errors import DescriptorError
 from durable.expressions.expression import Expression
 from durable.expressions.values import UNDEFINED, number
 from durable.protocol.durations import seconds
+from durable.protocol.graphs import Data
 
 
 def leg1(scene: Scene) -> Effects:
@@ -29,18 +33,28 @@ def leg1(scene: Scene) -> Effects:
     duration = _duration(scene)
     if duration is not None:
         wanted.append(ArmTimer(duration))
-    wanted.extend(_waits(scene))
+    waits = _waits(scene)
+    wanted.extend(waits)
+    if waits and (columns := escalated(scene, duration)) is not None:
+        wanted.append(Escalate(columns))
     return Effects(tuple(wanted)) if wanted else Effects(answer=Answer())
 
 
 def leg2(scene: Scene, reply: Reply) -> Effects:
     """Whichever comes first answers, and takes the other back; a timer brings no payload."""
+    if reply.kind == "cycle":
+        return Effects(answer=reply.answer())
     if reply.kind == "timehook":
-        return Effects(answer=Answer({"timestamp": compact(scene.now)}, "hook"), disarm=True)
-    section = "output" if reply.kind == "cycle" else "hook"
-    return Effects(
-        answer=reply.answer(section), disarm=reply.kind != "cycle" and not reply.stays_open
-    )
+        data: Data = {"timestamp": compact(scene.now)}
+        return Effects(_closed(scene, "expired", data), Answer(data, "hook"), disarm=True)
+    if reply.stays_open:
+        return Effects(answer=reply.answer("hook"))
+    status = "cancelled" if reply.kind == "cancel" else "resolved"
+    return Effects(_closed(scene, status, reply.data), reply.answer("hook"), disarm=True)
+
+
+def _closed(scene: Scene, status: str, payload: Data) -> tuple[Wanted, ...]:
+    return () if scene.node.escalation is None else (Deescalate(status, payload),)
 
 
 def _duration(scene: Scene) -> float | None:

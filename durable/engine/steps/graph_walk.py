@@ -24,6 +24,7 @@ from durable.engine.effects import (
     AwaitSignal,
     Dispatch,
     Effects,
+    Escalate,
     Interrupt,
     Interruption,
     Reenter,
@@ -45,12 +46,13 @@ from durable.engine.transitions.mapping import attributes, settled, shared
 from durable.errors import ConfigurationError, DescriptorError, PayloadError
 from durable.expressions.values import truthy
 from durable.protocol.codes import FAILED as FAILED_CODE
+from durable.protocol.frozen import changed
 from durable.protocol.graphs import Data, Fault, nothing
 
 VISITS_MAX = 200  # activities that one job may enter in one step
 CYCLES_MAX = 10_000  # passes in a row without waiting for anything: no graph means that
 
-UNDOABLE = (Dispatch, ArmTimer, AwaitSignal)
+UNDOABLE = (Dispatch, ArmTimer, AwaitSignal, Escalate)
 """What is of no use once the job has ended."""
 
 
@@ -226,7 +228,7 @@ class Walk:
             return
         effects = HANDLERS[scene.node.kind].leg1(scene)
         instance = Instance(scene.node.id, scene.dad, input=effects.input, opened_at=self.now)
-        self._put(replace(instance, open=effects.answer is None))
+        self._put(changed(instance, open=effects.answer is None))
         self._apply(scene, effects, cycles)
 
     def _reopen(self, scene: Scene, left: Left) -> None:
@@ -263,16 +265,16 @@ class Walk:
         ledger = self.instances.get((entered.dad, node.id)) or Instance(
             node.id, entered.dad, opened_at=self.now
         )
-        scene = replace(entered, dad=addresses.answer(entered.dad, ledger.replies), job=self.job)
+        scene = changed(entered, dad=addresses.answer(entered.dad, ledger.replies), job=self.job)
         self._count(ledger, answer)
         instance = settled(scene, answer)
-        self._put(replace(instance, open=instance.open if instance.dad == ledger.dad else False))
-        self.job = replace(self.job, data=shared(scene))
+        self._put(changed(instance, open=instance.open if instance.dad == ledger.dad else False))
+        self.job = changed(self.job, data=shared(scene))
         self._attributes |= attributes(scene)
         if interruption is not None:
             self.interrupt(interruption)
             return
-        now = replace(scene, job=self.job)
+        now = changed(scene, job=self.job)
         after = following(now, answer)
         if after.fatal and answer.error is not None:
             self.fail(answer.error)
@@ -285,20 +287,20 @@ class Walk:
     def _announce(self, *, emits: bool, persists: bool) -> None:
         """Have others hear of the job before it has ended, or as if it had; the latter once."""
         if persists and self.job.finished_at is None:
-            self.job = replace(self.job, finished_at=self.now)
+            self.job = changed(self.job, finished_at=self.now)
         elif emits and self.job.finished_at is None:
             self._emitted.append(self.job)
 
     def _count(self, ledger: Instance, answer: Answer) -> None:
         """One more answer came; a cycle's leaves an activity that is still open as it is."""
         stays = answer.stays_open or (ledger.open and not answer.remapped)
-        self._put(replace(ledger, replies=ledger.replies + 1, open=stays))
+        self._put(changed(ledger, replies=ledger.replies + 1, open=stays))
 
     def _advance(self, dad: str, children: tuple[str, ...], answer: Answer, cycles: int) -> None:
         status = semaphore.after_answer(
             self.job.status, len(children), stays_open=answer.stays_open
         )
-        self.job = replace(self.job, status=status)
+        self.job = changed(self.job, status=status)
         below = addresses.below(dad)
         self._ahead.extend(Left(child, below, cycles) for child in children)
         if status == 0:
@@ -312,7 +314,7 @@ class Walk:
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._ahead.clear()
-        self.job = replace(
+        self.job = changed(
             self.job,
             state=state,
             status=status,

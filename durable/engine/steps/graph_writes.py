@@ -34,7 +34,6 @@ from durable.protocol.retry import RetryPolicy
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, SignalKey, Waiter
 from durable.store.stats import Measurement, StatsStore
-from durable.store.stats import Measurement, StatsStore
 from durable.streams.graph_messages import EngineStream, Sent, work_stream
 
 
@@ -64,7 +63,6 @@ class GraphWriter:
         self._retry = retry
         self._jobs = GraphJobStore(schema)
         self._hooks = HookStore(schema)
-        self._stats = StatsStore(schema)
         self._stats = StatsStore(schema)
         self._stream = EngineStream(schema)
         self._escalations = EscalationWriter(schema)
@@ -141,8 +139,6 @@ class GraphWriter:
         ]
         if attributes:
             await self._jobs.set_attributes(connection, attributes)
-        if found := [m for s, run_id in placed for m in _measurements(s, run_id)]:
-            await self._stats.count(connection, found)
         if found := [m for s, run_id in placed for m in _measurements(s, run_id)]:
             await self._stats.count(connection, found)
 
@@ -237,16 +233,6 @@ class GraphWriter:
                 for child in children
             )
         return sent
-
-
-def _measurements(step: Stepped, run_id: int) -> list[Measurement]:
-    job, counted = step.changes.job, step.changes.counted
-    if counted is None:
-        return []
-    return [
-        Measurement(job.app_id, job.graph, counted.key, counted.slot, *value, run_id)
-        for value in counted.values
-    ]
 
 
 def _measurements(step: Stepped, run_id: int) -> list[Measurement]:

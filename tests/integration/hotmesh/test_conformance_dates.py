@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - graphs, and what tests prove, are wider than code
 """Date functions work wherever a value stands: in rules that compare signals, and in topics."""
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ app:
     - subscribes: t
       activities:
         t1: {type: trigger}
-        w1: {type: worker, topic: {'@pipe': [[work, {'@pipe': [['{@date.yyyymmdd}'], ['{@string.substring}', 0, 0]]}], ['{@string.concat}']]}}
+        w1: {type: worker, topic: {'@pipe': [['{@date.yyyymmdd}', 0, 2], ['{@string.substring}']]}}
       transitions: {t1: [{to: w1}]}
 """
 
@@ -54,12 +53,16 @@ async def test_a_signal_that_waits_is_filed_under_its_own_day_by_later_rules(
     begin: Begin, database: Database
 ) -> None:
     """A rule that is deployed later compares an early signal as of the moment at which it came."""
-    before = DATED.replace(f"expected: {TODAY}, actual: {TODAY}", "expected: 1, actual: '{$self.hook.data.n}'")
+    before = DATED.replace(
+        f"expected: {TODAY}, actual: {TODAY}", "expected: 1, actual: '{$self.hook.data.n}'"
+    )
     mesh = await begin(before)
     await mesh.hook("tick", {"n": 7})
 
     async def parked() -> bool:
-        return bool(await database.fetchval(f'select count(*) = 1 from "{database.schema}".early_signals'))
+        return bool(
+            await database.fetchval(f'select count(*) = 1 from "{database.schema}".early_signals')
+        )
 
     await until(parked)
     await mesh.deploy(DATED.replace("version: '1'", "version: '2'"))
@@ -68,6 +71,6 @@ async def test_a_signal_that_waits_is_filed_under_its_own_day_by_later_rules(
 
 
 async def test_a_topic_may_ask_for_the_time(begin: Begin) -> None:
-    """A worker's topic may be made with a date function."""
-    mesh = await begin(TOPIC, work=echo)
+    """A worker's topic may be made with a date function: here it is the century."""
+    mesh = await begin(TOPIC, **{"20": echo})
     assert (await mesh.pubsub("t", {}, timeout=10))["metadata"]["js"] == 0
