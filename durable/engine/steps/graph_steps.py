@@ -17,7 +17,6 @@ from durable.engine.effects import Interruption, Reply
 from durable.engine.job import RUNNING, Instance, Job, decode
 from durable.engine.steps.fan_out import FanOut
 from durable.engine.steps.graph_outbox import Parent, Stepped, to_parent
-from durable.engine.steps.fan_out import FanOut
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import error_text, instance_of, job_of, reply_of
 from durable.engine.steps.graph_starts import Start, first_step
@@ -39,7 +38,6 @@ from durable.protocol.retry import RetryPolicy
 from durable.store.apps import AppStore
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, SignalKey
-from durable.store.stats import StatsStore
 from durable.store.stats import StatsStore
 from durable.streams.graph_messages import EngineStream, Sent
 from durable.streams.pacing import Pace
@@ -98,7 +96,6 @@ class GraphSteps:
         self._hooks = HookStore(database.schema)
         self._stream = EngineStream(database.schema, pace)
         self._rules = Rules(self._apps)
-        self._fan_out = FanOut(plans, self._rules, StatsStore(database.schema))
         self._fan_out = FanOut(plans, self._rules, StatsStore(database.schema))
         self._writer = GraphWriter(database.schema, retry)
 
