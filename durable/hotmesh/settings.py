@@ -103,7 +103,7 @@ def worker_settings(options: Mapping[str, Any]) -> WorkerSettings:
         raise ConfigurationError(
             "a worker needs a topic: the one that activities of type worker name"
         )
-    if not _is_async(callback):
+    if not is_async(callback):
         raise ConfigurationError(
             f"the worker of topic {topic!r} needs a callback: an async function that takes the"
             f' message and returns {{"data": {{…}}}}, not {callback!r}'
@@ -116,7 +116,8 @@ def worker_settings(options: Mapping[str, Any]) -> WorkerSettings:
     return WorkerSettings(topic, callback, retry_policy(options.get("retry")), concurrency)
 
 
-def _is_async(callback: Any) -> TypeGuard[Callback]:
+def is_async(callback: Any) -> TypeGuard[Callback]:
+    """Whether it is an async function, or an object that is called like one."""
     return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
         type(callback).__call__
     )

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from durable.errors import ConfigurationError, DuplicateJob
 from durable.hotmesh.mesh import HotMesh
-from durable.hotmesh.settings import CONCURRENCY
+from durable.hotmesh.settings import CONCURRENCY, is_async
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.ids import new_id
 from durable.protocol.retry import RetryPolicy
@@ -119,6 +119,10 @@ class Virtual:
                     f" connected to {callback!r}, or with another retry: one of them is enough"
                 )
             return
+        if not is_async(callback):
+            raise ConfigurationError(
+                f"topic {topic!r} needs an async function as its callback, not {callback!r}"
+            )
         self._functions[topic] = (callback, retry)
         try:
             await self._mesh.serve(
