@@ -13,8 +13,10 @@ from durable.client.runs import Runs
 from durable.client.waiters import Waiters
 from durable.compiler.generate import generate
 from durable.definitions import ActivityDefinition, WorkflowDefinition
+from durable.engine.retention import Janitor, Retention
 from durable.engine.steps.committer import Committer
 from durable.errors import EmbeddedPostgresError
+from durable.postgres.address import Pool
 from durable.postgres.embedded.launcher import ensure_running
 from durable.postgres.listen import Listener, Notifier
 from durable.postgres.migrate import migrate
@@ -22,8 +24,10 @@ from durable.postgres.pool import Database
 from durable.postgres.sql import Statements, schema_name
 from durable.protocol import channels
 from durable.protocol.commits import Arrival
+from durable.protocol.durations import Duration
 from durable.protocol.facts import Fact
 from durable.protocol.ids import new_id
+from durable.protocol.retention import RetentionPolicy, retention_policy
 from durable.store.apps import AppStore
 from durable.store.histories import HistoryStore
 from durable.store.jobs import JobStore
@@ -37,9 +41,10 @@ KEEP_EVERY = 0.5  # seconds between two looks at the embedded Postgres
 
 
 async def connect(
-    dsn: str | None = None,
+    dsn: str | Pool | None = None,
     *,
     namespace: str = "durable",
+    retention: RetentionPolicy | Duration | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Client:
     """Connect to Postgres; create or update the namespace's schema where that is allowed.
@@ -47,14 +52,19 @@ async def connect(
     Args:
         dsn: a libpq URI, such as "postgresql://user@host/db". Without one, the environment's
             DURABLE_DATABASE_URL; without that, an embedded Postgres keeps its data in `.durable/`
-            of the working directory, and stops when the last process that uses it ends.
+            of the working directory, and stops when the last process that uses it ends. Or an
+            asyncpg pool, which stays the caller's to close; connections that cannot be shared
+            (commits, LISTEN, the lease of a worker) are opened beside it, to where it connects.
         namespace: the Postgres schema that holds everything.
+        retention: how long ended runs are kept, as `RetentionPolicy` or one duration. It is stored
+            and holds for the namespace, in every process, until another is given. Without one
+            ever given: 30 days for completed runs, 90 for others.
         report: gets a sentence at the start of each slow thing, such as creating the data
             directory.
 
     Raises:
         ConfigurationError: the namespace is no identifier, or the schema is missing and may not be
-            made.
+            made; a retention of less than a minute; a pool that decodes JSON.
         EmbeddedPostgresError: no Postgres can be started here; the message says what to do.
         DatabaseError: the database cannot be reached.
 
@@ -62,6 +72,9 @@ async def connect(
         >>> client = await durable.connect()  # doctest: +SKIP
     """
     schema_name(namespace)
+    policy = None if retention is None else retention_policy(retention)
+    if isinstance(dsn, Pool):
+        return await _connected(await Database.within(dsn, schema=namespace), policy, report)
     where = dsn or os.environ.get("DURABLE_DATABASE_URL")  # noqa: TID251 - one of the two readers
     keeper = None
     if where is None:
@@ -69,9 +82,20 @@ async def connect(
         where = await embedded.start()
         keeper = asyncio.create_task(embedded.keep(), name="durable embedded postgres")
     database = await Database.open(where, schema=namespace)
+    return await _connected(database, policy, report, keeper)
+
+
+async def _connected(
+    database: Database,
+    policy: RetentionPolicy | None,
+    report: Callable[[str], None] | None,
+    keeper: asyncio.Task[None] | None = None,
+) -> Client:
     try:
         if await migrate(database) and report is not None:
-            report(f"Created the schema {namespace!r}.")
+            report(f"Created the schema {database.schema!r}.")
+        if policy is not None:
+            await Retention(database).keep(policy)
         return await _assemble(database, keeper)
     except BaseException:
         if keeper is not None:
@@ -102,7 +126,7 @@ class _Embedded:
 
 async def _assemble(database: Database, keeper: asyncio.Task[None] | None) -> Client:
     namespace = database.schema
-    listener = Listener(database.dsn)
+    listener = Listener(database.address)
     await listener.start()
     sql = Statements("durable.postgres", "sql/notify.sql", namespace)
 
@@ -112,15 +136,18 @@ async def _assemble(database: Database, keeper: asyncio.Task[None] | None) -> Cl
     notifier = Notifier(send)
     announcer = Announcer(namespace, listener, notifier)
     runs = RunStream(database)
+    retention = Retention(database)
+    janitor = Janitor(retention)
     ports = Ports(
-        dsn=database.dsn,
+        address=database.address,
         schema=namespace,
         runs=runs,
         activities=ActivityStream(database),
         histories=_Histories(HistoryStore(database), runs),
         announcer=announcer,
-        committer=lambda member: Committer(database.dsn, namespace, member, announcer),
+        committer=lambda member: Committer(database.address, namespace, member, announcer),
         deployer=_Deployer(database),
+        prune=janitor.due,
     )
     jobs = JobStore(database)
     waiters = Waiters(jobs, announcer, channels.waiter(namespace, new_id()))
@@ -129,12 +156,13 @@ async def _assemble(database: Database, keeper: asyncio.Task[None] | None) -> Cl
     async def closing() -> None:
         if keeper is not None:
             keeper.cancel()
+        await janitor.close()
         await waiters.close()
         await notifier.close()
         await listener.close()
         await database.close()
 
-    return Client(database.dsn, namespace, Runs(jobs, ports, waiters), closing)
+    return Client(database.dsn, namespace, Runs(jobs, ports, waiters, retention), closing)
 
 
 class _Histories:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from durable.client.waiters import Waiters
+from durable.engine.retention import Retention
 from durable.errors import WorkflowEnded
 from durable.protocol.commits import Histories
 from durable.protocol.failures import Failure
@@ -15,10 +16,13 @@ from durable.streams.runs import Message, Reached
 class Runs:
     """What handles need: rows, waiters, and the way into inboxes. Made by `durable.app`."""
 
-    def __init__(self, jobs: JobStore, ports: Ports, waiters: Waiters) -> None:
+    def __init__(
+        self, jobs: JobStore, ports: Ports, waiters: Waiters, retention: Retention
+    ) -> None:
         self.jobs = jobs
         self.ports = ports
         self.waiters = waiters
+        self.retention = retention
         self.histories: Histories = ports.histories
         self._starts: Grouped[Start, Started] = Grouped(self._begin)
         self._arrivals: Grouped[Message, Reached | None] = Grouped(self._send)

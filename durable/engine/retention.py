@@ -1,40 +1,79 @@
-"""How ended jobs of hand-written graphs leave the tables: in batches, once they have expired."""
+"""How what has ended leaves the tables: in batches, each one transaction, once its time is over."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from durable.postgres.pool import Database
+from durable.errors import DatabaseError
+from durable.postgres.pool import Conflict, Database
+from durable.protocol.retention import Pruned, Pruning, RetentionPolicy
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, Waiter
+from durable.store.retention import RetentionStore
+from durable.telemetry.logs import logger
 
-BATCH = 500  # jobs of one transaction: with what belongs to them, a few thousand rows
+BATCH = 500  # runs of one transaction
+FACTS = 20_000  # and about so many facts at most: some ten milliseconds of locks and log
+
+Tell = Callable[[Pruned], None]
+Batch = Callable[[Any, Pruning], Awaitable[tuple[Pruned, bool]]]
 
 
 class Retention:
-    """Prunes the jobs of one database."""
+    """Policies and pruning of one database."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._store = RetentionStore(database.schema)
         self._jobs = GraphJobStore(database.schema)
         self._hooks = HookStore(database.schema)
 
-    async def prune(self, app_id: str, kept: float) -> int:
-        """Delete what expired at least `kept` seconds ago, batch by batch; how many jobs."""
-        total = 0
-        while True:
-            gone = await self._batch(app_id, kept)
-            total += gone
-            if gone < BATCH:
-                return total
+    async def policy(self, scope: str = "") -> RetentionPolicy | None:
+        """The stored policy of functions, or of an app; None: the defaults hold."""
+        async with self._db.connection() as connection:
+            return await self._store.policy(connection, scope)
 
-    async def _batch(self, app_id: str, kept: float) -> int:
-        async with self._db.connection() as connection, connection.transaction():
-            runs = await self._jobs.expired(connection, app_id, kept, BATCH)
-            if not runs:
-                return 0
-            return await self._forget(connection, runs)
+    async def keep(self, policy: RetentionPolicy, scope: str = "") -> None:
+        """Store a policy: it holds from now on, for what has ended already too."""
+        async with self._db.connection() as connection:
+            await self._store.keep(connection, scope, policy)
+
+    async def count(self, wanted: Pruning) -> Pruned:
+        """What `prune` would delete."""
+        async with self._db.connection() as connection:
+            return await self._store.count(connection, wanted, None)
+
+    async def is_due(self, wanted: Pruning) -> bool:
+        """Whether there is anything to prune, by one statement."""
+        async with self._db.connection() as connection:
+            return (await self._store.count(connection, wanted, 1)).total > 0
+
+    async def prune(
+        self, wanted: Pruning, tell: Tell | None = None, *, gently: bool = False
+    ) -> Pruned:
+        """Delete what is over, batch by batch, the oldest first.
+
+        `tell` gets the sum after each batch. `gently` rests after a batch for as long as it took.
+        Several may prune at once: what one has locked, the others leave to it.
+        """
+        kinds: list[Batch] = [self._runs, self._graph_jobs]
+        if wanted.streams:
+            kinds += [self._messages, self._signals]
+        total = Pruned()
+        for batch in kinds:
+            more = True
+            while more:
+                began = time.monotonic()
+                gone, more = await self._transaction(batch, wanted)
+                total += gone
+                if tell is not None and gone.total:
+                    tell(total)
+                if gently and more:
+                    await asyncio.sleep(time.monotonic() - began)
+        return total
 
     async def scrub(self, run_id: int) -> None:
         """Delete one job that has ended, now."""
@@ -42,8 +81,63 @@ class Retention:
             await self._jobs.lock_one(connection, run_id)
             await self._forget(connection, [run_id])
 
+    async def _transaction(self, batch: Batch, wanted: Pruning) -> tuple[Pruned, bool]:
+        async with self._db.connection() as connection, connection.transaction():
+            return await batch(connection, wanted)
+
+    async def _runs(self, connection: Any, wanted: Pruning) -> tuple[Pruned, bool]:
+        runs = await self._store.runs(connection, wanted, BATCH, FACTS)
+        if not runs:
+            return Pruned(), False
+        return Pruned(runs=await self._store.forget(connection, runs)), True
+
+    async def _graph_jobs(self, connection: Any, wanted: Pruning) -> tuple[Pruned, bool]:
+        jobs = await self._store.jobs(connection, wanted, BATCH)
+        if not jobs:
+            return Pruned(), False
+        return Pruned(jobs=await self._forget(connection, jobs)), len(jobs) == BATCH
+
+    async def _messages(self, connection: Any, wanted: Pruning) -> tuple[Pruned, bool]:
+        gone = await self._store.messages(connection, wanted, BATCH)
+        return Pruned(messages=gone), gone >= BATCH
+
+    async def _signals(self, connection: Any, wanted: Pruning) -> tuple[Pruned, bool]:
+        gone = await self._store.signals(connection, wanted, BATCH)
+        return Pruned(signals=gone), gone > 0
+
     async def _forget(self, connection: Any, runs: Sequence[int]) -> int:
         # A job that only counts as ended may still wait for signals.
         keys = await self._hooks.keys_of(connection, [Waiter(run_id) for run_id in runs])
         await self._hooks.lock(connection, keys)
-        return await self._jobs.forget(connection, runs)
+        return await self._store.forget(connection, runs)
+
+
+class Janitor:
+    """Prunes beside everything else, whenever it is this process's turn."""
+
+    def __init__(self, retention: Retention) -> None:
+        self._retention = retention
+        self._task: asyncio.Task[None] | None = None
+
+    def due(self) -> None:
+        """It is our turn, about once a minute; nothing happens while the last one goes on."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._prune(), name="durable pruning")
+
+    async def close(self) -> None:
+        """Stop; a batch in flight is rolled back or done."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _prune(self) -> None:
+        wanted = Pruning()
+        try:
+            if not await self._retention.is_due(wanted):
+                return
+            gone = await self._retention.prune(wanted, gently=True)
+            logger.debug("pruned %s", gone)
+        except Conflict:  # the next minute will do
+            logger.debug("pruning met a conflict, and goes on in a minute")
+        except DatabaseError as error:
+            logger.warning("what has ended is pruned when the database lets us: %s", error)

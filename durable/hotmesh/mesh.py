@@ -306,17 +306,6 @@ class HotMesh(Ruling, Keeping, Listening):
         self._told(written)
         return job
 
-    async def sub(self, topic: str, callback: Subscriber) -> None:
-        """Call `callback(topic, job)` for each job that ends from now on, or emits its state.
-
-        `topic` is what a graph `publishes`, for all of its jobs, or that with ".<job id>" for one.
-        """
-        await self._subscriptions.add(topic, callback)
-
-    async def unsub(self, topic: str) -> None:
-        """Call nobody any more for a topic."""
-        await self._subscriptions.remove(topic)
-
     async def hook(self, topic: str, data: Data, status: str = "success", code: int = OK) -> None:
         """Signal a hook. With code 202 (status "pending") it goes on waiting for more.
 
@@ -387,34 +376,6 @@ class HotMesh(Ruling, Keeping, Listening):
             raise
         self._told(written)
         return True
-
-    async def get_status(self, job_id: str) -> int:
-        """The semaphore: 0 done, above 0 running, around −1,000,000,000 interrupted.
-
-        Raises `JobNotFound`.
-        """
-        job, _, _ = await self._jobs.find(self.app_id, job_id)
-        return job.status
-
-    async def get_state(self, topic: str, job_id: str) -> Output:
-        """A job as it stands: `{"metadata": …, "data": …}`. Raises `JobNotFound`."""
-        job, plan, now = await self._known(topic, job_id)
-        return output(job, plan, now)
-
-    async def export(self, job_id: str) -> Output:
-        """A job as a document: what each activity did, by dimension. Raises `JobNotFound`."""
-        job, plan, now = await self._jobs.find(self.app_id, job_id)
-        return exported(job, plan, now, await self._jobs.history(job))
-
-    async def _known(self, topic: str, job_id: str) -> Any:
-        found = await self._jobs.find(self.app_id, job_id)
-        if found[0].graph != topic:
-            raise JobNotFound(
-                f"Job {job_id} not found in graph {topic!r}: it runs {found[0].graph!r}",
-                code=NOT_FOUND,
-                job_id=job_id,
-            )
-        return found
 
     async def stop(self, grace: Duration = 10) -> None:
         """Take no more messages, let callbacks finish for `grace`, give the rest back, leave."""

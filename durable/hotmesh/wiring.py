@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from durable.client.client import Client
+from durable.engine.retention import Janitor, Retention
 from durable.errors import ConfigurationError
+from durable.postgres.address import Pool
 from durable.postgres.listen import Listener, Notifier
 from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
@@ -24,22 +26,27 @@ class Wiring:
         self._sql = Statements("durable.postgres", "sql/notify.sql", database.schema)
         self.notifier = Notifier(self._send)
         self._membership: Membership | None = None
+        self.retention = Retention(database)
+        self._janitor = Janitor(self.retention)
 
     @classmethod
     async def open(cls, connection: Any, namespace: str | None) -> Wiring:
         """Connect, and bring the schema up to date where that is allowed."""
         if isinstance(connection, Client):
-            dsn, schema = connection.dsn, namespace or connection.namespace
+            schema = namespace or connection.namespace
+            database = await Database.at(connection.ports.address, schema=schema)
         elif isinstance(connection, str):
-            dsn, schema = connection, namespace or "durable"
+            database = await Database.open(connection, schema=namespace or "durable")
+        elif isinstance(connection, Pool):
+            database = await Database.within(connection, schema=namespace or "durable")
         else:
             raise ConfigurationError(
-                f"connection={connection!r}: give a DSN, or a Client from durable.connect()"
+                f"connection={connection!r}: give a DSN, a Client from durable.connect(), or an"
+                " asyncpg pool"
             )
-        database = await Database.open(dsn, schema=schema)
         try:
             await migrate(database)
-            listener = Listener(dsn)
+            listener = Listener(database.address)
             await listener.start()
         except BaseException:
             await database.close()
@@ -59,13 +66,14 @@ class Wiring:
         """Become a member, under whose id workers reserve messages."""
         announcer = Announcer(self.database.schema, self.listener, self.notifier)
         self._membership = Membership(
-            self.database.dsn,
+            self.database.address,
             self.database.schema,
             name,
             announcer,
             busy=busy,
             on_lost=on_lost,
             on_joined=on_joined,
+            on_prune=self._janitor.due,
         )
         await self._membership.join()
         return self._membership
@@ -74,6 +82,7 @@ class Wiring:
         """Leave, and close everything."""
         if self._membership is not None:
             await self._membership.leave()
+        await self._janitor.close()
         await self.notifier.close()
         await self.listener.close()
         await self.database.close()

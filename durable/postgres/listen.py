@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 
 from durable.errors import DatabaseError
+from durable.postgres.address import Address
 from durable.postgres.pool import ConnectionLost, open_connection, patiently, translating
 from durable.telemetry.logs import logger
 
@@ -27,8 +28,8 @@ SILENCE = 1.0  # seconds that closing waits for an answer that nobody needs
 class Listener:
     """The LISTEN connection of a process."""
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
+    def __init__(self, address: Address) -> None:
+        self._address = address
         self._heard: dict[str, list[Heard]] = {}
         self._connection: asyncpg.Connection | None = None
         self._lost = asyncio.Event()
@@ -80,7 +81,7 @@ class Listener:
 
     async def _connect(self) -> None:
         with translating():
-            connection = await open_connection(self._dsn, "durable listen")
+            connection = await open_connection(self._address, "durable listen")
         connection.add_termination_listener(self._on_lost)
         if self._connection is not None:
             self._connection.terminate()

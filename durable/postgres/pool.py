@@ -21,7 +21,8 @@ from tenacity import (
     wait_random,
 )
 
-from durable.errors import DatabaseError
+from durable.errors import ConfigurationError, DatabaseError
+from durable.postgres.address import Address, Pool
 from durable.postgres.sql import schema_name
 from durable.telemetry.logs import logger
 
@@ -123,10 +124,16 @@ class Database:
         >>> database = await Database.open(dsn, schema="durable")  # doctest: +SKIP
     """
 
-    def __init__(self, pool: asyncpg.Pool, dsn: str, schema: str) -> None:
+    def __init__(self, pool: Pool, address: Address, schema: str) -> None:
         self._pool = pool
-        self.dsn = dsn
+        self._closed = False
+        self.address = address
         self.schema = schema_name(schema)
+
+    @property
+    def dsn(self) -> str:
+        """The database, as a URI."""
+        return self.address.dsn
 
     @classmethod
     async def open(cls, dsn: str, *, schema: str = "durable", size: int = 8) -> Database:
@@ -143,10 +150,36 @@ class Database:
                 server_settings=SETTINGS,
                 timeout=10,
             )
-        return cls(pool, dsn, schema)
+        return cls(pool, Address(dsn), schema)
+
+    @classmethod
+    async def within(cls, pool: Pool, *, schema: str = "durable") -> Database:
+        """Use a pool of the caller's, who closes it.
+
+        Raises `ConfigurationError` for a pool whose connections read JSON otherwise than as text,
+        and `ConnectionLost` when the server cannot be reached.
+        """
+        schema_name(schema)
+        with translating():
+            if not isinstance(await pool.fetchval("select '{}'::json"), str):
+                raise ConfigurationError(
+                    "this pool decodes json (set_type_codec in its init): durable reads it as"
+                    " text. Give a pool without that codec, or a DSN"
+                )
+            return cls(pool, await Address.of_pool(pool), schema)
+
+    @classmethod
+    async def at(cls, address: Address, *, schema: str = "durable") -> Database:
+        """Connect to where another `Database` is connected, by the same pool if it has one."""
+        if address.pool is not None:
+            return await cls.within(address.pool, schema=schema)
+        return await cls.open(address.dsn, schema=schema)
 
     async def close(self) -> None:
-        """Close the connections, after a moment for what is in flight."""
+        """Close the connections, after a moment for what is in flight; not the caller's pool."""
+        self._closed = True
+        if self.address.pool is not None:
+            return
         try:
             await asyncio.wait_for(self._pool.close(), 2)
         except TimeoutError:
@@ -155,7 +188,7 @@ class Database:
     def _check_open(self) -> None:
         # Else asyncpg's word for it would be taken for a broken connection, and waited out for
         # ever.
-        if self._pool.is_closing():
+        if self._closed or self._pool.is_closing():
             raise DatabaseError(
                 "this client has been closed: make another one with durable.connect()"
             )
@@ -191,8 +224,8 @@ class Database:
 class Lane:
     """One connection held by one user, for statements whose round trip is the cost that counts."""
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
+    def __init__(self, address: Address) -> None:
+        self._address = address
         self._connection: asyncpg.Connection | None = None
 
     async def fetch(self, statement: str, *args: Any) -> Sequence[Row]:
@@ -200,7 +233,7 @@ class Lane:
         with translating():
             connection = self._connection
             if connection is None or connection.is_closed():
-                connection = await open_connection(self._dsn, "durable commits")
+                connection = await open_connection(self._address, "durable commits")
                 self._connection = connection
             with _leaving(connection):
                 return await connection.fetch(statement, *args)
@@ -212,11 +245,6 @@ class Lane:
             connection.terminate()
 
 
-async def open_connection(dsn: str, name: str) -> asyncpg.Connection:
+async def open_connection(address: Address, name: str) -> asyncpg.Connection:
     """A connection of one's own, outside of the pool; `name` is what `pg_stat_activity` shows."""
-    return await asyncpg.connect(
-        dsn,
-        timeout=10,
-        server_settings={**SETTINGS, "application_name": name},
-        max_cached_statement_lifetime=0,
-    )
+    return await address.connect({**SETTINGS, "application_name": name})

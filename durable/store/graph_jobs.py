@@ -192,13 +192,3 @@ class GraphJobStore:
         """Jobs as they were at these emissions; `now` is when."""
         rows: list[Row] = await connection.fetch(self._sql["emitted"], list(ids))
         return rows
-
-    async def expired(self, connection: Any, app_id: str, kept: float, limit: int) -> list[int]:
-        """Runs of an app that expired at least `kept` seconds ago, locked until commit."""
-        rows = await connection.fetch(self._sql["expired"], app_id, kept, limit)
-        return [r["run_id"] for r in rows]
-
-    async def forget(self, connection: Any, run_ids: Iterable[int]) -> int:
-        """Delete jobs and all that belongs to them; how many there were."""
-        gone: int = await connection.fetchval(self._sql["forget"], list(run_ids))
-        return gone

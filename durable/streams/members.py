@@ -71,9 +71,10 @@ class MemberStore:
         """The database's time, in Unix seconds."""
         return float((await connection.fetch(self._sql["clock"]))[0][0])
 
-    async def sweep(self, connection: Connection) -> bool:
-        """Whether it is for this session to look for dead members now."""
-        return bool(await connection.fetch(self._sql["sweep"]))
+    async def sweep(self, connection: Connection) -> bool | None:
+        """Whether this session is to look for dead members now (else None), and to prune too."""
+        rows = await connection.fetch(self._sql["sweep"])
+        return bool(rows[0]["prunes"]) if rows else None
 
     async def dead(self, connection: Connection) -> list[int]:
         """The members to bury, and those long gone that still hold something."""

@@ -24,6 +24,7 @@ from functools import partial
 from typing import Any
 
 from durable.errors import DatabaseError
+from durable.postgres.address import Address
 from durable.postgres.pool import ConnectionLost, open_connection, translating
 from durable.protocol.clock import whole
 from durable.streams.announce import Announcer
@@ -67,28 +68,31 @@ class Membership:
     """One member: joins, beats, sweeps, leaves.
 
     Args:
-        dsn: the database.
+        address: the database.
         schema: the namespace in it.
         name: for people; the task queue, usually.
         announcer: tells others whom a burial has freed.
         busy: whether the member holds anything; read by the thread.
         on_lost: called on the joining loop when the member was declared dead.
         on_joined: called there with the id of the new member that follows it.
+        on_prune: called there when it is this member's turn to prune, about once a minute of all.
     """
 
     def __init__(  # noqa: PLR0913 - built in one place, from what each name says
-        self, dsn: str, schema: str, name: str, announcer: Announcer, *,
+        self, address: Address, schema: str, name: str, announcer: Announcer, *,
         busy: Callable[[], bool], on_lost: Callable[[], Any], on_joined: Callable[[int], Any],
+        on_prune: Callable[[], Any],
     ) -> None:  # fmt: skip
         self.id = 0
         self.clock = MemberClock()
-        self._dsn = dsn
+        self._address = address
         self._store = MemberStore(schema)
         self._name = name
         self._announcer = announcer
         self._busy = busy
         self._on_lost = on_lost
         self._on_joined = on_joined
+        self._on_prune = on_prune
         self._outer: asyncio.AbstractEventLoop | None = None
         self._inner: asyncio.AbstractEventLoop | None = None
         self._nudge: asyncio.Event | None = None
@@ -209,9 +213,12 @@ class Membership:
             if not self._is_open() or time.monotonic() < self._quiet:
                 continue
             try:
-                if await self._query(self._store.sweep):
+                prunes = await self._query(self._store.sweep)
+                if prunes is not None:
                     sweeps += 1
                     await self._bury_the_dead(tidy=sweeps % TIDY_EVERY == 0)
+                if prunes:
+                    self._call(self._on_prune)
             except ConnectionLost:
                 self._nudge_it(None)
             except DatabaseError as error:
@@ -243,7 +250,7 @@ class Membership:
     async def _ask(self, ask: Callable[[Any], Any]) -> Any:
         if not self._is_open():
             self._locked = False
-            self._connection = await open_connection(self._dsn, "durable member")
+            self._connection = await open_connection(self._address, "durable member")
             # An idle member would not notice until its next beat that it has lost its lock.
             self._connection.add_termination_listener(self._nudge_it)
         return await ask(self._connection)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
+from durable.postgres.address import Address
 from durable.protocol.commits import Histories, StepCommitter
 from durable.streams.activities import ActivityStream
 from durable.streams.announce import Announcer
@@ -38,7 +39,7 @@ class Deployer(Protocol):
 class Ports:
     """Everything a worker needs, built by `durable.app`."""
 
-    dsn: str
+    address: Address
     schema: str
     runs: RunStream
     activities: ActivityStream
@@ -46,3 +47,4 @@ class Ports:
     announcer: Announcer
     committer: Callable[[int], ClosingCommitter]
     deployer: Deployer
+    prune: Callable[[], None]

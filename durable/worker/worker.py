@@ -86,8 +86,9 @@ class Worker:
         self._grace = seconds(grace)
         self._bounds = (max_runs, max_bytes)
         self._membership = Membership(
-            self._ports.dsn, self._ports.schema, task_queue, self._ports.announcer,
+            self._ports.address, self._ports.schema, task_queue, self._ports.announcer,
             busy=self._busy, on_lost=self._lost, on_joined=self._rejoined,
+            on_prune=self._ports.prune,
         )  # fmt: skip
         self._attempts = Attempts(
             self._activities, self._membership.clock, tasks=max_activities,

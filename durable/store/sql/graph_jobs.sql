@@ -107,34 +107,6 @@ where e.id = any($1::bigint[])
 -- Which of these runs have ended.
 select j.run_id from durable.jobs j where j.run_id = any($1::bigint[]) and j.finished_at is not null
 
--- name: expired
--- Jobs whose time is over since so many seconds, the oldest first. Those that are being stepped wait for the
--- next look.
-select j.run_id from durable.jobs j
-where j.scope = $1 and j.expires_at <= durable.now() - make_interval(secs => $2)
-order by j.expires_at limit $3 for update of j skip locked
-
--- name: forget
--- A job leaves with all that belongs to it, messages and dead letters included.
-with gone as (
-    delete from durable.jobs j where j.run_id = any($1::bigint[]) returning j.run_id
-), acts as (
-    delete from durable.activities a using gone g where a.run_id = g.run_id
-), waits as (
-    delete from durable.hooks h using gone g where h.run_id = g.run_id
-), told as (
-    delete from durable.emissions e using gone g where e.run_id = g.run_id
-), attributes as (
-    delete from durable.job_attributes t using gone g where t.run_id = g.run_id
-), messages as (
-    delete from durable.engine_streams m using gone g where m.run_id = g.run_id and m.expired_at is null
-), letters as (
-    delete from durable.engine_streams m using gone g where m.run_id = g.run_id and m.expired_at is not null
-), work as (
-    delete from durable.worker_streams w using gone g where w.run_id = g.run_id and w.msg_type = 'worker'
-)
-select count(*) from gone
-
 -- name: set_attributes
 insert into durable.job_attributes as t (run_id, name, value)
 select s.run_id, s.name, s.value from unnest($1::bigint[], $2::text[], $3::text[]) as s(run_id, name, value)

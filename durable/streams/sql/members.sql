@@ -17,14 +17,16 @@ returning extract(epoch from durable.now())::float8 as now
 select extract(epoch from durable.now())::float8
 
 -- name: sweep
--- Whoever comes first in a second looks for dead members; losing the note of it costs another look.
+-- Whoever comes first in a second looks for dead members; losing the note of it costs another look. Once a
+-- minute the same statement says who prunes, so that this costs nobody a statement of its own.
 with quick as materialized (
-    select set_config('synchronous_commit', 'off', true)
+    select set_config('synchronous_commit', 'off', true), clock_timestamp() as at
 )
-update durable.sweeps set swept_at = clock_timestamp(),
-    since = case when swept_at < clock_timestamp() - interval '5 s' then clock_timestamp() else since end
-from quick where swept_at < clock_timestamp() - interval '0.9 s'
-returning true
+update durable.sweeps s set swept_at = quick.at,
+    since = case when s.swept_at < quick.at - interval '5 s' then quick.at else s.since end,
+    pruned_at = case when s.pruned_at < quick.at - interval '60 s' then quick.at else s.pruned_at end
+from quick where s.swept_at < quick.at - interval '0.9 s'
+returning s.pruned_at = quick.at as prunes
 
 -- name: dead
 -- Members whose lock is free and whose beat is overdue, or that have not beaten for a minute, of which

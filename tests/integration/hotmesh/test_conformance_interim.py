@@ -8,6 +8,7 @@ from typing import Any
 
 from durable.engine.retention import Retention
 from durable.postgres.pool import Database
+from durable.protocol.retention import Pruning
 from tests.integration.hotmesh.conftest import Begin, echo, until
 
 EMIT = """
@@ -152,7 +153,7 @@ async def test_a_persisted_job_leaves_when_it_expires(begin: Begin, database: Da
     await mesh.pubsub("t", {"id": "a"}, timeout=10)
 
     async def gone() -> bool:
-        await Retention(database).prune("app", 0)
+        await Retention(database).prune(Pruning(0, app_id="app"))
         waiting = await database.fetchval(f'select count(*) from "{database.schema}".hooks')
         return not waiting
 
@@ -222,7 +223,7 @@ app:
     assert (await mesh.pubsub("t", {"keep": False}))["data"] == {}
 
     async def one_left() -> bool:
-        await Retention(database).prune("app", 0)
+        await Retention(database).prune(Pruning(0, app_id="app"))
         return bool(await database.fetchval(f'select count(*) from "{database.schema}".jobs') == 1)
 
     assert await until(one_left)

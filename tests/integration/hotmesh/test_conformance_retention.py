@@ -11,8 +11,8 @@ import pytest
 from durable.engine import retention
 from durable.engine.retention import Retention
 from durable.errors import DuplicateJob, JobFailed, JobNotFound
-from durable.hotmesh import pruning
 from durable.postgres.pool import Database
+from durable.protocol.retention import Pruned, Pruning
 from tests.integration.hotmesh.conftest import Begin, echo, until
 
 EXPIRING = """
@@ -85,7 +85,7 @@ async def test_expired_jobs_leave_with_all_they_have(begin: Begin, database: Dat
     pruned = Retention(database)
 
     async def gone() -> bool:
-        await pruned.prune("app", 0)
+        await pruned.prune(Pruning(0, app_id="app"))
         return not any((await rows(database)).values())
 
     assert await until(gone)
@@ -107,8 +107,8 @@ async def test_what_runs_or_is_kept_stays(begin: Begin, database: Database) -> N
     await mesh.pub("t", {"id": "runs", "expire": 0.01, "sleep": 100})
     await mesh.pubsub("t", {"id": "kept", "expire": -1}, timeout=10)
     await mesh.pubsub("t", {"id": "lately", "expire": 0.01}, timeout=10)
-    assert await Retention(database).prune("app", 60) == 0
-    assert await Retention(database).prune("other", 0) == 0
+    assert await Retention(database).prune(Pruning(60, app_id="app")) == Pruned()
+    assert await Retention(database).prune(Pruning(0, app_id="other")) == Pruned()
     assert (await rows(database))["jobs"] == 3
 
 
@@ -124,19 +124,17 @@ async def test_pruning_goes_in_batches(
 
     async def all_gone() -> bool:
         nonlocal total
-        total += await Retention(database).prune("app", 0)
+        total += (await Retention(database).prune(Pruning(0, app_id="app"))).jobs
         return total == 7
 
     assert await until(all_gone)
 
 
-async def test_an_engine_prunes_by_itself(
-    begin: Begin, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody has to call anything: the engine deletes what expired `retain` ago."""
-    monkeypatch.setattr(pruning.PruningLoop.__init__, "__defaults__", (0.05,))
+async def test_an_engine_prunes_by_itself(begin: Begin, database: Database) -> None:
+    """Nobody has to call anything: once a minute the engine deletes what expired `retain` ago."""
     mesh = await begin(EXPIRING, work=echo, retain=0)
     await mesh.pubsub("t", {"id": "a", "expire": 0.01}, timeout=10)
+    await database.fetch(f'update "{database.schema}".sweeps set pruned_at = \'-infinity\'')
 
     async def empty() -> bool:
         return not any((await rows(database)).values())

@@ -1,0 +1,67 @@
+"""Where a database is: a DSN, or wherever a pool of the caller's connects to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import asyncpg
+
+Pool = asyncpg.Pool
+
+# Over TCP as the server sees itself; else the directory of its socket.
+_WHERE = """select current_user as role, current_database() as name,
+    host(inet_server_addr()) as host, current_setting('port') as port,
+    split_part(current_setting('unix_socket_directories'), ',', 1) as directory"""
+
+
+class _Making(Protocol):
+    """How a pool makes its connections; asyncpg has no public way to ask."""
+
+    _connect: Callable[..., Awaitable[asyncpg.Connection]]
+    _connect_args: Sequence[Any]
+    _connect_kwargs: Mapping[str, Any]
+
+
+class Address:
+    """How to open a connection of one's own, beside those of a pool.
+
+    Attributes:
+        dsn: for people, and for other processes; without a password where a pool was given.
+        pool: the caller's pool, None where a DSN was given.
+    """
+
+    def __init__(self, dsn: str, pool: Pool | None = None) -> None:
+        self.dsn = dsn
+        self.pool = pool
+
+    @classmethod
+    async def of_pool(cls, pool: Pool) -> Address:
+        """Where a pool's connections go."""
+        row = await pool.fetchrow(_WHERE)
+        assert row is not None
+        user, name = quote(row["role"], safe=""), quote(row["name"], safe="")
+        if row["host"] is None:
+            where = f"/{name}?host={quote(row['directory'].strip())}&port={row['port']}"
+        else:
+            where = f"{row['host']}:{row['port']}/{name}"
+        return cls(f"postgresql://{user}@{where}", pool)
+
+    async def connect(self, settings: Mapping[str, str]) -> asyncpg.Connection:
+        """A new connection with these settings of its session, outside of any pool.
+
+        A pool is asked anew each time how it connects: its password may have changed.
+        """
+        if self.pool is None:
+            return await asyncpg.connect(
+                self.dsn,
+                timeout=10,
+                server_settings=dict(settings),
+                max_cached_statement_lifetime=0,
+            )
+        made: _Making = self.pool
+        options = {"timeout": 10, **made._connect_kwargs}  # noqa: SLF001 - see `_Making`
+        options["server_settings"] = {**(options.get("server_settings") or {}), **settings}
+        options["max_cached_statement_lifetime"] = 0
+        return await made._connect(*made._connect_args, **options)  # noqa: SLF001
