@@ -16,6 +16,7 @@ import pytest_asyncio
 from durable.engine.steps.committer import Committer
 from durable.engine.steps.workflow_commits import CommitStatements, is_end, is_plain
 from durable.errors import DatabaseError
+from durable.postgres.address import Address
 from durable.postgres.listen import Listener, Notifier
 from durable.postgres.pool import Database, Lane
 from durable.protocol.commands import Finish
@@ -54,8 +55,8 @@ class Scene:
 
     def committer(self, dsn: str | None = None, lanes: int = 1) -> Committer:
         """A committer of the member `ME`."""
-        announcer = Announcer(self.database.schema, Listener(self.database.dsn), Notifier(_nothing))
-        made = Committer(dsn or self.database.dsn, self.database.schema, ME, announcer, lanes)
+        announcer = Announcer(self.database.schema, Listener(self.database.address), Notifier(_nothing))
+        made = Committer(Address(dsn) if dsn else self.database.address, self.database.schema, ME, announcer, lanes)
         self._committers.append(made)
         return made
 
@@ -150,7 +151,7 @@ async def test_alone_or_in_a_batch_a_commit_writes_the_same(scene: Scene) -> Non
     """A plain step or end that goes alone goes by a statement of its own: the rows are the same."""
     alone, first, second = await scene.runs(3)
     statements = CommitStatements(scene.database.schema, metadata_of)
-    lane = Lane(scene.database.dsn)
+    lane = Lane(scene.database.address)
     for commit, *pair in zip(*map(_life, (alone, first, second)), strict=True):
         assert is_plain(commit) or is_end(commit)
         one = await statements.send(lane, ME, 7, [commit])
