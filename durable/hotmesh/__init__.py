@@ -2,7 +2,7 @@
 
 mesh.py           the class: deploy, pub, pubsub, sub, hook, interrupt, …
 ruling.py         its methods that concern all engines and workers: activate, throttle, roll_call, …
-keeping.py        its methods that look at stored jobs, or remove them: get_raw, query_state, scrub
+keeping.py        its methods that look at jobs, or remove them: get_state, export, query_state, scrub
 governing.py      this process's part in the quorum
 settings.py       what `init` was given, checked
 wiring.py         one mesh's connections, made and closed
@@ -10,6 +10,6 @@ engines.py        the loop that applies what is due
 workers.py        the loop that runs callbacks
 waiting.py        who waits for the end of a job
 subscriptions.py  who hears of every end
-patterns.py       who hears of ends on topics that fit a pattern
+patterns.py       its methods by which others hear of jobs: sub, psub; who hears of ends by pattern
 export.py         a job as a document, for people
 """

@@ -1,4 +1,4 @@
-"""The methods of `HotMesh` that look at a job as it is stored, or remove it."""
+"""The methods of `HotMesh` that look at a job, or remove it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 from durable.engine.completion import Jobs, output
 from durable.engine.job import RUNNING
 from durable.engine.retention import Retention
-from durable.errors import ConfigurationError
+from durable.errors import ConfigurationError, JobNotFound
+from durable.hotmesh.export import exported
+from durable.protocol.codes import NOT_FOUND
 
 
 class Keeping:
@@ -17,6 +19,34 @@ class Keeping:
     app_id: str
     _jobs: Jobs
     _retention: Retention
+
+    async def get_status(self, job_id: str) -> int:
+        """The semaphore: 0 done, above 0 running, around −1,000,000,000 interrupted.
+
+        Raises `JobNotFound`.
+        """
+        job, _, _ = await self._jobs.find(self.app_id, job_id)
+        return job.status
+
+    async def get_state(self, topic: str, job_id: str) -> dict[str, Any]:
+        """A job as it stands: `{"metadata": …, "data": …}`. Raises `JobNotFound`."""
+        job, plan, now = await self._known(topic, job_id)
+        return output(job, plan, now)
+
+    async def export(self, job_id: str) -> dict[str, Any]:
+        """A job as a document: what each activity did, by dimension. Raises `JobNotFound`."""
+        job, plan, now = await self._jobs.find(self.app_id, job_id)
+        return exported(job, plan, now, await self._jobs.history(job))
+
+    async def _known(self, topic: str, job_id: str) -> Any:
+        found = await self._jobs.find(self.app_id, job_id)
+        if found[0].graph != topic:
+            raise JobNotFound(
+                f"Job {job_id} not found in graph {topic!r}: it runs {found[0].graph!r}",
+                code=NOT_FOUND,
+                job_id=job_id,
+            )
+        return found
 
     async def get_raw(self, job_id: str) -> dict[str, Any]:
         """A job field by field: `{":": status, "data/x": …, "metadata/jid": …}`.

@@ -25,7 +25,6 @@ from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.engines import EngineLoop
 from durable.hotmesh.escalations import Escalations
-from durable.hotmesh.export import exported
 from durable.hotmesh.governing import Governor, Loop
 from durable.hotmesh.keeping import Keeping
 from durable.hotmesh.patterns import Listening, Patterns
@@ -36,12 +35,12 @@ from durable.hotmesh.settings import (
     mesh_settings,
     worker_settings,
 )
-from durable.hotmesh.subscriptions import Subscriber, Subscriptions, published, topics_of
+from durable.hotmesh.subscriptions import Subscriptions, published, topics_of
 from durable.hotmesh.waiting import JobWaiters
 from durable.hotmesh.wiring import Wiring
 from durable.hotmesh.workers import WorkerLoop
 from durable.protocol import channels
-from durable.protocol.codes import INTERRUPTED, NOT_FOUND, OK
+from durable.protocol.codes import INTERRUPTED, OK
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.ids import new_id
 from durable.streams.graph_messages import WorkStream, work_stream

@@ -88,9 +88,21 @@ async def _called(callback: Subscriber, topic: str, job: dict[str, Any]) -> None
 
 
 class Listening:
-    """The methods of `HotMesh` for patterns."""
+    """The methods of `HotMesh` by which others hear of jobs."""
 
     _patterns: Patterns
+    _subscriptions: Subscriptions
+
+    async def sub(self, topic: str, callback: Subscriber) -> None:
+        """Call `callback(topic, job)` for each job that ends from now on, or emits its state.
+
+        `topic` is what a graph `publishes`, for all of its jobs, or that with ".<job id>" for one.
+        """
+        await self._subscriptions.add(topic, callback)
+
+    async def unsub(self, topic: str) -> None:
+        """Call nobody any more for a topic."""
+        await self._subscriptions.remove(topic)
 
     async def psub(self, pattern: str, callback: Subscriber) -> None:
         """Call `callback(topic, job)` for each job that ends on a topic that fits from now on.
