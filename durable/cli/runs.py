@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from durable.cli.command import Session, connected, json_value
 from durable.cli.importing import workflow_of
 from durable.cli.showing import run_as_text, runs_as_table
+from durable.client.choosing import Chosen
 from durable.client.client import Client, IfRunning
 from durable.client.handle import Handle
 from durable.decorators.signals import Signal
@@ -82,7 +84,7 @@ async def result(
 
 
 @connected
-async def list_runs(
+async def list_runs(  # noqa: PLR0913 - the options of a command
     session: Session,
     workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
     state: Annotated[
@@ -91,15 +93,20 @@ async def list_runs(
     ] = None,
     queue: Annotated[str | None, typer.Option(help="Only this task queue.")] = None,
     prefix: Annotated[str | None, typer.Option(help="Only ids that begin so.")] = None,
+    *,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Only runs with this attribute; may be repeated."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
 ) -> None:
     """List runs, the newest first."""
-    runs = await session.client.list(
-        workflow=workflow, state=state, task_queue=queue, id_prefix=prefix, limit=limit
-    )
-    total = await session.client.count(
-        workflow=workflow, state=state, task_queue=queue, id_prefix=prefix
-    )
+    chosen: Chosen = {
+        "workflow": workflow, "state": state, "task_queue": queue, "id_prefix": prefix,
+        "attributes": conditions(where or ()),
+    }  # fmt: skip
+    runs = await session.client.list(limit=limit, **chosen)
+    total = await session.client.count(**chosen)
     session.out.answer({"runs": runs, "total": total}, runs_as_table(runs, total))
 
 
@@ -155,6 +162,29 @@ async def resume(session: Session, run: Id) -> None:
     session.out.answer(
         {"id": run, "state": "running"}, f"{run} will be tried again by the next worker"
     )
+
+
+def conditions(where: Iterable[str]) -> dict[str, Any]:
+    """Attributes as the command line has them: "tries=3" is a number, what is no JSON is text.
+
+    Raises `ConfigurationError` for what is no NAME=VALUE.
+
+    Example:
+        >>> conditions(["customer=ann", "tries=3", 'zip="0123"'])
+        {'customer': 'ann', 'tries': 3, 'zip': '0123'}
+    """
+    found: dict[str, Any] = {}
+    for condition in where:
+        name, sign, value = condition.partition("=")
+        if not sign or not name:
+            raise ConfigurationError(
+                f"--where takes NAME=VALUE, such as customer=ann: {condition!r}"
+            )
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 async def _open(client: Client, run: str) -> None:

@@ -40,6 +40,7 @@ def run_as_text(run: RunDescription, history: Sequence[HistoryEvent]) -> str:
             *_timeline(run, history),
             *_open_steps(run, history),
             *_attempts(run),
+            *_state(run),
             *_ending(run),
             *_next(run),
         ]
@@ -154,6 +155,17 @@ def _attempts(run: RunDescription) -> Iterator[str]:
     for attempt in failures:
         which = f"attempt {attempt.attempt} of {attempt.maximum_attempts}"
         yield f"  #{attempt.number} {attempt.name}, {which}: {_said(attempt.failure)}"
+
+
+def _state(run: RunDescription) -> Iterator[str]:
+    if not run.attributes and run.entity is None:
+        return
+    yield ""
+    yield "Attributes and entity"
+    for name, value in sorted(run.attributes.items()):
+        yield f"  {name} = {_short(value)}"
+    for name, value in sorted((run.entity or {}).items()):
+        yield f"  .{name} {_short(value)}"
 
 
 def _ending(run: RunDescription) -> Iterator[str]:

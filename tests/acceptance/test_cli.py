@@ -45,7 +45,10 @@ def label(order: Order) -> str:
 async def fulfil(order: Order, copies: int = 1) -> str:
     paid = await charge(order)
     labels = [await label(order) for _ in range(copies)]
-    return f"{paid} {labels} {await approval.receive()}"
+    approved = await approval.receive()
+    durable.set_attributes(customer=approved, copies=copies)
+    durable.entity().set({"labels": labels})
+    return f"{paid} {labels} {approved}"
 
 @durable.activity
 def slow(going: str, go: str) -> str:
@@ -108,6 +111,12 @@ def test_the_life_of_a_run(cli: Cli, program: Program, shop: Path) -> None:
     assert re.search(r"^a  fulfil  completed$", text, re.MULTILINE)
     assert re.search(r"activity +#1 charge +→ 7$", text, re.MULTILINE)
     assert re.search(r'activity +#2 label +→ "to o"$', text, re.MULTILINE)
+    assert re.search(r'^  customer = "ann"$', text, re.MULTILINE)
+    assert re.search(r'^  \.labels \["to o", "to o"\]$', text, re.MULTILINE)
+    for where, found in (("customer=ann", 1), ("copies=2", 1), ('copies="2"', 0)):
+        listed = json.loads(cli("list", "--where", where, "--json").stdout)
+        assert listed["total"] == len(listed["runs"]) == found
+    assert "--where takes NAME=VALUE" in cli("list", "--where", "customer").stderr
     listed = cli("list").stdout.splitlines()
     assert listed[0].split() == ["ID", "WORKFLOW", "QUEUE", "STATE", "STARTED", "TOOK"]
     assert listed[1].split()[:4] == ["a", "fulfil", "default", "completed"]
