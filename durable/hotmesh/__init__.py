@@ -1,7 +1,7 @@
 """HotMesh: the graph engine's own face, for hand-written apps.
 
-mesh.py           the class: deploy, pub, pubsub, sub, hook, interrupt, …
-ruling.py         its methods that concern all engines and workers: activate, throttle, roll_call, …
+mesh.py           the class: init, pub, pubsub, hook, add, interrupt, stop
+ruling.py         its methods that concern the app as a whole: deploy, activate, throttle, roll_call, …
 keeping.py        its methods that look at jobs, or remove them: get_state, export, query_state, scrub
 governing.py      this process's part in the quorum
 settings.py       what `init` was given, checked

@@ -24,17 +24,33 @@ class Keeping:
         """The semaphore: 0 done, above 0 running, around −1,000,000,000 interrupted.
 
         Raises `JobNotFound`.
+
+        Example:
+            print(await mesh.get_status("t2"), await mesh.get_status("t4"))
+            # → 0 -999999999
         """
         job, _, _ = await self._jobs.find(self.app_id, job_id)
         return job.status
 
     async def get_state(self, topic: str, job_id: str) -> dict[str, Any]:
-        """A job as it stands: `{"metadata": …, "data": …}`. Raises `JobNotFound`."""
+        """A job as it stands: `{"metadata": …, "data": …}`. Raises `JobNotFound`.
+
+        Example:
+            job = await mesh.get_state("ticket.open", "t2")
+            print(job["data"]["team"], job["metadata"]["vrs"])
+            # → money 1
+        """
         job, plan, now = await self._known(topic, job_id)
         return output(job, plan, now)
 
     async def export(self, job_id: str) -> dict[str, Any]:
-        """A job as a document: what each activity did, by dimension. Raises `JobNotFound`."""
+        """A job as a document: what each activity did, by dimension. Raises `JobNotFound`.
+
+        Example:
+            story = await mesh.export("t2")
+            print([line["name"] for line in story["activities"]])
+            # → ['start', 'sort', 'wait', 'close']
+        """
         job, plan, now = await self._jobs.find(self.app_id, job_id)
         return exported(job, plan, now, await self._jobs.history(job))
 
@@ -53,6 +69,11 @@ class Keeping:
 
         What an activity has left stands under its id and dimension, as `add,0,0/output/data/sum`
         (`hook/data` for what a signal brought). Lists are values. Raises `JobNotFound`.
+
+        Example:
+            fields = await mesh.get_raw("t2")
+            print(fields["data/team"], fields["wait,0,0,0/hook/data/text"])
+            # → money it is paid
         """
         job, plan, now = await self._jobs.find(self.app_id, job_id)
         fields: dict[str, Any] = {":": job.status}
@@ -71,6 +92,10 @@ class Keeping:
         a name in double quotes for a field as it is stored: `'"-mark"'` for a marker.
 
         Raises `JobNotFound`.
+
+        Example:
+            print(await mesh.query_state("t2", ["team", ":"]))
+            # → {'team': 'money', ':': 0}
         """
         job, _, _ = await self._jobs.find(self.app_id, job_id)
         return await self._jobs.query(job, fields)
@@ -79,6 +104,9 @@ class Keeping:
         """Delete a job that has ended, with all that belongs to it; its id is free at once.
 
         Raises `JobNotFound`, and `ConfigurationError` for a job that runs: interrupt it first.
+
+        Example:
+            await mesh.scrub("t2")
         """
         job, _, _ = await self._jobs.find(self.app_id, job_id)
         if job.state == RUNNING:

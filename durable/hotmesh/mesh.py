@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from durable.descriptor.document import load, plain
 from durable.descriptor.plan import Plan
 from durable.engine.completion import Jobs, failure, output
 from durable.engine.effects import Interruption
@@ -126,6 +124,7 @@ class HotMesh(Ruling, Keeping, Listening):
                 worker has one; `retain` is for how long an expired job stays readable before it is
                 deleted: one duration, a `RetentionPolicy`, or None for ever. It is stored, and
                 holds for the app until another is given (10 minutes if none ever was).
+                `"readonly": True`: starts, signals and looks at jobs, and leaves them to others.
             workers: each `{"topic": …, "callback": …, "retry": …, "concurrency": …}`. A callback is
                 an async function; it gets `{"metadata": …, "data": …}` and returns `{"data": …}`,
                 with `code` or `status` if it is not simply done. What it raises is tried again as
@@ -134,6 +133,16 @@ class HotMesh(Ruling, Keeping, Listening):
 
         Raises `ConfigurationError` for options that make no sense, `DatabaseError` when there is no
         database.
+
+        Example:
+            async def sort(message):
+                return {"data": {"team": "money" if "bill" in message["data"]["text"] else "help"}}
+
+            mesh = await durable.HotMesh.init(
+                app_id="desk",
+                engine={"connection": client},
+                workers=[{"topic": "sort", "callback": sort}],
+            )
         """
         settings = mesh_settings(app_id, namespace, engine, workers)
         wiring = await Wiring.open(settings.connection, settings.namespace)
@@ -183,6 +192,12 @@ class HotMesh(Ruling, Keeping, Listening):
 
         Raises `ConfigurationError` for options that make no sense, for a topic that this mesh
         serves already, and after `stop`.
+
+        Example:
+            async def thank(message):
+                return {"data": {}}
+
+            await mesh.serve(topic="thank", callback=thank, concurrency=5)
         """
         settings = worker_settings({**(options or {}), **more})
         if self._membership is None or self._stopped:
@@ -228,29 +243,13 @@ class HotMesh(Ruling, Keeping, Listening):
 
     @staticmethod
     def guid() -> str:
-        """A fresh id for a job."""
+        """A fresh id for a job.
+
+        Example:
+            print(len(durable.HotMesh.guid()))
+            # → 32
+        """
         return new_id()
-
-    # --- apps ------------------------------------------------------------------------------------
-
-    async def plan(self, source: str | Path | Data) -> Output:
-        """Read and check a document without storing it; the document as plain data.
-
-        Raises `DescriptorError` with a line per finding.
-        """
-        return {"app": plain(load(source))}
-
-    async def deploy(self, source: str | Path | Data) -> Output:
-        """Check and store a version of this app; the document as plain data.
-
-        `source` is YAML text, a path, or plain data.
-
-        Nothing runs on it before `activate`. Deploying the same again changes nothing.
-
-        Raises `DescriptorError` with a line per finding, and `ConfigurationError` for another app's
-        document, or a version that was deployed with other content. Nothing is stored then.
-        """
-        return {"app": plain(await self._versions.deploy(source, self.app_id))}
 
     # --- jobs ------------------------------------------------------------------------------------
 
@@ -264,6 +263,10 @@ class HotMesh(Ruling, Keeping, Listening):
 
         Raises `ConfigurationError` for a topic that nothing subscribes to, `DuplicateJob` for an id
         (of the trigger's `stats.id`) that is taken, `PayloadError` for data that JSON cannot hold.
+
+        Example:
+            print(await mesh.pub("ticket.open", {"id": "t1", "text": "my bill"}))
+            # → t1
         """
         return (await self._start(topic, data, context, ())).jid
 
@@ -279,6 +282,12 @@ class HotMesh(Ruling, Keeping, Listening):
         Raises what `pub` raises; `JobFailed` with the error's `code` when the job ends with an
         error (410 when it was interrupted); `JobTimeout`, code 504, when it has not ended after
         `timeout`: the job goes on.
+
+        Example:
+            await mesh.hook("ticket.answered", {"id": "t2", "text": "it is paid"})
+            job = await mesh.pubsub("ticket.open", {"id": "t2", "text": "my bill"}, timeout="10s")
+            print(job["data"])
+            # → {'team': 'money', 'answer': 'it is paid'}
         """
         limit = seconds(timeout)
         job = await self._start(topic, data, context, (self._channel,))
@@ -310,6 +319,9 @@ class HotMesh(Ruling, Keeping, Listening):
 
         A signal that comes before anybody waits is kept. Raises `ConfigurationError` for a topic at
         which no hook waits, and for data that lacks what the hook's rules compare.
+
+        Example:
+            await mesh.hook("ticket.answered", {"id": "t1", "text": "it is not"})
         """
         answer = {
             "data": dict(data),
@@ -326,6 +338,11 @@ class HotMesh(Ruling, Keeping, Listening):
 
         Its `metadata` says which activity it is for: jid, aid, dad. Raises `JobNotFound` when that
         job does not run.
+
+        Example:
+            at = {"jid": "t3", "aid": "wait", "dad": ",0,0,0"}
+            await mesh.pub("ticket.open", {"id": "t3", "text": "hello"})
+            await mesh.add({"metadata": at, "data": {"text": "hello"}})
         """
         metadata = message.get("metadata", {})
         if missing := sorted({"jid", "aid", "dad"} - metadata.keys()):
@@ -352,6 +369,13 @@ class HotMesh(Ruling, Keeping, Listening):
             more: the same options, as keywords.
 
         Raises `JobNotFound` when no job of that id runs.
+
+        Example:
+            await mesh.pub("ticket.open", {"id": "t4", "text": "buy now"})
+            print(await mesh.interrupt("ticket.open", "t4", reason="spam"))
+            # → True
+            print(await mesh.interrupt("ticket.open", "t4", suppress=True))
+            # → False
         """
         given = {**(options or {}), **more}
         if unknown := sorted(given.keys() - _INTERRUPTION):
@@ -377,7 +401,11 @@ class HotMesh(Ruling, Keeping, Listening):
         return True
 
     async def stop(self, grace: Duration = 10) -> None:
-        """Take no more messages, let callbacks finish for `grace`, give the rest back, leave."""
+        """Take no more messages, let callbacks finish for `grace`, give the rest back, leave.
+
+        Example:
+            await mesh.stop(grace="5 seconds")
+        """
         if self._stopped:
             return
         self._stopped = True

@@ -33,7 +33,13 @@ class Patterns:
         self._looking = asyncio.Lock()
 
     async def add(self, pattern: str, callback: Subscriber) -> None:
-        """Call `callback(topic, job)` for each job that ends on a topic that fits."""
+        """Call `callback(topic, job)` for each job that ends on a topic that fits.
+
+        Example:
+            at = {"jid": "t3", "aid": "wait", "dad": ",0,0,0"}
+            await mesh.pub("ticket.open", {"id": "t3", "text": "hello"})
+            await mesh.add({"metadata": at, "data": {"text": "hello"}})
+        """
         await self._look()
         if not self._callbacks:
             self._governor.subscribe(self._said)
@@ -97,11 +103,23 @@ class Listening:
         """Call `callback(topic, job)` for each job that ends from now on, or emits its state.
 
         `topic` is what a graph `publishes`, for all of its jobs, or that with ".<job id>" for one.
+
+        Example:
+            heard = []
+
+            async def closed(topic, job):
+                heard.append(job["metadata"]["jid"])
+
+            await mesh.sub("ticket.closed", closed)
         """
         await self._subscriptions.add(topic, callback)
 
     async def unsub(self, topic: str) -> None:
-        """Call nobody any more for a topic."""
+        """Call nobody any more for a topic.
+
+        Example:
+            await mesh.unsub("ticket.closed")
+        """
         await self._subscriptions.remove(topic)
 
     async def psub(self, pattern: str, callback: Subscriber) -> None:
@@ -113,9 +131,16 @@ class Listening:
         Topics that a later version brings are heard from a moment after its activation.
 
         Raises `ConfigurationError` when no version of the app is active.
+
+        Example:
+            await mesh.psub("ticket.*", closed)
         """
         await self._patterns.add(pattern, callback)
 
     async def punsub(self, pattern: str) -> None:
-        """Call nobody any more for a pattern."""
+        """Call nobody any more for a pattern.
+
+        Example:
+            await mesh.punsub("ticket.*")
+        """
         await self._patterns.remove(pattern)

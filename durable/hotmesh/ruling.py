@@ -1,19 +1,53 @@
-"""The methods of `HotMesh` that concern all engines and workers of an app at once."""
+"""The methods of `HotMesh` that concern an app as a whole: its versions, engines and workers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from durable.descriptor.document import load, plain
+from durable.engine.versions import Versions
 from durable.hotmesh.governing import Governor, QuorumSubscriber
 from durable.protocol.durations import Duration, seconds
 from durable.quorum.commands import throttle_of
 
 
 class Ruling:
-    """Activate, throttle, and talk to whoever takes part in the app."""
+    """Deploy and activate versions, throttle, and talk to whoever takes part in the app."""
 
+    app_id: str
     _governor: Governor
+    _versions: Versions
+
+    async def plan(self, source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
+        """Read and check a document without storing it; the document as plain data.
+
+        Raises `DescriptorError` with a line per finding.
+
+        Example:
+            document = await mesh.plan("desk.yaml")
+            print(document["app"]["graphs"][0]["publishes"])
+            # → ticket.closed
+        """
+        return {"app": plain(load(source))}
+
+    async def deploy(self, source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
+        """Check and store a version of this app; the document as plain data.
+
+        `source` is YAML text, a path, or plain data.
+
+        Nothing runs on it before `activate`. Deploying the same again changes nothing.
+
+        Raises `DescriptorError` with a line per finding, and `ConfigurationError` for another app's
+        document, or a version that was deployed with other content. Nothing is stored then.
+
+        Example:
+            document = await mesh.deploy("desk.yaml")
+            print(document["app"]["version"])
+            # → 1
+        """
+        return {"app": plain(await self._versions.deploy(source, self.app_id))}
 
     async def activate(self, version: str | int, delay: Duration = 0.25) -> bool:
         """Switch the app to a deployed version: from now on every start, anywhere, runs on it.
@@ -29,12 +63,21 @@ class Ruling:
 
         Raises `ConfigurationError` for a version that is not deployed, and, naming them, when
         engines do not answer or cannot run the version. Nothing is switched then.
+
+        Example:
+            print(await mesh.activate("1"))
+            # → True
         """
         await self._governor.activate(str(version), seconds(delay))
         return True
 
     async def active_version(self) -> str | None:
-        """The version on which jobs start now; None as long as none was activated."""
+        """The version on which jobs start now; None as long as none was activated.
+
+        Example:
+            print(await mesh.active_version())
+            # → 1
+        """
         return await self._governor.active_version()
 
     async def throttle(self, options: Mapping[str, Any] | None = None, **more: Any) -> bool:
@@ -52,6 +95,11 @@ class Ruling:
         Returns True when every live consumer concerned has confirmed: after a pause, that it claims
         no more. False: the ones that the log names have not, for whom it holds from their next
         claim on. Raises `ConfigurationError` for options that make no sense.
+
+        Example:
+            await mesh.throttle(throttle=-1, topic="sort")
+            print(await mesh.throttle(throttle=0))
+            # → True
         """
         return await self._governor.throttle(throttle_of({**(options or {}), **more}))
 
@@ -62,6 +110,11 @@ class Ruling:
         stream_depth (messages that wait), throttle (in force for it), inited, host, pid, and
         `answered`: False for one that lives and did not answer in time. A worker that answers says
         how many callbacks are running, and its concurrency.
+
+        Example:
+            profiles = await mesh.roll_call()
+            print(sorted({profile["stream"] for profile in profiles}))
+            # → ['desk', 'desk:sort', 'desk:thank']
         """
         return await self._governor.roll_call(seconds(delay))
 
@@ -74,14 +127,30 @@ class Ruling:
 
         Raises `ConfigurationError` without a type, or for one that a method sends; `PayloadError`
         for what JSON cannot hold.
+
+        Example:
+            await mesh.pub_quorum({"type": "user", "text": "lunch"})
         """
         await self._governor.post(message)
         return True
 
     async def sub_quorum(self, callback: QuorumSubscriber) -> None:
-        """Call `callback(topic, message)` for everything that is said in the quorum from now on."""
+        """Call `callback(topic, message)` for everything that is said in the quorum from now on.
+
+        Example:
+            said = []
+
+            def noted(topic, message):
+                said.append(message["text"])
+
+            await mesh.sub_quorum(noted)
+        """
         self._governor.subscribe(callback)
 
     async def unsub_quorum(self, callback: QuorumSubscriber) -> None:
-        """Call it no more."""
+        """Call it no more.
+
+        Example:
+            await mesh.unsub_quorum(noted)
+        """
         self._governor.unsubscribe(callback)
