@@ -66,7 +66,10 @@ def mesh_settings(
         raise ConfigurationError(
             "HotMesh.init needs app_id, the `app.id` of the document that is deployed"
         )
-    found = _known("engine", engine or {}, {"connection", "retry", "retain"})
+    found = _known("engine", engine or {}, {"connection", "retry", "retain", "readonly"})
+    readonly = found.get("readonly", False)
+    if not isinstance(readonly, bool):
+        raise ConfigurationError(f"engine: readonly={readonly!r} must be True or False")
     connections = [o["connection"] for o in (found, *workers) if o.get("connection") is not None]
     if not connections:
         raise ConfigurationError(
@@ -82,7 +85,7 @@ def mesh_settings(
         app_id,
         connections[0],
         namespace,
-        engine is not None,
+        engine is not None and not readonly,
         retry_policy(found.get("retry")) or RetryPolicy(),
         retention_policy(found["retain"], least=0) if "retain" in found else None,
         tuple(worker_settings(options) for options in workers),

@@ -185,7 +185,11 @@ class WorkerLoop:
         if reply.error is not None and reply.code in taken.attempts and not taken.spent(reply.code):
             await self._again(member, taken, reply.error, taken.retry.delay(taken.attempt))
             return
-        held = await patiently(lambda: self._stream.answer(member, taken, text))
+        try:
+            held = await patiently(lambda: self._stream.answer(member, taken, text))
+        except DatabaseError as refused:  # for good: too large, too deep, …
+            await self._failed(member, taken, refused, final=True)
+            return
         self._after(taken, held=held)
 
     async def _failed(
