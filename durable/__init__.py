@@ -70,6 +70,8 @@ from durable.protocol.retry import RetryPolicy
 from durable.protocol.searchable import Attributes
 from durable.replay.context import WorkflowInfo
 from durable.store.jobs import RunDescription, RunSummary
+from durable.virtual.context import VirtualContext
+from durable.virtual.virtual import Virtual
 from durable.worker.worker import Worker
 
 __all__ = [
@@ -113,6 +115,8 @@ __all__ = [
     "Signal",
     "StateError",
     "StepFailed",
+    "Virtual",
+    "VirtualContext",
     "Worker",
     "Workflow",
     "WorkflowAlreadyStarted",

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from sysconfig import get_path
 
+import pytest
+
 Program = Callable[..., subprocess.Popen[str]]
 
 KILLS = (60, 250, 500)  # parsed modules after which the census is killed
@@ -42,6 +44,12 @@ def test_quickstart_on_an_empty_machine(program: Program, examples: Path) -> Non
     """Without any database it starts one of its own, and says so."""
     process = program(examples / "quickstart.py", DURABLE_DATABASE_URL=None)
     assert finished(process) == "['Hello, Ann!', 'Hello, Bob!']\n"
+
+
+@pytest.mark.parametrize("example", ["hotmesh_calc.py", "virtual.py"])
+def test_what_an_example_prints(program: Program, examples: Path, example: str) -> None:
+    """It prints what the comment at its end says."""
+    assert finished(program(examples / example)).splitlines() == promised(examples / example)
 
 
 def test_orders(program: Program, examples: Path, tmp_path: Path) -> None:
