@@ -22,6 +22,7 @@ from durable.protocol.clock import to_datetime
 from durable.protocol.codes import OK
 from durable.protocol.graphs import Data, Fault, nothing
 
+PENDING = "pending"  # it has an id and waits to be resumed; nothing of it has begun
 RUNNING = "running"
 COMPLETED = "completed"
 FAILED = "failed"

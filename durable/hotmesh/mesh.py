@@ -13,6 +13,7 @@ from durable.engine.effects import Interruption
 from durable.engine.interpreter import Interpreter
 from durable.engine.job import Job
 from durable.engine.signals import Signals
+from durable.engine.statistics import Statistics
 from durable.engine.steps.graph_rows import reply_from
 from durable.engine.steps.graph_starts import Start
 from durable.engine.steps.graph_steps import GraphSteps
@@ -21,6 +22,7 @@ from durable.engine.steps.resolving import EscalationSteps
 from durable.engine.timers import Timers
 from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, JobNotFound
+from durable.hotmesh.asking import Asking
 from durable.hotmesh.engines import EngineLoop
 from durable.hotmesh.escalations import Escalations
 from durable.hotmesh.governing import Governor, Loop
@@ -40,6 +42,7 @@ from durable.hotmesh.workers import WorkerLoop
 from durable.protocol import channels
 from durable.protocol.codes import INTERRUPTED, OK
 from durable.protocol.durations import Duration, seconds
+from durable.protocol.extension import Extension, extension
 from durable.protocol.ids import new_id
 from durable.streams.graph_messages import WorkStream, work_stream
 from durable.streams.membership import Membership
@@ -52,7 +55,7 @@ _INTERRUPTION = {"reason", "throw", "descend", "suppress", "expire", "code", "st
 _CONTEXT = {"trc", "spn", "ngn"}
 
 
-class HotMesh(Ruling, Keeping, Listening):
+class HotMesh(Ruling, Keeping, Listening, Asking):
     """One app of a graph engine on Postgres, as this process takes part in it.
 
     Made by `init`; `stop` ends it, and so does the end of an `async with`.
@@ -81,6 +84,7 @@ class HotMesh(Ruling, Keeping, Listening):
         self._steps = GraphSteps(wiring.database, plans, settings.retry, random.random, self._pace)
         self._jobs = Jobs(wiring.database, plans)
         self._signals = Signals(wiring.database)
+        self._statistics = Statistics(wiring.database, plans, self.app_id, self._wake_engine)
         self.escalations = Escalations(
             wiring.database,
             self.app_id,
@@ -253,13 +257,24 @@ class HotMesh(Ruling, Keeping, Listening):
 
     # --- jobs ------------------------------------------------------------------------------------
 
-    async def pub(self, topic: str, data: Data | None = None, context: Data | None = None) -> str:
+    async def pub(
+        self,
+        topic: str,
+        data: Data | None = None,
+        context: Data | None = None,
+        extended: Data | None = None,
+        **more: Any,
+    ) -> str:
         """Start the graph that subscribes to `topic`; the job's id.
 
         Args:
             topic: a graph's `subscribes`; one that begins with a dot is for activities only.
             data: plain data: what JSON can hold.
             context: `{"metadata": {"trc": …, "spn": …}}`, kept with the job.
+            extended: `pending`: the job gets its id and status -1, and nothing of it happens before
+                `resume`; if that does not come within so many seconds (or a duration), it is
+                deleted.
+            more: the same, as keywords.
 
         Raises `ConfigurationError` for a topic that nothing subscribes to, `DuplicateJob` for an id
         (of the trigger's `stats.id`) that is taken, `PayloadError` for data that JSON cannot hold.
@@ -268,7 +283,7 @@ class HotMesh(Ruling, Keeping, Listening):
             print(await mesh.pub("ticket.open", {"id": "t1", "text": "my bill"}))
             # → t1
         """
-        return (await self._start(topic, data, context, ())).jid
+        return (await self._start(topic, data, context, (), extension(extended, more))).jid
 
     async def pubsub(
         self,
@@ -296,8 +311,27 @@ class HotMesh(Ruling, Keeping, Listening):
             raise failure(job.error, job.jid)
         return output(job, plan, now)
 
+    async def resume(self, job_id: str) -> None:
+        """Have a pending job begin, on the version on which it was created.
+
+        Raises `JobNotFound` when there is none of that id (any more), and for one that has begun.
+
+        Example:
+            await mesh.pub("ticket.open", {"id": "t5", "text": "hello"}, pending="1 hour")
+            print(await mesh.get_status("t5"))
+            # → -1
+            await mesh.resume("t5")
+        """
+        _, written = await self._steps.resume(self.app_id, job_id)
+        self._told(written)
+
     async def _start(
-        self, topic: str, data: Data | None, context: Data | None, reply_to: tuple[str, ...]
+        self,
+        topic: str,
+        data: Data | None,
+        context: Data | None,
+        reply_to: tuple[str, ...],
+        beside: Extension | None = None,
     ) -> Job:
         metadata = dict((context or {}).get("metadata", {}))
         if unknown := sorted(metadata.keys() - _CONTEXT):
@@ -309,7 +343,14 @@ class HotMesh(Ruling, Keeping, Listening):
                 f"topic {topic!r} is private: it begins with a dot, so only activities start it"
             )
         job, written = await self._steps.start(
-            Start(self.app_id, topic, dict(data or {}), metadata, reply_to)
+            Start(
+                self.app_id,
+                topic,
+                dict(data or {}),
+                metadata,
+                reply_to,
+                extension=beside or Extension(),
+            )
         )
         self._told(written)
         return job

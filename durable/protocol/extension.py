@@ -53,6 +53,8 @@ def extension(extended: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Ex
     if wrong := sorted(name for name in marker if not str(name).startswith("-")):
         raise ConfigurationError(f"the names of markers begin with '-', unlike {wrong}")
     pending = given.get("pending")
+    if pending is not None and not seconds(pending):
+        raise ConfigurationError("extended.pending is for how long the job waits: more than 0")
     return Extension(
         entity,
         {name: attribute(name, value) for name, value in search.items()},

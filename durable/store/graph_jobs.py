@@ -13,7 +13,10 @@ from durable.postgres.sql import Statements
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be inserted; all data as JSON text. `over`: it has ended, or counts as ended."""
+    """A job to be inserted; all data as JSON text. `over`: it has ended, or counts as ended.
+
+    `pending`: for how many seconds it waits to be resumed, None when it begins at once.
+    """
 
     jid: str
     app_id: str
@@ -28,6 +31,7 @@ class NewJob:
     parent_run_id: int | None
     reply_to: tuple[str, ...]
     over: bool
+    pending: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class GraphJobStore:
             job.parent_run_id,
             list(job.reply_to),
             job.over,
+            job.pending,
         )
         return run_id
 
@@ -151,6 +156,10 @@ class GraphJobStore:
             [i.error for i in instances],
             [i.settled for i in instances],
         )
+
+    async def scrub_pending(self, connection: Any, run_ids: Iterable[int]) -> None:
+        """Delete pending jobs, whose time is over."""
+        await connection.execute(self._sql["scrub_pending"], list(run_ids))
 
     async def open_children(self, connection: Any, run_ids: Iterable[int]) -> list[int]:
         """The running jobs that these await."""

@@ -12,6 +12,7 @@ from durable.engine.collation import addresses
 from durable.engine.job import Job, Scene
 from durable.errors import ConfigurationError, DescriptorError
 from durable.expressions.values import to_text
+from durable.protocol.clock import to_datetime
 from durable.protocol.queries import slot_of
 
 JOB = "job"  # the kind of a job's own row; the others are measures
@@ -32,6 +33,11 @@ class Counted:
     key: str
     slot: float | None
     values: tuple[tuple[str, str, str | None], ...]
+
+    def described(self) -> dict[str, str]:
+        """What the job's metadata say of it; `ts` is the step of time as `YYYYMMDDHHmm`."""
+        ts = {} if self.slot is None else {"ts": f"{to_datetime(self.slot):%Y%m%d%H%M}"}
+        return {"key": self.key, **ts}
 
 
 def counted(scene: Scene) -> Counted | None:

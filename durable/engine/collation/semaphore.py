@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from durable.protocol.codes import INTERRUPTED_BY
 
+PENDING = -1  # of a job that has not begun
 INTERRUPTED_BELOW = (
     -100_000_000
 )  # no job has that many branches, so what lies below was interrupted

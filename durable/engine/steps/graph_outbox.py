@@ -38,13 +38,17 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """One job's part of a step. `fresh`: it begins with this step; `parent` is who started it."""
+    """One job's part of a step. `fresh`: it begins with this step; `parent` is who started it.
+
+    `pending`: for how many seconds it then waits to be resumed.
+    """
 
     plan: Plan
     changes: Changes
     fresh: bool = False
     parent: Parent | None = None
     awaited: bool = True
+    pending: float | None = None
 
 
 def work_of(step: Stepped, run_id: int, retry: RetryPolicy) -> list[Work]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from durable.descriptor.plan import Plan
-from durable.engine.activities import trigger
-from durable.engine.collation import addresses
-from durable.engine.job import Job, Scene, encode
+from durable.engine.activities import measuring, trigger
+from durable.engine.collation import addresses, semaphore
+from durable.engine.job import PENDING, Job, Scene, encode
 from durable.engine.steps.graph_outbox import Parent, Stepped
 from durable.engine.steps.graph_rows import error_text
 from durable.engine.steps.graph_walk import Walk
+from durable.protocol.extension import Extension
+from durable.protocol.frozen import changed
 from durable.protocol.graphs import Data, nothing
 from durable.protocol.ids import new_id
 from durable.store.graph_jobs import NewJob
@@ -25,6 +27,7 @@ class Start:
         metadata: what the caller gives along (trc, spn, ngn).
         reply_to: channels to tell of the end.
         version: that of the app; None for the active one.
+        extension: what it has beside its data, and whether it waits to be resumed.
     """
 
     app_id: str
@@ -35,12 +38,13 @@ class Start:
     version: str | None = None
     parent: Parent | None = None
     awaited: bool = True
+    extension: Extension = field(default_factory=Extension)
 
 
 def first_step(
     plan: Plan, start: Start, version: str, now: float, dice: Callable[[], float]
 ) -> Stepped:
-    """Begin a job, and walk it on until every branch waits.
+    """Begin a job, and walk it on until every branch waits; a pending one waits at once.
 
     Raises `DescriptorError` when the trigger cannot make sense of the data.
     """
@@ -78,9 +82,33 @@ def first_step(
         reply_to=start.reply_to,
         parent_run_id=parent.run_id if parent is not None and start.awaited else None,
     )
+    counted = measuring.counted(changed(scene, job=job))
+    if counted is not None:
+        job = changed(job, metadata={**metadata, **counted.described()})
+    pending = start.extension.pending
+    if pending is not None:
+        job = changed(job, state=PENDING, status=semaphore.PENDING)
     walk = Walk(plan, job, {}, now, dice)
-    walk.start()
-    return Stepped(plan, walk.changes(), fresh=True, parent=parent, awaited=start.awaited)
+    if pending is None:
+        walk.start()
+        changes = replace(walk.changes(), counted=counted)
+    else:
+        walk.put_off(pending)
+        changes = walk.changes()
+    return Stepped(
+        plan, changes, fresh=True, parent=parent, awaited=start.awaited, pending=pending
+    )
+
+
+def resumed(plan: Plan, job: Job, now: float, dice: Callable[[], float]) -> Stepped:
+    """Have a pending job begin: it is counted now, as what it was created for."""
+    scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, dice=dice)
+    counted = measuring.counted(scene)
+    if counted is not None:
+        counted = replace(counted, key=job.metadata["key"])
+    walk = Walk(plan, job, {}, now, dice)
+    walk.resume()
+    return Stepped(plan, replace(walk.changes(), counted=counted))
 
 
 def new_job(step: Stepped) -> NewJob:
@@ -100,4 +128,5 @@ def new_job(step: Stepped) -> NewJob:
         job.parent_run_id,
         job.reply_to,
         job.finished_at is not None,
+        step.pending,
     )

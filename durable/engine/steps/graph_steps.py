@@ -14,12 +14,12 @@ from typing import Any
 from durable.descriptor.plan import Plan
 from durable.engine.collation import addresses
 from durable.engine.effects import Interruption, Reply
-from durable.engine.job import RUNNING, Instance, Job, decode
+from durable.engine.job import PENDING, RUNNING, Instance, Job, decode
 from durable.engine.steps.fan_out import FanOut
 from durable.engine.steps.graph_outbox import Parent, Stepped, to_parent
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import error_text, instance_of, job_of, reply_of
-from durable.engine.steps.graph_starts import Start, first_step
+from durable.engine.steps.graph_starts import Start, first_step, resumed
 from durable.engine.steps.graph_walk import Left, Walk
 from durable.engine.steps.graph_writes import GraphWriter, Written, keeps_waiting
 from durable.errors import (
@@ -38,6 +38,7 @@ from durable.protocol.retry import RetryPolicy
 from durable.store.apps import AppStore
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, SignalKey
+from durable.store.retention import RetentionStore
 from durable.store.stats import StatsStore
 from durable.streams.graph_messages import EngineStream, Sent
 from durable.streams.pacing import Pace
@@ -68,6 +69,7 @@ class _Batch:
     signals: list[tuple[Row, list[SignalKey]]] = field(default_factory=list)
     steps: list[Stepped] = field(default_factory=list)
     answers: list[Sent] = field(default_factory=list)
+    pending: list[int] = field(default_factory=list)
 
 
 class GraphSteps:
@@ -95,6 +97,7 @@ class GraphSteps:
         self._jobs = GraphJobStore(database.schema)
         self._hooks = HookStore(database.schema)
         self._stream = EngineStream(database.schema, pace)
+        self._retention = RetentionStore(database.schema)
         self._rules = Rules(self._apps)
         self._fan_out = FanOut(plans, self._rules, StatsStore(database.schema))
         self._writer = GraphWriter(database.schema, retry)
@@ -139,11 +142,37 @@ class GraphSteps:
             row = None if found is None else await self._jobs.lock_one(connection, found["run_id"])
             if row is None:
                 raise JobNotFound(f"Job {jid} not found", code=NOT_FOUND, job_id=jid)
+            if row["state"] == PENDING:
+                raise JobNotFound(
+                    f"Job {jid} is pending, so there is nothing to interrupt: scrub() frees its id",
+                    code=CONFLICT,
+                    job_id=jid,
+                )
             if row["state"] != RUNNING:
                 raise JobNotFound(f"Job {jid} already completed", code=CONFLICT, job_id=jid)
             walk = await self._walk(connection, row, {})
             walk.interrupt(how)
             step = Stepped(walk.plan, walk.changes())
+            await self._writer.lock(connection, [step])
+            written = await self._writer.write(connection, [step])
+        return step.changes.job, written
+
+    async def resume(self, app_id: str, jid: str) -> tuple[Job, Written]:
+        """Have a pending job begin.
+
+        Raises `JobNotFound` when there is none of that id, its time is over, or it has begun.
+        """
+        async with self._db.connection() as connection, connection.transaction():
+            found = await self._jobs.find(connection, app_id, jid)
+            row = None if found is None else await self._jobs.lock_one(connection, found["run_id"])
+            if row is None:
+                raise JobNotFound(f"Job {jid} not found", code=NOT_FOUND, job_id=jid)
+            if row["state"] != PENDING:
+                raise JobNotFound(
+                    f"Job {jid} is not pending: it has begun", code=CONFLICT, job_id=jid
+                )
+            walk = await self._walk(connection, row, {})
+            step = resumed(walk.plan, walk.job, walk.now, self._dice)
             await self._writer.lock(connection, [step])
             written = await self._writer.write(connection, [step])
         return step.changes.job, written
@@ -177,6 +206,8 @@ class GraphSteps:
             await self._deliver(connection, batch)
             if batch.answers:
                 await self._stream.send(connection, batch.answers)
+            if batch.pending:
+                await self._retention.forget(connection, batch.pending)
             if batch.strays:
                 await self._stream.address(
                     connection, [(i, None, None, None) for i in batch.strays]
@@ -190,14 +221,7 @@ class GraphSteps:
         self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch
     ) -> None:
         """Walk on the jobs to which messages are addressed."""
-        targets = {row["id"]: row["run_id"] for row in rows if row["run_id"] is not None}
-        for row in rows:
-            if row["msg_type"] == "interrupt" and row["run_id"] is None:
-                found = await self._jobs.find(connection, app_id, decode(row["message"])["target"])
-                if found is None or found["state"] != RUNNING:
-                    batch.done.append(row["id"])
-                else:
-                    targets[row["id"]] = found["run_id"]
+        targets = await self._targets(connection, app_id, rows, batch)
         if not targets:
             return
         jobs = {r["run_id"]: r for r in await self._jobs.lock(connection, set(targets.values()))}
@@ -212,11 +236,29 @@ class GraphSteps:
                 if run_id not in held:  # there is no such job any more
                     batch.done.append(row["id"])
                 continue
+            if jobs[run_id]["state"] == PENDING:  # its timer: it was not resumed in time
+                batch.pending.append(run_id)
+                batch.done.append(row["id"])
+                continue
             if run_id not in batch.walks:
                 batch.walks[run_id] = await self._walk(
                     connection, jobs[run_id], instances.get(run_id, {})
                 )
             self._feed(batch, batch.walks[run_id], row)
+
+    async def _targets(
+        self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch
+    ) -> dict[int, int]:
+        """Message -> run to which it is addressed; interruptions may name their target by id."""
+        targets = {row["id"]: row["run_id"] for row in rows if row["run_id"] is not None}
+        for row in rows:
+            if row["msg_type"] == "interrupt" and row["run_id"] is None:
+                found = await self._jobs.find(connection, app_id, decode(row["message"])["target"])
+                if found is None or found["state"] != RUNNING:
+                    batch.done.append(row["id"])
+                else:
+                    targets[row["id"]] = found["run_id"]
+        return targets
 
     async def _instances(
         self, connection: Any, rows: Sequence[Row], jobs: Mapping[int, Row]

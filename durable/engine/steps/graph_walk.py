@@ -126,6 +126,17 @@ class Walk:
         """Enter the trigger."""
         self.enter(Left(self.plan.trigger, addresses.ROOT))
 
+    def put_off(self, seconds: float) -> None:
+        """Have a pending job go after a while, unless it is resumed."""
+        self._wanted.append(Addressed(self.plan.trigger, addresses.ROOT, ArmTimer(seconds)))
+
+    def resume(self) -> None:
+        """Have a pending job begin."""
+        self.job = changed(self.job, state=RUNNING, status=1)
+        self._was_running = True
+        self._disarmed.append((self.plan.trigger, addresses.ROOT))
+        self.start()
+
     def enter(self, left: Left) -> None:
         """Enter an activity, or go on where an earlier step was cut."""
         self._ahead.append(left)

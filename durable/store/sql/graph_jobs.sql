@@ -5,7 +5,8 @@ insert into durable.jobs (
     parent_run_id, reply_to, created_at, finished_at, expires_at)
 select nextval('durable.ids'), $1, $2, $2, $3, $4, $5, $6, $7::json, $8::json, $9::json, $10::json,
     $11, $12::text[], durable.now(), case when $13 then durable.now() end,
-    case when $13 and x.expire > 0 then durable.now() + make_interval(secs => x.expire) end
+    case when $14::float8 is not null then durable.now() + make_interval(secs => $14)
+        when $13 and x.expire > 0 then durable.now() + make_interval(secs => x.expire) end
 from (select coalesce(($10::json ->> 'expire')::float8, 1) as expire) x
 where not exists (
     select from durable.jobs j where j.scope = $2 and j.jid = $1 and (
@@ -29,11 +30,14 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j
 from durable.jobs j where j.run_id = $1 for no key update of j
 
 -- name: find
--- The latest job of an id, and nothing of jobs that are not graphs'.
+-- The latest job of an id, and nothing of jobs that are not graphs'. A pending one whose time is over is as good as
+-- gone.
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
     durable.now() as now
-from durable.jobs j where j.scope = $1 and j.jid = $2 order by j.run_id desc limit 1
+from durable.jobs j
+where j.scope = $1 and j.jid = $2 and (j.state <> 'pending' or j.expires_at > durable.now())
+order by j.run_id desc limit 1
 
 -- name: read
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
@@ -76,6 +80,13 @@ from unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::integer[], 
 on conflict (run_id, dad, aid) do update
 set open = excluded.open, replies = excluded.replies, code = excluded.code, output = excluded.output,
     hook = excluded.hook, error = excluded.error, settled_at = excluded.settled_at
+
+-- name: scrub_pending
+-- Nothing of them has begun, so all that there is besides is what they were given, and their timer.
+with gone as (
+    delete from durable.jobs j where j.run_id = any($1::bigint[]) and j.state = 'pending' returning j.run_id
+)
+delete from durable.job_attributes t using gone g where t.run_id = g.run_id
 
 -- name: open_children
 -- The jobs that these await and that are still running.

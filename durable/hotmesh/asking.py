@@ -1,0 +1,67 @@
+"""The methods of `HotMesh` that ask for jobs by what was counted of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from durable.engine.statistics import Statistics
+
+
+class Asking:
+    """Statistics of jobs, and all jobs with something at once.
+
+    A query is a dict: `data` (what a job would be started with: its trigger makes the key of it),
+    `range` ("1h", "24h", "7d"), `start`, `end` (moments, or "NOW"; range alone ends now),
+    `granularity` (coarser steps of time than those that are kept), `sparse` (no answer by steps),
+    `scrub` (of `hook_all`). Where the trigger's granularity is infinity, nothing is said of time.
+    """
+
+    _statistics: Statistics
+
+    async def get_stats(self, topic: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        """What the trigger of a graph (its `subscribes`) has measured.
+
+        `{"key", "granularity", "range", "start", "end", "count", "measures", "segments"}`: `count`
+        is the number of jobs, a measure is `{"target", "type", "value"}`, and each step of time is
+        a segment `{"time", "count", "measures"}`, also where nothing was counted. Counts have a
+        measure for each value, `name:value`.
+
+        Raises `ConfigurationError` for a graph that counts nothing, and a query that makes no
+        sense.
+        """
+        return await self._statistics.stats(topic, query)
+
+    async def get_ids(
+        self, topic: str, query: Mapping[str, Any], facets: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """The ids of the jobs that have facets: `name:value` of measures of kind index.
+
+        `{"key", "facets", "granularity", "range", "start", "end", "counts", "segments"}`: counts
+        are `{"facet", "count"}`, segments `{"time", "measures": [{"type": "ids", "target", "time",
+        "count", "ids"}]}` for the steps of time that have jobs. Without facets all that there are
+        are meant. A job leaves the index when it is deleted.
+
+        Raises as `get_stats` does, and `ConfigurationError` for facets that are not measured.
+        """
+        return await self._statistics.ids(topic, query, facets)
+
+    async def hook_all(
+        self,
+        topic: str,
+        data: Mapping[str, Any],
+        query: Mapping[str, Any],
+        facets: Sequence[str] = (),
+    ) -> list[str]:
+        """Signal every job that has one of the facets, each once, at the hook of a topic.
+
+        A job gets `data` with its own id as `id`; if it does not wait there yet, the signal is kept
+        for it. The engines do it, some hundred jobs at a time; no crash makes them forget or repeat
+        one. With `scrub` in the query these jobs have the facets no longer afterwards.
+
+        Returns the indexes that name the jobs, `key:time:index:facet`; [] when there is none.
+
+        Raises `ConfigurationError` for a topic at which no hook waits, for data that lack what its
+        rules compare, and as `get_ids` does.
+        """
+        return await self._statistics.signal_all(topic, data, query, facets)
