@@ -29,7 +29,7 @@ async def main() -> None:
 
     async with await durable.Virtual.init(connection=client) as virtual:
         await virtual.connect(topic="rate", callback=rate)
-        print(await asyncio.gather(*(kept(virtual, "EUR") for _ in range(5))))
+        print("five answers:", *await asyncio.gather(*(kept(virtual, "EUR") for _ in range(5))))
         print(await kept(virtual, "JPY"))
         await virtual.flush(topic="rate", id="EUR")
         print(await kept(virtual, "EUR"))
@@ -49,7 +49,7 @@ if __name__ == "__main__":
     asyncio.run(main())
 
 # asking for EUR
-# [1.07, 1.07, 1.07, 1.07, 1.07]
+# five answers: 1.07 1.07 1.07 1.07 1.07
 # asking for JPY
 # 0.0065
 # asking for EUR

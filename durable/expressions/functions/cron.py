@@ -1,14 +1,15 @@
 """`@cron`: schedules. The parser is `cronsim`, which the extra `cron` installs.
 
 It reads what Debian's cron reads, five fields, or six with seconds first, and Quartz's L, LW and #.
-When clocks are put forward, a job of a skipped hour runs at once; when they are put back, one that
-runs at a fixed time runs once.
+What runs at fixed times (neither minute nor hour begins with *) runs once: when clocks are put
+forward, at the end of the hour that is skipped; when they are put back, in the first of the two.
+Other expressions go by the clock as it is.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from importlib.util import find_spec
 from types import MappingProxyType
@@ -37,6 +38,8 @@ _NAMED: Final = MappingProxyType(
         "@hourly": "0 * * * *",
     }
 )
+_MINUTE_FIELDS: Final = 5  # those of an expression without seconds
+_LONGEST_SKIP: Final = timedelta(hours=3)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -66,17 +69,35 @@ def next_time(text: str, now: datetime, zone: tzinfo) -> datetime:
 
     Raises `Refusal` for what is no schedule, or has no time within the next 50 years.
     """
-    from cronsim import CronSim, CronSimError  # noqa: PLC0415 - an extra: see MISSING
+    from cronsim import CronSimError  # noqa: PLC0415 - an extra: see MISSING
 
     try:
         # The parser goes by one zone's clock. In an hour that comes twice the time of the first may
         # still be to come on that clock, and be over: what is later is told in UTC.
-        times = CronSim(_NAMED.get(text.strip().lower(), text), now.astimezone(zone))
+        times = _times(_NAMED.get(text.strip().lower(), text), now.astimezone(zone))
         return next(time for time in (t.astimezone(UTC) for t in times) if time > now)
     except CronSimError as error:
         raise Refusal(f"{text!r} is no schedule: {error}") from error
     except StopIteration as error:
         raise Refusal(f"{text!r} has no time within the next 50 years") from error
+
+
+def _times(text: str, now: datetime) -> Iterator[datetime]:
+    """The times of an expression from about `now` on, by the clock of its zone.
+
+    The parser takes care of skipped and doubled hours for five fields only. With seconds, what runs
+    at fixed times is followed by its minutes.
+    """
+    from cronsim import CronSim  # noqa: PLC0415 - an extra: see MISSING
+
+    times = CronSim(text, now)
+    fields = text.split()[1:]
+    if len(fields) < _MINUTE_FIELDS or any(field.startswith("*") for field in fields[:2]):
+        return times
+    seconds = sorted(times.seconds)
+    # What stands in a skipped hour comes later than it stands: a look back finds it.
+    minutes = CronSim(" ".join(fields), now - _LONGEST_SKIP)
+    return (minute + timedelta(seconds=s) for minute in minutes for s in seconds)
 
 
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType({"nextDelay": _next_delay})

@@ -46,6 +46,11 @@ DELAYS = [
     ("2026-03-29T00:30:00+00:00", ("30 2 * * *", BERLIN), HOUR / 2),  # 2:30 is skipped: at once
     ("2026-10-25T00:30:00+00:00", ("30 2 * * *", BERLIN), 25 * HOUR),  # 2:30 again: not twice
     ("2026-10-25T01:10:00+00:00", ("30 2 * * *", BERLIN), 24 * HOUR + HOUR / 3),  # nor then
+    ("2026-03-29T00:30:00+00:00", ("5,9 30 2 * * *", BERLIN), HOUR / 2 + 5),  # with seconds
+    ("2026-03-29T01:00:05+00:00", ("5,9 30 2 * * *", BERLIN), 4),
+    ("2026-03-29T01:00:09+00:00", ("5,9 30 2 * * *", BERLIN), 24 * HOUR - HOUR / 2 - 4),
+    ("2026-10-25T00:30:09.5+00:00", ("5,9 30 2 * * *", BERLIN), 25 * HOUR - 4.5),
+    ("2026-01-05T10:00:05+00:00", ("5,9 0 11 * * *", BERLIN), 4),
     ("2026-10-25T00:30:00+00:00", ("*/30 * * * *", BERLIN), HOUR / 2),  # but frequent ones go on
     ("2026-01-05T10:00:00+00:00", ("0 0 * * *", None), 14 * HOUR),
     ("2026-01-05T10:00:00+00:00", (None,), -1),
@@ -64,6 +69,7 @@ def test_the_delay_to_the_next_time(at, args, expected):
     [
         (["61 * * * *"], "is no schedule"),
         (["* * * *"], "is no schedule"),
+        (["61 0 2 * * *"], "is no schedule"),
         (["every day"], "is no schedule"),
         ([""], "is no schedule"),
         (["0 0 30 2 *"], "is no schedule"),
