@@ -68,10 +68,12 @@ class Part(BaseModel):
 
 
 class Port(Part):
-    """A side of an activity or graph that only has a JSON Schema, kept as documentation."""
+    """A side of an activity or graph with a JSON Schema: documentation, unless it is validated."""
 
     schema_: Schema | None = Field(default=None, alias="schema")
     """A JSON Schema of the data."""
+    validate_: Flag = Field(default=False, alias="validate")
+    """Whether the data is checked by the schema (of dialect 2020-12, unless it names another)."""
 
 
 class MappedPort(Port):
@@ -110,12 +112,15 @@ class HookPort(Part):
     """Where it waits. A graph's `hooks` choose by rules; without one any signal there fits."""
     schema_: Schema | None = Field(default=None, alias="schema")
     """A JSON Schema of what is signalled."""
+    validate_: Flag = Field(default=False, alias="validate")
+    """Whether what is signalled is checked by the schema."""
 
     @model_validator(mode="before")
     @classmethod
     def _bare_schema(cls, data: object) -> object:
         """`hook: {type: object, …}` is a JSON Schema by itself."""
-        is_bare = isinstance(data, dict) and not data.keys() & {"topic", "schema"} and data
+        own = {"topic", "schema", "validate"}
+        is_bare = isinstance(data, dict) and not data.keys() & own and data
         return {"schema": data} if is_bare else data
 
 

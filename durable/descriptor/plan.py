@@ -26,6 +26,7 @@ from durable.descriptor.model import (
 from durable.descriptor.parts import MappedPort, Stats
 from durable.descriptor.places import PORTS, SINGLES, columns, given, key_of, measure_name
 from durable.descriptor.routes import Routes, compile_routes
+from durable.descriptor.schemas import Checker, activity_checks, graph_checks
 from durable.descriptor.spreads import Spread, divide
 from durable.descriptor.tree import Tree, tree_of
 from durable.errors import DescriptorError
@@ -100,6 +101,7 @@ class Node:
         to_all: of a signal, whether it is for all jobs with the facet `key_name`, `key_value`.
         resolver: of such a signal, builds the query that finds the jobs.
         scrub: of such a signal, whether the facet is forgotten afterwards.
+        checks: by what its data is validated: `input`, `output`, `hook`, or the answer's code.
     """
 
     id: str
@@ -143,6 +145,7 @@ class Node:
     key_value: Expression | None = None
     resolver: Expression | None = None
     scrub: Expression | None = None
+    checks: Mapping[str, Checker] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def children(self) -> tuple[str, ...]:
@@ -180,6 +183,7 @@ class Plan:
         trigger: the id of its trigger.
         nodes: all activities by id, in the document's order.
         escalates: whether a hook of it may wait for a person.
+        checks: by what its jobs' `input` and `output` are validated.
         hooks: topic -> the hooks that may wait there.
     """
 
@@ -194,6 +198,7 @@ class Plan:
     nodes: Mapping[str, Node]
     hooks: Mapping[str, tuple[HookKey, ...]]
     escalates: bool = False
+    checks: Mapping[str, Checker] = field(default_factory=lambda: MappingProxyType({}))
 
     def node(self, aid: str) -> Node:
         """The activity with this id; `DescriptorError` if the graph has none."""
@@ -237,6 +242,7 @@ def compile_graph(app: App, graph: Graph) -> Plan:
         ),
         hooks=MappingProxyType(hooks),
         escalates=any(getattr(a, "escalation", None) for a in graph.activities.values()),
+        checks=MappingProxyType(graph_checks(graph)),
     )
 
 
@@ -263,6 +269,7 @@ def _nodes(graph: Graph, tree: Tree, waits: Mapping[str, str]) -> dict[str, Node
             revolves=aid in revolving or bool(getattr(activity, "cycle", False)),
             cycles_to=activity.ancestor if isinstance(activity, Cycle) else None,
             hook_topic=waits.get(aid),
+            checks=MappingProxyType(activity_checks(activity)),
             **_parts_of_kind(activity, ("activities", aid)),
             **_expressions(activity, ("activities", aid)),
         )

@@ -23,6 +23,7 @@ from durable.descriptor.model import (
 )
 from durable.descriptor.not_yet import refused
 from durable.descriptor.places import Place, complaint, given, places
+from durable.descriptor.schemas import schema_complaints
 from durable.descriptor.spreads import complaints as spread_complaints
 from durable.descriptor.tree import Tree, tree_of
 from durable.errors import ConfigurationError
@@ -233,6 +234,7 @@ def _wildcards(place: Place) -> Iterator[tuple[Path, str]]:
 
 def _extras(graph: Graph, _tree: Tree) -> Iterator[Finding]:
     """Fields that have a meaning only together."""
+    yield from (Finding(path, message) for path, message in schema_complaints(graph))
     for aid, activity in graph.activities.items():
         at: Path = ("activities", aid)
         if isinstance(activity, Trigger) and activity.stats is not None:

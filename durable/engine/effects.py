@@ -23,6 +23,8 @@ class Answer:
         stays_open: more answers may follow (code 202).
         remapped: whether `output.maps` still apply; not for what a cycle hands over, which is
             final.
+        checked: whether schemas apply; not to what the engine itself says of a wait that ended.
+        state: operations on the job's attributes and entity that come with it.
     """
 
     data: Data = field(default_factory=nothing)
@@ -31,6 +33,8 @@ class Answer:
     error: Fault | None = None
     stays_open: bool = False
     remapped: bool = True
+    checked: bool = True
+    state: tuple[Data, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,7 @@ class Reply:
             (its timer), `cancel` (its escalation was cancelled), `cycle` (a descendant entered it
             again).
         status: `success`, `pending` (more will follow) or `error`.
+        state: operations on the job's attributes and entity.
     """
 
     kind: str
@@ -189,6 +194,7 @@ class Reply:
     status: str = "success"
     code: int = OK
     error: Fault | None = None
+    state: tuple[Data, ...] = ()
 
     @property
     def stays_open(self) -> bool:
@@ -204,6 +210,7 @@ class Reply:
             self.error,
             self.stays_open,
             remapped=self.kind != "cycle",
+            state=self.state,
         )
 
 

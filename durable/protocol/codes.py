@@ -7,6 +7,7 @@ PENDING = 202  # an answer that keeps the second leg open
 NOT_FOUND = 404
 INTERRUPTED = 410
 CONFLICT = 409
+UNPROCESSABLE = 422  # data that a schema refuses
 FAILED = 500  # a worker raised something without a code of its own
 TIMEOUT = 504
 

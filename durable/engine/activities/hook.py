@@ -46,11 +46,14 @@ def leg2(scene: Scene, reply: Reply) -> Effects:
         return Effects(answer=reply.answer())
     if reply.kind == "timehook":
         data: Data = {"timestamp": compact(scene.now)}
-        return Effects(_closed(scene, "expired", data), Answer(data, "hook"), disarm=True)
+        answer = Answer(data, "hook", checked=False)
+        return Effects(_closed(scene, "expired", data), answer, disarm=True)
     if reply.stays_open:
         return Effects(answer=reply.answer("hook"))
-    status = "cancelled" if reply.kind == "cancel" else "resolved"
-    return Effects(_closed(scene, status, reply.data), reply.answer("hook"), disarm=True)
+    if reply.kind == "cancel":
+        answer = Answer(reply.data, "hook", checked=False)
+        return Effects(_closed(scene, "cancelled", reply.data), answer, disarm=True)
+    return Effects(_closed(scene, "resolved", reply.data), reply.answer("hook"), disarm=True)
 
 
 def _closed(scene: Scene, status: str, payload: Data) -> tuple[Wanted, ...]:

@@ -12,6 +12,7 @@ from durable.engine.job import PENDING, Job, Scene, encode
 from durable.engine.steps.graph_outbox import Parent, Stepped
 from durable.engine.steps.graph_rows import error_text
 from durable.engine.steps.graph_walk import Walk
+from durable.engine.transitions.checking import insist
 from durable.protocol.extension import Extension
 from durable.protocol.frozen import changed
 from durable.protocol.graphs import Data, nothing
@@ -46,8 +47,10 @@ def first_step(
 ) -> Stepped:
     """Begin a job, and walk it on until every branch waits; a pending one waits at once.
 
-    Raises `DescriptorError` when the trigger cannot make sense of the data.
+    Raises `SchemaMismatch` when the graph checks its input and this does not fit, `DescriptorError`
+    when the trigger cannot make sense of the data.
     """
+    insist(plan.checks.get("input"), start.data, f"the input of graph {plan.subscribes!r}")
     job = Job(
         0,
         "",
@@ -89,15 +92,14 @@ def first_step(
     if pending is not None:
         job = changed(job, state=PENDING, status=semaphore.PENDING)
     walk = Walk(plan, job, {}, now, dice)
+    walk.create(start.extension)
     if pending is None:
         walk.start()
         changes = replace(walk.changes(), counted=counted)
     else:
         walk.put_off(pending)
         changes = walk.changes()
-    return Stepped(
-        plan, changes, fresh=True, parent=parent, awaited=start.awaited, pending=pending
-    )
+    return Stepped(plan, changes, fresh=True, parent=parent, awaited=start.awaited, pending=pending)
 
 
 def resumed(plan: Plan, job: Job, now: float, dice: Callable[[], float]) -> Stepped:

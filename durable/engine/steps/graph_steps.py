@@ -358,9 +358,8 @@ class GraphSteps:
                     )
                 )
             except (ConfigurationError, PayloadError) as error:
-                reply = Reply(
-                    "result", {}, "error", NOT_FOUND, Fault(NOT_FOUND, str(error), parent.jid)
-                )
+                code = getattr(error, "code", NOT_FOUND)
+                reply = Reply("result", {}, "error", code, Fault(code, str(error), parent.jid))
                 batch.answers.append(to_parent(app_id, row["topic"], parent, reply))
 
     async def bury(self, message_id: int, error: Fault) -> Written:

@@ -42,12 +42,15 @@ from durable.engine.job import (
     began,
 )
 from durable.engine.transitions.adjacency import following, threshold
-from durable.engine.transitions.mapping import attributes, settled, shared
-from durable.errors import ConfigurationError, DescriptorError, PayloadError
+from durable.engine.transitions.checking import admitted, judged, unfinished
+from durable.engine.transitions.keeping import State, begun, difference, kept
+from durable.engine.transitions.mapping import settled, shared
+from durable.errors import ConfigurationError, DescriptorError, PayloadError, StateError
 from durable.expressions.values import truthy
 from durable.protocol.codes import FAILED as FAILED_CODE
 from durable.protocol.frozen import changed
-from durable.protocol.graphs import Data, Fault, nothing
+from durable.protocol.extension import Extension
+from durable.protocol.graphs import Data, Fault
 
 VISITS_MAX = 200  # activities that one job may enter in one step
 CYCLES_MAX = 10_000  # passes in a row without waiting for anything: no graph means that
@@ -79,7 +82,7 @@ class Changes:
         over: whether its callers are told now: it ended, or `persist` declared it done.
         abandons: whether it ended well although some activities still wait.
         emitted: the job as it was each time that an activity with `emit` had settled.
-        attributes: the attributes and markers that were written, as text.
+        state: what is to be written of its attributes, entity and markers; None for nothing.
         counted: of a job that begins, how it enters the statistics.
     """
 
@@ -93,7 +96,7 @@ class Changes:
     over: bool = False
     abandons: bool = False
     emitted: tuple[Job, ...] = ()
-    attributes: Data = field(default_factory=nothing)
+    state: State | None = None
     counted: Counted | None = None
 
 
@@ -116,15 +119,23 @@ class Walk:
     _was_over: bool = False
     _abandons: bool = False
     _emitted: list[Job] = field(default_factory=list)
-    _attributes: dict[str, str | None] = field(default_factory=dict)
+    _markers: dict[str, Any] = field(default_factory=dict)
+    _before: Job = field(init=False)
 
     def __post_init__(self) -> None:
+        self._before = self.job
         self._was_running = self.job.state == RUNNING
         self._was_over = self.job.finished_at is not None
 
     def start(self) -> None:
         """Enter the trigger."""
         self.enter(Left(self.plan.trigger, addresses.ROOT))
+
+    def create(self, extension: Extension) -> None:
+        """Give a job what it has beside its data, before it begins."""
+        scene = self._scene(self.plan.node(self.plan.trigger), addresses.ROOT)
+        self.job = begun(scene, extension)
+        self._markers |= extension.marker
 
     def put_off(self, seconds: float) -> None:
         """Have a pending job go after a while, unless it is resumed."""
@@ -189,7 +200,7 @@ class Walk:
             self.job.finished_at is not None and not self._was_over,
             self._abandons,
             tuple(self._emitted),
-            self._attributes,
+            difference(self._before, self.job, self._markers),
         )
 
     @staticmethod
@@ -218,7 +229,7 @@ class Walk:
         """A mapping that cannot be evaluated is the job's failure, and says where it stands."""
         try:
             action()
-        except (DescriptorError, ConfigurationError, PayloadError) as error:
+        except (DescriptorError, ConfigurationError, PayloadError, StateError) as error:
             self.fail(
                 Fault(
                     FAILED_CODE,
@@ -235,9 +246,9 @@ class Walk:
     def _open(self, scene: Scene, cycles: int) -> None:
         if scene.node.kind is not Kind.TRIGGER and self.job.status <= threshold(scene):
             self._abandons = True
-            self._end(COMPLETED, 0, None)
+            self._complete()
             return
-        effects = HANDLERS[scene.node.kind].leg1(scene)
+        effects = admitted(scene, HANDLERS[scene.node.kind].leg1(scene))
         instance = Instance(scene.node.id, scene.dad, input=effects.input, opened_at=self.now)
         self._put(changed(instance, open=effects.answer is None))
         self._apply(scene, effects, cycles)
@@ -278,10 +289,10 @@ class Walk:
         )
         scene = changed(entered, dad=addresses.answer(entered.dad, ledger.replies), job=self.job)
         self._count(ledger, answer)
-        instance = settled(scene, answer)
+        answer, instance = judged(scene, answer, settled(scene, answer))
         self._put(changed(instance, open=instance.open if instance.dad == ledger.dad else False))
         self.job = changed(self.job, data=shared(scene))
-        self._attributes |= attributes(scene)
+        self._keep(scene, answer)
         if interruption is not None:
             self.interrupt(interruption)
             return
@@ -295,9 +306,18 @@ class Walk:
         if self.job.state == RUNNING:
             self._announce(emits=emits, persists=persists)
 
+    def _keep(self, scene: Scene, answer: Answer) -> None:
+        """What the job keeps of an answer beside its data."""
+        if scene.node.spreads or scene.node.state is not None or answer.state:
+            self.job, markers = kept(changed(scene, job=self.job), answer)
+            self._markers |= markers
+
     def _announce(self, *, emits: bool, persists: bool) -> None:
         """Have others hear of the job before it has ended, or as if it had; the latter once."""
         if persists and self.job.finished_at is None:
+            if (fault := unfinished(self.plan, self.job)) is not None:
+                self.fail(fault)
+                return
             self.job = changed(self.job, finished_at=self.now)
         elif emits and self.job.finished_at is None:
             self._emitted.append(self.job)
@@ -315,7 +335,15 @@ class Walk:
         below = addresses.below(dad)
         self._ahead.extend(Left(child, below, cycles) for child in children)
         if status == 0:
+            self._complete()
+
+    def _complete(self) -> None:
+        """End the job well, unless its output is not what its graph has promised."""
+        fault = None if self.job.finished_at is not None else unfinished(self.plan, self.job)
+        if fault is None:
             self._end(COMPLETED, 0, None)
+        else:
+            self.fail(fault)
 
     def _end(
         self,

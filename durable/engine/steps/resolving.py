@@ -19,6 +19,7 @@ from durable.engine.steps.graph_rows import instance_of, job_of
 from durable.engine.steps.graph_steps import Plans
 from durable.engine.steps.graph_walk import Walk
 from durable.engine.steps.graph_writes import GraphWriter, Written
+from durable.engine.transitions.checking import insist
 from durable.errors import InternalError
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
@@ -93,7 +94,11 @@ class EscalationSteps:
         for row in waits:
             walk = walks.get(row["run_id"])
             if walk is not None and walk.takes(row["aid"], row["dad"]):
-                walk.reply(row["aid"], row["dad"], replies[row["id"]])
+                reply = replies[row["id"]]
+                if reply.kind == "webhook":
+                    checks = walk.plan.node(row["aid"]).checks
+                    insist(checks.get("hook"), reply.data, f"the payload for {row['id']}")
+                walk.reply(row["aid"], row["dad"], reply)
         return [Stepped(walk.plan, walk.changes()) for walk in walks.values()]
 
     async def _walk(self, connection: Any, row: Row, dads: set[str]) -> Walk:

@@ -1,6 +1,7 @@
 """From an answer to what follows it; pure.
 
 - `mapping`: what an answer writes: the activity's data by `output.maps`, the job's by `job.maps`.
+- `checking`: whether data fits the schemas that the graph asks for.
 - `adjacency`: which activities are entered next, or that an error is nobody's business and the
 job's end.
 """

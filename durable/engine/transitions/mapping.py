@@ -59,14 +59,17 @@ def shared(scene: Scene) -> dict[str, Any]:
     return data
 
 
-def attributes(scene: Scene) -> dict[str, str | None]:
-    """The attributes (`_name`) and markers (`-name`) that the wildcards of `job.maps` write."""
-    found: dict[str, str | None] = {}
+def attributes(scene: Scene) -> dict[str, Any]:
+    """The attributes (`_name`) and markers (`-name`) that the wildcards of `job.maps` write.
+
+    Lists and objects become JSON text.
+    """
+    found: dict[str, Any] = {}
     for spread, values in _spread(scene):
         sign = {SpreadKind.MARKERS: "-", SpreadKind.ATTRIBUTES: "_"}.get(spread.kind)
         for name, value in values.items() if sign else ():
             key = name if sign == "-" and name.startswith("-") else f"{sign}{name}"
-            found[key] = value if value is None or isinstance(value, str) else _text(value, name)
+            found[key] = _text(value, name) if isinstance(value, Mapping | list | tuple) else value
     return found
 
 
