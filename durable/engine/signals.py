@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from durable.engine.effects import Reply
@@ -15,10 +16,15 @@ from durable.streams.graph_messages import EngineStream, Sent
 
 
 class Signals:
-    """Sends what comes from outside to the engines of an app."""
+    """Sends what comes from outside to the engines of an app.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        told: called when something is on its way to them.
+    """
+
+    def __init__(self, database: Database, told: Callable[[], None] = lambda: None) -> None:
         self._db = database
+        self._told = told
         self._rules = Rules(AppStore(database.schema))
         self._stream = EngineStream(database.schema)
 
@@ -32,6 +38,7 @@ class Signals:
         async with self._db.connection() as connection, connection.transaction():
             await self._rules.keys(connection, app_id, [(topic, reply.data)])
             await self._stream.send(connection, [Sent(app_id, "webhook", text, topic=topic)])
+        self._told()
 
     async def answer(self, app_id: str, jid: str, at: tuple[str, str], reply: Reply) -> int:
         """Answer an open activity (its id and dimension) of a running job; the message's id.
@@ -43,4 +50,5 @@ class Signals:
             found: Any = await self._stream.add(connection, app_id, jid, at, text)
         if found is None:
             raise JobNotFound(f"Job {jid} not found, or it has ended", code=NOT_FOUND, job_id=jid)
+        self._told()
         return int(found)

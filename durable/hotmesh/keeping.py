@@ -21,9 +21,12 @@ class Keeping:
     _retention: Retention
 
     async def get_status(self, job_id: str) -> int:
-        """The semaphore: 0 done, above 0 running, around −1,000,000,000 interrupted.
+        """The semaphore of the latest job of an id, a whole number.
 
-        Raises `JobNotFound`.
+        0: done. Above 0: how many branches are open. Around −1,000,000,000: interrupted, less a
+        billion.
+
+        Raises `JobNotFound` when no job has that `job_id`, or it was deleted.
 
         Example:
             print(await mesh.get_status("t2"), await mesh.get_status("t4"))
@@ -33,7 +36,13 @@ class Keeping:
         return job.status
 
     async def get_state(self, topic: str, job_id: str) -> dict[str, Any]:
-        """A job as it stands: `{"metadata": …, "data": …}`. Raises `JobNotFound`.
+        """A job as it stands, whether it runs or has ended: `{"metadata": …, "data": …}`.
+
+        Args:
+            topic: what its graph subscribes to.
+            job_id: its id.
+
+        Raises `JobNotFound` when no job has that id in that graph.
 
         Example:
             job = await mesh.get_state("ticket.open", "t2")
@@ -44,7 +53,15 @@ class Keeping:
         return output(job, plan, now)
 
     async def export(self, job_id: str) -> dict[str, Any]:
-        """A job as a document: what each activity did, by dimension. Raises `JobNotFound`.
+        """A job as a document: what each activity did.
+
+        `{"dependencies": [], "process": …, "status": …, "activities": […]}`. `process` is by
+        dimension and activity, with the job's own `data` and `metadata`. `activities` has a dict
+        for each activity in the order in which they were entered: `name`, `type`, `dimension`,
+        `started_at`, `completed_at`, `duration_ms`, `code`, `input`, `output`, and `hook` or
+        `error` where there is one.
+
+        Raises `JobNotFound` when no job has that `job_id`.
 
         Example:
             story = await mesh.export("t2")
@@ -68,7 +85,9 @@ class Keeping:
         """A job field by field: `{":": status, "data/x": …, "metadata/jid": …}`.
 
         What an activity has left stands under its id and dimension, as `add,0,0/output/data/sum`
-        (`hook/data` for what a signal brought). Lists are values. Raises `JobNotFound`.
+        (`hook/data` for what a signal brought). Lists are values.
+
+        Raises `JobNotFound` when no job has that `job_id`.
 
         Example:
             fields = await mesh.get_raw("t2")
@@ -88,10 +107,13 @@ class Keeping:
     async def query_state(self, job_id: str, fields: Sequence[str]) -> dict[str, Any]:
         """Searchable attributes of a job by name, as text; None for those that it lacks.
 
-        They are written by wildcards of `job.maps`, such as `about[_]`. `":"` asks for the status,
-        a name in double quotes for a field as it is stored: `'"-mark"'` for a marker.
+        Args:
+            job_id: the job's id.
+            fields: names, as wildcards of `job.maps` such as `about[_]` wrote them. `":"` asks for
+                the status, a name in double quotes for a field as it is stored: `'"-mark"'` for a
+                marker.
 
-        Raises `JobNotFound`.
+        Raises `JobNotFound` when no job has that id.
 
         Example:
             print(await mesh.query_state("t2", ["team", ":"]))
@@ -103,7 +125,8 @@ class Keeping:
     async def scrub(self, job_id: str) -> None:
         """Delete a job that has ended, with all that belongs to it; its id is free at once.
 
-        Raises `JobNotFound`, and `ConfigurationError` for a job that runs: interrupt it first.
+        Raises `JobNotFound` when no job has that `job_id`, and `ConfigurationError` for a job that
+        runs: interrupt it first.
 
         Example:
             await mesh.scrub("t2")

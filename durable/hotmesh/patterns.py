@@ -102,7 +102,10 @@ class Listening:
     async def sub(self, topic: str, callback: Subscriber) -> None:
         """Call `callback(topic, job)` for each job that ends from now on, or emits its state.
 
-        `topic` is what a graph `publishes`, for all of its jobs, or that with ".<job id>" for one.
+        Args:
+            topic: what a graph `publishes`, for all of its jobs, or that with ".<job id>" for one.
+            callback: gets the topic, and the job as `get_state` gives it. It may be async; what it
+                raises is logged.
 
         Example:
             heard = []
@@ -115,7 +118,7 @@ class Listening:
         await self._subscriptions.add(topic, callback)
 
     async def unsub(self, topic: str) -> None:
-        """Call nobody any more for a topic.
+        """Call nobody any more for a `topic`, as it was given to `sub`.
 
         Example:
             await mesh.unsub("ticket.closed")
@@ -138,7 +141,7 @@ class Listening:
         await self._patterns.add(pattern, callback)
 
     async def punsub(self, pattern: str) -> None:
-        """Call nobody any more for a pattern.
+        """Call nobody any more for a `pattern`, as it was given to `psub`.
 
         Example:
             await mesh.punsub("ticket.*")

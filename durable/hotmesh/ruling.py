@@ -23,7 +23,10 @@ class Ruling:
     async def plan(self, source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
         """Read and check a document without storing it; the document as plain data.
 
-        Raises `DescriptorError` with a line per finding.
+        Args:
+            source: as `deploy` takes it; the app may be any.
+
+        Raises `DescriptorError` with a line per finding: line, path, what is wrong.
 
         Example:
             document = await mesh.plan("desk.yaml")
@@ -33,11 +36,12 @@ class Ruling:
         return {"app": plain(load(source))}
 
     async def deploy(self, source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
-        """Check and store a version of this app; the document as plain data.
-
-        `source` is YAML text, a path, or plain data.
+        """Check and store a version of this app; the document as plain data, `{"app": …}`.
 
         Nothing runs on it before `activate`. Deploying the same again changes nothing.
+
+        Args:
+            source: YAML text, a path to a file (whose `$ref`s may name others), or plain data.
 
         Raises `DescriptorError` with a line per finding, and `ConfigurationError` for another app's
         document, or a version that was deployed with other content. Nothing is stored then.
@@ -50,7 +54,7 @@ class Ruling:
         return {"app": plain(await self._versions.deploy(source, self.app_id))}
 
     async def activate(self, version: str | int, delay: Duration = 0.25) -> bool:
-        """Switch the app to a deployed version: from now on every start, anywhere, runs on it.
+        """Switch the app to a deployed version; True. From now on every start runs on it.
 
         Every live engine is asked to make the version ready, and answers; then one commit switches
         them all. Jobs that run already end on the version on which they began. Two that activate
@@ -104,7 +108,10 @@ class Ruling:
         return await self._governor.throttle(throttle_of({**(options or {}), **more}))
 
     async def roll_call(self, delay: Duration = 0.25) -> list[dict[str, Any]]:
-        """A profile of each engine and worker of the app that is alive, after `delay` at most.
+        """A profile of each engine and worker of the app that is alive.
+
+        Args:
+            delay: how long to wait for answers.
 
         Each has namespace, app_id, engine_id (its guid), worker_topic (of a worker), stream,
         stream_depth (messages that wait), throttle (in force for it), inited, host, pid, and
@@ -119,11 +126,11 @@ class Ruling:
         return await self._governor.roll_call(seconds(delay))
 
     async def pub_quorum(self, message: Mapping[str, Any]) -> bool:
-        """Say something to every process of the app.
+        """Say something to every process of the app; True. It reaches who listens now.
 
-        `message` is plain data of any size with a `type`, "user" for instance; one with a `guid`
-        goes to the subscribers in that engine's or worker's process only. It reaches who listens
-        now, and is not kept.
+        Args:
+            message: plain data of any size with a `type`, "user" for instance; one with a `guid`
+                goes to the subscribers in that engine's or worker's process only.
 
         Raises `ConfigurationError` without a type, or for one that a method sends; `PayloadError`
         for what JSON cannot hold.
@@ -137,6 +144,9 @@ class Ruling:
     async def sub_quorum(self, callback: QuorumSubscriber) -> None:
         """Call `callback(topic, message)` for everything that is said in the quorum from now on.
 
+        `topic` is the message's own, else its guid, else empty. The callback may be async; what
+        it raises is logged.
+
         Example:
             said = []
 
@@ -148,7 +158,7 @@ class Ruling:
         self._governor.subscribe(callback)
 
     async def unsub_quorum(self, callback: QuorumSubscriber) -> None:
-        """Call it no more.
+        """Call this callback no more.
 
         Example:
             await mesh.unsub_quorum(noted)

@@ -1,0 +1,68 @@
+"""The methods of `HotMesh` that answer activities which wait: signals, and further answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from durable.engine.signals import Signals
+from durable.engine.steps.graph_rows import reply_from
+from durable.errors import ConfigurationError
+from durable.protocol.codes import OK
+
+
+class Signalling:
+    """What comes to a job from outside."""
+
+    app_id: str
+    _signals: Signals
+
+    async def hook(
+        self, topic: str, data: Mapping[str, Any], status: str = "success", code: int = OK
+    ) -> None:
+        """Signal a hook. With code 202 (status "pending") it goes on waiting for more.
+
+        Args:
+            topic: at which it waits.
+            data: plain data, in which the rules of the topic find which job it is for.
+            status: "success", "pending" or "error": how the hook is answered.
+            code: the code that its transitions compare.
+
+        A signal that comes before anybody waits is kept. Raises `ConfigurationError` for a topic at
+        which no hook waits, and for data that lacks what the hook's rules compare.
+
+        Example:
+            await mesh.hook("ticket.answered", {"id": "t1", "text": "it is not"})
+        """
+        answer = {
+            "data": dict(data),
+            "status": None if status == "success" else status,
+            "code": code,
+        }
+        await self._signals.send(
+            self.app_id, topic, reply_from("webhook", answer, f"the signal on {topic!r}")
+        )
+
+    async def add(self, message: Mapping[str, Any]) -> str:
+        """Answer an open activity, as its callback would; the id of the answer's message.
+
+        Args:
+            message: `metadata` says which activity it is for: jid, aid, dad; `data`, `status` and
+                `code` are as callbacks return them.
+
+        Raises `JobNotFound` when that job does not run, `ConfigurationError` when the metadata do
+        not say whom it is for.
+
+        Example:
+            at = {"jid": "t3", "aid": "wait", "dad": ",0,0,0"}
+            await mesh.pub("ticket.open", {"id": "t3", "text": "hello"})
+            await mesh.add({"metadata": at, "data": {"text": "hello"}})
+        """
+        metadata = message.get("metadata", {})
+        if missing := sorted({"jid", "aid", "dad"} - metadata.keys()):
+            raise ConfigurationError(
+                f"the message's metadata lacks {missing}, which say whom it is for"
+            )
+        at = (metadata["aid"], metadata["dad"])
+        reply = reply_from("response", dict(message), f"the answer for {at[0]!r}")
+        return str(await self._signals.answer(self.app_id, metadata["jid"], at, reply))
