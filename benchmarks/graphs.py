@@ -123,7 +123,7 @@ async def main(args: argparse.Namespace) -> None:
     await client.deploy(GRAPH.format(version="1"))
     await client.activate("1")
     worker = await apart(host.dsn) if args.apart else None
-    meter = await Meter.open(host.dsn, 0 if worker is None else worker.pid)
+    meter = await Meter.open(host.dsn, {} if worker is None else {"worker": worker.pid})
     try:
         for line in (*await meter.surroundings(), *CAVEATS):
             print(f"# {line}", flush=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import psutil
@@ -37,20 +39,32 @@ def machine_cpu() -> float:
 
 
 class Meter:
-    """Reads counters before and after a run."""
+    """Reads counters before and after a run.
+
+    Args:
+        connection: to the server whose counters count; None for systems without Postgres.
+        processes: the processes to watch, by role.
+        statements: whether the server counts statements.
+    """
 
     def __init__(
-        self, connection: asyncpg.Connection, pids: dict[str, int], *, statements: bool
+        self,
+        connection: asyncpg.Connection | None,
+        processes: Mapping[str, int],
+        *,
+        statements: bool = False,
     ) -> None:
         self._connection = connection
-        self._pids = pids
+        self._pids = dict(processes)
         self._statements = statements
 
     @classmethod
-    async def open(cls, dsn: str, worker: int) -> Meter:
+    async def open(cls, dsn: str | None, processes: Mapping[str, int]) -> Meter:
         """Connect, and find the server's process when it runs on this machine."""
+        if dsn is None:
+            return cls(None, processes)
         connection = await asyncpg.connect(dsn)
-        pids = {"worker": worker}
+        pids = dict(processes)
         backend = await connection.fetchval("select pg_backend_pid()")
         if psutil.pid_exists(backend) and "postgres" in psutil.Process(backend).name():
             pids["pg"] = psutil.Process(backend).ppid()
@@ -61,17 +75,15 @@ class Meter:
 
     async def read(self) -> dict[str, float]:
         """The counters now."""
-        row = await self._connection.fetchrow(
-            "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xid,"
-            " (pg_current_wal_insert_lsn() - '0/0')::float8 as wal"
-        )
-        counters = {
-            "t": time.perf_counter(),
-            "machine": machine_cpu(),
-            "xid": row["xid"],
-            "wal": row["wal"],
-        }
-        if self._statements:
+        counters: dict[str, float] = {"t": time.perf_counter(), "machine": machine_cpu()}
+        if self._connection is not None:
+            row = await self._connection.fetchrow(
+                "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xid,"
+                " (pg_current_wal_insert_lsn() - '0/0')::float8 as wal,"
+                " (select sum(xact_commit) from pg_stat_database)::float8 as commits"
+            )
+            counters.update(row)
+        if self._connection is not None and self._statements:
             counters.update(
                 await self._connection.fetchrow(
                     "select coalesce(sum(calls), 0)::float8 as calls, coalesce(sum(calls) filter"
@@ -94,7 +106,11 @@ class Meter:
             figures["others_pct"] = round(
                 100 * max(0.0, others) / d["t"] / (os.cpu_count() or 1), 1
             )
+        if self._connection is None:
+            return figures
         figures["pg_write_txns"] = int(d["xid"])
+        if d["t"] > 5:  # the server counts them with a delay
+            figures["pg_commits"] = int(d["commits"])
         if self._statements:
             figures["pg_stmts"] = int(d["calls"] - d["control"])
             figures["pg_roundtrips"] = int(d["calls"])
@@ -103,21 +119,35 @@ class Meter:
 
     async def surroundings(self) -> list[str]:
         """The machine, the versions and the settings, a line each."""
-        rows = await self._connection.fetch(
-            "select name, current_setting(name) as value from pg_settings"
-            " where name = any($1::text[])",
-            list(SETTINGS),
-        )
         memory = psutil.virtual_memory().total >> 30
-        return [
+        lines = [
             f"machine: {os.cpu_count()} cores, {memory} GiB, {platform.platform()}",
             f"python: {platform.python_version()} ({platform.python_implementation()})",
-            "postgres: " + ", ".join(f"{r['name']} {r['value']}" for r in rows),
         ]
+        if self._connection is not None:
+            rows = await self._connection.fetch(
+                "select name, current_setting(name) as value from pg_settings"
+                " where name = any($1::text[])",
+                list(SETTINGS),
+            )
+            lines.append("postgres: " + ", ".join(f"{r['name']} {r['value']}" for r in rows))
+        return lines
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._connection.close()
+        if self._connection is not None:
+            await self._connection.close()
+
+
+async def fresh(dsn: str, name: str) -> str:
+    """An empty database of this name on the server; its DSN."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(f'drop database if exists "{name}" with (force)')
+    await connection.execute(f'create database "{name}"')
+    if "pg_stat_statements" in await connection.fetchval("show shared_preload_libraries"):
+        await connection.execute("create extension if not exists pg_stat_statements")
+    await connection.close()
+    return urlsplit(dsn)._replace(path=f"/{name}").geturl()
 
 
 async def clear(dsn: str, namespace: str) -> None:
@@ -125,3 +155,18 @@ async def clear(dsn: str, namespace: str) -> None:
     connection = await asyncpg.connect(dsn)
     await connection.execute(f'drop schema if exists "{namespace}" cascade')
     await connection.close()
+
+
+async def bare_commits(dsn: str, count: int) -> list[float]:
+    """Seconds that each of so many commits of one row takes, one after the other: the floor."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("create table if not exists floor (n int, at timestamptz, data json)")
+    insert = await connection.prepare("insert into floor values ($1, now(), $2)")
+    await insert.fetch(0, "{}")
+    took = []
+    for number in range(count):
+        before = time.perf_counter()
+        await insert.fetch(number, '{"a": 1}')
+        took.append(time.perf_counter() - before)
+    await connection.close()
+    return took

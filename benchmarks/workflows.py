@@ -29,7 +29,7 @@ async def fan(count: int) -> int:
 
 
 @durable.workflow
-async def sig() -> float:
+async def sig(_: None) -> float:
     """Waits for one signal; the time at which it was received, by the wall clock of the worker."""
     await go.receive()
     return time.time()
@@ -40,3 +40,6 @@ async def timer(delay: float) -> float:
     """Sleeps; the time at which it woke."""
     await durable.sleep(delay)
     return time.time()
+
+
+WORKFLOWS = {"seq": seq, "fan": fan, "sig": sig, "timer": timer}

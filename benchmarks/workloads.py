@@ -1,4 +1,4 @@
-"""The eight workloads: each takes a client and a scale, and returns its figures."""
+"""The workloads: each takes a system and a scale, and returns its figures."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
-import durable
-from benchmarks.workflows import fan, go, seq, sig, timer
+from benchmarks.systems.system import System
 
 Figures = dict[str, Any]
 
@@ -56,10 +55,10 @@ async def capped(count: int, most: int, action: Callable[[int], Awaitable[Any]])
     return results
 
 
-async def w1(client: durable.Client, scale: float) -> Figures:
+async def w1(system: System, scale: float) -> Figures:
     """One workflow of one activity after the other."""
     count = int(200 * scale)
-    took = [await timed(lambda: client.execute(seq(1))) for _ in range(count)]
+    took = [await timed(lambda: system.execute("seq", 1)) for _ in range(count)]
     return {
         "n": count,
         **spread(took),
@@ -68,11 +67,11 @@ async def w1(client: durable.Client, scale: float) -> Figures:
     }
 
 
-async def w2(client: durable.Client, scale: float) -> Figures:
+async def w2(system: System, scale: float) -> Figures:
     """Many workflows of one activity, 200 in flight."""
     count = int(2000 * scale)
     before = time.perf_counter()
-    took = await capped(count, 200, lambda _: timed(lambda: client.execute(seq(1))))
+    took = await capped(count, 200, lambda _: timed(lambda: system.execute("seq", 1)))
     seconds = time.perf_counter() - before
     return {
         "n": count,
@@ -82,14 +81,14 @@ async def w2(client: durable.Client, scale: float) -> Figures:
     }
 
 
-async def w3(client: durable.Client, scale: float) -> Figures:
+async def w3(system: System, scale: float) -> Figures:
     """Ten activities each, all workflows in flight."""
     count = int(300 * scale)
     before = time.perf_counter()
 
     async def one(_: int) -> float:
         began = time.perf_counter()
-        assert len(await client.execute(seq(10))) == 10
+        assert len(await system.execute("seq", 10)) == 10
         return time.perf_counter() - began
 
     took = await capped(count, 300, one)
@@ -102,14 +101,14 @@ async def w3(client: durable.Client, scale: float) -> Figures:
     }
 
 
-async def w4(client: durable.Client, scale: float) -> Figures:
+async def w4(system: System, scale: float) -> Figures:
     """A hundred activities at once, in twenty workflows."""
     count, width = int(20 * scale), 100
     before = time.perf_counter()
 
     async def one(_: int) -> float:
         began = time.perf_counter()
-        assert await client.execute(fan(width)) == width
+        assert await system.execute("fan", width) == width
         return time.perf_counter() - began
 
     took = await capped(count, count, one)
@@ -122,11 +121,11 @@ async def w4(client: durable.Client, scale: float) -> Figures:
     }
 
 
-async def w5(client: durable.Client, scale: float) -> Figures:
+async def w5(system: System, scale: float) -> Figures:
     """A thousand activities in one workflow, one after the other."""
     count = int(1000 * scale)
     before = time.perf_counter()
-    stamps = await client.execute(seq(count))
+    stamps = await system.execute("seq", count)
     seconds = time.perf_counter() - before
     steps = [b - a for a, b in pairwise(stamps)]
     return {
@@ -139,18 +138,18 @@ async def w5(client: durable.Client, scale: float) -> Figures:
     }
 
 
-async def w6(client: durable.Client, scale: float) -> Figures:
+async def w6(system: System, scale: float) -> Figures:
     """Five hundred waiting workflows, all signalled at once."""
     count = int(500 * scale)
-    handles = await capped(count, 100, lambda _: client.start(sig()))
-    results = [asyncio.ensure_future(handle.result()) for handle in handles]
+    handles = await capped(count, 100, lambda _: system.start("sig", None))
+    results = [asyncio.ensure_future(system.result(handle)) for handle in handles]
     await asyncio.sleep(3)  # all of them wait by then
     before = time.perf_counter()
     sent = [0.0] * count
 
     async def tell(number: int) -> None:
         sent[number] = time.time()
-        await handles[number].signal(go, "x")
+        await system.signal(handles[number])
 
     telling = asyncio.ensure_future(capped(count, 100, tell))
     ended = await asyncio.gather(*results)
@@ -165,14 +164,14 @@ async def w6(client: durable.Client, scale: float) -> Figures:
     }
 
 
-async def w7(client: durable.Client, scale: float) -> Figures:
+async def w7(system: System, scale: float) -> Figures:
     """A thousand timers of two seconds."""
     count, delay = int(1000 * scale), 2.0
     before = time.perf_counter()
 
     async def one(_: int) -> tuple[float, float]:
         at, began = time.time(), time.perf_counter()
-        woke = await client.execute(timer(delay))
+        woke = await system.execute("timer", delay)
         return woke - at - delay, time.perf_counter() - began - delay
 
     lags = await capped(count, count, one)
