@@ -9,6 +9,7 @@ import typer
 
 from durable.cli.developing import dev
 from durable.cli.documents import graph, migrate, yaml
+from durable.cli.pruning import prune
 from durable.cli.runs import cancel, list_runs, result, resume, show, signal, start, terminate
 from durable.cli.serving import worker
 
@@ -24,7 +25,7 @@ program = typer.Typer(
 for _command in (dev, worker, start, result):
     program.command()(_command)
 program.command("list")(list_runs)
-for _command in (show, signal, cancel, terminate, resume, yaml, graph, migrate):
+for _command in (show, signal, cancel, terminate, resume, yaml, graph, migrate, prune):
     program.command()(_command)
 
 

@@ -86,7 +86,8 @@ class Handle(Generic[R]):
             self._run_id = await self._runs.jobs.latest(self.id)
         if self._run_id is None:
             raise WorkflowNotFound(
-                f"no workflow was ever started with the id {self.id!r} in this namespace"
+                f"no workflow was ever started with the id {self.id!r} in this namespace,"
+                " or it ended and was pruned"
             )
         return self._run_id
 
@@ -100,7 +101,7 @@ class Handle(Generic[R]):
             WorkflowFailed: the function raised; `.cause` is what.
             WorkflowCancelled, WorkflowTerminated: it was stopped.
             ResultTimeout: the time ran out; the run goes on.
-            WorkflowNotFound: there is no such run.
+            WorkflowNotFound: there is no such run, or it was pruned.
         """
         run_id = await self.run_id()
         limit = None if timeout is None else seconds(timeout)
@@ -111,6 +112,8 @@ class Handle(Generic[R]):
                 json.loads(text) if self._signature is None else self._signature.decode_result(text)
             )
             return value
+        if ended.state == "gone":
+            raise _gone(self.id)
         raise ending(ended)
 
     async def status(self) -> str:
@@ -121,13 +124,15 @@ class Handle(Generic[R]):
         """All that is known of the run but its history: state, steps, attempts, timers, failure."""
         found = await self._runs.jobs.describe(await self.run_id())
         if found is None:
-            raise WorkflowNotFound(f"the run {self.id!r} is gone: it ended, and was pruned")
+            raise _gone(self.id)
         return found
 
     async def history(self) -> list[HistoryEvent]:
-        """What has happened, in order."""
+        """What has happened, in order. Raises `WorkflowNotFound` for a run that was pruned."""
         run_id = await self.run_id()
         facts = (await self._runs.histories.facts([run_id])).get(run_id, [])
+        if not facts:
+            await self.describe()  # it has only begun, or it is gone
         return [event_of(revision, fact) for revision, fact in enumerate(facts, start=1)]
 
     async def signal(self, signal: Signal[T], payload: T = None) -> None:  # type: ignore[assignment]
@@ -158,6 +163,10 @@ class Handle(Generic[R]):
     async def terminate(self, reason: str = "") -> None:
         """End the run at once, running no more of its code; one that has ended stays as it is."""
         await self._runs.terminate(await self.run_id(), reason)
+
+
+def _gone(id: str) -> WorkflowNotFound:  # noqa: A002 - the word users know
+    return WorkflowNotFound(f"the run {id!r} is gone: it ended, and was pruned")
 
 
 def ending(ended: Ended) -> WorkflowEnded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from durable.engine.completion import Jobs, output
@@ -11,6 +11,8 @@ from durable.engine.retention import Retention
 from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.export import exported
 from durable.protocol.codes import NOT_FOUND
+from durable.protocol.durations import Duration
+from durable.protocol.retention import Outcome, Pruned, pruning
 
 
 class Keeping:
@@ -138,6 +140,39 @@ class Keeping:
                 f" interrupt({job.graph!r}, {job_id!r}) ends it, then it can be scrubbed"
             )
         await self._retention.scrub(job.run_id)
+
+    async def prune(
+        self,
+        *,
+        older_than: Duration | None = None,
+        keep: Iterable[Outcome] = (),
+        streams: bool = True,
+        dry_run: bool = False,
+        tell: Callable[[Pruned], None] | None = None,
+    ) -> Pruned:
+        """Delete this app's jobs that expired long ago, in batches; how much it was.
+
+        Engines and workers do so by themselves once a minute, as `retain` says. Running jobs, and
+        those that never expire, are not touched.
+
+        Args:
+            older_than: how long ago they expired; as `retain` says unless given.
+            keep: outcomes that stay: "completed", "failed" (which is any other end), or both.
+            streams: also expired messages of jobs that stay, and signals for which nobody came.
+            dry_run: only count.
+            tell: called with the sum so far after each batch.
+
+        Raises `ConfigurationError` for what is no duration or outcome.
+
+        Example:
+            pruned = await mesh.prune(older_than="1 hour", keep=["failed"])
+            print(pruned.jobs)
+            # → 0
+        """
+        wanted = pruning(older_than, keep, streams=streams, app_id=self.app_id)
+        if dry_run:
+            return await self._retention.count(wanted)
+        return await self._retention.prune(wanted, tell)
 
 
 def _flatten(value: Any, path: str, fields: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended: its state, with `output` (JSON text) or `failure`."""
+    """How a run ended: its state, with `output` (JSON text) or `failure`; "gone": it was pruned."""
 
     run_id: int
     jid: str

@@ -55,8 +55,10 @@ left join standing s using (place)
 select run_id, state from durable.jobs where scope = '' and jid = $1 order by run_id desc limit 1
 
 -- name: outcomes
--- How runs stand; what a waiter reads when it was told, and when it polls.
-select run_id, jid, state, output, error from durable.jobs where run_id = any($1::bigint[]) and finished_at is not null
+-- How runs ended; what a waiter reads when it was told, and when it polls. A run that has been pruned is "gone".
+select a.run_id, coalesce(j.jid, '') as jid, coalesce(j.state, 'gone') as state, j.output, j.error
+from unnest($1::bigint[]) as a(run_id) left join durable.jobs j on j.run_id = a.run_id
+where j.run_id is null or j.finished_at is not null
 
 -- name: await_end
 -- A waiter that did not start the run itself leaves its channel; no row means that it has ended.

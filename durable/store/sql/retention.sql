@@ -24,24 +24,32 @@ with recursive ages as materialized (
 ), messages as (
     select a.before from ages a where not a.completed and a.scope = coalesce($3, '')
 )
+-- Each probe has an order and a limit of its own, so that it goes by the index, whatever the planner expects.
 select
     (select count(*) from (
         select from ages a join states s on (s.state = 'completed') = a.completed
-        join durable.jobs j on j.scope = '' and j.state = s.state and j.finished_at <= a.before
+        cross join lateral (
+            select from durable.jobs j where j.scope = '' and j.state = s.state and j.finished_at <= a.before
+            order by j.finished_at limit $4) d
         where a.scope = '' limit $4) d) as runs,
     (select count(*) from (
-        select from ages a
-        join durable.jobs j on j.scope = a.scope and (j.state = 'completed') = a.completed and j.expires_at <= a.before
+        select from ages a cross join lateral (
+            select from durable.jobs j
+            where j.scope = a.scope and (j.state = 'completed') = a.completed and j.expires_at <= a.before
+            order by j.expires_at limit $4) d
         where a.scope <> '' limit $4) d) as jobs,
-    (select count(*) from (
-        select from messages a join durable.worker_streams w on w.expired_at <= a.before
-        where $5 and ($3 is null or starts_with(w.stream_name, $3 || ':')) limit $4) d)
-    + (select count(*) from (
-        select from messages a join durable.engine_streams e on e.expired_at <= a.before
-        where $5 and ($3 is null or e.stream_name = $3) limit $4) d) as messages,
-    (select count(distinct d.signal_id) from (
-        select e.signal_id from messages a join durable.early_signals e on e.created_at <= a.before
-        where $5 and ($3 is null or e.app_id = $3) limit $4) d) as signals
+    (select count(*) from messages a cross join lateral (
+        select from durable.worker_streams w
+        where w.expired_at <= a.before and $5 and ($3 is null or starts_with(w.stream_name, $3 || ':'))
+        order by w.expired_at limit $4) d)
+    + (select count(*) from messages a cross join lateral (
+        select from durable.engine_streams e
+        where e.expired_at <= a.before and $5 and ($3 is null or e.stream_name = $3)
+        order by e.expired_at limit $4) d) as messages,
+    (select count(distinct d.signal_id) from messages a cross join lateral (
+        select e.signal_id from durable.early_signals e
+        where e.created_at <= a.before and $5 and ($3 is null or e.app_id = $3)
+        order by e.created_at limit $4) d) as signals
 
 -- name: runs
 -- Runs of functions whose time is over, the oldest of each outcome, locked until commit. Who holds one is not
@@ -91,8 +99,6 @@ with gone as (
     delete from durable.hooks h using gone g where h.run_id = g.run_id
 ), told as (
     delete from durable.emissions e using gone g where e.run_id = g.run_id
-), attributes as (
-    delete from durable.job_attributes t using gone g where t.run_id = g.run_id
 ), indexed as (
     delete from durable.job_stats i using gone g where i.run_id = g.run_id and i.kind = 'index'
 ), parked as (
