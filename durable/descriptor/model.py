@@ -56,6 +56,8 @@ class ActivityPart(Part):
     """True: when it has settled, the job counts as done, and its other branches go on."""
     status_threshold: JsonValue = 0
     """It is not entered when no more than so many branches are open; the job ends instead."""
+    state: JsonValue = None
+    """Operations on the job's attributes and entity, done in order when it has answered."""
     telemetry: Maps | None = None
     """Attribute -> value of the activity's span."""
     settings: dict[str, JsonValue] | None = None

@@ -17,7 +17,6 @@ from durable.expressions.expression import Path
 
 NOT_YET: Final[tuple[str, ...]] = (
     "*.telemetry",
-    "trigger.entity",
 )
 
 

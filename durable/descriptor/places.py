@@ -18,8 +18,8 @@ PORTS: Final = ("input", "output", "job", "signal", "resolver")
 
 SINGLES: Final = (
     "topic", "sleep", "await_", "status", "target", "reason", "throw", "descend", "code",
-    "expire", "stack", "emit", "persist", "status_threshold", "telemetry", "entity", "key_value",
-    "scrub",
+    "expire", "stack", "emit", "persist", "status_threshold", "telemetry", "entity", "state",
+    "key_value", "scrub",
 )  # fmt: skip
 """The attributes of activities that hold one value of the language."""
 

@@ -96,6 +96,7 @@ class Node:
         status_threshold: how many open activities of the job, or fewer, let it be skipped.
         telemetry: an object, the attributes of its span.
         entity: of a trigger, the kind of thing that the job is about.
+        state: a list, operations on the job's attributes and entity.
         stats: of a trigger, what is measured.
         escalation: of a hook, an object, the columns of the escalation by their keys.
         to_all: of a signal, whether it is for all jobs with the facet `key_name`, `key_value`.
@@ -138,6 +139,7 @@ class Node:
     status_threshold: Expression | None = None
     telemetry: Expression | None = None
     entity: Expression | None = None
+    state: Expression | None = None
     stats: StatsPlan | None = None
     escalation: Expression | None = None
     to_all: bool = False

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from durable.descriptor.plan import Plan
-from durable.engine.job import Instance, Job, decode
+from durable.engine.job import Instance, Job, decode, encode
 from durable.engine.steps.graph_rows import instance_of, job_of
 from durable.engine.steps.graph_steps import Plans
 from durable.errors import JobFailed, JobNotFound
@@ -16,6 +16,7 @@ from durable.protocol.clock import from_datetime
 from durable.protocol.codes import NOT_FOUND
 from durable.protocol.graphs import Fault
 from durable.store.graph_jobs import GraphJobStore
+from durable.store.states import StateStore
 
 
 def output(job: Job, plan: Plan, now: float) -> dict[str, Any]:
@@ -34,6 +35,11 @@ def failure(error: Fault, job_id: str) -> JobFailed:
     )
 
 
+def _text(value: Any) -> str | None:
+    """An attribute as HotMesh gives it."""
+    return value if value is None or isinstance(value, str) else encode(value, "an attribute")
+
+
 class Jobs:
     """Reads jobs of hand-written graphs."""
 
@@ -41,6 +47,7 @@ class Jobs:
         self._db = database
         self._plans = plans
         self._store = GraphJobStore(database.schema)
+        self._states = StateStore(database.schema)
 
     async def find(self, app_id: str, jid: str) -> tuple[Job, Plan, float]:
         """The latest job of an id, its plan, and the time; raises `JobNotFound`."""
@@ -70,9 +77,11 @@ class Jobs:
     async def query(self, job: Job, fields: Sequence[str]) -> dict[str, Any]:
         """Attributes of a job: `name`, `:` for the status, `"…"` for a name as it is stored."""
         stored = {f: f[1:-1] if f.startswith('"') else f"_{f}" for f in fields if f != ":"}
-        async with self._db.connection() as connection:
-            found = await self._store.attributes(connection, job.run_id, list(stored.values()))
-        values: dict[str, Any] = {f: found.get(name) for f, name in stored.items()}
+        found: dict[str, Any] = {f"_{name}": value for name, value in job.attributes.items()}
+        if any(name.startswith("-") for name in stored.values()):
+            async with self._db.connection() as connection:
+                found |= decode(await self._states.markers(connection, job.run_id)) or {}
+        values: dict[str, Any] = {f: _text(found.get(name)) for f, name in stored.items()}
         return {**values, ":": job.status} if ":" in fields else values
 
     async def ended_of(self, run_ids: Iterable[int]) -> list[int]:

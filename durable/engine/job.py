@@ -80,6 +80,8 @@ class Job:
         status: the semaphore. state: running, completed, failed or interrupted.
         input: what it was started with. data: what `job.maps` have written.
         metadata: what was given with the start: trace, parent, expiry.
+        entity: the kind of thing that it is about. document: what is known of that.
+        attributes: by which it is found.
     """
 
     run_id: int
@@ -97,6 +99,9 @@ class Job:
     finished_at: float | None = None
     parent_run_id: int | None = None
     reply_to: tuple[str, ...] = ()
+    entity: str | None = None
+    document: Data = field(default_factory=nothing)
+    attributes: Data = field(default_factory=nothing)
 
     def described(self, trigger: str, now: float) -> dict[str, Any]:
         """The job's metadata, with HotMesh's keys."""
@@ -204,10 +209,16 @@ class Scene:
 
     def _resolve(self, reference: Reference) -> object:
         if reference.root == JOB:
-            whole = self.job.data if reference.part == "data" else self._described()
-            return walk(whole, reference.path)
+            return walk(self._of_job(reference.part), reference.path)
         aid = self.node.id if reference.root == SELF else reference.root
         return walk(self._of_activity(aid, reference), reference.path)
+
+    def _of_job(self, part: str) -> object:
+        if part == "data":
+            return self.job.data
+        if part == "metadata":
+            return self._described()
+        return self.job.document if part == "entity" else self.job.attributes
 
     def _described(self) -> dict[str, Any]:
         return self.job.described(self.plan.trigger, self.now)

@@ -5,6 +5,7 @@
     {<activity>.input.data.…}    what a trigger was started with
     {$self.…}                    the activity to which the mapping belongs
     {$job.data.…}                the data that the whole job shares; also .metadata.…
+    {$job.entity.…}              the job's entity document; also .attributes.…
     {$input} {$output} {$item} {$key} {$index}   inside `@reduce`
 
 An activity's id may begin with a dot or hold dots; it ends before the first section name.
@@ -27,7 +28,7 @@ LOOP_VARIABLES: Final = frozenset({"$input", "$output", "$item", "$key", "$index
 _ACTIVITY: Final = re.compile(
     r"(?P<root>.+?)\.(?P<section>input|output|hook)\.(?P<part>data|metadata)(?:\.(?P<path>.+))?"
 )
-_JOB: Final = re.compile(r"\$job\.(?P<part>data|metadata)(?:\.(?P<path>.+))?")
+_JOB: Final = re.compile(r"\$job\.(?P<part>data|metadata|entity|attributes)(?:\.(?P<path>.+))?")
 _INDEX: Final = re.compile(r"0|[1-9][0-9]*")
 
 
@@ -38,7 +39,7 @@ class Reference:
     Attributes:
         root: an activity's id, `$self`, `$job`, or a loop variable such as `$item`.
         section: `input`, `output` or `hook`; "" for `$job` and loop variables.
-        part: `data` or `metadata`; "" for loop variables.
+        part: `data` or `metadata`, of `$job` also `entity` and `attributes`; "" for loop variables.
         path: the keys below, outermost first; empty means the whole.
     """
 
@@ -79,7 +80,7 @@ def parse_reference(text: str) -> Reference | str:
 
 def _complaint(root: str) -> str:
     if root == JOB:
-        return "after $job comes .data or .metadata"
+        return "after $job comes .data, .metadata, .entity or .attributes"
     if root.startswith("$") and root != SELF:
         return f"{root!r} is not known; there are $self, $job and activity ids"
     return (

@@ -17,7 +17,7 @@ Value = str | int | float | bool
 NAME_MAX = 100  # characters
 TEXT_MAX = 2_000  # characters: an index has to hold it
 NUMBER_MAX = 10**100
-COUNT_MAX = 100  # attributes of one run
+COUNT_MAX = 1_000  # attributes of one run
 
 
 def attribute(name: object, value: object) -> Value:

@@ -157,10 +157,6 @@ class GraphJobStore:
             [i.settled for i in instances],
         )
 
-    async def scrub_pending(self, connection: Any, run_ids: Iterable[int]) -> None:
-        """Delete pending jobs, whose time is over."""
-        await connection.execute(self._sql["scrub_pending"], list(run_ids))
-
     async def open_children(self, connection: Any, run_ids: Iterable[int]) -> list[int]:
         """The running jobs that these await."""
         rows = await connection.fetch(self._sql["open_children"], list(run_ids))
@@ -177,20 +173,6 @@ class GraphJobStore:
         """Which of these runs have ended."""
         rows = await connection.fetch(self._sql["ended_of"], list(run_ids))
         return [r["run_id"] for r in rows]
-
-    async def set_attributes(
-        self, connection: Any, attributes: Sequence[tuple[int, str, str | None]]
-    ) -> None:
-        """Write attributes and markers of jobs: run id, name with its sign, value."""
-        columns = [list(column) for column in zip(*attributes, strict=True)]
-        await connection.execute(self._sql["set_attributes"], *columns)
-
-    async def attributes(
-        self, connection: Any, run_id: int, names: Sequence[str]
-    ) -> dict[str, str | None]:
-        """Those of these attributes and markers that a job has."""
-        rows = await connection.fetch(self._sql["attributes"], run_id, list(names))
-        return {row["name"]: row["value"] for row in rows}
 
     async def emit(self, connection: Any, run_id: int, status: int, output: str) -> int:
         """Keep a job's state of this moment (JSON text); the emission's id."""

@@ -6,11 +6,14 @@ from typing import Any
 
 from durable.engine.effects import Reply
 from durable.engine.job import Instance, Job, decode, encode
+from durable.engine.transitions.keeping import State
 from durable.postgres.pool import Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import FAILED, OK, PENDING
-from durable.protocol.graphs import Fault
+from durable.protocol.graphs import NOTHING, Fault
+from durable.protocol.operations import complaints
 from durable.store.graph_jobs import SavedInstance, SavedJob
+from durable.store.states import SavedState
 
 
 def job_of(row: Row) -> Job:
@@ -32,6 +35,9 @@ def job_of(row: Row) -> Job:
         finished_at=None if row["finished_at"] is None else from_datetime(row["finished_at"]),
         parent_run_id=row["parent_run_id"],
         reply_to=tuple(row["reply_to"]),
+        entity=row["entity"],
+        document=decode(row["document"]) or NOTHING,
+        attributes=decode(row["attributes"]) or NOTHING,
     )
 
 
@@ -83,6 +89,17 @@ def saved_instance(instance: Instance, run_id: int, jid: str) -> SavedInstance:
     )
 
 
+def saved_state(state: State, run_id: int) -> SavedState:
+    """What a step changed of a job's attributes, document and markers."""
+    return SavedState(
+        run_id,
+        state.entity,
+        None if state.attributes is None else encode(state.attributes, "attributes"),
+        None if state.document is None else encode(state.document, "an entity"),
+        encode(state.markers, "markers") if state.markers else None,
+    )
+
+
 def error_text(error: Fault | None) -> str | None:
     """An error as JSON text."""
     return None if error is None else encode(error.to_dict(), "an error")
@@ -98,6 +115,8 @@ def reply_text(reply: Reply, only: int | None = None) -> str:
         out["only"] = only
     if reply.error is not None:
         out["error"] = reply.error.to_dict()
+    if reply.state:
+        out["state"] = reply.state
     return encode(out, f"a {reply.kind}")
 
 
@@ -111,6 +130,7 @@ def reply_of(kind: str, message: str | None) -> Reply:
         found.get("status", "success"),
         found.get("code", OK),
         None if error is None else Fault.from_dict(error),
+        tuple(found.get("state", ())),
     )
 
 
@@ -126,10 +146,11 @@ def reply_from(kind: str, answer: Any, what: str) -> Reply:
         raise TypeError(
             f'{what} must be a dict such as {{"data": {{...}}}}, and is {answer!r:.200}'
         )
-    if unknown := sorted(answer.keys() - {"data", "metadata", "status", "code", "stack", "type"}):
-        raise TypeError(
-            f"{what} has unknown keys {unknown}; known are data, metadata, status, code, stack"
-        )
+    known = ("data", "metadata", "status", "code", "stack", "state")
+    if unknown := sorted(answer.keys() - {*known, "type"}):
+        raise TypeError(f"{what} has unknown keys {unknown}; known are {', '.join(known)}")
+    if wrong := next(complaints(answer.get("state", ())), None):
+        raise TypeError(f"{what}: state[{wrong[0]}]: {wrong[1]}")
     data = answer.get("data") or {}
     status, code = _explained(answer.get("status"), answer.get("code"), what)
     error = None
@@ -137,7 +158,7 @@ def reply_from(kind: str, answer: Any, what: str) -> Reply:
         message = str(data.get("message", "")) or f"{what} has status error and code {code}"
         stack = str(answer.get("stack") or data.get("stack", ""))
         error = Fault(code, message, stack=stack, details=data or None)
-    return Reply(kind, data, status, code, error)
+    return Reply(kind, data, status, code, error, tuple(answer.get("state", ())))
 
 
 def _explained(status: Any, code: Any, what: str) -> tuple[str, int]:

@@ -17,6 +17,7 @@ from durable.descriptor.plan import Kind, Node, Plan
 from durable.engine.activities.handlers import HANDLERS
 from durable.engine.activities.measuring import Counted
 from durable.engine.collation import addresses, semaphore
+from durable.engine.collation.passes import Passes, outlived
 from durable.engine.effects import (
     Addressed,
     Answer,
@@ -48,8 +49,8 @@ from durable.engine.transitions.mapping import settled, shared
 from durable.errors import ConfigurationError, DescriptorError, PayloadError, StateError
 from durable.expressions.values import truthy
 from durable.protocol.codes import FAILED as FAILED_CODE
-from durable.protocol.frozen import changed
 from durable.protocol.extension import Extension
+from durable.protocol.frozen import changed
 from durable.protocol.graphs import Data, Fault
 
 VISITS_MAX = 200  # activities that one job may enter in one step
@@ -84,6 +85,7 @@ class Changes:
         emitted: the job as it was each time that an activity with `emit` had settled.
         state: what is to be written of its attributes, entity and markers; None for nothing.
         counted: of a job that begins, how it enters the statistics.
+        outlived: passes of cycles that can be forgotten.
     """
 
     job: Job
@@ -98,6 +100,7 @@ class Changes:
     emitted: tuple[Job, ...] = ()
     state: State | None = None
     counted: Counted | None = None
+    outlived: tuple[Passes, ...] = ()
 
 
 @dataclass
@@ -120,6 +123,7 @@ class Walk:
     _abandons: bool = False
     _emitted: list[Job] = field(default_factory=list)
     _markers: dict[str, Any] = field(default_factory=dict)
+    _outlived: list[Passes] = field(default_factory=list)
     _before: Job = field(init=False)
 
     def __post_init__(self) -> None:
@@ -201,6 +205,7 @@ class Walk:
             self._abandons,
             tuple(self._emitted),
             difference(self._before, self.job, self._markers),
+            outlived=tuple(self._outlived),
         )
 
     @staticmethod
@@ -258,6 +263,12 @@ class Walk:
             raise DescriptorError(
                 f"it was entered again {CYCLES_MAX} times in a row without waiting for anything"
             )
+        ledger = self.instances.get((scene.dad, scene.node.id))
+        gone = ledger and outlived(
+            self.plan, scene.node, scene.dad, ledger.replies, self.job.status
+        )
+        if gone:
+            self._outlived.append(gone)
         reply = Reply("cycle", left.data or {})
         self._apply(scene, HANDLERS[scene.node.kind].leg2(scene, reply), left.cycles)
 

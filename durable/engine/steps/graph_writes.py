@@ -27,12 +27,14 @@ from durable.engine.steps.graph_outbox import (
     told_of_start,
     work_of,
 )
-from durable.engine.steps.graph_rows import saved_instance, saved_job
+from durable.engine.steps.graph_rows import saved_instance, saved_job, saved_state
 from durable.engine.steps.graph_starts import new_job
 from durable.protocol.frozen import changed
 from durable.protocol.retry import RetryPolicy
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, SignalKey, Waiter
+from durable.store.passes import PassStore
+from durable.store.states import StateStore
 from durable.store.stats import Measurement, StatsStore
 from durable.streams.graph_messages import EngineStream, Sent, work_stream
 
@@ -62,8 +64,10 @@ class GraphWriter:
     def __init__(self, schema: str, retry: RetryPolicy) -> None:
         self._retry = retry
         self._jobs = GraphJobStore(schema)
+        self._states = StateStore(schema)
         self._hooks = HookStore(schema)
         self._stats = StatsStore(schema)
+        self._passes = PassStore(schema)
         self._stream = EngineStream(schema)
         self._escalations = EscalationWriter(schema)
 
@@ -94,6 +98,7 @@ class GraphWriter:
             if run_id is not None:
                 placed.append((step, run_id))
         await self._save(connection, placed)
+        await self._forget(connection, placed)
         await self._settle_waiting(connection, placed, sent)
         await self._escalations.write(
             connection, [(s.changes, run_id) for s, run_id in placed if s.plan.escalates]
@@ -132,15 +137,17 @@ class GraphWriter:
         if instances:
             await self._jobs.save_instances(connection, instances)
 
-        attributes = [
-            (run_id, name, value)
-            for s, run_id in placed
-            for name, value in s.changes.attributes.items()
-        ]
-        if attributes:
-            await self._jobs.set_attributes(connection, attributes)
+        states = [(run_id, s.changes.state) for s, run_id in placed if s.changes.state]
+        if states:
+            await self._states.write(connection, [saved_state(s, r) for r, s in states])
         if found := [m for s, run_id in placed for m in _measurements(s, run_id)]:
             await self._stats.count(connection, found)
+
+    async def _forget(self, connection: Any, placed: Sequence[tuple[Stepped, int]]) -> None:
+        for step, run_id in placed:
+            for gone in step.changes.outlived:
+                ancestor, before = (gone.ancestor, gone.dad), (gone.prefix, gone.before)
+                await self._passes.forget(connection, run_id, ancestor, gone.below, before)
 
     async def _settle_waiting(
         self, connection: Any, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]

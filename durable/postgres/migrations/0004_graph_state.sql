@@ -22,16 +22,6 @@ create table durable.emissions (
 create index emissions_run on durable.emissions (run_id);
 create index emissions_at on durable.emissions (emitted_at);
 
--- Searchable attributes of a job (`_name`) and its markers (`-name`), as text.
-create table durable.job_attributes (
-    run_id bigint not null,
-    name text not null,
-    value text,
-    primary key (run_id, name)
-);
-
-create index job_attributes_value on durable.job_attributes (name, md5(value));
-
 -- Dead letters leave with their job.
 create index engine_streams_dead_run on durable.engine_streams (run_id) where expired_at is not null;
 

@@ -18,6 +18,7 @@ returning run_id
 -- Jobs that another engine is stepping are skipped: it goes on with them, or we come back.
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
+    j.entity, j.document, j.attributes,
     durable.now() as now
 from durable.jobs j where j.run_id = any($1::bigint[])
 order by j.run_id for no key update of j skip locked
@@ -26,6 +27,7 @@ order by j.run_id for no key update of j skip locked
 -- As `lock`, but waits its turn: for who holds nothing else.
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
+    j.entity, j.document, j.attributes,
     durable.now() as now
 from durable.jobs j where j.run_id = $1 for no key update of j
 
@@ -34,6 +36,7 @@ from durable.jobs j where j.run_id = $1 for no key update of j
 -- gone.
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
+    j.entity, j.document, j.attributes,
     durable.now() as now
 from durable.jobs j
 where j.scope = $1 and j.jid = $2 and (j.state <> 'pending' or j.expires_at > durable.now())
@@ -42,12 +45,14 @@ order by j.run_id desc limit 1
 -- name: read
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
+    j.entity, j.document, j.attributes,
     durable.now() as now
 from durable.jobs j where j.run_id = any($1::bigint[])
 
 -- name: save
+-- Every step counts a revision: who took one from an older copy of the job is refused.
 update durable.jobs j
-set state = s.state, status = s.status, output = s.output::json, error = s.error::json,
+set revision = j.revision + 1, state = s.state, status = s.status, output = s.output::json, error = s.error::json,
     metadata = coalesce(s.metadata::json, j.metadata),
     finished_at = case when s.over then coalesce(j.finished_at, durable.now()) end,
     expires_at = case when not s.over then null when j.finished_at is not null then j.expires_at
@@ -81,13 +86,6 @@ on conflict (run_id, dad, aid) do update
 set open = excluded.open, replies = excluded.replies, code = excluded.code, output = excluded.output,
     hook = excluded.hook, error = excluded.error, settled_at = excluded.settled_at
 
--- name: scrub_pending
--- Nothing of them has begun, so all that there is besides is what they were given, and their timer.
-with gone as (
-    delete from durable.jobs j where j.run_id = any($1::bigint[]) and j.state = 'pending' returning j.run_id
-)
-delete from durable.job_attributes t using gone g where t.run_id = g.run_id
-
 -- name: open_children
 -- The jobs that these await and that are still running.
 select j.run_id from durable.jobs j where j.parent_run_id = any($1::bigint[]) and j.finished_at is null
@@ -110,6 +108,7 @@ returning id
 -- Jobs as they were when they emitted.
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, 'running' as state, e.status, j.input, e.output,
     null::json as error, j.metadata, j.parent_run_id, j.reply_to, j.created_at, null::timestamptz as finished_at,
+    j.entity, null::jsonb as document, null::jsonb as attributes,
     e.emitted_at as now, e.id
 from durable.emissions e join durable.jobs j on j.run_id = e.run_id
 where e.id = any($1::bigint[])
@@ -117,11 +116,3 @@ where e.id = any($1::bigint[])
 -- name: ended_of
 -- Which of these runs have ended.
 select j.run_id from durable.jobs j where j.run_id = any($1::bigint[]) and j.finished_at is not null
-
--- name: set_attributes
-insert into durable.job_attributes as t (run_id, name, value)
-select s.run_id, s.name, s.value from unnest($1::bigint[], $2::text[], $3::text[]) as s(run_id, name, value)
-on conflict (run_id, name) do update set value = excluded.value
-
--- name: attributes
-select t.name, t.value from durable.job_attributes t where t.run_id = $1 and t.name = any($2::text[])

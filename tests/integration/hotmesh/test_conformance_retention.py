@@ -36,7 +36,6 @@ TABLES = [
     "engine_streams",
     "worker_streams",
     "emissions",
-    "job_attributes",
 ]
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -47,8 +48,11 @@ async def test_attributes_and_markers_are_asked_for_by_name(
         '"-wait-0-"': '{"at":1}', '"-plain"': "x",
     }  # fmt: skip
     assert out["data"] == {"response": {"last": 9}}
-    query = f'select count(*) from "{database.schema}".job_attributes'
-    assert await database.fetchval(query) == 6
+    query = f'select attributes, markers from "{database.schema}".jobs'
+    row = await database.fetchrow(query)
+    assert row is not None
+    assert json.loads(row["attributes"]) == {"who": "/ann", "kind": "seen", "n": 5}
+    assert json.loads(row["markers"]) == {"-wait-0-": '{"at":1}', "-plain": "x"}
     with pytest.raises(JobNotFound):
         await mesh.query_state("nobody", ["who"])
 

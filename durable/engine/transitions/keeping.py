@@ -1,0 +1,83 @@
+"""What an answer changes of the job's state: its attributes, its entity document, its markers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from durable.engine.effects import Answer
+from durable.engine.job import Job, Scene
+from durable.engine.transitions.mapping import attributes as spread
+from durable.errors import StateError
+from durable.protocol.documents import Entity
+from durable.protocol.extension import Extension
+from durable.protocol.frozen import changed
+from durable.protocol.graphs import Data, nothing
+from durable.protocol.operations import operate
+from durable.protocol.searchable import Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is to be written of a job's state; None leaves what was there, markers are joined in."""
+
+    entity: str | None = None
+    attributes: Data | None = None
+    document: Data | None = None
+    markers: Data = field(default_factory=nothing)
+
+
+def kept(scene: Scene, answer: Answer) -> tuple[Job, dict[str, str | None]]:
+    """The job once an activity has answered so, and the markers that are written with it.
+
+    First come the wildcards of `job.maps`, then the operations of `state`, then those that came
+    with the answer. Raises `StateError` and `PayloadError` for what does not fit.
+    """
+    job = scene.job
+    found = spread(scene)
+    markers = {name: value for name, value in found.items() if name.startswith("-")}
+    values = {name[1:]: value for name, value in found.items() if name.startswith("_")}
+    operations = [*_listed(scene), *answer.state]
+    if not values and not operations:
+        return job, markers
+    attributes, entity = Attributes(job.attributes), Entity(job.document)
+    attributes.set(values)
+    for operation in operations:
+        operate(operation, attributes, entity)
+    if attributes.changed:
+        job = changed(job, attributes=attributes.as_dict())
+    if entity.changed:
+        job = changed(job, document=entity.get())
+    return job, markers
+
+
+def begun(scene: Scene, extension: Extension) -> Job:
+    """A job as it is created: of its trigger's `entity` or the caller's, with attributes."""
+    job = scene.job
+    if extension.search:
+        job = changed(job, attributes=Attributes(extension.search).as_dict())
+    if extension.entity is not None or scene.node.entity is not None:
+        kind = extension.entity or scene.text(scene.node.entity, "entity")
+        job = changed(job, entity=kind, document={})
+    return job
+
+
+def difference(before: Job, after: Job, markers: Mapping[str, str | None]) -> State | None:
+    """What is to be written of a job's state, None for nothing."""
+    state = State(
+        None if after.entity == before.entity else after.entity,
+        None if after.attributes is before.attributes else after.attributes,
+        None if after.document is before.document else after.document,
+        dict(markers),
+    )
+    return None if state == State() else state
+
+
+def _listed(scene: Scene) -> list[Any]:
+    if scene.node.state is None:
+        return []
+    found = scene.value(scene.node.state, [])
+    if not isinstance(found, list | tuple):
+        raise StateError(f"`state` is a list of operations, and is {found!r:.100}")
+    return list(found)
