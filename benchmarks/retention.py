@@ -19,7 +19,7 @@ from benchmarks.workflows import seq, tick
 from durable.postgres.sql import Statements
 
 NAMESPACE = "durable_bench_kept"
-STATEMENTS = {
+STATEMENTS: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {
     ("durable.streams", "sql/runs.sql"): {
         "claim": (1, "default", ["seq"], 10),
         "look": ("default", ["seq"], ["tick"], 1),
@@ -45,7 +45,8 @@ FILL = """
 MOVE = """
     with gone as (
         delete from jobs where run_id = any(array(
-            select run_id from jobs where scope = '' and state = 'completed' and finished_at <= now()
+            select run_id from jobs
+            where scope = '' and state = 'completed' and finished_at <= now()
             order by finished_at limit 500 for update skip locked))
         returning *)
     insert into jobs_archive select * from gone

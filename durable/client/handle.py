@@ -165,7 +165,7 @@ class Handle(Generic[R]):
         await self._runs.terminate(await self.run_id(), reason)
 
 
-def _gone(id: str) -> WorkflowNotFound:  # noqa: A002 - the word users know
+def _gone(id: str) -> WorkflowNotFound:
     return WorkflowNotFound(f"the run {id!r} is gone: it ended, and was pruned")
 
 

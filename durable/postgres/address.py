@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 import asyncpg
@@ -14,14 +14,6 @@ Pool = asyncpg.Pool
 _WHERE = """select current_user as role, current_database() as name,
     host(inet_server_addr()) as host, current_setting('port') as port,
     split_part(current_setting('unix_socket_directories'), ',', 1) as directory"""
-
-
-class _Making(Protocol):
-    """How a pool makes its connections; asyncpg has no public way to ask."""
-
-    _connect: Callable[..., Awaitable[asyncpg.Connection]]
-    _connect_args: Sequence[Any]
-    _connect_kwargs: Mapping[str, Any]
 
 
 class Address:
@@ -39,8 +31,7 @@ class Address:
     @classmethod
     async def of_pool(cls, pool: Pool) -> Address:
         """Where a pool's connections go."""
-        row = await pool.fetchrow(_WHERE)
-        assert row is not None
+        (row,) = await pool.fetch(_WHERE)
         user, name = quote(row["role"], safe=""), quote(row["name"], safe="")
         if row["host"] is None:
             where = f"/{name}?host={quote(row['directory'].strip())}&port={row['port']}"
@@ -60,8 +51,9 @@ class Address:
                 server_settings=dict(settings),
                 max_cached_statement_lifetime=0,
             )
-        made: _Making = self.pool
-        options = {"timeout": 10, **made._connect_kwargs}  # noqa: SLF001 - see `_Making`
+        made: Any = self.pool  # asyncpg has no public way to ask how a pool connects
+        options: dict[str, Any] = {"timeout": 10, **made._connect_kwargs}
         options["server_settings"] = {**(options.get("server_settings") or {}), **settings}
         options["max_cached_statement_lifetime"] = 0
-        return await made._connect(*made._connect_args, **options)  # noqa: SLF001
+        connection: asyncpg.Connection = await made._connect(*made._connect_args, **options)
+        return connection

@@ -92,7 +92,7 @@ async def direct(client: Client) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def ended(  # noqa: PLR0913 - what tells runs apart
+async def ended(
     direct: asyncpg.Connection, count: int, *, state: str = "completed", ago: str = "1 hour",
     facts: int = 2, prefix: str = "old-",
 ) -> None:  # fmt: skip
@@ -400,7 +400,7 @@ asyncio.run(main())
 
 
 async def test_killed_in_the_middle_of_a_batch(client: Client, direct: asyncpg.Connection) -> None:
-    """A process dies while it deletes: each run is wholly there or wholly gone; the next goes on."""
+    """A process dies while it deletes: each run is wholly there or gone; the next goes on."""
     await ended(direct, 1200)
     last = await direct.fetchval("select run_id from jobs order by finished_at, run_id offset 700")
     holder = await asyncpg.connect(client.dsn, server_settings={"search_path": client.namespace})
@@ -433,7 +433,7 @@ async def _whole(direct: asyncpg.Connection) -> int:
         " and query like '%delete from%' || current_schema() || '%'"
     ):
         return 0
-    runs, facts, owners = await direct.fetchrow(
+    ((runs, facts, owners),) = await direct.fetch(
         """select (select count(*) from jobs), (select count(*) from history),
             (select count(distinct h.run_id) from history h join jobs j using (run_id))"""
     )

@@ -133,7 +133,7 @@ async def test_an_engine_prunes_by_itself(begin: Begin, database: Database) -> N
     """Nobody has to call anything: once a minute the engine deletes what expired `retain` ago."""
     mesh = await begin(EXPIRING, work=echo, retain=0)
     await mesh.pubsub("t", {"id": "a", "expire": 0.01}, timeout=10)
-    await database.fetch(f'update "{database.schema}".sweeps set pruned_at = \'-infinity\'')
+    await database.fetch(f"update \"{database.schema}\".sweeps set pruned_at = '-infinity'")
 
     async def empty() -> bool:
         return not any((await rows(database)).values())
