@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from durable.engine.steps.graph_steps import GraphSteps, Step
@@ -21,6 +21,8 @@ from durable.protocol.graphs import Fault
 from durable.streams.pacing import Pace
 from durable.telemetry.logs import logger
 
+Felt = Callable[[Mapping[str, int], float], None]
+
 
 class Interpreter:
     """Moves the jobs of one app.
@@ -28,6 +30,9 @@ class Interpreter:
     Args:
         told: called with what each committed step has written.
         pace: how fast messages may be claimed; the same that `steps` claims by.
+        felt: called after each step with its messages, counted by type, and its milliseconds.
+
+    `applied` and `buried` count the messages.
     """
 
     def __init__(
@@ -36,11 +41,14 @@ class Interpreter:
         app_id: str,
         told: Callable[[Written], None],
         pace: Pace | None = None,
+        felt: Felt | None = None,
     ) -> None:
         self._steps = steps
         self._app_id = app_id
         self._told = told
         self._pace = pace or Pace("")
+        self._felt = felt
+        self.applied = self.buried = 0
 
     async def drain(self) -> bool:
         """Apply all that is due; whether another engine held some of it: look again soon.
@@ -56,8 +64,12 @@ class Interpreter:
 
     async def _apply(self, only: Sequence[int] | None) -> Step:
         step = Step()
+        began = asyncio.get_running_loop().time()
         error = await _outcome(self._steps.apply(self._app_id, step, only))
+        if self._felt is not None and step.kinds:
+            self._felt(step.kinds, (asyncio.get_running_loop().time() - began) * 1000)
         if error is None:
+            self.applied += len(step.claimed) - step.skipped
             self._told(step.written)
             return step
         if isinstance(error, ConnectionLost | Conflict) or not step.claimed:
@@ -80,6 +92,7 @@ class Interpreter:
             error,
             exc_info=error,
         )
+        self.buried += 1
         stack = "".join(traceback.format_exception(error))
         described = Fault(FAILED, f"{type(error).__name__}: {error}", stack=stack)
         self._told(await self._steps.bury(message_id, described))

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from durable.engine.job import encode
 from durable.engine.versions import Versions
-from durable.errors import ConfigurationError
+from durable.errors import ConfigurationError, DatabaseError
 from durable.postgres.listen import Listener, Notifier
 from durable.postgres.pool import Database
 from durable.protocol.clock import to_datetime
 from durable.quorum.activation import activate
 from durable.quorum.bus import Bus, Message
 from durable.quorum.commands import Throttle
+from durable.quorum.duress import Duress
 from durable.quorum.roster import Consumer, Roster
+from durable.quorum.surroundings import surroundings
 from durable.quorum.throttles import Throttles
 from durable.streams.graph_messages import work_stream
 from durable.streams.pacing import Pace
@@ -63,6 +66,8 @@ class Governor:
         self._bus = Bus(database, app_id, guid, self._heard)
         self._subscribers: list[QuorumSubscriber] = []
         self._joining: asyncio.Task[None] | None = None
+        self.duress = Duress(guid, self._tell_others, time.monotonic)
+        self._telling: set[asyncio.Task[Any]] = set()
 
     async def open(self, listener: Listener, notifier: Notifier) -> None:
         """Begin to hear the others."""
@@ -71,11 +76,14 @@ class Governor:
     async def join(self, member_id: int, loops: list[Loop]) -> None:
         """Take part with these, as long as this member lives."""
         self._loops = {loop.pace.consumer: loop for loop in loops}
+        for loop in loops:
+            loop.pace.duress = self.duress.rest
         await self._enter(member_id)
 
     async def admit(self, member_id: int, loop: Loop) -> None:
         """Take part with one more."""
         self._loops[loop.pace.consumer] = loop
+        loop.pace.duress = self.duress.rest
         await self._enter(member_id)
 
     def rejoin(self, member_id: int) -> None:
@@ -91,6 +99,8 @@ class Governor:
         """Take part no more."""
         if self._joining is not None:
             self._joining.cancel()
+        for task in list(self._telling):
+            task.cancel()
         await self._bus.close()
         if self._loops:
             await self._roster.leave(self._loops)
@@ -103,12 +113,27 @@ class Governor:
                 await self._tell(subscriber, dict(message))
         match message.get("type"):
             case "ping":
-                return {guid: loop.profile() for guid, loop in self._loops.items()}
+                here = {**self.duress.profile(), "system": surroundings()}
+                return {guid: {**loop.profile(), **here} for guid, loop in self._loops.items()}
+            case "duress":
+                self.duress.heard(message)
             case "throttle":
                 return dict([a async for a in self._slowed()])
             case "activate" if message["cache_mode"] == "nocache":
                 return await self._ready(message["until_version"])
         return {}
+
+    def _tell_others(self, message: dict[str, Any]) -> None:
+        """Say something without waiting for it; who is in duress has other things to wait for."""
+        task = asyncio.get_running_loop().create_task(self._post(message), name="hotmesh duress")
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _post(self, message: dict[str, Any]) -> None:
+        try:
+            await self._bus.post(message)
+        except DatabaseError as error:
+            logger.warning("the quorum of %r was not told of duress: %s", self._app_id, error)
 
     async def _tell(self, subscriber: QuorumSubscriber, message: dict[str, Any]) -> None:
         """One subscriber's failure is its own: it is logged."""
@@ -209,10 +234,10 @@ class Governor:
     async def post(self, message: Message) -> None:
         """Say something to everybody."""
         kind = message.get("type")
-        if not isinstance(kind, str) or kind in ("throttle", "activate"):
+        if not isinstance(kind, str) or kind in ("throttle", "activate", "duress"):
             raise ConfigurationError(
                 f"a quorum message of type {kind!r} cannot be sent: give a type such as 'user';"
-                " throttle() and activate() do what they say"
+                " the rest is said by throttle(), activate() and engines in duress"
             )
         encode(dict(message), "the message to the quorum")
         await self._bus.post(message)

@@ -7,6 +7,7 @@ before.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,10 +52,11 @@ BATCH_MAX = 64  # messages in one step: their locks are few, and a batch that fa
 
 @dataclass
 class Step:
-    """One step: what it claimed, even if it failed, and what came of it."""
+    """One step: what it claimed, even if it failed, counted by type too, and what came of it."""
 
     claimed: list[int] = field(default_factory=list)
     skipped: int = 0
+    kinds: Mapping[str, int] = field(default_factory=dict)
     written: Written = field(default_factory=Written)
 
 
@@ -188,6 +190,7 @@ class GraphSteps:
             else:
                 rows = await self._stream.claim_these(connection, only)
             step.claimed = [row["id"] for row in rows]
+            step.kinds = Counter(row["msg_type"] for row in rows)
             if not rows:
                 return
             batch = _Batch()

@@ -1,0 +1,41 @@
+"""What roll call says of what only a worker's process knows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from durable.protocol.codes import FAILED, OK, PENDING
+from durable.protocol.retry import RetryPolicy
+
+ERRORS: Final = 400  # answers from this code on are errors
+
+_BY_STATUS: Final = {"error": FAILED, "pending": PENDING}
+
+
+def code_of(call: asyncio.Task[Any]) -> int:
+    """The code of what a callback that is over came to, as its answer or exception says it."""
+    if call.cancelled():
+        return FAILED
+    error = call.exception()
+    found = call.result() if error is None else None
+    if error is not None:
+        code, otherwise = getattr(error, "code", None), FAILED
+    elif isinstance(found, dict):
+        code, otherwise = found.get("code"), _BY_STATUS.get(str(found.get("status")), OK)
+    else:
+        code, otherwise = None, OK
+    return code if isinstance(code, int) and not isinstance(code, bool) else otherwise
+
+
+def described_policy(policy: RetryPolicy | None) -> dict[str, Any] | None:
+    """A retry policy by the names of the language; None where the worker has none."""
+    if policy is None:
+        return None
+    return {
+        "maximumAttempts": policy.maximum_attempts,
+        "backoffCoefficient": policy.backoff_coefficient,
+        "maximumInterval": policy.maximum_interval,
+        "initialInterval": policy.initial_interval,
+        "nonRetryable": list(policy.non_retryable_names),
+    }
