@@ -56,6 +56,10 @@ class Versions:
         self._plans.move_to_end((app_id, version))
         return found
 
+    def at_hand(self, app_id: str, version: str) -> Mapping[str, Plan] | None:
+        """The plans of a version, if they were needed lately."""
+        return self._plans.get((app_id, version))
+
     async def deploy(
         self, source: str | Path | Mapping[str, object], app_id: str | None = None
     ) -> App:

@@ -7,9 +7,13 @@ import contextlib
 from typing import Any
 
 from durable.engine.interpreter import Interpreter
+from durable.engine.steps.graph_road import GraphRoad
 from durable.engine.timers import Timers
 from durable.errors import DatabaseError
+from durable.hotmesh.profiles import described_policy
 from durable.postgres.pool import Conflict
+from durable.protocol.codes import FAILED, OK
+from durable.protocol.retry import RetryPolicy
 from durable.streams.pacing import Pace
 from durable.telemetry.logs import logger
 
@@ -24,12 +28,14 @@ class EngineLoop:
 
     def __init__(self, interpreter: Interpreter, timers: Timers, app_id: str, pace: Pace) -> None:
         self.pace = pace
+        self.retry: RetryPolicy | None = None
         self._interpreter = interpreter
         self._timers = timers
         self._app_id = app_id
         self._wake = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self.road: GraphRoad | None = None
 
     def wake(self, _payload: str = "") -> None:
         """There is something to apply."""
@@ -49,11 +55,16 @@ class EngineLoop:
     async def settled(self) -> None:
         """Return once what is being claimed and applied now is committed."""
         async with self._claiming:
-            return
+            pass
+        if self.road is not None:
+            await self.road.settled()
 
     def profile(self) -> dict[str, Any]:
         """What only this process knows of the engine."""
-        return {}
+        applied, buried = self._interpreter.applied, self._interpreter.buried
+        counts = {str(code): n for code, n in ((OK, applied), (FAILED, buried)) if n}
+        retry = described_policy(self.retry)
+        return {"counts": counts, "error_count": buried, "retry": retry}
 
     async def _run(self) -> None:
         while True:

@@ -14,7 +14,7 @@ from durable.engine.interpreter import Interpreter
 from durable.engine.job import Job
 from durable.engine.signals import Signals
 from durable.engine.statistics import Statistics
-from durable.engine.steps.graph_rows import reply_from
+from durable.engine.steps.graph_road import GraphRoad, Here
 from durable.engine.steps.graph_starts import Start
 from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.steps.graph_writes import Written
@@ -25,22 +25,25 @@ from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.asking import Asking
 from durable.hotmesh.engines import EngineLoop
 from durable.hotmesh.escalations import Escalations
+from durable.hotmesh.finding import Finding
 from durable.hotmesh.governing import Governor, Loop
 from durable.hotmesh.keeping import Keeping
 from durable.hotmesh.patterns import Listening, Patterns
 from durable.hotmesh.ruling import Ruling
+from durable.hotmesh.seating import Seating
 from durable.hotmesh.settings import (
     MeshSettings,
     WorkerSettings,
     mesh_settings,
     worker_settings,
 )
+from durable.hotmesh.signalling import Signalling
 from durable.hotmesh.subscriptions import Subscriptions, published, topics_of
 from durable.hotmesh.waiting import JobWaiters
 from durable.hotmesh.wiring import Wiring
 from durable.hotmesh.workers import WorkerLoop
 from durable.protocol import channels
-from durable.protocol.codes import INTERRUPTED, OK
+from durable.protocol.codes import INTERRUPTED
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.extension import Extension, extension
 from durable.protocol.ids import new_id
@@ -55,7 +58,7 @@ _INTERRUPTION = {"reason", "throw", "descend", "suppress", "expire", "code", "st
 _CONTEXT = {"trc", "spn", "ngn"}
 
 
-class HotMesh(Ruling, Keeping, Listening, Asking):
+class HotMesh(Ruling, Keeping, Finding, Listening, Signalling, Asking):
     """One app of a graph engine on Postgres, as this process takes part in it.
 
     Made by `init`; `stop` ends it, and so does the end of an `async with`.
@@ -83,7 +86,7 @@ class HotMesh(Ruling, Keeping, Listening, Asking):
         self._pace = Pace(self.engine_id)
         self._steps = GraphSteps(wiring.database, plans, settings.retry, random.random, self._pace)
         self._jobs = Jobs(wiring.database, plans)
-        self._signals = Signals(wiring.database)
+        self._signals = Signals(wiring.database, self._wake_engine)
         self._statistics = Statistics(wiring.database, plans, self.app_id, self._wake_engine)
         self.escalations = Escalations(
             wiring.database,
@@ -105,6 +108,7 @@ class HotMesh(Ruling, Keeping, Listening, Asking):
         )
         self._membership: Membership | None = None
         self._engine: EngineLoop | None = None
+        self._road: GraphRoad | None = None
         self._retention = wiring.retention
         self._workers: dict[str, WorkerLoop] = {}
         self._stopped = False
@@ -170,9 +174,13 @@ class HotMesh(Ruling, Keeping, Listening, Asking):
             on_joined=self._joined,
         )
         if self._settings.engine:
-            interpreter = Interpreter(self._steps, self.app_id, self._told, self._pace)
+            interpreter = Interpreter(
+                self._steps, self.app_id, self._told, self._pace, self._governor.duress.felt
+            )
             timers = Timers(self._wiring.database, self._pace)
             self._engine = EngineLoop(interpreter, timers, self.app_id, self._pace)
+            self._engine.retry = self._settings.retry
+            self._road = self._engine.road = self._make_road(membership)
             await listener.listen(channels.engine(self.namespace, self.app_id), self._engine.wake)
         self._membership = membership
         for worker in self._settings.workers:
@@ -186,6 +194,18 @@ class HotMesh(Ruling, Keeping, Listening, Asking):
             self._engine.start()
         for loop in self._workers.values():
             loop.start()
+
+    def _make_road(self, membership: Membership) -> GraphRoad:
+        here = Here(
+            self._versions.at_hand,
+            self._settings.retry,
+            random.random,
+            Seating(self._workers),
+            self._told,
+            self._pace.consumer,
+            membership.clock,
+        )
+        return GraphRoad(self._wiring.database, self.app_id, self._steps, here)
 
     async def serve(self, options: Data | None = None, **more: Any) -> None:
         """Serve one more topic from now on, as `workers` of `init` do from the beginning.
@@ -219,6 +239,7 @@ class HotMesh(Ruling, Keeping, Listening, Asking):
         pace = Pace(new_id())
         stream = WorkStream(self._wiring.database, self.app_id, worker.topic, worker.retry, pace)
         loop = WorkerLoop(worker, stream, membership, self._wake_engine, pace)
+        loop.road = self._road
         self._workers[name] = loop
         await self._wiring.listener.listen(channels.queue(self.namespace, name), loop.wake)
         return loop
@@ -273,7 +294,8 @@ class HotMesh(Ruling, Keeping, Listening, Asking):
             context: `{"metadata": {"trc": …, "spn": …}}`, kept with the job.
             extended: `pending`: the job gets its id and status -1, and nothing of it happens before
                 `resume`; if that does not come within so many seconds (or a duration), it is
-                deleted.
+                deleted. `entity`: the kind of thing that it is about. `search`: searchable
+                attributes, by name. `marker`: notes, by names that begin with "-".
             more: the same, as keywords.
 
         Raises `ConfigurationError` for a topic that nothing subscribes to, `DuplicateJob` for an id
@@ -293,6 +315,8 @@ class HotMesh(Ruling, Keeping, Listening, Asking):
         timeout: Duration = 1,  # noqa: ASYNC109 - the ancestor's argument
     ) -> Output:
         """Start a graph and wait for its end: `{"metadata": …, "data": …}`.
+
+        `topic`, `data` and `context` are as for `pub`.
 
         Raises what `pub` raises; `JobFailed` with the error's `code` when the job ends with an
         error (410 when it was interrupted); `JobTimeout`, code 504, when it has not ended after
@@ -342,59 +366,19 @@ class HotMesh(Ruling, Keeping, Listening, Asking):
             raise ConfigurationError(
                 f"topic {topic!r} is private: it begins with a dot, so only activities start it"
             )
-        job, written = await self._steps.start(
-            Start(
-                self.app_id,
-                topic,
-                dict(data or {}),
-                metadata,
-                reply_to,
-                extension=beside or Extension(),
-            )
+        start = Start(
+            self.app_id,
+            topic,
+            dict(data or {}),
+            metadata,
+            reply_to,
+            extension=beside or Extension(),
         )
+        if self._road is not None:
+            return await self._road.start(start)
+        job, written = await self._steps.start(start)
         self._told(written)
         return job
-
-    async def hook(self, topic: str, data: Data, status: str = "success", code: int = OK) -> None:
-        """Signal a hook. With code 202 (status "pending") it goes on waiting for more.
-
-        A signal that comes before anybody waits is kept. Raises `ConfigurationError` for a topic at
-        which no hook waits, and for data that lacks what the hook's rules compare.
-
-        Example:
-            await mesh.hook("ticket.answered", {"id": "t1", "text": "it is not"})
-        """
-        answer = {
-            "data": dict(data),
-            "status": None if status == "success" else status,
-            "code": code,
-        }
-        await self._signals.send(
-            self.app_id, topic, reply_from("webhook", answer, f"the signal on {topic!r}")
-        )
-        self._wake_engine()
-
-    async def add(self, message: Data) -> str:
-        """Answer an open activity: a message as callbacks get it, with `data`, `status`, `code`.
-
-        Its `metadata` says which activity it is for: jid, aid, dad. Raises `JobNotFound` when that
-        job does not run.
-
-        Example:
-            at = {"jid": "t3", "aid": "wait", "dad": ",0,0,0"}
-            await mesh.pub("ticket.open", {"id": "t3", "text": "hello"})
-            await mesh.add({"metadata": at, "data": {"text": "hello"}})
-        """
-        metadata = message.get("metadata", {})
-        if missing := sorted({"jid", "aid", "dad"} - metadata.keys()):
-            raise ConfigurationError(
-                f"the message's metadata lacks {missing}, which say whom it is for"
-            )
-        at = (metadata["aid"], metadata["dad"])
-        reply = reply_from("response", dict(message), f"the answer for {at[0]!r}")
-        added = await self._signals.answer(self.app_id, metadata["jid"], at, reply)
-        self._wake_engine()
-        return str(added)
 
     async def interrupt(
         self, topic: str, job_id: str, options: Data | None = None, **more: Any
@@ -452,6 +436,8 @@ class HotMesh(Ruling, Keeping, Listening, Asking):
         self._stopped = True
         for worker in self._workers.values():
             await worker.stop(seconds(grace))
+        if self._road is not None:
+            await self._road.close()
         if self._engine is not None:
             await self._engine.stop()
         await self._governor.leave()

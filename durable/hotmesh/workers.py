@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import traceback
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from durable.engine.effects import Reply
 from durable.engine.job import decode, encode
 from durable.engine.steps.graph_rows import error_text, reply_from, reply_text
 from durable.errors import DatabaseError, PayloadError
-from durable.hotmesh.settings import Message, WorkerSettings
+from durable.hotmesh.profiles import ERRORS, code_of, described_policy
+from durable.hotmesh.settings import Callback, Message, WorkerSettings
 from durable.postgres.pool import patiently
 from durable.protocol.codes import FAILED
 from durable.protocol.durations import seconds
 from durable.protocol.graphs import Fault
 from durable.streams.graph_messages import Taken, WorkStream
 from durable.streams.pacing import Pace
+from durable.streams.seats import Seat
 from durable.telemetry.logs import logger
 
 POLL = 1.0  # seconds: the net beneath notifications that never came
 TROUBLE = 0.5  # seconds of rest when the database cannot be reached
+FORGOTTEN = 5.0  # seconds after which a reservation that we know nothing of is given back
 
 
 class Member(Protocol):
@@ -35,8 +40,23 @@ class Member(Protocol):
         ...
 
 
+class Road(Protocol):
+    """The quick road of answers, where this process is an engine too."""
+
+    def answer(self, member: int, taken: Taken, text: str) -> asyncio.Future[bool] | None:
+        """Have an attempt end and its job step on; None or False: it has to be sent."""
+        ...
+
+    async def settled(self) -> None:
+        """Return once what is being committed now is through."""
+        ...
+
+
 class WorkerLoop:
     """One topic served in this process.
+
+    Work comes by a claim from its stream, or takes a free slot (a *seat*) with the very commit that
+    brings it, as long as no other work waits.
 
     Args:
         member: under whose id messages are reserved; the id is 0 while this process is no member.
@@ -58,15 +78,25 @@ class WorkerLoop:
         self._stream = stream
         self._member = member
         self._answered = answered
+        self.road: Road | None = None
         self._wake = asyncio.Event()
         self._claiming = asyncio.Lock()
-        self._running: dict[asyncio.Task[None], Taken] = {}
+        self._running: dict[asyncio.Task[Any], Taken] = {}
+        self._dropped: set[asyncio.Task[Any]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._kept = 0  # slots kept for what is being claimed or committed
+        self._backlog = True  # whether work waits in the stream, as far as we know
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self._late: list[int] = []  # work that came when we had begun to stop
+        self._unknown: dict[int, float] = {}
+        self._given_back: set[int] = set()
+        self._counts: Counter[int] = Counter()
 
     @property
     def free(self) -> int:
         """How many more callbacks may run."""
-        return self._settings.concurrency - len(self._running)
+        return self._settings.concurrency - len(self._running) - self._kept
 
     @property
     def busy(self) -> bool:
@@ -75,7 +105,27 @@ class WorkerLoop:
 
     def wake(self, _payload: str = "") -> None:
         """There is something to take."""
+        self._backlog = True
         self._wake.set()
+
+    def seat(self) -> Seat | None:
+        """Keep a slot for work that is being committed; None when it has to wait its turn."""
+        closed = self._stopping or self._task is None or not self._member.id
+        if closed or self._backlog or self.free <= 0 or self.pace.delay > 0:
+            return None
+        self._kept += 1
+        return Seat(self._member.id, self.pace.consumer, self._settings.retry)
+
+    def seated(self, seat: Seat, taken: Taken | None) -> None:
+        """What became of a seat: work that begins now, or nothing."""
+        self._kept -= 1
+        if taken is None or taken.id in self._given_back:
+            self._check_idle()
+        elif self._stopping:
+            self._late.append(taken.id)
+            self._check_idle()
+        elif seat.member == self._member.id:  # else it was freed when we were declared dead
+            self._begin(seat.member, taken)
 
     def start(self) -> None:
         """Begin."""
@@ -83,33 +133,48 @@ class WorkerLoop:
 
     def abandon(self) -> None:
         """Stop what runs: this member was declared dead, and others go on with its messages."""
-        for task in self._running:
+        self._dropped.update(self._running)
+        for task in list(self._running):
             task.cancel()
 
     async def stop(self, grace: float) -> None:
         """Take nothing more, let callbacks finish for `grace` seconds, give the rest back."""
+        self._stopping = True
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        if self._running:
-            await asyncio.wait(list(self._running), timeout=grace)
+        self._check_idle()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._idle.wait()
         left = dict(self._running)
+        self._dropped.update(left)
         for task in left:
             task.cancel()
         if left:
             await asyncio.wait(list(left))
+        if back := [*(taken.id for taken in left.values()), *self._late]:
             with contextlib.suppress(DatabaseError):  # the sweeper frees what cannot be given back
-                await self._stream.give_back(self._member.id, [taken.id for taken in left.values()])
+                await self._stream.give_back(self._member.id, back)
 
     async def settled(self) -> None:
         """Return once what is being claimed now has begun to run."""
         async with self._claiming:
-            return
+            pass
+        if self.road is not None:
+            await self.road.settled()
 
     def profile(self) -> dict[str, Any]:
         """What only this process knows of the worker."""
-        return {"running": len(self._running), "concurrency": self._settings.concurrency}
+        errors = sum(n for code, n in self._counts.items() if code >= ERRORS)
+        return {
+            "running": len(self._running),
+            "concurrency": self._settings.concurrency,
+            "counts": {str(code): n for code, n in sorted(self._counts.items())},
+            "error_count": errors,
+            "retry": described_policy(self._settings.retry),
+        }
 
     async def _run(self) -> None:
         while True:
@@ -124,14 +189,16 @@ class WorkerLoop:
 
     async def _once(self) -> float:
         try:
-            while self.free > 0 and self._member.id:
-                taken = await self._stream.take(self._member.id, self.free)
-                for one in taken:
-                    self._begin(one)
+            while (asked := self.free) > 0 and (member := self._member.id):
+                taken = await self._claim(member, asked)
                 if taken and self.pace.delay > 0:
                     return 0.0
-                if not taken:
-                    due = await self._stream.next_due()
+                if taken < asked:
+                    if self._wake.is_set():
+                        return 0.0  # something came meanwhile
+                    self._backlog = False
+                    due, held = await self._stream.look(member)
+                    await self._free_forgotten(member, held)
                     return POLL if due is None else min(max(due, 0.005), POLL)
         except DatabaseError as error:
             logger.warning(
@@ -140,31 +207,103 @@ class WorkerLoop:
                 error,
             )
             return TROUBLE
+        self._backlog = True
         return POLL  # a callback that ends wakes us
 
-    def _begin(self, taken: Taken) -> None:
-        self._member.awake()
-        task = asyncio.create_task(
-            self._handle(self._member.id, taken), name=f"hotmesh {taken.topic} {taken.jid}"
-        )
-        self._running[task] = taken
-        task.add_done_callback(self._ended)
+    async def _claim(self, member: int, asked: int) -> int:
+        """Take up to so much work, and begin it; how much it was."""
+        self._kept += asked
+        taken: Sequence[Taken] = ()
+        try:
+            taken = await self._stream.take(member, asked)
+        finally:
+            self._kept -= asked
+        for one in taken:
+            self._begin(member, one)
+        return len(taken)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
-        self._wake.set()
+    async def _free_forgotten(self, member: int, held: Sequence[int]) -> None:
+        """Give back what we hold and know nothing of: the connection broke before its answer."""
+        now, mine = asyncio.get_running_loop().time(), {t.id for t in self._running.values()}
+        self._unknown = {i: self._unknown.get(i, now) for i in held if i not in mine}
+        if late := [i for i, since in self._unknown.items() if now - since > FORGOTTEN]:
+            self._given_back.update(late)  # should the answer come yet, it comes too late
+            await self._stream.give_back(member, late)
+            self.wake()
+
+    # --- one attempt -----------------------------------------------------------------------------
+
+    def _begin(self, member: int, taken: Taken) -> None:
+        self._member.awake()
+        call = asyncio.create_task(
+            _called(self._settings.callback, message_of(taken)), name="hotmesh callback"
+        )
+        self._running[call] = taken
+        call.add_done_callback(partial(self._returned, member, taken))
+
+    def _returned(self, member: int, taken: Taken, call: asyncio.Task[Any]) -> None:
+        """A callback is over: what came of it is recorded; nothing is acknowledged before."""
+        if call in self._dropped:
+            self._over(call)
+            return
+        self._counts[code_of(call)] += 1
+        answer: asyncio.Future[bool] | None = None
+        try:
+            answer = self._quick_answer(member, taken, call)
+        finally:
+            if answer is None:
+                self._record(member, taken, call)
+        if answer is not None:
+            answer.add_done_callback(partial(self._answered_quickly, member, taken, call))
+
+    def _quick_answer(
+        self, member: int, taken: Taken, call: asyncio.Task[Any]
+    ) -> asyncio.Future[bool] | None:
+        if self.road is None or call.cancelled() or call.exception() is not None:
+            return None
+        try:
+            reply = _reply(call.result(), self._settings.topic)
+            if reply.error is not None:
+                return None
+            return self.road.answer(member, taken, reply_text(reply))
+        except (TypeError, PayloadError):
+            return None  # it is described where attempts fail
+
+    def _answered_quickly(
+        self, member: int, taken: Taken, call: asyncio.Task[Any], answer: asyncio.Future[bool]
+    ) -> None:
+        passed = not answer.cancelled() and answer.result()
+        if passed or call in self._dropped:
+            self._over(call)
+        else:
+            self._record(member, taken, call)
+
+    def _record(self, member: int, taken: Taken, call: asyncio.Task[Any]) -> None:
+        task = asyncio.create_task(
+            self._handle(member, taken, call), name=f"hotmesh {taken.topic} {taken.jid}"
+        )
+        del self._running[call]
+        self._running[task] = taken
+        task.add_done_callback(self._recorded)
+
+    def _recorded(self, task: asyncio.Task[None]) -> None:
+        self._over(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("the worker of topic %r: %s", self._settings.topic, error, exc_info=error)
 
-    async def _handle(self, member: int, taken: Taken) -> None:
-        """Run the callback and record what came of it; nothing is acknowledged before."""
-        call = asyncio.ensure_future(self._settings.callback(message_of(taken)))
-        try:
-            await asyncio.wait({call})
-        except asyncio.CancelledError:
-            call.cancel()
-            await asyncio.wait({call})
-            raise
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        """A slot is free again."""
+        self._running.pop(task, None)
+        self._dropped.discard(task)
+        if self._backlog:
+            self._wake.set()
+        self._check_idle()
+
+    def _check_idle(self) -> None:
+        if self._stopping and not self._running and not self._kept:
+            self._idle.set()
+
+    async def _handle(self, member: int, taken: Taken, call: asyncio.Task[Any]) -> None:
         error = (
             asyncio.CancelledError("the callback was cancelled")
             if call.cancelled()
@@ -223,6 +362,10 @@ class WorkerLoop:
             logger.info(
                 "topic %r, job %r: the answer came too late and was dropped", taken.topic, taken.jid
             )
+
+
+async def _called(callback: Callback, message: Message) -> Any:
+    return await callback(message)
 
 
 def message_of(taken: Taken) -> Message:

@@ -281,12 +281,12 @@ class WorkStream:
         """Return work undone, uncounted."""
         await self._db.fetch(self._sql["give_back"], member, list(ids))
 
-    async def next_due(self) -> float | None:
-        """Seconds until work may be taken, None when there is none; negative: overdue."""
-        due: float | None = await self._db.fetchval(
-            self._sql["next_work"], self._name, *self._throttled
+    async def look(self, member: int) -> tuple[float | None, Sequence[int]]:
+        """Seconds until work may be taken (None: there is none), and what a member holds of it."""
+        [row] = await self._db.fetch(
+            self._sql["look_for_work"], self._name, *self._throttled, member
         )
-        return due
+        return row["due"], row["held"] or ()
 
     @property
     def _throttled(self) -> tuple[str, str, str]:

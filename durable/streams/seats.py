@@ -35,6 +35,10 @@ class Seat:
 class Seats(Protocol):
     """The workers of a process."""
 
+    def serves(self, stream: str) -> bool:
+        """Whether a worker of this process takes work from a stream."""
+        ...
+
     def seat(self, stream: str) -> Seat | None:
         """Keep a slot for work of a stream until `seated` is called; None: it has to wait."""
         ...

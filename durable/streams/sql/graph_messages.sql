@@ -181,13 +181,17 @@ update durable.worker_streams w set reserved_by = null, reserved_at = null, visi
 where w.id = any($2::bigint[]) and w.reserved_by = $1 and w.expired_at is null
 returning w.id
 
--- name: next_work
--- Seconds until the next message of a worker's stream is due, null when there is none, or none may be claimed.
-select extract(epoch from w.visible_at - durable.now())::float8
-from durable.worker_streams w
-where (select t.ms from durable.throttle_v1($2, $3, $4) as t(ms)) >= 0
-  and w.stream_name = $1 and w.msg_type = 'worker' and w.reserved_by is null and w.expired_at is null
-order by w.visible_at limit 1
+-- name: look_for_work
+-- Seconds until the next message of a worker's stream is due, null when there is none, or none may be claimed;
+-- and what a member holds of it, for it may not have heard of all.
+select (
+    select extract(epoch from w.visible_at - durable.now())::float8
+    from durable.worker_streams w
+    where (select t.ms from durable.throttle_v1($2, $3, $4) as t(ms)) >= 0
+      and w.stream_name = $1 and w.msg_type = 'worker' and w.reserved_by is null and w.expired_at is null
+    order by w.visible_at limit 1) as due,
+    (select array_agg(w.id) from durable.worker_streams w
+    where w.reserved_by = $5 and w.stream_name = $1 and w.expired_at is null) as held
 
 -- name: add
 -- A further answer for an activity that stays open, from outside of any worker.

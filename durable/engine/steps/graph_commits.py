@@ -1,0 +1,312 @@
+"""The two statements that commit plain steps of graph jobs: starts, and answers with their steps.
+
+A step is plain when it writes nothing but its job, activities, work, and messages to engines:
+whatever needs a lock of its own, or tables beside these, takes the road of `graph_steps`. What this
+module does not know is not plain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+from uuid import UUID
+
+from durable.engine.effects import ArmTimer, Dispatch, Interrupt, SendSignal, StartJob
+from durable.engine.job import COMPLETED, RUNNING
+from durable.engine.steps.graph_outbox import Stepped, messages, told_of_end, work_of
+from durable.engine.steps.graph_rows import saved_instance
+from durable.engine.steps.graph_walk import Changes
+from durable.postgres.pool import Lane, Row
+from durable.postgres.sql import Statements
+from durable.protocol.durations import seconds
+from durable.protocol.retry import RetryPolicy
+from durable.store.graph_jobs import NewJob, SavedInstance
+from durable.streams.graph_messages import PRIORITY, Sent, Taken, Work, work_stream
+from durable.streams.seats import Seat, Seats, taken_by
+
+PLAIN_FIRST = (Dispatch, ArmTimer, SendSignal, Interrupt)  # a child's start carries the run's id
+PLAIN = (*PLAIN_FIRST, StartJob)
+
+_WRITTEN = {"job", "instances", "wanted", "left", "ended", "over"}
+_ELSEWHERE = tuple(f.name for f in fields(Changes) if f.name not in _WRITTEN)
+_COLUMNS = {
+    "jid", "app_id", "graph", "version", "state", "status", "input", "output", "error", "metadata",
+    "parent_run_id", "reply_to", "over",
+}  # fmt: skip
+_NO_COLUMNS = tuple(f.name for f in fields(NewJob) if f.name not in _COLUMNS)
+
+
+def is_plain_start(step: Stepped, job: NewJob) -> bool:
+    """Whether `begin` can carry it: it goes on, under a fresh id, and nobody awaits it."""
+    return (
+        job.state == RUNNING
+        and not (job.over or job.error or job.parent_run_id or len(job.reply_to) > 1)
+        and step.parent is None
+        and not any(getattr(job, name) for name in _NO_COLUMNS)
+        and _is_plain(step.changes, PLAIN_FIRST)
+    )
+
+
+def is_plain_step(step: Stepped) -> bool:
+    """Whether `advance` can carry it: the job goes on, or is done with nothing left open."""
+    state, over = step.changes.job.state, step.changes.over
+    return (
+        state == COMPLETED if over else state == RUNNING and step.changes.job.finished_at is None
+    ) and _is_plain(step.changes, PLAIN)
+
+
+def _is_plain(changes: Changes, plain: tuple[type, ...]) -> bool:
+    return all(isinstance(a.wanted, plain) for a in changes.wanted) and not any(
+        getattr(changes, name) for name in _ELSEWHERE
+    )
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """What a step writes beside its job; `seats` are kept for its work, None where it waits."""
+
+    instances: list[SavedInstance]
+    work: list[Work]
+    sent: list[Sent]
+    seats: list[Seat | None] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, step: Stepped, retry: RetryPolicy) -> Outgoing:
+        """What a plain step writes. Raises `PayloadError` for what JSON cannot hold."""
+        changes, job, run_id = step.changes, step.changes.job, step.changes.job.run_id
+        instances = [
+            saved_instance(instance, run_id, job.jid)
+            for instance in changes.instances
+            if instance.aid != step.plan.trigger or step.plan.nodes[instance.aid].output is not None
+        ]
+        sent = messages(step, run_id) if changes.wanted or changes.left else []
+        if changes.over:
+            sent.extend(told_of_end(job))
+        return cls(instances, work_of(step, run_id, retry) if changes.wanted else [], sent)
+
+    def sit_down(self, seats: Seats) -> None:
+        """Keep a seat for each piece of work, where there is one."""
+        self.seats = [seats.seat(work_stream(w.app_id, w.topic)) for w in self.work]
+
+    def stand_up(self, seats: Seats) -> None:
+        """Give all kept seats back."""
+        for work, seat in zip(self.work, self.seats, strict=True):
+            if seat is not None:
+                seats.seated(work_stream(work.app_id, work.topic), seat, None)
+        self.seats = []
+
+
+@dataclass(slots=True)
+class Beginning:
+    """A start to be committed; `request` is new for each."""
+
+    request: UUID
+    job: NewJob
+    out: Outgoing
+
+
+@dataclass(slots=True)
+class Advance:
+    """An answer to be committed, with the step that it leads to.
+
+    Args:
+        revision: of the job as the step was computed from it. message, member: the attempt, and who
+            holds it. expire: seconds that the job keeps its id, None unless it is over for good.
+    """
+
+    run_id: int
+    revision: int
+    message: int
+    member: int
+    state: str
+    status: int
+    output: str
+    expire: float | None
+    out: Outgoing
+
+
+@dataclass(slots=True)
+class Passed:
+    """One that was committed.
+
+    Args:
+        now: when, Unix seconds' datetime. taken: the work that took its seat, by place. streams:
+            those that hold new work. sent: whether engines have something to look at.
+    """
+
+    run_id: int
+    now: Any
+    taken: dict[int, Taken]
+    streams: set[str]
+    sent: bool
+
+
+class GraphCommits:
+    """Sends plain steps over a lane; `consumer` is the guid of the engine that takes them."""
+
+    def __init__(self, schema: str, app_id: str, consumer: str) -> None:
+        self._sql = Statements("durable.engine.steps", "sql/graph_commits.sql", schema)
+        self._app_id = app_id
+        self._consumer = consumer
+
+    async def begin(
+        self, lane: Lane, version: str, starts: Sequence[Beginning]
+    ) -> list[Passed | None]:
+        """Commit starts; None for those that were not, because another version is active."""
+        outs = [s.out for s in starts]
+        rows = await lane.fetch(
+            self._sql["begin"],
+            self._app_id,
+            version,
+            *_seats(outs),
+            [s.job.jid for s in starts],
+            [s.job.graph for s in starts],
+            [s.job.status for s in starts],
+            [s.request for s in starts],
+            [s.job.input for s in starts],
+            [s.job.output for s in starts],
+            [s.job.metadata for s in starts],
+            [s.job.reply_to[0] if s.job.reply_to else None for s in starts],
+            *_instances([(s.job.jid, i) for s in starts for i in s.out.instances]),
+            *_work([(s.job.jid, w, seat) for s in starts for w, seat in _seated(s.out)], ()),
+            *_sent([(s.job.jid, m) for s in starts for m in s.out.sent], own=True),
+        )
+        ids = {row["word"]: row["run_id"] for row in rows if row["id"] is None}
+        return self._passed([(ids.get(s.job.jid), s.out) for s in starts], rows)
+
+    async def begun(self, lane: Lane, starts: Sequence[Beginning]) -> list[Passed | None]:
+        """Which starts have happened: for those of which no answer came."""
+        rows = await lane.fetch(self._sql["begun"], [s.request for s in starts])
+        found = {row["request_id"]: row for row in rows}
+        return [
+            Passed(row["run_id"], row["now"], {}, set(), sent=True)
+            if (row := found.get(s.request)) is not None
+            else None
+            for s in starts
+        ]
+
+    async def advance(self, lane: Lane, steps: Sequence[Advance]) -> list[Passed | None]:
+        """Commit answers with their steps; None for those that were refused."""
+        outs = [s.out for s in steps]
+        rows = await lane.fetch(
+            self._sql["advance"],
+            self._app_id,
+            self._consumer,
+            *_seats(outs),
+            [s.run_id for s in steps],
+            [s.revision for s in steps],
+            [s.message for s in steps],
+            [s.member for s in steps],
+            [s.state for s in steps],
+            [s.status for s in steps],
+            [s.output for s in steps],
+            [s.expire for s in steps],
+            *_instances([(s.run_id, i) for s in steps for i in s.out.instances]),
+            *_work(
+                [(s.run_id, w, seat) for s in steps for w, seat in _seated(s.out)], ("graph", "jid")
+            ),
+            *_sent([(s.run_id, m) for s in steps for m in s.out.sent], own=False),
+        )
+        passed = {row["run_id"] for row in rows if row["id"] is None}
+        return self._passed(
+            [(s.run_id if s.run_id in passed else None, s.out) for s in steps], rows
+        )
+
+    def _passed(
+        self, wanted: Iterable[tuple[int | None, Outgoing]], rows: Sequence[Row]
+    ) -> list[Passed | None]:
+        work = {(r["run_id"], r["word"], r["dad"]): r for r in rows if r["id"] is not None}
+        return [
+            None if run_id is None else _passed(run_id, out, work, rows[0]["now"])
+            for run_id, out in wanted
+        ]
+
+
+def _passed(
+    run_id: int, out: Outgoing, rows: Mapping[tuple[int, str, str], Row], now: Any
+) -> Passed:
+    passed = Passed(run_id, now, {}, set(), bool(out.sent))
+    for place, (work, seat) in enumerate(_seated(out)):
+        row = rows[run_id, work.aid, work.dad]
+        if seat is not None and row["reserved"]:
+            passed.taken[place] = taken_by(seat, work, row["id"], run_id)
+        else:
+            passed.streams.add(work_stream(work.app_id, work.topic))
+    return passed
+
+
+def _seated(out: Outgoing) -> Iterable[tuple[Work, Seat | None]]:
+    return zip(out.work, out.seats, strict=True)
+
+
+def _seats(outs: Iterable[Outgoing]) -> tuple[list[Any], ...]:
+    """The streams of which seats are kept: name, topic, the worker's guid, and its member."""
+    found: dict[str, tuple[str, Seat]] = {}
+    for out in outs:
+        for place, (work, seat) in enumerate(_seated(out)):
+            if seat is None:
+                continue
+            _, known = found.setdefault(work_stream(work.app_id, work.topic), (work.topic, seat))
+            if known.member != seat.member:  # it became another member just now: that work waits
+                out.seats[place] = None
+    return (
+        list(found),
+        [topic for topic, _ in found.values()],
+        [seat.consumer for _, seat in found.values()],
+        [seat.member for _, seat in found.values()],
+    )
+
+
+def _instances(rows: Sequence[tuple[Any, SavedInstance]]) -> tuple[list[Any], ...]:
+    return (
+        [of for of, _ in rows],
+        [i.dad for _, i in rows],
+        [i.aid for _, i in rows],
+        [i.open for _, i in rows],
+        [i.replies for _, i in rows],
+        [i.code for _, i in rows],
+        [i.input for _, i in rows],
+        [i.output for _, i in rows],
+        [i.hook for _, i in rows],
+        [i.error for _, i in rows],
+        [i.settled for _, i in rows],
+    )
+
+
+def _work(
+    rows: Sequence[tuple[Any, Work, Seat | None]], names: tuple[str, ...]
+) -> tuple[list[Any], ...]:
+    policies = [w.retry if seat is None else seat.policy(w) for _, w, seat in rows]
+    return (
+        [of for of, _, _ in rows],
+        [work_stream(w.app_id, w.topic) for _, w, _ in rows],
+        *([getattr(w, name) for _, w, _ in rows] for name in names),
+        [w.aid for _, w, _ in rows],
+        [w.dad for _, w, _ in rows],
+        [w.topic for _, w, _ in rows],
+        [w.message for _, w, _ in rows],
+        [w.metadata for _, w, _ in rows],
+        [p.maximum_attempts for p in policies],
+        [p.backoff_coefficient for p in policies],
+        [seconds(p.maximum_interval) for p in policies],
+        [None if p.initial_interval is None else seconds(p.initial_interval) for p in policies],
+        [seat is not None for _, _, seat in rows],
+    )
+
+
+def _sent(rows: Sequence[tuple[Any, Sent]], *, own: bool) -> tuple[list[Any], ...]:
+    """Messages; `own`: those to the job itself say so, for its run has no number yet."""
+    return (
+        [of for of, _ in rows],
+        [m.graph for _, m in rows],
+        [m.jid for _, m in rows],
+        [m.run_id is not None if own else m.run_id for _, m in rows],
+        [m.aid for _, m in rows],
+        [m.dad for _, m in rows],
+        [m.kind for _, m in rows],
+        [m.topic for _, m in rows],
+        [m.message for _, m in rows],
+        [PRIORITY[m.kind] for _, m in rows],
+        [m.delay for _, m in rows],
+    )

@@ -1,0 +1,353 @@
+"""The quick road of graph jobs: starts and answers of one process, many in a statement.
+
+A job that this process started, and whose work its own workers do, is kept in memory as it was last
+written. When such a worker answers, the step is taken in memory, and one statement ends the
+attempt, writes the step and reserves the work that follows for this process: nothing is claimed,
+read or announced in between. What gathers while a statement is in flight goes with the next.
+
+It is an optimistic road: the statement passes for a job only if nobody has stepped it since, the
+attempt is still ours, and no throttle forbids it. All else takes the road of `graph_steps`, which
+locks, reads and walks; both write the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from durable.descriptor.plan import Plan
+from durable.engine.job import Instance, Job, decode, encode
+from durable.engine.steps.graph_commits import (
+    Advance,
+    Beginning,
+    GraphCommits,
+    Outgoing,
+    Passed,
+    is_plain_start,
+    is_plain_step,
+)
+from durable.engine.steps.graph_outbox import Stepped
+from durable.engine.steps.graph_rows import reply_of
+from durable.engine.steps.graph_starts import Start, first_step, new_job
+from durable.engine.steps.graph_steps import GraphSteps
+from durable.engine.steps.graph_walk import Walk
+from durable.engine.steps.graph_writes import Written
+from durable.errors import DatabaseError, PayloadError
+from durable.postgres.pool import Conflict, ConnectionLost, Database, Lane
+from durable.protocol.clock import Clock, from_datetime
+from durable.protocol.extension import Extension
+from durable.protocol.frozen import changed
+from durable.protocol.ids import new_request
+from durable.protocol.retry import RetryPolicy
+from durable.streams.graph_messages import Taken, work_stream
+from durable.streams.grouping import Grouped
+from durable.streams.seats import Seats
+
+NOTHING_BESIDE = Extension()
+KNOWN_MAX = 10_000  # jobs kept in memory
+INSTANCES_MAX = 200  # of one job: what has cycled longer is read from the tables again
+
+Plans = Callable[[str, str], Mapping[str, Plan] | None]
+"""Gives the plans of an app's version when they are at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What the road needs of its process.
+
+    Args:
+        plans: those that are at hand. retry: the policy of work that has none. dice: a number from
+            0 up to 1. seats: the workers. told: called with what each commit has written.
+            consumer: the guid of the engine. clock: the database's time, as it is known here.
+    """
+
+    plans: Plans
+    retry: RetryPolicy
+    dice: Callable[[], float]
+    seats: Seats
+    told: Callable[[Written], None]
+    consumer: str
+    clock: Clock
+
+
+@dataclass(slots=True)
+class _Known:
+    """A job as it was last written here; `queue`: answers that wait for the one in flight."""
+
+    job: Job
+    plan: Plan
+    instances: dict[tuple[str, str], Instance]
+    revision: int = 0
+    busy: bool = False
+    queue: deque[_Answer] = field(default_factory=deque)
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What a worker answered; `passed` becomes False when it has to take the other road."""
+
+    member: int
+    taken: Taken
+    text: str
+    passed: asyncio.Future[bool]
+
+
+@dataclass(slots=True)
+class _First:
+    """A start on its way."""
+
+    step: Stepped
+    version: str
+    beginning: Beginning
+
+
+@dataclass(slots=True)
+class _Next:
+    """An answer on its way, with the step that it leads to."""
+
+    known: _Known
+    answer: _Answer
+    step: Stepped
+    advance: Advance
+
+
+class GraphRoad:
+    """The quick road of one app in one process, and the way on to the other where it ends."""
+
+    def __init__(self, database: Database, app_id: str, steps: GraphSteps, here: Here) -> None:
+        self._app_id = app_id
+        self._steps = steps
+        self._here = here
+        self._commits = GraphCommits(database.schema, app_id, here.consumer)
+        self._start_lane, self._step_lane = Lane(database.address), Lane(database.address)
+        self._starts = Grouped(self._send_starts, lanes=1)
+        self._answers = Grouped(self._send_answers, lanes=1)
+        self._known: OrderedDict[int, _Known] = OrderedDict()
+        self._active: str | None = None
+        self._flying: set[asyncio.Future[None]] = set()
+
+    async def start(self, start: Start) -> Job:
+        """Start a job on the active version. Raises what `GraphSteps.start` raises."""
+        first = self._first(start)
+        if first is not None:
+            first.beginning.out.sit_down(self._here.seats)
+            job = await self._starts.ask(first)
+            if job is not None:
+                return job
+        job, written = await self._steps.start(start)
+        self._active = job.version
+        self._here.told(written)
+        return job
+
+    def _first(self, start: Start) -> _First | None:
+        version = self._active
+        plans = None if version is None else self._here.plans(self._app_id, version)
+        plan = None if plans is None else plans.get(start.topic)
+        if version is None or plan is None or plan.nodes[plan.trigger].job_id is not None:
+            return None
+        if start.extension != NOTHING_BESIDE or start.version is not None:
+            return None
+        # Both roads go on from what is in the tables, so this one must too.
+        start = replace(start, data=decode(encode(start.data, f"the input for {start.topic!r}")))
+        step = first_step(plan, start, version, self._here.clock.now(), self._here.dice)
+        job = new_job(step)
+        if not is_plain_start(step, job):
+            return None
+        beginning = Beginning(new_request(), job, Outgoing.of(step, self._here.retry))
+        return _First(step, version, beginning)
+
+    def answer(self, member: int, taken: Taken, text: str) -> asyncio.Future[bool] | None:
+        """Have an attempt end with its answer, and its job step on.
+
+        `text` is the reply as a message. None, or a result of False: nothing has happened, and the
+        answer has to go as a message to the engines.
+        """
+        known = self._known.get(taken.run_id)
+        if known is None:
+            return None
+        answer = _Answer(member, taken, text, asyncio.get_running_loop().create_future())
+        known.queue.append(answer)
+        if not known.busy:
+            self._step(known)
+        return answer.passed
+
+    async def settled(self) -> None:
+        """Return once what is being committed now is through."""
+        if self._flying:
+            await asyncio.wait(list(self._flying))
+
+    async def close(self) -> None:
+        """Finish what is in flight."""
+        await self._starts.close()
+        await self._answers.close()
+        await self._start_lane.close()
+        await self._step_lane.close()
+
+    # --- steps in memory -------------------------------------------------------------------------
+
+    def _step(self, known: _Known) -> None:
+        """Take the step of the next answer, if it is a plain one; else all go the other road."""
+        following = None
+        try:
+            following = self._following(known, known.queue[0])
+        finally:  # what cannot be stepped here fails there, where it is put aside
+            if following is None:
+                self._forget(known)
+        if following is not None:
+            known.queue.popleft()
+            known.busy = True
+            following.advance.out.sit_down(self._here.seats)
+            self._answers.ask(following)
+
+    def _following(self, known: _Known, answer: _Answer) -> _Next | None:
+        taken, now = answer.taken, self._here.clock.now()
+        walk = Walk(known.plan, known.job, dict(known.instances), now, self._here.dice)
+        if not walk.takes(taken.aid, taken.dad):
+            return None
+        walk.reply(taken.aid, taken.dad, reply_of("response", answer.text))
+        step = Stepped(known.plan, walk.changes())
+        job = step.changes.job
+        if job.metadata is not known.job.metadata or not is_plain_step(step):
+            return None
+        try:
+            out = Outgoing.of(step, self._here.retry)
+            text = encode(job.data, f"the data of job {job.jid!r}")
+        except PayloadError:
+            return None
+        keeps = float(job.metadata.get("expire", 1)) if step.changes.over else 0.0
+        advance = Advance(
+            job.run_id,
+            known.revision,
+            taken.id,
+            answer.member,
+            job.state,
+            job.status,
+            text,
+            keeps if keeps > 0 else None,
+            out,
+        )
+        return _Next(known, answer, step, advance)
+
+    def _remember(self, known: _Known, out: Outgoing) -> None:
+        served = any(self._here.seats.serves(work_stream(w.app_id, w.topic)) for w in out.work)
+        if served and len(known.instances) <= INSTANCES_MAX:
+            self._known[known.job.run_id] = known
+            self._known.move_to_end(known.job.run_id)
+            while len(self._known) > KNOWN_MAX:
+                self._forget(next(iter(self._known.values())))
+
+    def _forget(self, known: _Known) -> None:
+        """The job is not to be stepped here any more; who waits to step it takes the other road."""
+        self._known.pop(known.job.run_id, None)
+        while known.queue:
+            _pass(known.queue.popleft(), passed=False)
+
+    # --- commits ---------------------------------------------------------------------------------
+
+    async def _send_starts(self, firsts: list[_First], again: bool) -> list[Job | None]:  # noqa: FBT001 - Grouped's
+        flight = self._take_off()
+        try:
+            passed = await self._begin(firsts, again=again)
+        except (ConnectionLost, Conflict):
+            raise  # it is sent again
+        except DatabaseError:
+            if len(firsts) == 1:
+                firsts[0].beginning.out.stand_up(self._here.seats)
+            raise
+        finally:
+            flight.set_result(None)
+        written = Written()
+        jobs = [self._begun(f, p, written) for f, p in zip(firsts, passed, strict=True)]
+        self._here.told(written)
+        return jobs
+
+    async def _begin(self, firsts: list[_First], *, again: bool) -> list[Passed | None]:
+        passed: dict[int, Passed | None] = {}
+        for version in {first.version for first in firsts}:
+            places = [place for place, first in enumerate(firsts) if first.version == version]
+            starts = [firsts[place].beginning for place in places]
+            found = await self._commits.begin(self._start_lane, version, starts)
+            if again and None in found:
+                known = await self._commits.begun(self._start_lane, starts)
+                found = [one or other for one, other in zip(found, known, strict=True)]
+            passed.update(zip(places, found, strict=True))
+        return [passed[place] for place in range(len(firsts))]
+
+    def _begun(self, first: _First, passed: Passed | None, written: Written) -> Job | None:
+        out = first.beginning.out
+        if passed is None:
+            self._active = None
+            out.stand_up(self._here.seats)
+            return None
+        now = from_datetime(passed.now)
+        job = changed(first.step.changes.job, run_id=passed.run_id, created_at=now)
+        instances = {(i.dad, i.aid): i for i in first.step.changes.instances}
+        self._remember(_Known(job, first.step.plan, instances), out)
+        self._seat(out, passed, written)
+        return job
+
+    async def _send_answers(self, nexts: list[_Next], _again: bool) -> list[bool]:  # noqa: FBT001 - Grouped's
+        flight = self._take_off()
+        try:
+            passed = await self._commits.advance(self._step_lane, [n.advance for n in nexts])
+        except (ConnectionLost, Conflict):
+            raise  # it is sent again; what has happened is refused then
+        except DatabaseError:
+            if len(nexts) > 1:
+                raise  # it is halved
+            passed = [None]  # what is wrong with it will be found on the other road
+        finally:
+            flight.set_result(None)
+        written = Written()
+        for one, result in zip(nexts, passed, strict=True):
+            self._stepped(one, result, written)
+        self._here.told(written)
+        return [result is not None for result in passed]
+
+    def _stepped(self, one: _Next, passed: Passed | None, written: Written) -> None:
+        known, out = one.known, one.advance.out
+        known.busy = False
+        if passed is None:
+            out.stand_up(self._here.seats)
+            self._forget(known)
+            _pass(one.answer, passed=False)
+            return
+        known.job, known.revision = one.step.changes.job, known.revision + 1
+        known.instances.update({(i.dad, i.aid): i for i in one.step.changes.instances})
+        if one.step.changes.over:
+            ended = changed(known.job, finished_at=from_datetime(passed.now))
+            written.ended.append((ended, known.plan))
+            self._forget(known)
+        elif known.queue:
+            asyncio.get_running_loop().call_soon(self._go_on, known)
+        if len(known.instances) > INSTANCES_MAX:
+            self._forget(known)
+        self._seat(out, passed, written)
+        _pass(one.answer, passed=True)
+
+    def _go_on(self, known: _Known) -> None:
+        if known.queue and not known.busy:
+            self._step(known)
+
+    def _seat(self, out: Outgoing, passed: Passed, written: Written) -> None:
+        """Have the work begin that took its seat; the rest waits in its stream."""
+        seats = zip(out.work, out.seats, strict=True)
+        for place, (work, seat) in enumerate(seats):
+            if seat is not None:
+                stream = work_stream(work.app_id, work.topic)
+                self._here.seats.seated(stream, seat, passed.taken.get(place))
+        written.streams |= passed.streams
+        written.sent = written.sent or passed.sent
+
+    def _take_off(self) -> asyncio.Future[None]:
+        flight: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._flying.add(flight)
+        flight.add_done_callback(self._flying.discard)
+        return flight
+
+
+def _pass(answer: _Answer, *, passed: bool) -> None:
+    if not answer.passed.done():
+        answer.passed.set_result(passed)
