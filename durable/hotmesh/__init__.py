@@ -1,8 +1,8 @@
 """HotMesh: the graph engine's own face, for hand-written apps.
 
 mesh.py           the class: init, serve, pub, pubsub, resume, interrupt, stop
-ruling.py         its methods that concern the app as a whole: deploy, activate, throttle, roll_call, …
-keeping.py        its methods that look at jobs, or remove them: get_state, export, query_state, scrub
+ruling.py         its methods that concern the app as a whole: deploy, activate, throttle, …
+keeping.py        its methods that look at jobs, or remove them: get_state, export, scrub, prune
 signalling.py     its methods that answer what waits: hook, add
 governing.py      this process's part in the quorum
 settings.py       what `init` was given, checked

@@ -119,16 +119,19 @@ class Reader:
 
     async def _query(self, block: Block) -> None:
         connection = await asyncpg.connect(self._dsn)
+        deadline = asyncio.get_running_loop().time() + PATIENCE
         try:
-            async with asyncio.timeout(PATIENCE):
-                rows = await connection.fetch(block.text)
-                while not all(any(same(row_text(r), p) for r in rows) for p in block.rows[1:]):
-                    await asyncio.sleep(0.05)  # what workers do is seen when they have done it
-                    rows = await connection.fetch(block.text)
-                names = [a.name for a in (await connection.prepare(block.text)).get_attributes()]
+            while True:
+                found = [row_text(row) for row in await connection.fetch(block.text)]
+                missing = [r for r in block.rows[1:] if not any(same(row, r) for row in found)]
+                if not missing or asyncio.get_running_loop().time() > deadline:
+                    break
+                await asyncio.sleep(0.05)  # what workers do is seen when they have done it
+            names = [a.name for a in (await connection.prepare(block.text)).get_attributes()]
         finally:
             await connection.close()
         assert not block.rows or " | ".join(names) == block.rows[0], f"{block.where}: {names}"
+        assert not missing, f"{block.where} found {found}, and not {missing}"
 
     async def _command(self, block: Block, entry: Entry) -> None:
         name, *rest = entry.words

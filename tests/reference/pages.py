@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.reference import language_page, mapping_page
+from tests.reference import class_page, language_page, mapping_page
 
 REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "mapping.md": mapping_page.page,
     "language.md": language_page.page,
+    "hotmesh-class.md": class_page.page,
 }

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+
 import pytest
 
 from durable.descriptor.document import load
 from durable.descriptor.model import KINDS
 from durable.descriptor.parts import Part
+from durable.hotmesh.mesh import HotMesh
+from tests.reference.class_page import GROUPS, sections, vars_of
 from tests.reference.language_examples import EXAMPLES
 from tests.reference.language_page import fields_of, meanings
 from tests.reference.pages import PAGES, REFERENCE
@@ -42,3 +47,20 @@ def test_the_example_of_a_kind_can_be_deployed(kind: str) -> None:
     app = load(EXAMPLES[kind])
     kinds = {type(part) for graph in app.graphs for part in graph.activities.values()}
     assert KINDS[kind] in kinds
+
+
+def test_every_method_has_its_place() -> None:
+    """The page of the class has each public method once, and no other."""
+    listed = [name for names in GROUPS.values() for name in names]
+    assert sorted(listed) == sorted(vars_of(HotMesh))
+
+
+@pytest.mark.parametrize("name", vars_of(HotMesh))
+def test_a_method_tells_all(name: str) -> None:
+    """Its docstring names every argument, what may be raised, and shows it in use."""
+    method = vars_of(HotMesh)[name]
+    said = sections(method)
+    told = said[""] + said.get("Args", "")
+    arguments = [a for a in inspect.signature(method).parameters if a not in {"self", "cls"}]
+    assert [a for a in arguments if not re.search(rf"\b{a}\b", told)] == []
+    assert said["Example"]
