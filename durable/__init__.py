@@ -66,6 +66,7 @@ from durable.errors import (
 from durable.hotmesh.mesh import HotMesh
 from durable.protocol.documents import Entity
 from durable.protocol.durations import Duration
+from durable.protocol.retention import Pruned, RetentionPolicy
 from durable.protocol.retry import RetryPolicy
 from durable.protocol.searchable import Attributes
 from durable.replay.context import WorkflowInfo
@@ -107,7 +108,9 @@ __all__ = [
     "NotDurableError",
     "PayloadCodec",
     "PayloadError",
+    "Pruned",
     "ResultTimeout",
+    "RetentionPolicy",
     "RetryPolicy",
     "RunDescription",
     "RunSummary",

@@ -52,8 +52,9 @@ class Address:
                 max_cached_statement_lifetime=0,
             )
         made: Any = self.pool  # asyncpg has no public way to ask how a pool connects
-        options: dict[str, Any] = {"timeout": 10, **made._connect_kwargs}
+        make, args, given = made._connect, made._connect_args, made._connect_kwargs  # noqa: SLF001
+        options: dict[str, Any] = {"timeout": 10, **given}
         options["server_settings"] = {**(options.get("server_settings") or {}), **settings}
         options["max_cached_statement_lifetime"] = 0
-        connection: asyncpg.Connection = await made._connect(*made._connect_args, **options)
+        connection: asyncpg.Connection = await make(*args, **options)
         return connection

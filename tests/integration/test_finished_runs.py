@@ -1,0 +1,109 @@
+"""What has ended costs what runs nothing: hot statements read live rows only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest_asyncio
+
+from durable.postgres.pool import Database
+from durable.postgres.sql import Statements
+
+FINISHED = 200_000  # `benchmarks/retention.py` does the same with a million
+LIVE = 200
+PAGES = 150  # the claim of ten runs touches about 110, whatever has ended; a scan, thousands
+
+FILL = f"""
+    insert into jobs (run_id, jid, app_id, graph, state, status, revision, request_id, created_at,
+        finished_at)
+    select n, 'run-' || n, 'q', 'flow', case when n % 10 = 0 then 'failed' else 'completed' end, 0,
+        2, gen_random_uuid(), now() - interval '1 hour', now() - interval '1 hour'
+    from generate_series(1, {FINISHED}) n;
+    insert into history (run_id, revision, kind, number, at, name)
+    select n, 1, 'started', 0, now(), 'flow' from generate_series(1, {FINISHED}) n;
+    insert into jobs (run_id, jid, app_id, graph, revision, created_at)
+    select {FINISHED} + n, 'live-' || n, 'q', 'flow', 1, now() from generate_series(1, {LIVE}) n;
+    insert into worker_streams (id, stream_name, workflow_name, jid, run_id, msg_type, created_at,
+        visible_at, reserved_by)
+    select {FINISHED} + n, 'q', 'flow', 'live-' || n, {FINISHED} + n, 'turn', now(), now(),
+        case when n <= 10 then 7 end
+    from generate_series(1, {LIVE}) n;
+    analyze;
+"""
+HELD = FINISHED + 1
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+STATEMENTS: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {
+    ("durable.streams", "sql/runs.sql"): {
+        "claim": (9, "q", ["flow"], 10),
+        "inboxes": ([HELD],),
+        "held": (7,),
+    },
+    ("durable.streams", "sql/activities.sql"): {"claim": (9, "q", ["step"], 10)},
+    ("durable.engine.steps", "sql/commits.sql"): {
+        "commit_step": (7, HELD, 1, 1, 5, 1, "activity", 1, NOW, "step", "1", None, None, 0),
+        "outcomes": ([HELD], 7),
+    },
+    ("durable.store", "sql/jobs.sql"): {
+        "latest": (f"run-{FINISHED // 2}",),
+        "outcomes": ([FINISHED // 2, HELD],),
+        "describe": (HELD,),
+        "terminate": (HELD + 1, "{}"),
+    },
+    ("durable.store", "sql/graph_jobs.sql"): {"open_children": ([HELD],)},
+    ("durable.streams", "sql/members.sql"): {"tidy": ()},
+    ("durable.store", "sql/retention.sql"): {
+        "count": (None, [], None, 1, True),
+        "runs": (None, [], None, 500, 20_000),
+        "jobs": (None, [], None, 500),
+        "messages": (None, [], None, 500),
+        "signals": (None, [], None, 500),
+    },
+}
+
+
+@pytest_asyncio.fixture
+async def filled(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """Many runs that have ended, and a few that have not."""
+    connection = await asyncpg.connect(
+        database.dsn, server_settings={"search_path": database.schema, "jit": "off"}
+    )
+    await connection.execute(FILL)
+    yield connection
+    await connection.close()
+
+
+async def _pages(connection: asyncpg.Connection, statement: str, args: tuple[Any, ...]) -> int:
+    """What a statement touches when it really runs, catalogues left out by running it twice."""
+    plan: dict[str, Any] = {}
+    for _ in range(2):
+        transaction = connection.transaction()
+        await transaction.start()
+        row = await connection.fetchval(
+            f"explain (analyze, buffers, format json) {statement}", *args
+        )
+        await transaction.rollback()
+        plan = json.loads(row)[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+async def test_hot_statements_read_live_rows_only(
+    filled: asyncpg.Connection, database: Database
+) -> None:
+    """Claims, commits, looks, starts, prunings with nothing to prune: a few pages each."""
+    found = {}
+    for (package, file), blocks in STATEMENTS.items():
+        statements = Statements(package, file, database.schema)
+        for name, args in blocks.items():
+            found[f"{file}: {name}"] = await _pages(filled, statements[name], args)
+    assert {name: pages for name, pages in found.items() if pages > PAGES} == {}
+
+
+async def test_pruning_reads_what_it_prunes(filled: asyncpg.Connection, database: Database) -> None:
+    """A batch of 500 reads some 500 rows, although 20,000 older ones are kept for ever."""
+    await filled.execute("insert into retention values ('', 60, null, now())")
+    runs = Statements("durable.store", "sql/retention.sql", database.schema)["runs"]
+    assert await _pages(filled, runs, (None, [], None, 500, 20_000)) < 1500
