@@ -47,6 +47,25 @@ class Burial:
     holders: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What there is to do for all members.
+
+    Attributes:
+        members: how many there are.
+        ours: whether it was this member's turn to look; else the rest is empty.
+        prunes: whether it is its turn to prune, too.
+        dead: members to bury, and those long gone that still hold something.
+        due: queues, and kinds of message, that hold something due or soon due.
+    """
+
+    members: int
+    ours: bool
+    prunes: bool
+    dead: tuple[int, ...]
+    due: tuple[tuple[str, str], ...]
+
+
 class MemberStore:
     """The `members` table, on a connection that the caller passes."""
 
@@ -71,14 +90,13 @@ class MemberStore:
         """The database's time, in Unix seconds."""
         return float((await connection.fetch(self._sql["clock"]))[0][0])
 
-    async def sweep(self, connection: Connection) -> bool | None:
-        """Whether this session is to look for dead members now (else None), and to prune too."""
-        rows = await connection.fetch(self._sql["sweep"])
-        return bool(rows[0]["prunes"]) if rows else None
-
-    async def dead(self, connection: Connection) -> list[int]:
-        """The members to bury, and those long gone that still hold something."""
-        return [r["member_id"] for r in await connection.fetch(self._sql["dead"], self._locks)]
+    async def sweep(self, connection: Connection) -> Sweep:
+        """Look on behalf of all members, unless another has just done so: see `Sweep`."""
+        (row,) = await connection.fetch(self._sql["sweep"], self._locks)
+        return Sweep(
+            row["members"], row["prunes"] is not None, bool(row["prunes"]),
+            tuple(row["dead"] or ()), tuple((q, kind) for q, kind in row["due"] or ()),
+        )  # fmt: skip
 
     async def bury(self, connection: Connection, member_id: int) -> Burial:
         """Free what a member held that died or leaves, in one transaction."""

@@ -19,7 +19,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,8 @@ from durable.telemetry.logs import logger
 BEAT_BUSY = 0.5  # a third of what makes a beat overdue
 BEAT_IDLE = 20.0  # well under the minute after which even a locked member counts as dead
 SWEEP = 1.0
+TRIES = 2  # of all who are not sweeping, a second
+GOLDEN = 0.618  # multiples of it fall evenly between 0 and 1
 # After our connection broke, nobody is buried by us: what broke it may have broken theirs.
 RETURN = 10.0
 CLOCK_READINGS = 4  # of the database's clock at the beginning; the quickest counts
@@ -105,6 +107,7 @@ class Membership:
         self._connection: Any = None
         self._using = asyncio.Lock()  # the thread's: a lock binds to the loop that first waits
         self._quiet = 0.0
+        self._spread = 0.0
 
     async def join(self) -> int:
         """Become a member; the id under which this process now holds leases."""
@@ -207,29 +210,44 @@ class Membership:
                 await self._pause(0.2)
 
     async def _sweep(self) -> None:
-        sweeps = 0
+        sweeps, wait = 0, SWEEP
         while True:
-            await asyncio.sleep(SWEEP)
+            await asyncio.sleep(wait)
             if not self._is_open() or time.monotonic() < self._quiet:
                 continue
             try:
-                prunes = await self._query(self._store.sweep)
-                if prunes is not None:
+                sweep = await self._query(self._store.sweep)
+                wait = SWEEP if sweep.ours else self._patience(sweep.members)
+                if sweep.ours:
                     sweeps += 1
-                    await self._bury_the_dead(tidy=sweeps % TIDY_EVERY == 0)
-                if prunes:
+                    await self._bury(sweep.dead)
+                    self._call(self._announce, sweep.due)
+                    if sweeps % TIDY_EVERY == 0:
+                        await self._query(self._store.tidy)
+                if sweep.prunes:
                     self._call(self._on_prune)
             except ConnectionLost:
                 self._nudge_it(None)
             except DatabaseError as error:
                 logger.warning("looking for dead members failed, and is tried again: %s", error)
 
-    async def _bury_the_dead(self, *, tidy: bool) -> None:
-        for member in await self._query(self._store.dead):
+    def _patience(self, members: int) -> float:
+        """Seconds until a member that was not the first tries again.
+
+        All together ask a few times a second, spread out: so a sweeper that dies is followed soon,
+        and many members cost no more than a few.
+        """
+        self._spread = (self._spread + GOLDEN * (1 + self.id % 7)) % 1
+        return max(SWEEP, members / TRIES) * (0.5 + self._spread)
+
+    async def _bury(self, dead: Iterable[int]) -> None:
+        for member in dead:
             burial = await self._query(partial(self._store.bury, member_id=member))
             self._call(self._tell, burial)
-        if tidy:
-            await self._query(self._store.tidy)
+
+    def _announce(self, due: Iterable[tuple[str, str]]) -> None:
+        for queue, msg_type in due:
+            self._announcer.queue(queue, msg_type)
 
     def _tell(self, burial: Burial) -> None:
         for queue, msg_type in burial.queues:

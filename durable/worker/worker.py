@@ -21,7 +21,8 @@ from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
 from durable.worker.hosting import RunHost
 
-POLL = 1.0  # the net beneath the notifications, in seconds
+POLL = 1.0  # the net beneath the notifications while runs are held, in seconds
+REST = 5.0  # the same for who holds nothing: the sweeper watches the queues, too
 STOP = 15.0  # seconds that a stop waits for the database
 POLL_MIN = 0.01  # looks follow each other no faster, and what is delayed is late by no more
 UNSERVED_EVERY = 10  # polls between two looks for what nobody here can run
@@ -336,7 +337,7 @@ class Worker:
         host = self._started_host
         for polls in itertools.count(1):
             self._again.clear()
-            wait = POLL
+            due = self._membership.clock.now() + POLL
             with contextlib.suppress(ConnectionLost, Conflict):
                 if polls % UNSERVED_EVERY == 0:
                     await self._say_what_is_unserved()
@@ -346,13 +347,26 @@ class Worker:
                 self._wake(turns=look.turns, due=look.activities)
                 for run_id in look.unread:
                     host.heard(run_id)
-                if look.next is not None:
-                    wait = min(POLL, look.next - self._membership.clock.now())
+                rest = self._membership.clock.now() + REST
+                due = rest if look.next is None else min(rest, look.next)
             await asyncio.sleep(POLL_MIN)
+            await self._until(due)
+
+    async def _until(self, due: float) -> None:
+        """Return when it is time to look again: at `due`, when told, or soon while runs are held.
+
+        Whoever wrote to those may have died before its notification. What nobody holds is watched
+        by the sweeper of all members.
+        """
+        host, now = self._started_host, self._membership.clock.now
+        while (left := due - now()) > 0:
             # Not `wait_for`: before 3.12 that loses a cancellation that comes with the event.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, wait - POLL_MIN)):
+                async with asyncio.timeout(min(left, POLL)):
                     await self._again.wait()
+                    return
+            if host.count:
+                return
 
     async def _say_what_is_unserved(self) -> None:
         """What this worker lacks is left for one that has it; but somebody should know."""

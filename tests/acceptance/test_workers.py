@@ -208,7 +208,7 @@ async def test_a_result_comes_without_a_poll(client: Client) -> None:
     assert sorted(times)[2] < 0.2
 
 
-async def test_lost_notifications_cost_a_second_and_nothing_else(
+async def test_lost_notifications_cost_seconds_and_nothing_else(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With every notification dropped, polls find starts, signals, results and ends."""
@@ -238,9 +238,9 @@ async def test_lost_notifications_cost_a_second_and_nothing_else(
             async def stepped() -> bool:
                 return any(e.kind == "activity" for e in await handle.history())
 
-            await eventually(stepped)
+            await eventually(stepped, within=30)
             await handle.signal(go, 1)
-            assert await handle.result(timeout=10) == 2
+            assert await handle.result(timeout=30) == 2
 
 
 async def test_a_stop_waits_for_what_runs_and_gives_back_the_rest(client: Client) -> None:

@@ -17,40 +17,75 @@ returning extract(epoch from durable.now())::float8 as now
 select extract(epoch from durable.now())::float8
 
 -- name: sweep
--- Whoever comes first in a second looks for dead members; losing the note of it costs another look. Once a
--- minute the same statement says who prunes, so that this costs nobody a statement of its own.
-with quick as materialized (
-    select set_config('synchronous_commit', 'off', true), clock_timestamp() as at
-)
-update durable.sweeps s set swept_at = quick.at,
-    since = case when s.swept_at < quick.at - interval '5 s' then quick.at else s.since end,
-    pruned_at = case when s.pruned_at < quick.at - interval '60 s' then quick.at else s.pruned_at end
-from quick where s.swept_at < quick.at - interval '0.9 s'
-returning s.pruned_at = quick.at as prunes
-
--- name: dead
--- Members whose lock is free and whose beat is overdue, or that have not beaten for a minute, of which
+-- One statement a second of all members together. Whoever comes first in a second learns what there is to do
+-- for everybody; the others only how many they are. Losing the note of it costs another look.
+-- `dead`: members whose lock is free and whose beat is overdue, or that have not beaten for a minute, of which
 -- somebody watched the last part: a machine that was asleep as a whole wakes with every beat overdue. Within
 -- ten seconds of a server's start nobody is dead: members need time to come back. And holders that are no
 -- members any more: what they claimed in the moment of their burial is held by nobody.
-with recursive holders as (
+-- `due`: queues that hold something due, or soon: whose writer died before its notification, or whose time has
+-- come while nobody held it. One probe for each queue, kind and priority, however much waits in them.
+with recursive quick as materialized (
+    select set_config('synchronous_commit', 'off', true), clock_timestamp() as at
+), swept as (
+    update durable.sweeps s set swept_at = quick.at,
+        since = case when s.swept_at < quick.at - interval '5 s' then quick.at else s.since end,
+        pruned_at = case when s.pruned_at < quick.at - interval '60 s' then quick.at else s.pruned_at end
+    from quick where s.swept_at < quick.at - interval '0.9 s'
+    returning s.pruned_at = quick.at as prunes, s.since
+), holders as (
     select (select min(reserved_by) from durable.worker_streams where reserved_by is not null) as id
     union all
     select (select min(w.reserved_by) from durable.worker_streams w where w.reserved_by > h.id)
     from holders h where h.id is not null
+), dead as (
+    select m.member_id from durable.members m
+    where pg_postmaster_start_time() < clock_timestamp() - interval '10 s'
+      and ((m.beat_at < clock_timestamp() - interval '1.5 s'
+            and not exists (select from pg_locks l where l.locktype = 'advisory' and l.granted
+                            and l.database = (select oid from pg_database where datname = current_database())
+                            and l.classid::bigint = $1::bigint & 4294967295
+                            and l.objid::bigint = 1 + m.member_id % 2147483646 and l.objsubid = 2))
+           or (m.beat_at < clock_timestamp() - interval '60 s'
+               and (select since from swept) < clock_timestamp() - interval '25 s'))
+    union
+    select h.id from holders h
+    where h.id is not null and not exists (select from durable.members m where m.member_id = h.id)
+), kinds as (
+    (select w.stream_name, w.msg_type from durable.worker_streams w
+     where w.reserved_by is null and w.expired_at is null
+     order by w.stream_name, w.msg_type limit 1)
+    union all
+    select n.stream_name, n.msg_type from kinds k cross join lateral (
+        select w.stream_name, w.msg_type from durable.worker_streams w
+        where w.reserved_by is null and w.expired_at is null
+          and (w.stream_name, w.msg_type) > (k.stream_name, k.msg_type)
+        order by w.stream_name, w.msg_type limit 1) n
+), ranks as (
+    select k.stream_name, k.msg_type,
+        (select w.priority from durable.worker_streams w
+         where w.stream_name = k.stream_name and w.msg_type = k.msg_type
+           and w.reserved_by is null and w.expired_at is null
+         order by w.priority desc limit 1) as priority
+    from kinds k
+    union all
+    select r.stream_name, r.msg_type,
+        (select w.priority from durable.worker_streams w
+         where w.stream_name = r.stream_name and w.msg_type = r.msg_type
+           and w.reserved_by is null and w.expired_at is null and w.priority < r.priority
+         order by w.priority desc limit 1)
+    from ranks r where r.priority is not null
+), due as (
+    select distinct r.stream_name, r.msg_type from ranks r
+    where exists (select from durable.worker_streams w
+                  where w.stream_name = r.stream_name and w.msg_type = r.msg_type and w.priority = r.priority
+                    and w.reserved_by is null and w.expired_at is null
+                    and w.visible_at <= durable.now() + interval '1.5 s')
 )
-select m.member_id from durable.members m
-where pg_postmaster_start_time() < clock_timestamp() - interval '10 s'
-  and ((m.beat_at < clock_timestamp() - interval '1.5 s'
-        and not exists (select from pg_locks l where l.locktype = 'advisory' and l.granted
-                        and l.database = (select oid from pg_database where datname = current_database())
-                        and l.classid::bigint = $1::bigint & 4294967295
-                        and l.objid::bigint = 1 + m.member_id % 2147483646 and l.objsubid = 2))
-       or (m.beat_at < clock_timestamp() - interval '60 s'
-           and (select since from durable.sweeps) < clock_timestamp() - interval '25 s'))
-union
-select h.id from holders h
-where h.id is not null and not exists (select from durable.members m where m.member_id = h.id)
+select (select count(*) from durable.members) as members, s.prunes,
+    case when s.prunes is not null then array(select member_id from dead) end as dead,
+    case when s.prunes is not null then array(select array[stream_name, msg_type] from due) end as due
+from quick left join swept s on true
 
 -- name: bury
 -- Takes from a dead member, or one that leaves, everything it held: runs and attempts that may be repeated

@@ -1,0 +1,79 @@
+"""Sweeps: one statement a second on behalf of all members."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest_asyncio
+
+from durable.postgres.pool import Database
+from durable.protocol.ids import new_request
+from durable.store.jobs import JobStore, Start
+from durable.streams.members import MemberStore
+from durable.streams.runs import RunStream
+
+ME = 1_000_001
+
+
+@pytest_asyncio.fixture
+async def session(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """A member's own connection."""
+    connection = await asyncpg.connect(
+        database.dsn, server_settings={"search_path": database.schema}
+    )
+    yield connection
+    await connection.close()
+
+
+async def _start(database: Database, queue: str, priority: int = 0) -> int:
+    (started,) = await JobStore(database).start(
+        [Start(new_request(), f"{queue}-{priority}", queue, "flow", "{}", priority, "allow", None)]
+    )
+    assert started.run_id is not None
+    return started.run_id
+
+
+async def _again(session: asyncpg.Connection) -> None:
+    """Let the last sweep be long ago."""
+    await session.execute("update sweeps set swept_at = swept_at - interval '1 minute'")
+
+
+async def test_one_of_all_members_sweeps(database: Database, session: asyncpg.Connection) -> None:
+    """Who comes first learns what there is to do, the next only how many they are."""
+    members = MemberStore(database.schema)
+    for name in ("a", "b", "c"):
+        await members.join(session, name, "here", 1)
+    await _start(database, "q")
+    first = await members.sweep(session)
+    assert (first.members, first.ours, first.due) == (3, True, (("q", "turn"),))
+    second = await members.sweep(session)
+    assert (second.members, second.ours, second.due, second.dead) == (3, False, (), ())
+    await _again(session)
+    assert (await members.sweep(session)).ours
+
+
+async def test_a_sweep_finds_each_queue_that_holds_something_due(
+    database: Database, session: asyncpg.Connection
+) -> None:
+    """Whatever its priority or kind; not what is held, has expired or is due much later."""
+    members, runs = MemberStore(database.schema), RunStream(database)
+    due = {queue: await _start(database, queue) for queue in ("a", "held", "far", "soon", "gone")}
+    await _start(database, "a", priority=5)
+    await _start(database, "low", priority=-3)
+    assert len(await runs.claim(ME, "held", ["flow"], 9)) == 1
+    for queue, moved in (("far", "1 h"), ("soon", "1 s")):
+        await session.execute(
+            "update worker_streams set visible_at = visible_at + $2::text::interval where id = $1",
+            due[queue], moved,
+        )  # fmt: skip
+    await session.execute("update worker_streams set expired_at = now() where id = $1", due["gone"])
+    await session.execute("update worker_streams set msg_type = 'activity' where id = $1", due["a"])
+    sweep = await members.sweep(session)
+    assert sorted(sweep.due) == [
+        ("a", "activity"),
+        ("a", "turn"),
+        ("low", "turn"),
+        ("soon", "turn"),
+    ]
+    assert sweep.dead == (ME,)  # it holds a run, and is no member
