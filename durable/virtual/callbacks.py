@@ -23,6 +23,7 @@ def worker_of(function: Function) -> Callback:
     """What serves the topic of a function: it gets the arguments one by one."""
 
     async def call(message: Message) -> Message:
+        """Answer a call or a tick."""
         data = message["data"]
         token = CONTEXT.set(context_of(message))
         try:
