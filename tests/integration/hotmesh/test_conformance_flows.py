@@ -247,7 +247,8 @@ async def test_a_hook_without_a_sleep_waits_for_its_signal(
     await mesh.hook("say", {"id": "j", "word": "go"})
 
     async def heard() -> bool:
-        return (await mesh.get_state("t", "j"))["data"] == {"word": "go", "v": "1"}
+        state = await mesh.get_state("t", "j")
+        return bool(state["data"] == {"word": "go", "v": "1"})
 
     await until(heard)
     assert await mesh.get_status("j") == 1

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from durable.app import connect
 from durable.errors import (
     ConfigurationError,
     DatabaseError,
@@ -268,3 +269,18 @@ async def test_names_are_never_part_of_sql(begin: Begin, database: Database, nam
         "select count(*) from pg_tables where schemaname = $1", database.schema
     )
     assert tables > 10
+
+
+async def test_nothing_claims_to_encrypt_a_part(dsn: str, namespace: str) -> None:
+    """O11: while not every payload can be sealed, a codec is refused where it is given, and not half obeyed."""
+    for where in ("engine", "worker"):
+        options: dict[str, Any] = {
+            "engine": {"connection": dsn},
+            "workers": [{"topic": "work", "callback": echo}],
+        }
+        given = options["engine"] if where == "engine" else options["workers"][0]
+        given["codec"] = object()
+        with pytest.raises(ConfigurationError, match="codec"):
+            await HotMesh.init(app_id="app", namespace=namespace, **options)
+    with pytest.raises(TypeError, match="codec"):
+        await connect(dsn, namespace=namespace, codec=object())  # type: ignore[call-arg]
