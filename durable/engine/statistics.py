@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -114,10 +115,10 @@ class Statistics:
             )
             if sent is None:
                 return []
-            rows = await self._stats.ids(connection, chosen)
+            rows = await self._stats.indexes(connection, chosen)
             await self._stream.send(connection, [sent])
         self._wake()
-        return [f"{chosen.key}:{slot_text(row['at'])}:index:{row['target']}" for row in rows]
+        return [f"{chosen.key}:{_at(row)}:index:{row['target']}" for row in rows]
 
     async def _graph(self, connection: Any, topic: str) -> tuple[Plan, str, float]:
         active, now = await self._active(connection)
@@ -149,6 +150,10 @@ def _head(chosen: Selection, asked: JobsQuery, plan: Plan) -> Answer:
         "start": None if window.first is None else slot_text(window.first),
         "end": None if last is None else slot_text(last),
     }
+
+
+def _at(row: Row) -> str:
+    return slot_text(row["at"] if math.isfinite(row["at"]) else None)
 
 
 def _jobs(rows: Sequence[Row]) -> int:

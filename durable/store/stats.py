@@ -59,6 +59,13 @@ class StatsStore:
         )
         return rows
 
+    async def indexes(self, connection: Any, chosen: Selection) -> list[Row]:
+        """By what there are jobs: at (as they were counted), target."""
+        rows: list[Row] = await connection.fetch(
+            self._sql["indexes"], *_where(chosen), list(chosen.facets)
+        )
+        return rows
+
     async def latest(self, connection: Any, chosen: Selection) -> int | None:
         """The run id of the latest job, None when there is none."""
         run_id: int | None = await connection.fetchval(

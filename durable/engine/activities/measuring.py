@@ -14,6 +14,7 @@ from durable.errors import ConfigurationError, DescriptorError
 from durable.expressions.values import to_text
 from durable.protocol.clock import to_datetime
 from durable.protocol.queries import slot_of
+from durable.protocol.searchable import storable
 
 JOB = "job"  # the kind of a job's own row; the others are measures
 INDEX = "index"
@@ -90,12 +91,12 @@ def facets_of(plan: Plan, facets: tuple[str, ...]) -> tuple[str, ...]:
 
 def _key(scene: Scene, stats: StatsPlan) -> str:
     found = scene.value(stats.key)
-    if isinstance(found, str) and found:
+    if isinstance(found, str) and found and storable(found):
         return found
     if isinstance(found, bool | int | float):
         return to_text(found)
     raise DescriptorError(
-        f"trigger {scene.node.id!r}: stats.key must be text, and is {found!r:.100} for this input"
+        f"trigger {scene.node.id!r}: stats.key must be text that Postgres can keep, and is {found!r:.100} for this input"
     )
 
 
@@ -105,7 +106,7 @@ def _values(scene: Scene, stats: StatsPlan) -> Iterator[tuple[str, str, str | No
         if found is None:
             continue
         if kind in NAMED_BY_VALUE:
-            if not isinstance(found, str | bool | int | float):
+            if not isinstance(found, str | bool | int | float) or not storable(str(found)):
                 raise _unfit(scene, kind, name, "text, a number or a boolean", found)
             yield kind, f"{name}:{to_text(found)}", None
         elif isinstance(found, bool) or not isinstance(found, int | float):

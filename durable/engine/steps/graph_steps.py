@@ -207,6 +207,10 @@ class GraphSteps:
             )
             step.written = await self._writer.write(connection, batch.steps)
             await self._deliver(connection, batch)
+            for row in rows:
+                if row["msg_type"] == "fanout":
+                    batch.answers.extend(await self._fan_out.step(connection, row))
+                    batch.done.append(row["id"])
             if batch.answers:
                 await self._stream.send(connection, batch.answers)
             if batch.pending:

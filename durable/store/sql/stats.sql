@@ -34,6 +34,15 @@ from (
 group by found.at, found.target
 order by found.at, found.target
 
+-- name: indexes
+-- By which facets, and in which steps of time, there are jobs.
+select distinct extract(epoch from s.slot)::float8 as at, s.target
+from durable.job_stats s
+where s.app_id = $1 and s.graph = $2 and md5(s.key) = md5($3) and s.key = $3 and s.kind = 'index'
+  and ($4::float8 is null or s.slot >= to_timestamp($4)) and ($5::float8 is null or s.slot < to_timestamp($5))
+  and (cardinality($6::text[]) = 0 or s.target = any($6))
+order by at, s.target
+
 -- name: latest
 -- The latest of the jobs that are there now: later ones are not meant by a signal that is under way.
 select max(s.run_id)

@@ -118,6 +118,18 @@ async def test_a_resumed_job_runs_as_any_other(begin: Begin, database: Database)
     assert await until(heard)
 
 
+async def test_what_it_was_created_with_is_there_when_it_begins(begin: Begin) -> None:
+    """Searchable attributes can be looked up while a job is pending, and stay; so does what can be exported."""
+    mesh = await begin(GRAPH, work=Bench().work)
+    await mesh.pub("t", DATA, extended={"pending": 60, "search": {"who": "ann"}})
+    assert await mesh.query_state("j", ["who", ":"]) == {"who": "ann", ":": -1}
+    assert (await mesh.export("j"))["status"] == -1
+    assert (await mesh.get_raw("j"))[":"] == -1
+    await mesh.resume("j")
+    assert await until(lambda: ended(mesh, "j"))
+    assert await mesh.query_state("j", ["who", ":"]) == {"who": "ann", ":": 0}
+
+
 async def test_a_job_is_resumed_once(begin: Begin) -> None:
     """Of many that resume it one does, the others are told that it has begun; its work is done once."""
     bench = Bench()

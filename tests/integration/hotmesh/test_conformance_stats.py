@@ -253,6 +253,8 @@ BAD_DATA = [
     ({"price": True}, "must be a number"),
     ({"color": ["red"]}, "measure count of 'color' counts must be text"),
     ({"color": {}}, "must be text, a number or a boolean"),
+    ({"color": "a\0b"}, "must be text, a number or a boolean"),
+    ({"size": "a\0b"}, "stats.key must be text that Postgres can keep"),
 ]
 
 
