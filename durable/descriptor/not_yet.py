@@ -16,7 +16,6 @@ from durable.descriptor.spreads import kind_of
 from durable.expressions.expression import Path
 
 NOT_YET: Final[tuple[str, ...]] = (
-    "*.telemetry",
 )
 
 

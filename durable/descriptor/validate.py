@@ -31,6 +31,7 @@ from durable.expressions.expression import Literal, Path
 from durable.expressions.paths import Reference
 from durable.expressions.pipe import compile_into
 from durable.protocol.durations import seconds
+from durable.protocol.operations import complaints
 
 _SECTION_IN_ID: Final = re.compile(r"\.(input|output|hook)(\.|$)")
 _FLAGS: Final = frozenset({"await", "throw", "descend", "emit", "persist", "persistent", "scrub"})
@@ -51,7 +52,7 @@ def findings_of(app: App) -> list[Finding]:
     for index, graph in enumerate(app.graphs):
         at: Path = ("app", "graphs", index)
         tree = tree_of(graph)
-        for check in (_shape, _transitions, _cycles, _hooks, _expressions, _extras):
+        for check in (_shape, _transitions, _cycles, _hooks, _expressions, _extras, _state):
             found.extend(Finding((*at, *f.path), f.message) for f in check(graph, tree))
         found.extend(Finding((*at, *f.path), f.message) for f in refused(graph))
         found.extend(_targets(app, graph, at))
@@ -246,6 +247,14 @@ def _extras(graph: Graph, _tree: Tree) -> Iterator[Finding]:
         elif isinstance(activity, Signal):
             for key, message in _facet(activity):
                 yield Finding((*at, key), message)
+
+
+def _state(graph: Graph, _tree: Tree) -> Iterator[Finding]:
+    """Operations that are written down one by one; what an expression gives shows when it runs."""
+    for aid, activity in graph.activities.items():
+        if isinstance(activity.state, list):
+            for place, message in complaints(activity.state):
+                yield Finding(("activities", aid, "state", place), message)
 
 
 def _facet(signal: Signal) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from durable.engine.job import Instance, Job, began, compact
 def exported(
     job: Job, plan: Plan, now: float, history: Sequence[tuple[Instance, Mapping[str, Any] | None]]
 ) -> dict[str, Any]:
-    """`{"dependencies", "process", "status", "activities"}`.
+    """`{"dependencies", "process", "status", "activities"}`, and `entity` of one that has state.
 
     `process` maps dimensions ("0/0") to activities, beside the job's own `data` and `metadata`;
     `activities` lists the same in the order in which they were entered, with what they were given.
@@ -30,7 +30,14 @@ def exported(
         activities.append(_line(instance, kind, dimension, given))
     process["data"] = dict(job.data)
     process["metadata"] = job.described(plan.trigger, now)
-    return {"dependencies": [], "process": process, "status": job.status, "activities": activities}
+    story = {"dependencies": [], "process": process, "status": job.status, "activities": activities}
+    if job.entity is not None or job.document or job.attributes:
+        story["entity"] = {
+            "kind": job.entity,
+            "context": dict(job.document),
+            "attributes": dict(job.attributes),
+        }
+    return story
 
 
 def _trigger(

@@ -87,7 +87,8 @@ class Keeping:
         """A job field by field: `{":": status, "data/x": …, "metadata/jid": …}`.
 
         What an activity has left stands under its id and dimension, as `add,0,0/output/data/sum`
-        (`hook/data` for what a signal brought). Lists are values.
+        (`hook/data` for what a signal brought). Of an entity the kind is `@entity`, the document
+        below `@context/`; attributes are `_name`. Lists are values.
 
         Raises `JobNotFound` when no job has that `job_id`.
 
@@ -99,6 +100,10 @@ class Keeping:
         job, plan, now = await self._jobs.find(self.app_id, job_id)
         fields: dict[str, Any] = {":": job.status}
         _flatten(output(job, plan, now), "", fields)
+        if job.entity is not None:
+            fields["@entity"] = job.entity
+        _flatten(job.document, "@context/", fields)
+        fields |= {f"_{name}": value for name, value in job.attributes.items()}
         for instance, _ in await self._jobs.history(job):
             for leg in ("output", "hook"):
                 data = getattr(instance, leg)

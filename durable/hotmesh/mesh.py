@@ -50,6 +50,7 @@ from durable.protocol.ids import new_id
 from durable.streams.graph_messages import WorkStream, work_stream
 from durable.streams.membership import Membership
 from durable.streams.pacing import Pace
+from durable.telemetry.spans import made, starting
 
 Data = Mapping[str, Any]
 Output = dict[str, Any]
@@ -366,14 +367,20 @@ class HotMesh(Ruling, Keeping, Finding, Listening, Signalling, Asking):
             raise ConfigurationError(
                 f"topic {topic!r} is private: it begins with a dot, so only activities start it"
             )
-        start = Start(
-            self.app_id,
-            topic,
-            dict(data or {}),
-            metadata,
-            reply_to,
-            extension=beside or Extension(),
-        )
+        with starting(f"JOB/{self.app_id}/{topic}/1", metadata) as (trace, note):
+            start = Start(
+                self.app_id,
+                topic,
+                dict(data or {}),
+                {**metadata, **trace},
+                reply_to,
+                extension=beside or Extension(),
+            )
+            job = await self._begun(start)
+            note("app.job.jid", job.jid)
+        return job
+
+    async def _begun(self, start: Start) -> Job:
         if self._road is not None:
             return await self._road.start(start)
         job, written = await self._steps.start(start)
@@ -451,6 +458,7 @@ class HotMesh(Ruling, Keeping, Finding, Listening, Signalling, Asking):
     def _told(self, written: Written) -> None:
         """After a commit: wake whom it concerns, here by a call and elsewhere by a notification."""
         notify = self._wiring.notifier.notify
+        made(written.legs)
         for stream in written.streams:
             worker = self._workers.get(stream)
             if worker is not None:

@@ -61,6 +61,11 @@ class StateStore:
         found: str | None = await connection.fetchval(self._sql["markers"], run_id)
         return found
 
+    async def of_id(self, connection: Any, app_id: str, entity: str, jid: str) -> Row | None:
+        """The newest job of an id, if it is of this kind."""
+        row: Row | None = await connection.fetchrow(self._sql["of_id"], app_id, entity, jid)
+        return row
+
     async def find(self, connection: Any, wanted: Wanted, page: tuple[int, int]) -> list[Row]:
         """Jobs, the newest first; `page` is how many, and how many are left out before."""
         conditions = [[c[column] for c in wanted.conditions] for column in range(3)]

@@ -17,7 +17,9 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Hearing of jobs": ("sub", "psub"),
     "Jobs": ("pub", "pubsub", "resume", "hook", "add", "interrupt"),
     "Looking at jobs": ("get_status", "get_state", "export", "get_raw", "query_state"),
-    "Jobs by what they have": ("get_stats", "get_ids", "hook_all"),
+    "Jobs by what they have": (
+        "find", "find_by_condition", "find_by_id", "get_stats", "get_ids", "hook_all",
+    ),
     "Jobs that have ended": ("scrub", "prune"),
     "Hearing no more": ("unsub", "punsub"),
     "Engines and workers": (
@@ -71,6 +73,7 @@ app:
       activities:
         start:
           type: trigger
+          entity: ticket
           stats:
             id: '{$self.input.data.id}'
             key: tickets
@@ -86,6 +89,7 @@ app:
             maps:
               team: '{$self.output.data.team}'
               about[_]: {team: '{$self.output.data.team}'}
+          state: [{op: entity.merge, value: {team: {name: '{$self.output.data.team}'}}}]
         wait: {type: hook}
         close: {type: hook, job: {maps: {answer: '{wait.hook.data.text}'}}}
       transitions:

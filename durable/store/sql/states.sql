@@ -11,6 +11,10 @@ where j.run_id = s.run_id
 -- name: markers
 select j.markers from durable.jobs j where j.run_id = $1
 
+-- name: of_id
+select j.run_id, j.jid, j.graph, j.state, j.status, j.entity, j.document, j.attributes, j.created_at, j.finished_at
+from durable.jobs j where j.scope = $1 and j.entity = $2 and j.jid = $3 order by j.run_id desc limit 1
+
 -- name: find
 -- By their kind, whose index gives the newest first.
 select j.run_id, j.jid, j.graph, j.state, j.status, j.entity, j.document, j.attributes, j.created_at, j.finished_at
