@@ -118,3 +118,36 @@ def test_census_shows_progress_in_plain_lines(program: Program, examples: Path) 
     done = [int(line.split()[0]) for line in err.splitlines() if line[0].isdigit()]
     assert done == sorted(done)
     assert re.search(r"^total +\d+ ", out, re.MULTILINE)
+
+
+def shape(report: list[str]) -> list[str]:
+    """A report without its figures, which differ between Pythons, and without who was best."""
+    return [re.sub(r"[\d,]+|zlib|bz2|lzma", "#", re.sub(" +", " ", line)) for line in report]
+
+
+def test_contest(program: Program, examples: Path) -> None:
+    """Two graphs find the best compressor of each module; asked again, they have the answer."""
+    out = finished(program(examples / "contest.py"))
+    assert shape(out.splitlines()) == shape(promised(examples / "contest.py"))
+    assert finished(program(examples / "contest.py")) == out
+    unknown = program(examples / "contest.py", "nothing")
+    assert unknown.communicate(timeout=60)[1] == "no package 'nothing'\n"
+    assert unknown.returncode == 1
+
+
+def test_contest_killed(
+    program: Program, examples: Path, tmp_path: Path, eventually: Callable[..., None]
+) -> None:
+    """Killed in the middle and started again, it goes on where it was, and the report is whole."""
+    log = tmp_path / "log"
+    first = program(examples / "contest.py", "asyncio", "--log", log)
+    eventually(lambda: len(lines(log)) >= 20, "twenty compressions")
+    assert first.poll() is None, "it was too fast to be killed"
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    out = finished(program(examples / "contest.py", "asyncio", "--log", log))
+    done = Counter(lines(log))
+    assert done.total() - len(done) <= 3  # as many are at work at the same time
+    files = {line.split()[0] for line in done}
+    assert len(done) == 3 * len(files)
+    assert {line.split()[0] for line in out.splitlines()[:-1]} == files
