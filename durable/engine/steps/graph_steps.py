@@ -197,10 +197,6 @@ class GraphSteps:
             await self._step_jobs(connection, app_id, rows, batch)
             await self._route(connection, app_id, rows, batch)
             await self._begin_children(connection, app_id, rows, batch)
-            for row in rows:
-                if row["msg_type"] == "fanout":
-                    batch.answers.extend(await self._fan_out.step(connection, row))
-                    batch.done.append(row["id"])
             batch.steps.extend(Stepped(w.plan, w.changes()) for w in batch.walks.values())
             await self._writer.lock(
                 connection, batch.steps, [k for _, keys in batch.signals for k in keys]
