@@ -24,6 +24,7 @@ from durable.streams.graph_messages import Taken, WorkStream
 from durable.streams.pacing import Pace
 from durable.streams.seats import Seat
 from durable.telemetry.logs import logger
+from durable.telemetry.spans import working
 
 POLL = 1.0  # seconds: the net beneath notifications that never came
 TROUBLE = 0.5  # seconds of rest when the database cannot be reached
@@ -189,14 +190,18 @@ class WorkerLoop:
 
     async def _once(self) -> float:
         try:
-            while (asked := self.free) > 0 and (member := self._member.id):
+            while (free := self.free) > 0 and (member := self._member.id):
+                # Where nothing is known to wait, half of the slots stay open for seats.
+                asked = free if self._backlog else (free + 1) // 2
                 taken = await self._claim(member, asked)
                 if taken and self.pace.delay > 0:
                     return 0.0
                 if taken < asked:
-                    if self._wake.is_set():
-                        return 0.0  # something came meanwhile
+                    # What has come meanwhile is claimed next; what comes from now on may sit down,
+                    # else each claim would find what the one before has kept from its seat.
                     self._backlog = False
+                    if self._wake.is_set():
+                        return 0.0
                     due, held = await self._stream.look(member)
                     await self._free_forgotten(member, held)
                     return POLL if due is None else min(max(due, 0.005), POLL)
@@ -365,7 +370,9 @@ class WorkerLoop:
 
 
 async def _called(callback: Callback, message: Message) -> Any:
-    return await callback(message)
+    metadata = message["metadata"]
+    with working(f"EXECUTE/{metadata['wfn']}/{metadata['aid']}/{metadata['topic']}", metadata):
+        return await callback(message)
 
 
 def message_of(taken: Taken) -> Message:
@@ -379,6 +386,7 @@ def message_of(taken: Taken) -> Message:
         "topic": taken.topic,
         "wfn": taken.graph,
         "try": taken.attempt - 1,
+        **taken.trace,
     }
     return {"metadata": metadata, "data": decode(taken.message)}
 

@@ -55,6 +55,7 @@ class Work:
     """A message to the workers of a topic; `own` says that the activity itself has this policy.
 
     `attempts`: code -> how many attempts errors of that code may have, where that differs.
+    `trace`: what names the trace of its job.
     """
 
     app_id: str
@@ -68,13 +69,16 @@ class Work:
     retry: RetryPolicy
     own: bool
     attempts: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    trace: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def metadata(self) -> str | None:
-        """What of the activity's own policy has no column, as JSON text; None: it has none."""
+        """The trace, and what of the activity's own policy has no column, as JSON text or None."""
         if not self.own:
-            return None
+            return json.dumps({"trace": dict(self.trace)}) if self.trace else None
         out: dict[str, Any] = {"retry": "activity"}
+        if self.trace:
+            out["trace"] = dict(self.trace)
         if self.retry.non_retryable:
             out["nonRetryable"] = self.retry.non_retryable_names
         if self.attempts:
@@ -100,6 +104,7 @@ class Taken:
     attempt: int
     retry: RetryPolicy
     attempts: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    trace: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def spent(self, code: int) -> bool:
         """Whether no attempt may follow this one after an error of the code."""
@@ -296,7 +301,7 @@ class WorkStream:
 
 def _taken(row: Row, own: RetryPolicy | None) -> Taken:
     given = json.loads(row["metadata"]) if row["metadata"] else {}
-    if given:
+    if "retry" in given:
         unwanted = tuple(given.get("nonRetryable", ()))
     else:
         unwanted = () if own is None else own.non_retryable
@@ -319,4 +324,5 @@ def _taken(row: Row, own: RetryPolicy | None) -> Taken:
         row["retry_attempt"] + 1,
         policy,
         {int(code): attempts for code, attempts in given.get("attempts", {}).items()},
+        given.get("trace", {}),
     )

@@ -24,6 +24,7 @@ from durable.protocol.codes import CONFLICT, PENDING
 from durable.protocol.graphs import Fault
 from durable.protocol.retry import RetryPolicy
 from durable.streams.graph_messages import Sent, Work
+from durable.telemetry.spans import carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def work_of(step: Stepped, run_id: int, retry: RetryPolicy) -> list[Work]:
             wanted.retry or retry,
             own=wanted.retry is not None,
             attempts=wanted.attempts,
+            trace=carried(job.metadata),
         )
         for addressed in step.changes.wanted
         if isinstance(wanted := addressed.wanted, Dispatch)
@@ -159,7 +161,7 @@ def _fan_out_text(job: Job, wanted: SendSignal, to: Everyone) -> str:
 
 def _start_text(job: Job, run_id: int, addressed: Addressed, wanted: StartJob) -> str:
     parent = {"run_id": run_id, "aid": addressed.aid, "dad": addressed.dad, "jid": job.jid}
-    trace = {key: job.metadata[key] for key in ("trc", "spn") if key in job.metadata}
+    trace = carried(job.metadata)
     out = {
         "data": wanted.data,
         "version": job.version,

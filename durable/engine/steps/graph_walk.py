@@ -46,12 +46,14 @@ from durable.engine.transitions.adjacency import following, threshold
 from durable.engine.transitions.checking import admitted, judged, unfinished
 from durable.engine.transitions.keeping import State, begun, difference, kept
 from durable.engine.transitions.mapping import settled, shared
+from durable.engine.transitions.tracing import answered, entered
 from durable.errors import ConfigurationError, DescriptorError, PayloadError, StateError
 from durable.expressions.values import truthy
 from durable.protocol.codes import FAILED as FAILED_CODE
 from durable.protocol.extension import Extension
 from durable.protocol.frozen import changed
 from durable.protocol.graphs import Data, Fault
+from durable.telemetry.spans import Leg, tracing
 
 VISITS_MAX = 200  # activities that one job may enter in one step
 CYCLES_MAX = 10_000  # passes in a row without waiting for anything: no graph means that
@@ -86,6 +88,7 @@ class Changes:
         state: what is to be written of its attributes, entity and markers; None for nothing.
         counted: of a job that begins, how it enters the statistics.
         outlived: passes of cycles that can be forgotten.
+        legs: what is told to who follows traces; nothing where nobody does.
     """
 
     job: Job
@@ -101,6 +104,7 @@ class Changes:
     state: State | None = None
     counted: Counted | None = None
     outlived: tuple[Passes, ...] = ()
+    legs: tuple[Leg, ...] = ()
 
 
 @dataclass
@@ -124,12 +128,14 @@ class Walk:
     _emitted: list[Job] = field(default_factory=list)
     _markers: dict[str, Any] = field(default_factory=dict)
     _outlived: list[Passes] = field(default_factory=list)
+    _legs: list[Leg] | None = None
     _before: Job = field(init=False)
 
     def __post_init__(self) -> None:
         self._before = self.job
         self._was_running = self.job.state == RUNNING
         self._was_over = self.job.finished_at is not None
+        self._legs = [] if tracing() else None
 
     def start(self) -> None:
         """Enter the trigger."""
@@ -206,6 +212,7 @@ class Walk:
             tuple(self._emitted),
             difference(self._before, self.job, self._markers),
             outlived=tuple(self._outlived),
+            legs=tuple(self._legs or ()),
         )
 
     @staticmethod
@@ -256,6 +263,8 @@ class Walk:
         effects = admitted(scene, HANDLERS[scene.node.kind].leg1(scene))
         instance = Instance(scene.node.id, scene.dad, input=effects.input, opened_at=self.now)
         self._put(changed(instance, open=effects.answer is None))
+        if self._legs is not None and effects.answer is None:
+            self._legs.append(entered(scene))
         self._apply(scene, effects, cycles)
 
     def _reopen(self, scene: Scene, left: Left) -> None:
@@ -292,18 +301,20 @@ class Walk:
         return Left(wanted.ancestor, dad, cycles, wanted.data)
 
     def _answer(
-        self, entered: Scene, answer: Answer, cycles: int, interruption: Interruption | None
+        self, scene: Scene, answer: Answer, cycles: int, interruption: Interruption | None
     ) -> None:
-        node = entered.node
-        ledger = self.instances.get((entered.dad, node.id)) or Instance(
-            node.id, entered.dad, opened_at=self.now
+        node = scene.node
+        ledger = self.instances.get((scene.dad, node.id)) or Instance(
+            node.id, scene.dad, opened_at=self.now
         )
-        scene = changed(entered, dad=addresses.answer(entered.dad, ledger.replies), job=self.job)
+        scene = changed(scene, dad=addresses.answer(scene.dad, ledger.replies), job=self.job)
         self._count(ledger, answer)
         answer, instance = judged(scene, answer, settled(scene, answer))
         self._put(changed(instance, open=instance.open if instance.dad == ledger.dad else False))
         self.job = changed(self.job, data=shared(scene))
         self._keep(scene, answer)
+        if self._legs is not None:
+            self._legs.append(answered(changed(scene, job=self.job), answer, ledger))
         if interruption is not None:
             self.interrupt(interruption)
             return

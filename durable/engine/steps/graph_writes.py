@@ -37,6 +37,7 @@ from durable.store.passes import PassStore
 from durable.store.states import StateStore
 from durable.store.stats import Measurement, StatsStore
 from durable.streams.graph_messages import EngineStream, Sent, work_stream
+from durable.telemetry.spans import Leg
 
 
 @dataclass
@@ -49,6 +50,7 @@ class Written:
         emitted: ids of interim states, with job and plan.
         topics: worker streams that hold something new. sent: whether engines have something to look
             at, be it a timer.
+        legs: what is told to who follows traces.
     """
 
     ended: list[tuple[Job, Plan]] = field(default_factory=list)
@@ -56,6 +58,7 @@ class Written:
     started: dict[int, int | None] = field(default_factory=dict)
     streams: set[str] = field(default_factory=set)
     sent: bool = False
+    legs: list[Leg] = field(default_factory=list)
 
 
 class GraphWriter:
@@ -105,6 +108,7 @@ class GraphWriter:
         )
         await self._dispatch(connection, placed, written)
         for step, run_id in placed:
+            written.legs.extend(step.changes.legs)
             sent.extend(messages(step, run_id))
             if step.changes.ended:
                 sent.extend(await self._end(connection, step, run_id))

@@ -2,6 +2,7 @@
 
 - `mapping`: what an answer writes: the activity's data by `output.maps`, the job's by `job.maps`.
 - `checking`: whether data fits the schemas that the graph asks for.
+- `tracing`: what is told of a leg to who follows traces.
 - `adjacency`: which activities are entered next, or that an error is nobody's business and the
 job's end.
 """

@@ -1,0 +1,57 @@
+"""What is told of a leg of an activity to who follows traces. It never changes what a job does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from durable.descriptor.plan import Node
+from durable.engine.effects import Answer
+from durable.engine.job import Instance, Scene
+from durable.errors import ConfigurationError, DescriptorError, PayloadError
+from durable.telemetry.spans import Leg, carried
+
+
+def entered(scene: Scene) -> Leg:
+    """The first leg of an activity that waits from now on."""
+    return _leg(scene, 1, scene.now, None)
+
+
+def answered(scene: Scene, answer: Answer, before: Instance) -> Leg:
+    """The leg in which an activity answers: the second, as long as its wait, if it waited."""
+    leg, began = (2, before.opened_at) if before.open else (1, scene.now)
+    return _leg(scene, leg, began, answer)
+
+
+def _leg(scene: Scene, leg: int, began: float, answer: Answer | None) -> Leg:
+    node, job = scene.node, scene.job
+    attributes: dict[str, Any] = {
+        "app.job.jid": job.jid,
+        "app.job.tpc": job.graph,
+        "app.job.app": job.app_id,
+        "app.job.vrs": job.version,
+        "app.activity.aid": node.id,
+        "app.activity.atp": node.kind.value,
+        "app.activity.dad": scene.dad,
+        "app.activity.leg": leg,
+        **_own(scene, node),
+    }
+    error = None
+    if answer is not None:
+        attributes["app.activity.code"] = answer.code
+        error = None if answer.error is None else answer.error.message
+    name = f"{node.kind.value.upper()}/{job.app_id}/{node.id}/{leg}"
+    return Leg(name, began, max(scene.now, began), attributes, carried(job.metadata), error)
+
+
+def _own(scene: Scene, node: Node) -> dict[str, Any]:
+    """The attributes that the document gives; what cannot be evaluated is said, and fails nothing.
+
+    Objects and lists have no place on a span; null and undefined are left out.
+    """
+    if node.telemetry is None:
+        return {}
+    try:
+        found = scene.data(node.telemetry)
+    except (DescriptorError, ConfigurationError, PayloadError) as error:
+        return {"app.activity.telemetry.error": str(error)}
+    return {f"app.activity.data.{key}": value for key, value in found.items()}
