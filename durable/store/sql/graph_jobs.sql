@@ -1,5 +1,7 @@
 -- name: start
--- The caller holds the lock of an id that others may choose too. The id is taken by an open job, and by an ended one until it expires (0 and less: never). No row: taken.
+-- The caller holds the lock of an id that others may choose too. The id is taken by an open job, and by an ended
+-- one until it expires (0 and less: never); by one that only counts as ended as long as it runs, since a signal for
+-- the id could be for either. No row: taken.
 insert into durable.jobs (
     run_id, jid, scope, app_id, graph, graph_version, state, status, input, output, error, metadata,
     parent_run_id, reply_to, created_at, finished_at, expires_at)
@@ -10,7 +12,7 @@ select nextval('durable.ids'), $1, $2, $2, $3, $4, $5, $6, $7::json, $8::json, $
 from (select coalesce(($10::json ->> 'expire')::float8, 1) as expire) x
 where not exists (
     select from durable.jobs j where j.scope = $2 and j.jid = $1 and (
-        j.finished_at is null or j.expires_at is null or j.expires_at > durable.now()))
+        j.finished_at is null or j.state = 'running' or j.expires_at is null or j.expires_at > durable.now()))
 on conflict (scope, jid) where finished_at is null do nothing
 returning run_id
 

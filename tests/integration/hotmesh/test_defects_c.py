@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from durable.errors import JobFailed
+from durable.errors import DuplicateJob, JobFailed
 from durable.postgres.pool import Database
 from tests.integration.hotmesh.conftest import Begin, until
 
@@ -201,6 +201,37 @@ async def test_waiters_of_one_key_stand_in_line(begin: Begin) -> None:
     for jid, word in (("j3", "third"), ("j4", "fourth")):
         out = await mesh.pubsub("t", {"id": jid, "key": "k"}, timeout=10)
         assert out["data"] == {"word": word}
+
+
+PERSISTS = """
+app:
+  id: app
+  version: '1'
+  graphs:
+    - subscribes: t
+      expire: 0.001
+      activities:
+        t1: {type: trigger, stats: {id: '{$self.input.data.id}'}}
+        p1: {type: hook, persist: true, job: {maps: {done: true}}}
+        h1: {type: hook, job: {maps: {word: '{$self.hook.data.word}'}}}
+      transitions: {t1: [{to: h1}, {to: p1}]}
+      hooks:
+        say: [{to: h1, conditions: {match: [{expected: '{$job.metadata.jid}', actual: '{$self.hook.data.id}'}]}}]
+"""
+
+
+async def test_an_id_belongs_to_one_running_job(begin: Begin, database: Database) -> None:
+    """C6, C8: a job that counts as done and still waits keeps its id, though it has expired: a signal is never another's."""
+    mesh = await begin(PERSISTS)
+    await mesh.pubsub("t", {"id": "j"}, timeout=10)
+    expired = f'select expires_at < statement_timestamp() from "{database.schema}".jobs'
+    await until(lambda: database.fetchval(expired))
+    with pytest.raises(DuplicateJob):
+        await mesh.pub("t", {"id": "j"})
+    await mesh.hook("say", {"id": "j", "word": "first"})
+    await until(lambda: _data_is(mesh, "j", {"done": True, "word": "first"}))
+    await mesh.pub("t", {"id": "j"})
+    assert await mesh.get_status("j") == 1
 
 
 @pytest.mark.parametrize("attempts", [3, 5])
