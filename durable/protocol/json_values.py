@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from durable.errors import PayloadError
-from durable.protocol.searchable import storable
+from durable.protocol.searchable import DIGITS_MAX, storable
 
 DEPTH_MAX = 64  # nested dicts and lists
-BITS_MAX = 3_322  # of a whole number: a thousand digits
 
 
 def plain(value: object, what: str) -> Any:
@@ -58,8 +57,8 @@ def _copied(value: object, where: str, depth: int) -> Any:
 def _number(value: float, where: str) -> int | float:
     if isinstance(value, float) and not math.isfinite(value):
         raise PayloadError(f"{where} is {value!r}: JSON holds finite numbers")
-    if isinstance(value, int) and value.bit_length() > BITS_MAX:
-        raise PayloadError(f"{where} has more than a thousand digits: keep it as text")
+    if isinstance(value, int) and value.bit_length() >= DIGITS_MAX * math.log2(10):
+        raise PayloadError(f"{where} has more than {DIGITS_MAX:,} digits: keep it as text")
     return value
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from durable.errors import StateError
 from durable.protocol.documents import Entity
@@ -69,15 +69,15 @@ def complaint(operation: object) -> str | None:
     if not isinstance(operation, Mapping):
         return f"an operation is an object with an `op`, and this is {operation!r:.100}"
     op = operation.get("op")
-    if op not in _WORDS:
+    if not isinstance(op, str) or op not in _WORDS:
         return f"{op!r:.100} is no operation; there are {', '.join(_WORDS)}"
-    needed, also = _WORDS[cast("str", op)]
+    needed, also = _WORDS[op]
     given = operation.keys() - {"op"}
     if missing := sorted(needed - given):
         return f"{op} needs {', '.join(map(repr, missing))}"
     if unknown := sorted(map(str, given - needed - also)):
         return f"{op} knows no {', '.join(map(repr, unknown))}"
-    return _mistyped(cast("str", op), operation)
+    return _mistyped(op, operation)
 
 
 def _mistyped(op: str, operation: Words) -> str | None:

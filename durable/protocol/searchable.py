@@ -16,7 +16,7 @@ Value = str | int | float | bool
 
 NAME_MAX = 100  # characters
 TEXT_MAX = 2_000  # characters: an index has to hold it
-NUMBER_MAX = 10**100
+DIGITS_MAX = 1_000  # of a whole number
 COUNT_MAX = 1_000  # attributes of one run
 
 
@@ -44,7 +44,9 @@ def attribute(name: object, value: object) -> Value:
         if not storable(value):
             raise PayloadError(f"attribute {name!r} has a character that Postgres cannot keep")
         return value
-    if isinstance(value, int | float) and math.isfinite(value) and abs(value) < NUMBER_MAX:
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, int) and value.bit_length() < DIGITS_MAX * math.log2(10):
         return value
     raise PayloadError(
         f"attribute {name!r} must be text, a boolean or a finite number, and is {value!r:.100}:"
