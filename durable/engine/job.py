@@ -35,9 +35,7 @@ def encode(value: Any, what: str) -> str:
     Raises `PayloadError` for what JSON cannot hold, NaN and infinity included.
     """
     try:
-        text = json.dumps(
-            value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
-        )
+        text = _ENCODER.encode(value)
         text.encode()
     except UnicodeEncodeError:  # half a character: as an escape it is kept as it is
         return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_plain)
@@ -53,6 +51,12 @@ def _plain(value: object) -> Any:
         f"a {type(value).__name__} is no JSON value; give text, numbers, booleans, None, lists or"
         " dicts"
     )
+
+
+# json.dumps makes an encoder for each call that asks for anything but the defaults.
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
+)
 
 
 def decode(text: str | None) -> Any:

@@ -87,6 +87,7 @@ class WorkerLoop:
         self._task: asyncio.Task[None] | None = None
         self._kept = 0  # slots kept for what is being claimed or committed
         self._backlog = True  # whether work waits in the stream, as far as we know
+        self._owed = False  # whether we have to look as soon as a slot is free
         self._stopping = False
         self._idle = asyncio.Event()
         self._late: list[int] = []  # work that came when we had begun to stop
@@ -212,7 +213,7 @@ class WorkerLoop:
                 error,
             )
             return TROUBLE
-        self._backlog = True
+        self._owed = True
         return POLL  # a callback that ends wakes us
 
     async def _claim(self, member: int, asked: int) -> int:
@@ -300,7 +301,8 @@ class WorkerLoop:
         """A slot is free again."""
         self._running.pop(task, None)
         self._dropped.discard(task)
-        if self._backlog:
+        if self._backlog or self._owed:
+            self._owed = False
             self._wake.set()
         self._check_idle()
 

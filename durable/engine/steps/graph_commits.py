@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
-from uuid import UUID
 
 from durable.engine.effects import ArmTimer, Dispatch, Interrupt, SendSignal, StartJob
 from durable.engine.job import COMPLETED, RUNNING
@@ -28,7 +27,7 @@ from durable.streams.seats import Seat, Seats, taken_by
 PLAIN_FIRST = (Dispatch, ArmTimer, SendSignal, Interrupt)  # a child's start carries the run's id
 PLAIN = (*PLAIN_FIRST, StartJob)
 
-_WRITTEN = {"job", "instances", "wanted", "left", "ended", "over"}
+_WRITTEN = {"job", "instances", "wanted", "left", "ended", "over", "legs"}
 _ELSEWHERE = tuple(f.name for f in fields(Changes) if f.name not in _WRITTEN)
 _COLUMNS = {
     "jid", "app_id", "graph", "version", "state", "status", "input", "output", "error", "metadata",
@@ -99,9 +98,8 @@ class Outgoing:
 
 @dataclass(slots=True)
 class Beginning:
-    """A start to be committed; `request` is new for each."""
+    """A start to be committed; its job's id, which is new, is that of the request too."""
 
-    request: UUID
     job: NewJob
     out: Outgoing
 
@@ -163,7 +161,7 @@ class GraphCommits:
             [s.job.jid for s in starts],
             [s.job.graph for s in starts],
             [s.job.status for s in starts],
-            [s.request for s in starts],
+            [s.job.jid for s in starts],
             [s.job.input for s in starts],
             [s.job.output for s in starts],
             [s.job.metadata for s in starts],
@@ -177,11 +175,11 @@ class GraphCommits:
 
     async def begun(self, lane: Lane, starts: Sequence[Beginning]) -> list[Passed | None]:
         """Which starts have happened: for those of which no answer came."""
-        rows = await lane.fetch(self._sql["begun"], [s.request for s in starts])
-        found = {row["request_id"]: row for row in rows}
+        rows = await lane.fetch(self._sql["begun"], [s.job.jid for s in starts])
+        found = {row["request_id"].hex: row for row in rows}
         return [
             Passed(row["run_id"], row["now"], {}, set(), sent=True)
-            if (row := found.get(s.request)) is not None
+            if (row := found.get(s.job.jid)) is not None
             else None
             for s in starts
         ]

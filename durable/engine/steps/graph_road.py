@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from durable.descriptor.plan import Plan
 from durable.engine.job import Instance, Job, decode, encode
@@ -39,7 +39,6 @@ from durable.postgres.pool import Conflict, ConnectionLost, Database, Lane
 from durable.protocol.clock import Clock, from_datetime
 from durable.protocol.extension import Extension
 from durable.protocol.frozen import changed
-from durable.protocol.ids import new_request
 from durable.protocol.retry import RetryPolicy
 from durable.streams.graph_messages import Taken, work_stream
 from durable.streams.grouping import Grouped
@@ -61,6 +60,8 @@ class Here:
         plans: those that are at hand. retry: the policy of work that has none. dice: a number from
             0 up to 1. seats: the workers. told: called with what each commit has written.
             consumer: the guid of the engine. clock: the database's time, as it is known here.
+            felt: told of each commit's messages, by type, and its milliseconds. resting: seconds
+            that engines rest between claims for duress; then the other road is taken.
     """
 
     plans: Plans
@@ -70,6 +71,8 @@ class Here:
     told: Callable[[Written], None]
     consumer: str
     clock: Clock
+    felt: Callable[[Mapping[str, int], float], None]
+    resting: Callable[[], float]
 
 
 @dataclass(slots=True)
@@ -150,13 +153,12 @@ class GraphRoad:
         if start.extension != NOTHING_BESIDE or start.version is not None:
             return None
         # Both roads go on from what is in the tables, so this one must too.
-        start = replace(start, data=decode(encode(start.data, f"the input for {start.topic!r}")))
+        start = changed(start, data=decode(encode(start.data, f"the input for {start.topic!r}")))
         step = first_step(plan, start, version, self._here.clock.now(), self._here.dice)
         job = new_job(step)
         if not is_plain_start(step, job):
             return None
-        beginning = Beginning(new_request(), job, Outgoing.of(step, self._here.retry))
-        return _First(step, version, beginning)
+        return _First(step, version, Beginning(job, Outgoing.of(step, self._here.retry)))
 
     def answer(self, member: int, taken: Taken, text: str) -> asyncio.Future[bool] | None:
         """Have an attempt end with its answer, and its job step on.
@@ -165,7 +167,7 @@ class GraphRoad:
         answer has to go as a message to the engines.
         """
         known = self._known.get(taken.run_id)
-        if known is None:
+        if known is None or self._here.resting() > 0:
             return None
         answer = _Answer(member, taken, text, asyncio.get_running_loop().create_future())
         known.queue.append(answer)
@@ -231,12 +233,12 @@ class GraphRoad:
         return _Next(known, answer, step, advance)
 
     def _remember(self, known: _Known, out: Outgoing) -> None:
-        served = any(self._here.seats.serves(work_stream(w.app_id, w.topic)) for w in out.work)
-        if served and len(known.instances) <= INSTANCES_MAX:
-            self._known[known.job.run_id] = known
-            self._known.move_to_end(known.job.run_id)
-            while len(self._known) > KNOWN_MAX:
-                self._forget(next(iter(self._known.values())))
+        for work in out.work:
+            if self._here.seats.serves(work_stream(work.app_id, work.topic)):
+                self._known[known.job.run_id] = known
+                break
+        while len(self._known) > KNOWN_MAX:
+            self._forget(next(iter(self._known.values())))
 
     def _forget(self, known: _Known) -> None:
         """The job is not to be stepped here any more; who waits to step it takes the other road."""
@@ -285,11 +287,12 @@ class GraphRoad:
         job = changed(first.step.changes.job, run_id=passed.run_id, created_at=now)
         instances = {(i.dad, i.aid): i for i in first.step.changes.instances}
         self._remember(_Known(job, first.step.plan, instances), out)
+        written.legs.extend(first.step.changes.legs)
         self._seat(out, passed, written)
         return job
 
     async def _send_answers(self, nexts: list[_Next], _again: bool) -> list[bool]:  # noqa: FBT001 - Grouped's
-        flight = self._take_off()
+        flight, flew = self._take_off(), asyncio.get_running_loop().time()
         try:
             passed = await self._commits.advance(self._step_lane, [n.advance for n in nexts])
         except (ConnectionLost, Conflict):
@@ -300,6 +303,7 @@ class GraphRoad:
             passed = [None]  # what is wrong with it will be found on the other road
         finally:
             flight.set_result(None)
+        self._felt("response", len(nexts), flew)
         written = Written()
         for one, result in zip(nexts, passed, strict=True):
             self._stepped(one, result, written)
@@ -324,6 +328,7 @@ class GraphRoad:
             asyncio.get_running_loop().call_soon(self._go_on, known)
         if len(known.instances) > INSTANCES_MAX:
             self._forget(known)
+        written.legs.extend(one.step.changes.legs)
         self._seat(out, passed, written)
         _pass(one.answer, passed=True)
 
@@ -340,6 +345,9 @@ class GraphRoad:
                 self._here.seats.seated(stream, seat, passed.taken.get(place))
         written.streams |= passed.streams
         written.sent = written.sent or passed.sent
+
+    def _felt(self, kind: str, messages: int, since: float) -> None:
+        self._here.felt({kind: messages}, (asyncio.get_running_loop().time() - since) * 1000)
 
     def _take_off(self) -> asyncio.Future[None]:
         flight: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -20,7 +20,7 @@ from durable.protocol.ids import new_id
 from durable.store.graph_jobs import NewJob
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `changed` copies it
 class Start:
     """A job to be started.
 
@@ -73,16 +73,10 @@ def first_step(
         }
         if not start.awaited:
             metadata["px"] = True
-    job = Job(
-        0,
-        trigger.job_id(scene) or new_id(),
-        start.app_id,
-        plan.subscribes,
-        version,
-        input=start.data,
+    job = changed(
+        job,
+        jid=trigger.job_id(scene) or new_id(),
         metadata=metadata,
-        created_at=now,
-        reply_to=start.reply_to,
         parent_run_id=parent.run_id if parent is not None and start.awaited else None,
     )
     counted = measuring.counted(changed(scene, job=job))
@@ -95,7 +89,8 @@ def first_step(
     walk.create(start.extension)
     if pending is None:
         walk.start()
-        changes = replace(walk.changes(), counted=counted)
+        changes = walk.changes()
+        changes = changes if counted is None else replace(changes, counted=counted)
     else:
         walk.put_off(pending)
         changes = walk.changes()
