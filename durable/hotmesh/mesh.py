@@ -205,6 +205,8 @@ class HotMesh(Ruling, Keeping, Finding, Listening, Signalling, Asking):
             self._told,
             self._pace.consumer,
             membership.clock,
+            self._governor.duress.felt,
+            self._governor.duress.rest,
         )
         return GraphRoad(self._wiring.database, self.app_id, self._steps, here)
 
