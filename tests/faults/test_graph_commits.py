@@ -41,6 +41,12 @@ from durable.streams.members import MemberStore
 from tests.faults.driver import ROOT, Observer, eventually
 from tests.faults.graphs import EVERY_KIND, TOPICS
 
+KEPT = {  # what steps write beside the job and its activities, once each
+    "job_stats": "kind, target, key, value",
+    "emissions": "output::jsonb -> 'open' as open, emitted_at is null as odd",
+    "escalations": "aid, status, role, metadata, resolver_payload::text",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -232,6 +238,13 @@ class House:
                 " order by 1, 2, 3, 4", key,
             )  # fmt: skip
             found[table] = [dict(row) for row in rows]
+        for table, columns in KEPT.items():
+            rows = await self.observer.rows(
+                f"select {columns} from durable.{table} where run_id in"
+                " (select run_id from durable.jobs where jid like $1 || '%') order by 1, 2",
+                key,
+            )
+            found[table] = [dict(row) for row in rows]
         for table in ("hooks", "early_signals"):
             found[table] = await self.observer.value(f"select count(*) from durable.{table}")
         text = json.dumps(found, default=str).replace(key, "*")
@@ -244,7 +257,8 @@ async def house(dsn: str, journal: Path) -> AsyncIterator[House]:
     namespace = f"t_{secrets.token_hex(6)}"
     outside = f"{dsn}{'&' if '?' in dsn else '?'}outside.test=yes"
     database = await Database.open(outside, schema=namespace)
-    connection, gravedigger = await asyncpg.connect(outside), await asyncpg.connect(outside)
+    connection = await asyncpg.connect(outside)
+    gravedigger = await asyncpg.connect(outside, server_settings={"search_path": namespace})
     forking = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.faults.graph_process", dsn, namespace, str(journal),
         cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -280,7 +294,8 @@ async def house(dsn: str, journal: Path) -> AsyncIterator[House]:
 async def _bury(members: MemberStore, connection: asyncpg.Connection) -> None:
     """Do what members do once a second, more often: the test has many deaths."""
     while True:
-        for member in await members.dead(connection):
+        await connection.execute("update sweeps set swept_at = swept_at - interval '1 second'")
+        for member in (await members.sweep(connection)).dead:
             await members.bury(connection, member)
         await asyncio.sleep(0.03)
 
