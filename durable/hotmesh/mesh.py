@@ -341,7 +341,7 @@ class HotMesh(Ruling, Keeping, Finding, Listening, Signalling, Asking):
     async def resume(self, job_id: str) -> None:
         """Have a pending job begin, on the version on which it was created.
 
-        Raises `JobNotFound` when there is none of that id (any more), and for one that has begun.
+        Raises `JobNotFound` when no pending job has that `job_id` (any more).
 
         Example:
             await mesh.pub("ticket.open", {"id": "t5", "text": "hello"}, pending="1 hour")

@@ -303,3 +303,14 @@ def test_every_page_is_in_the_table_of_contents() -> None:
     linked = {(home.parent / link.partition("#")[0]).resolve() for link in links(home)}
     lost = {page for page in PAGES if page.is_relative_to(home.parent)} - linked - {home}
     assert not lost
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """The site's navigation names each page of the documentation once, and no other."""
+    docs = PROJECT / "docs"
+    listed = re.findall(
+        r"([\w/-]+\.md)$", (PROJECT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE
+    )
+    assert sorted(listed) == sorted(
+        str(page.relative_to(docs)) for page in PAGES if page.is_relative_to(docs)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import itertools
 import json
@@ -47,6 +48,7 @@ WORDS: Final = {
     "Id": "id",
     "Topic": "topic",
     "Activity": "[activity](#activities)",
+    "str": "text",
     "None": "",
 }
 
@@ -68,12 +70,27 @@ SECTIONS: Final[tuple[tuple[str, str, tuple[type[parts.Part], ...]], ...]] = (
         (model.ActivityPart,),
     ),
 )
-SIDES: Final = (
-    parts.Port, parts.MappedPort, parts.OutputPort, parts.HookPort, parts.Retry, parts.Stats,
-    parts.Measure, parts.Escalation,
-)  # fmt: skip
 
 
+@functools.cache
+def classes() -> list[type[parts.Part]]:
+    """Every class of the descriptor's models, in the order in which they are written."""
+    found: list[type[parts.Part]] = [parts.Part]
+    for part in found:
+        found.extend(part.__subclasses__())
+    home = {model.__name__: 1, parts.__name__: 0}
+    own = [part for part in found if part.__module__ in home]
+    return sorted(own, key=lambda p: (home[p.__module__], inspect.getsourcelines(p)[1]))
+
+
+@functools.cache
+def _sides() -> list[type[parts.Part]]:
+    """Those that have no other place on the page."""
+    placed = {parts.Part, *model.KINDS.values(), *(c for _, _, group in SECTIONS for c in group)}
+    return [part for part in classes() if part not in placed]
+
+
+@functools.cache
 def page() -> str:
     """The page, as it should stand in the documentation."""
     lines = [HEAD]
@@ -85,7 +102,7 @@ def page() -> str:
         lines.append(_part(cls, kind))
         lines.append(f"\n```yaml\n{EXAMPLES[kind]}```\n")
     lines.append("\n## Parts of activities\n")
-    lines.extend(_part(cls) for cls in SIDES)
+    lines.extend(_part(cls) for cls in _sides())
     lines.append(_limits())
     return "".join(lines)
 
@@ -97,6 +114,7 @@ def fields_of(cls: type[parts.Part]) -> Iterator[tuple[str, str, FieldInfo]]:
             yield name, annotation, cls.model_fields[name]
 
 
+@functools.cache
 def meanings(cls: type[Any]) -> dict[str, str]:
     """The texts that stand below the fields of a class, by the attribute."""
     (definition,) = ast.parse(inspect.getsource(cls)).body
@@ -120,7 +138,7 @@ def _part(cls: type[parts.Part], kind: str = "") -> str:
         for name, annotation, field in fields_of(cls)
     ]
     head = "| field | type | default | meaning |\n|---|---|---|---|\n"
-    inherits = [base for base in cls.__bases__ if base in SIDES]
+    inherits = [base for base in cls.__bases__ if base in _sides()]
     also = "".join(f"It has the fields of `{base.__name__}`, and:\n\n" for base in inherits)
     return f"\n### {kind or cls.__name__}\n\n{said}\n\n{also}{head}{''.join(rows)}"
 
@@ -130,7 +148,7 @@ def _type(node: ast.expr) -> str:
         case ast.Constant(value=None):
             return ""
         case ast.Name(id=name):
-            return WORDS.get(name) or f"[{name}](#{name.lower()})"
+            return WORDS[name] if name in WORDS else _link(name)
         case ast.BinOp(left=left, right=right):
             return " or ".join(filter(None, (_type(left), _type(right))))
         case ast.Subscript(value=ast.Name(id="Literal"), slice=of):
@@ -142,6 +160,12 @@ def _type(node: ast.expr) -> str:
             of_what = _type(item)
             return f"{_type(key)} → {of_what}" if key and of_what != "value" else "object"
     raise TypeError(f"no words for the type {ast.unparse(node)}: add them to language_page")
+
+
+def _link(name: str) -> str:
+    if name not in {part.__name__ for part in classes()}:
+        raise TypeError(f"no words for the type {name}: add them to language_page")
+    return f"[{name}](#{name.lower()})"
 
 
 def _default(field: FieldInfo) -> str:

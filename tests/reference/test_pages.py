@@ -13,7 +13,7 @@ from durable.descriptor.parts import Part
 from durable.hotmesh.mesh import HotMesh
 from tests.reference.class_page import GROUPS, sections, vars_of
 from tests.reference.language_examples import EXAMPLES
-from tests.reference.language_page import fields_of, meanings
+from tests.reference.language_page import classes, fields_of, meanings
 from tests.reference.pages import PAGES, REFERENCE
 
 
@@ -23,15 +23,7 @@ def test_a_page_is_up_to_date(name: str) -> None:
     assert (REFERENCE / name).read_text("utf-8") == PAGES[name](), "run: python -m tests.reference"
 
 
-def parts() -> list[type[Part]]:
-    """Every class of the descriptor's models."""
-    found: list[type[Part]] = [Part]
-    for part in found:
-        found.extend(part.__subclasses__())
-    return [part for part in found if "descriptor.document" not in part.__module__]
-
-
-@pytest.mark.parametrize("part", parts(), ids=lambda part: part.__name__)
+@pytest.mark.parametrize("part", classes(), ids=lambda part: part.__name__)
 def test_every_field_says_what_it_means(part: type[Part]) -> None:
     """Below each field of the language stands a sentence, and the page shows it."""
     names = [name for name, _, _ in fields_of(part)]
