@@ -8,12 +8,10 @@ from urllib.parse import quote
 
 import asyncpg
 
-Pool = asyncpg.Pool
+from durable.errors import ConfigurationError
+from durable.postgres.sql import Statements
 
-# Over TCP as the server sees itself; else the directory of its socket.
-_WHERE = """select current_user as role, current_database() as name,
-    host(inet_server_addr()) as host, current_setting('port') as port,
-    split_part(current_setting('unix_socket_directories'), ',', 1) as directory"""
+Pool = asyncpg.Pool
 
 
 class Address:
@@ -30,8 +28,17 @@ class Address:
 
     @classmethod
     async def of_pool(cls, pool: Pool) -> Address:
-        """Where a pool's connections go."""
-        (row,) = await pool.fetch(_WHERE)
+        """Where a pool's connections go.
+
+        Raises `ConfigurationError` for a pool whose connections read JSON otherwise than as text.
+        """
+        sql = Statements("durable.postgres", "sql/pools.sql", "durable")
+        if not isinstance(await pool.fetchval(sql["json"]), str):
+            raise ConfigurationError(
+                "this pool decodes json (set_type_codec in its init): durable reads it as text."
+                " Give a pool without that codec, or a DSN"
+            )
+        (row,) = await pool.fetch(sql["where"])
         user, name = quote(row["role"], safe=""), quote(row["name"], safe="")
         if row["host"] is None:
             where = f"/{name}?host={quote(row['directory'].strip())}&port={row['port']}"

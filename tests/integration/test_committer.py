@@ -55,8 +55,16 @@ class Scene:
 
     def committer(self, dsn: str | None = None, lanes: int = 1) -> Committer:
         """A committer of the member `ME`."""
-        announcer = Announcer(self.database.schema, Listener(self.database.address), Notifier(_nothing))
-        made = Committer(Address(dsn) if dsn else self.database.address, self.database.schema, ME, announcer, lanes)
+        announcer = Announcer(
+            self.database.schema, Listener(self.database.address), Notifier(_nothing)
+        )
+        made = Committer(
+            Address(dsn) if dsn else self.database.address,
+            self.database.schema,
+            ME,
+            announcer,
+            lanes,
+        )
         self._committers.append(made)
         return made
 

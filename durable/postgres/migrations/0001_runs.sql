@@ -122,8 +122,9 @@ create table durable.members (
 
 -- One row: who writes it looks for dead members next. A lock would do, were it not for processes that
 -- stand still and hold it. `since`: somebody has looked every few seconds since then.
-create table durable.sweeps (swept_at timestamptz not null, since timestamptz not null);
-insert into durable.sweeps values ('-infinity', 'infinity');
+-- `pruned_at`: when somebody last looked for what is to be pruned, which is done once a minute.
+create table durable.sweeps (swept_at timestamptz not null, since timestamptz not null, pruned_at timestamptz not null);
+insert into durable.sweeps values ('-infinity', 'infinity', clock_timestamp());
 
 -- Gives runs back: the wake row is locked first, and the inbox is read by a second statement, whose
 -- snapshot sees every arrival that was not told of a holder. So no arrival is lost between.

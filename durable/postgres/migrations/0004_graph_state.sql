@@ -56,6 +56,3 @@ language sql stable as $$
         where (app is null or s.scope = app) and o.outcome <> all(keep)
     ) p where p.seconds is not null
 $$;
-
--- When somebody last looked for what is to be pruned: the sweeper does, once a minute.
-alter table durable.sweeps add column pruned_at timestamptz not null default clock_timestamp();
