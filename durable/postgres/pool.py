@@ -21,7 +21,7 @@ from tenacity import (
     wait_random,
 )
 
-from durable.errors import ConfigurationError, DatabaseError
+from durable.errors import DatabaseError
 from durable.postgres.address import Address, Pool
 from durable.postgres.sql import schema_name
 from durable.telemetry.logs import logger
@@ -161,11 +161,6 @@ class Database:
         """
         schema_name(schema)
         with translating():
-            if not isinstance(await pool.fetchval("select '{}'::json"), str):
-                raise ConfigurationError(
-                    "this pool decodes json (set_type_codec in its init): durable reads it as"
-                    " text. Give a pool without that codec, or a DSN"
-                )
             return cls(pool, await Address.of_pool(pool), schema)
 
     @classmethod
