@@ -15,8 +15,7 @@ from durable.descriptor.model import Graph
 from durable.descriptor.spreads import kind_of
 from durable.expressions.expression import Path
 
-NOT_YET: Final[tuple[str, ...]] = (
-)
+NOT_YET: Final[tuple[str, ...]] = ()
 
 
 def refused(graph: Graph, rows: tuple[str, ...] = NOT_YET) -> Iterator[Finding]:

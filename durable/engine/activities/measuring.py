@@ -96,7 +96,8 @@ def _key(scene: Scene, stats: StatsPlan) -> str:
     if isinstance(found, bool | int | float):
         return to_text(found)
     raise DescriptorError(
-        f"trigger {scene.node.id!r}: stats.key must be text that Postgres can keep, and is {found!r:.100} for this input"
+        f"trigger {scene.node.id!r}: stats.key must be text that Postgres can keep, and is"
+        f" {found!r:.100} for this input"
     )
 
 

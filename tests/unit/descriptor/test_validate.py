@@ -112,12 +112,12 @@ USES = {
     "trigger.stats.granularity": (
         "t1: {type: trigger, stats: {key: orders, granularity: 15m}}", ""),
     "trigger.stats.measures": (
-        "t1: {type: trigger, stats: {key: k, measures: [{measure: count,"
-        " target: '{$self.input.data.a}'}]}}", ""),
+        "t1: {type: trigger, stats: {key: k, measures: [{measure: sum, target: '{$job.data.a}'}]}}",
+        ""),
     "worker.retry.byCode": (
         T + "w: {type: worker, topic: a, retry: {503: [3, x]}}", "transitions: {t1: [{to: w}]}"),
     "hook.escalation": (
-        T + "h: {type: hook, escalation: {role: approver, metadata: {id: '{t1.output.data.id}'}}}",
+        T + "h: {type: hook, hook: {topic: x}, escalation: {role: a, metadata: {id: '{$job.data}'}}}",
         TO_H),
     "signal.subtype=all": (
         INDEXED + "h: {type: hook, hook: {topic: x}}\n"
@@ -247,9 +247,8 @@ MEANING = [
      "measures[0].target: a measure is named by its target"),
     ("t1: {type: trigger, stats: {key: k, measures: [{measure: sum, target: '{$job.data}'}]}}", "",
      "measures[0].target: a measure is named by its target"),
-    ("t1: {type: trigger, stats: {key: k, measures: [{measure: max, target: '{$job.data.x}'},"
-     " {measure: max, target: '{t1.output.data.x}'}]}}", "",
-     "measures[1]: max of 'x' is measured already"),
+    (INDEXED.replace("}]", "}, {measure: index, target: '{$job.data.parent}'}]"), "",
+     "measures[1]: index of 'parent' is measured already"),
     (T + "h: {type: hook, hook: {topic: x}}\n"
      "s: {type: signal, subtype: all, topic: x, key_name: a, key_value: 1}",
      TO_S, "s.topic: the trigger of graph 't', whose hook waits here, has no stats.key"),
