@@ -117,7 +117,7 @@ USES = {
     "worker.retry.byCode": (
         T + "w: {type: worker, topic: a, retry: {503: [3, x]}}", "transitions: {t1: [{to: w}]}"),
     "hook.escalation": (
-        T + "h: {type: hook, hook: {topic: x}, escalation: {role: a, metadata: {id: '{$job.data}'}}}",
+        T + "h: {type: hook, hook: {topic: x}, escalation: {role: a, metadata: {id: 1}}}",
         TO_H),
     "signal.subtype=all": (
         INDEXED + "h: {type: hook, hook: {topic: x}}\n"
