@@ -216,8 +216,8 @@ class Database:
         return rows[0][0] if rows else None
 
 
-# A lane's statements look up rows by their keys whatever the parameters are; planning one anew takes
-# three times as long as carrying it out.
+# A lane's statements look up rows by their keys whatever the parameters are; planning one anew
+# takes three times as long as carrying it out.
 LANE = {"plan_cache_mode": "force_generic_plan"}
 
 
