@@ -194,5 +194,40 @@ async def blocked(key: str, seconds: float) -> list[int]:
     return [*await asyncio.gather(block(f"{key}/block", seconds), count(f"{key}/beside", 0.2))]
 
 
-WORKFLOWS = [census, district, order, once, refused, steps, blocked]
+@durable.workflow
+async def ledger(key: str, number: int) -> dict[str, Any]:
+    """Keep account of steps and of an approval, in attributes and in the entity."""
+    found, state = durable.attributes(), durable.entity()
+    found.set(steps=0, open=True)
+    for n in range(number):
+        worth = await count(f"{key}/{n}", 0.01)
+        found.incr("steps")
+        found.incr("sum", worth)
+        found.mult("half", 0.5)
+        state.append("log", n)
+        state.increment("sum", worth)
+        state.merge({"last": {"label": f"{key}/{n}"}})
+    found.set(approved=await approval.receive(), open=None)
+    state.toggle("closed")
+    return {
+        "attributes": {name: found.get(name) for name in found if name != "begun"},
+        "entity": state.get(),
+    }
+
+
+def ledger_worth(key: str, number: int, approved: int) -> dict[str, Any]:
+    """What the ledger says in the end."""
+    total = sum(worth(f"{key}/{n}") for n in range(number))
+    return {
+        "attributes": {
+            "steps": number, "sum": total, "half": 0.5**number, "approved": approved,
+        },
+        "entity": {
+            "log": ["begun", *range(number)], "sum": total,
+            "last": {"label": f"{key}/{number - 1}"}, "closed": True,
+        },
+    }  # fmt: skip
+
+
+WORKFLOWS = [census, district, order, once, refused, steps, blocked, ledger]
 ACTIVITIES = [count, count_on_thread, flaky, charge, refuse, block]
