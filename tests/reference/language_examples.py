@@ -9,16 +9,35 @@ TRIGGER: Final = """\
 app:
   id: library
   version: '1'
+  settings: {contact: desk@library.example}             # not looked at
   graphs:
     - subscribes: loan.begin
       publishes: loan.ended
+      title: A copy on loan
       expire: 1 day
-      input: {schema: {type: object, required: [copy], properties: {copy: {type: string}}}}
+      input:                                            # a start with other data is refused
+        schema: {type: object, required: [copy], properties: {copy: {type: string}}}
+        validate: true
+      output: {schema: {type: object}}
       activities:
         start:
           type: trigger
-          stats: {id: '{$self.input.data.copy}'}        # one job for each copy at a time
+          title: Somebody borrows a copy
+          entity: loan
+          stats:
+            id: '{$self.input.data.copy}'               # one job for each copy at a time
+            key: '{$self.input.data.branch}'
+            granularity: 1h
+            measures:
+              - {measure: count, target: '{$self.input.data.kind}'}
+              - {measure: index, target: '{$self.input.data.reader}'}
+          telemetry: {copy: '{$self.output.data.copy}'}
+          state:
+            - {op: attributes.set, values: {reader: '{$self.output.data.reader}'}}
           job: {maps: {copy: '{$self.output.data.copy}'}}
+    - subscribes: reader.join
+      persistent: true                                  # kept for ever
+      activities: {joined: {type: trigger}}
 """
 
 WORKER: Final = """\
@@ -32,14 +51,41 @@ app:
         letter:
           type: worker
           topic: letter.write
-          retry: {maximumAttempts: 5, backoffCoefficient: 2, maximumInterval: 1 minute, 422: [0, x]}
+          retry:
+            maximumAttempts: 5
+            backoffCoefficient: 2
+            initialInterval: 500 ms
+            maximumInterval: 1 minute
+            nonRetryable: [ValueError]
+            422: [0, x]                                 # an error with code 422 is not tried again
           input: {maps: {to: '{start.output.data.reader}', style: kind}}
-          output: {maps: {length: {'@pipe': [['{$self.output.data.text}'], ['{@array.length}']]}}}
+          output:
+            maps: {length: {'@pipe': [['{$self.output.data.text}'], ['{@array.length}']]}}
+            schema: {type: object, required: [text]}
+            validate: true
+            422: {schema: {type: object, required: [message]}}
           job: {maps: {text: '{$self.output.data.text}'}}
-        angry: {type: worker, topic: letter.write, input: {maps: {style: stern}}}
+          emit: true                                    # subscribers hear of the job before its end
+          settings: {owner: desk 3}
+        angry:
+          type: worker
+          topic: letter.write
+          cycle: false
+          reentrant: false
+          input: {maps: {style: stern}}
+          persist: true                                 # the job counts as done
+        filed: {type: worker, topic: letter.file, statusThreshold: 1}
       transitions:
         start: [{to: letter}]
-        letter: [{to: angry, conditions: {code: 422}}]
+        letter:
+          - to: filed
+            conditions:
+              code: [200, 201]
+              gate: or
+              match:
+                - {expected: kind, actual: '{$self.output.data.style}'}
+                - {expected: 0, actual: '{$self.output.data.length}'}
+          - {to: angry, conditions: {code: 422}}
 """
 
 AWAIT: Final = """\
@@ -55,7 +101,7 @@ app:
           topic: .copy.check
           input: {maps: {copy: '{start.output.data.copy}'}}
           job: {maps: {state: '{$self.output.data.state}'}}
-        tell: {type: await, topic: .copy.tell, await: false}
+        tell: {type: await, topic: .copy.tell, await: false, cycle: false}
       transitions: {start: [{to: check}], check: [{to: tell}]}
     - subscribes: .copy.check                           # private: activities only can start it
       activities:
@@ -74,7 +120,26 @@ app:
         start: {type: trigger}
         pickup:                                         # whichever comes first: signal or timer
           type: hook
+          cycle: false
+          hook: {schema: {type: object, required: [here]}, validate: true}
           sleep: 7 days
+          escalation:                                   # somebody is to see to it
+            role: desk
+            type: pickup
+            subtype: '{start.output.data.kind}'
+            entity: loan
+            priority: 2
+            description: A reader comes for a copy
+            taskQueue: desk
+            workflowType: reserve
+            originId: '{$job.metadata.jid}'
+            parentId: '{$job.metadata.jid}'
+            initiatedBy: '{start.output.data.reader}'
+            traceId: '{$job.metadata.trc}'
+            spanId: '{$job.metadata.spn}'
+            expiresAt: '{start.output.data.until}'
+            metadata: {shelf: '{start.output.data.shelf}'}
+            envelope: {reader: '{start.output.data.reader}'}
           output:
             maps: {came: {'@pipe': [['{$self.hook.data.here}', false], ['{@conditional.nullish}']]}}
         handed: {type: hook, job: {maps: {by: '{pickup.hook.data.by}'}}}
@@ -104,14 +169,34 @@ app:
           type: signal
           topic: reader.came
           signal: {maps: {id: '{start.output.data.id}', here: true, by: desk 3}}
-      transitions: {start: [{to: tell}]}
+          status: success
+          code: 200
+        tell_all:                                       # every job of the reader
+          type: signal
+          subtype: all
+          topic: reader.came
+          signal: {maps: {here: true}}
+          key_name: reader
+          key_value: '{start.output.data.reader}'
+          resolver: {maps: {data: {branch: '{start.output.data.branch}'}, range: 24h, end: NOW}}
+          scrub: true
+      transitions: {start: [{to: tell}], tell: [{to: tell_all}]}
     - subscribes: reserve
-      activities: {begin: {type: trigger}, pickup: {type: hook}}
+      activities:
+        begin:
+          type: trigger
+          stats:
+            id: '{$self.input.data.id}'
+            key: '{$self.input.data.branch}'
+            measures: [{measure: index, target: '{$self.input.data.reader}'}]
+        pickup: {type: hook}
       transitions: {begin: [{to: pickup}]}
       hooks:
         reader.came:
           - to: pickup
-            conditions: {match: [{expected: '{$job.metadata.jid}', actual: '{$self.hook.data.id}'}]}
+            conditions:
+              gate: and
+              match: [{expected: '{$job.metadata.jid}', actual: '{$self.hook.data.id}'}]
 """
 
 INTERRUPT: Final = """\
@@ -128,11 +213,17 @@ app:
           target: '{start.output.data.copy}'
           reason: the copy is lost
           code: 423
+          stack: loan.begin, copy.lost
+          throw: true
+          expire: 1 hour
           descend: true
         stop: {type: interrupt, reason: nothing left to do, throw: false}     # this job
       transitions: {start: [{to: end_loan}], end_loan: [{to: stop}]}
     - subscribes: loan.begin
-      activities: {begin: {type: trigger}}
+      activities:
+        begin: {type: trigger}
+        held: {type: hook, hook: {topic: copy.back}}    # any signal there wakes it
+      transitions: {begin: [{to: held}]}
 """
 
 CYCLE: Final = """\

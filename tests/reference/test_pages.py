@@ -56,3 +56,33 @@ def test_a_method_tells_all(name: str) -> None:
     arguments = [a for a in inspect.signature(method).parameters if a not in {"self", "cls"}]
     assert [a for a in arguments if not re.search(rf"\b{a}\b", told)] == []
     assert said["Example"]
+
+
+def given(part: Part) -> set[tuple[type[Part], str]]:
+    """The fields that a document gives, with the class to which each belongs."""
+    found = {(type(part), name) for name in part.model_fields_set}
+    for name in part.model_fields_set:
+        values = [getattr(part, name)]
+        for value in values:
+            if isinstance(value, Part):
+                found |= given(value)
+            elif isinstance(value, (list, tuple)):
+                values.extend(value)
+            elif isinstance(value, dict):
+                values.extend(value.values())
+    return found
+
+
+def test_the_examples_show_every_field() -> None:
+    """Each field of the language is in one of the examples, but for what only describes or is generated."""
+    shown = set().union(*(given(load(example)) for example in EXAMPLES.values()))
+    names = {(base, name) for cls, name in shown for base in cls.__mro__}
+    fields = {(cls, name) for cls in classes() for name, _, _ in fields_of(cls)}
+    missing = {(cls.__name__, name) for cls, name in fields - names}
+    described = {
+        ("Trigger", "input"),
+        ("Hook", "input"),
+        ("Signal", "input"),
+        ("Interrupt", "input"),
+    }
+    assert missing == {("Graph", "version"), *described}
