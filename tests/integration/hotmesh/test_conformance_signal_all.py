@@ -53,8 +53,9 @@ app:
       expire: 600
       activities:
         t2: {type: trigger, stats: {id: '{$self.input.data.id}', key: all, granularity: infinity, measures: [{measure: index, target: '{t2.output.data.floor}'}]}}
+        n2: {type: hook, sleep: '{t2.output.data.nap}'}
         h2: {type: hook, job: {maps: {word: '{$self.hook.data.word}'}}}
-      transitions: {t2: [{to: h2}]}
+      transitions: {t2: [{to: n2}], n2: [{to: h2}]}
       hooks:
         room.cleaned: [{to: h2, conditions: {match: [{expected: '{t2.output.data.by}', actual: '{$self.hook.data.by}'}]}}]
     - subscribes: parent
@@ -212,6 +213,22 @@ async def test_a_signal_is_only_for_the_jobs_meant(begin: Begin) -> None:
     await mesh.hook("room.cleaned", {"by": "ann", "word": "you"})  # bob keeps his, ann's next comes
     await until(lambda: ended(mesh, ["r0"]))
     assert await mesh.get_status("bob") == 1
+
+
+async def test_what_is_kept_for_a_job_no_other_job_takes(begin: Begin, database: Database) -> None:
+    """A job that comes to wait for the same before the one that is meant does not find its signal."""
+    mesh = await begin(ORDERS)
+    await mesh.pub("room", {"id": "late", "floor": 2, "by": "ann", "nap": 1})
+    await mesh.hook_all("room.cleaned", {"by": "ann", "word": "hi"}, {}, ["floor:2"])
+
+    async def kept() -> bool:
+        return (await left(database))["early_signals"] == 1
+
+    await until(kept)
+    await mesh.pub("room", {"id": "early", "floor": 1, "by": "ann"})
+    assert (await left(database))["early_signals"] == 1
+    await until(lambda: ended(mesh, ["late"]))
+    assert await mesh.get_status("early") == 1
 
 
 async def test_an_index_may_be_for_one_use(begin: Begin) -> None:
