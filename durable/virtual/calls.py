@@ -19,7 +19,7 @@ from durable.protocol.codes import TIMEOUT
 from durable.protocol.graphs import Fault
 from durable.telemetry.logs import logger
 
-CALL, CALLED = "call", "called"  # the graph, and what it publishes
+KEYED, CALLED = "keyed", "called"  # the graph, and what it publishes
 LOOK = 1.0  # seconds
 
 Output = dict[str, Any]
@@ -42,7 +42,7 @@ class KeyedCalls:
             async with asyncio.timeout(limit):
                 while True:
                     with contextlib.suppress(DuplicateJob):
-                        return await self._mesh.pubsub(CALL, data, timeout=limit)
+                        return await self._mesh.pubsub(KEYED, data, timeout=limit)
                     job, was_over = await self._ended(key)
                     if job is None:
                         continue
@@ -114,7 +114,7 @@ class KeyedCalls:
 
     async def _look(self, key: str) -> Output | None:
         try:
-            return await self._mesh.get_state(CALL, key)
+            return await self._mesh.get_state(KEYED, key)
         except JobNotFound:
             return None
 

@@ -36,7 +36,7 @@ class VirtualContext:
     Attributes:
         topic: by which the callback was called.
         workflow_id: the job; the same at each attempt.
-        workflow_name: the job's graph: "call" or "schedule".
+        workflow_name: the job's graph: "call", "keyed" or "schedule".
         dimension: the place within the job; it differs from tick to tick.
         attempt: counted from 1.
         guid: this attempt's message.

@@ -14,18 +14,17 @@ from durable.errors import ConfigurationError, DuplicateJob
 from durable.hotmesh.mesh import HotMesh
 from durable.hotmesh.settings import CONCURRENCY, is_async
 from durable.protocol.durations import Duration, seconds
-from durable.protocol.ids import new_id
 from durable.protocol.retry import RetryPolicy
 from durable.telemetry.logs import logger
 from durable.virtual.callbacks import EXPRESSIONS, INTERVALS, Function, planners, worker_of
-from durable.virtual.calls import CALL, KeyedCalls
+from durable.virtual.calls import KEYED, KeyedCalls
 from durable.virtual.context import VirtualContext, current
 from durable.virtual.schedules import schedule_of
 
 APP: Final = ".virtual"
-SCHEDULE: Final = "schedule"  # the graph
+CALL: Final = "call"  # graphs
+SCHEDULE: Final = "schedule"
 RETRY: Final = RetryPolicy(maximum_attempts=3, backoff_coefficient=2, maximum_interval=30)
-EXPIRE: Final = 1.0  # seconds that a call without a key stays
 FOR_EVER: Final = 2**53 - 1  # ticks: no schedule gets there
 AT_ONCE: Final = 0.001  # seconds until the id of an interrupted schedule is free: 0 would be never
 
@@ -164,10 +163,9 @@ class Virtual:
         if id is None:
             if ttl is not None or flush:
                 raise ConfigurationError("ttl and flush are about the result of an id: give one")
-            data |= {"id": new_id(), "expire": EXPIRE}
             job = await self._mesh.pubsub(CALL, data, timeout=limit)
         else:
-            key = _job_id(CALL, topic, id)
+            key = _job_id(KEYED, topic, id)
             data |= {"id": key, "expire": _lasting(ttl)}
             clock = asyncio.get_running_loop().time
             end = clock() + limit
@@ -189,7 +187,7 @@ class Virtual:
         served what was begun before. Raises `JobTimeout` when that takes longer than `timeout`.
         """
         _check_topic(topic)
-        return await self._calls.forget(_job_id(CALL, topic, id), seconds(timeout))
+        return await self._calls.forget(_job_id(KEYED, topic, id), seconds(timeout))
 
     async def cron(  # noqa: PLR0913 - the ancestor's options, as keywords
         self,
