@@ -277,6 +277,31 @@ async def test_a_run_with_a_commit_under_way_is_not_claimed(scene: Scene) -> Non
     assert len(await scene.streams.claim(OTHER, "q", ["flow"], 1)) == 1
 
 
+@pytest.mark.parametrize("what", ["step", "end"])
+async def test_state_is_written_with_its_commit_or_not_at_all(scene: Scene, what: str) -> None:
+    """What changes attributes or the entity goes as a batch; refused, it leaves what was there."""
+    (run_id,) = await scene.runs(1)
+    facts = step(run_id).facts
+    finish = Finish("completed", "1") if what == "end" else None
+    made = Commit(
+        run_id, 0, facts, status=1, finish=finish, attributes='{"a":1}', entity='{"b":[]}'
+    )
+    assert not is_plain(made)
+    assert not is_end(made)
+    committer = scene.committer()
+    refused = await committer.commit(replace(made, expected=3))
+    assert not refused.passed
+    (job,) = (await scene.rows(run_id))["jobs"]
+    assert (job["attributes"], job["document"]) == (None, None)
+    assert (await committer.commit(replace(made, finish=None))).passed
+    (job,) = (await scene.rows(run_id))["jobs"]
+    assert (job["attributes"], job["document"]) == ('{"a": 1}', '{"b": []}')
+    only = replace(made, expected=1, attributes=None, entity='{"b": [1]}')
+    assert (await committer.commit(only)).passed
+    (job,) = (await scene.rows(run_id))["jobs"]
+    assert (job["attributes"], job["document"]) == ('{"a": 1}', '{"b": [1]}')
+
+
 async def test_locked_runs_come_back_in_a_later_batch(scene: Scene) -> None:
     """Somebody has a job row: its commit waits, the others go on; neither is lost."""
     free, locked = await scene.runs(2)
