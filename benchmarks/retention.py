@@ -59,6 +59,7 @@ async def buffers(connection: asyncpg.Connection) -> dict[str, int]:
     for (package, file), blocks in STATEMENTS.items():
         statements = Statements(package, file, NAMESPACE)
         for name, args in blocks.items():
+            row = ""
             for _ in range(2):  # the second time the catalogues are known
                 row = await connection.fetchval(
                     f"explain (analyze, buffers, format json) {statements[name]}", *args

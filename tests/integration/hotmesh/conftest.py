@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
+from durable.protocol.retention import RetentionPolicy
 
 Callback = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
 Begin = Callable[..., Awaitable[HotMesh]]
@@ -25,7 +26,7 @@ async def begin(database: Database) -> AsyncIterator[Begin]:
             document: str | None,
             app_id: str = "app",
             retry: Mapping[str, Any] | None = None,
-            retain: float = 600,
+            retain: RetentionPolicy | float = 600,
             **workers: Callback,
         ) -> HotMesh:
             options = [

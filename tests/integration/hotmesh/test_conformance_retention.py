@@ -12,7 +12,7 @@ from durable.engine import retention
 from durable.engine.retention import Retention
 from durable.errors import DuplicateJob, JobFailed, JobNotFound
 from durable.postgres.pool import Database
-from durable.protocol.retention import Pruned, Pruning
+from durable.protocol.retention import Pruned, Pruning, RetentionPolicy
 from tests.integration.hotmesh.conftest import Begin, echo, until
 
 EXPIRING = """
@@ -27,6 +27,27 @@ app:
         w1: {type: worker, topic: work, input: {maps: {fail: '{t1.output.data.fail}'}}, retry: {maximumAttempts: 2, initialInterval: 0, maximumInterval: 0}}
         h1: {type: hook, sleep: '{t1.output.data.sleep}', job: {maps: {done: true}}}
       transitions: {t1: [{to: w1}], w1: [{to: h1}]}
+"""
+
+FAMILY = """
+app:
+  id: app
+  version: '1'
+  graphs:
+    - subscribes: parent
+      expire: 0.01
+      activities:
+        t1: {type: trigger, stats: {id: '{$self.input.data.id}'}}
+        a1: {type: await, topic: child, input: {maps: {id: c}}}
+      transitions: {t1: [{to: a1}]}
+    - subscribes: child
+      expire: 100
+      activities:
+        t2: {type: trigger, stats: {id: '{$self.input.data.id}'}}
+        w2: {type: hook, job: {maps: {done: true}}}
+      transitions: {t2: [{to: w2}]}
+      hooks:
+        go: [{to: w2, conditions: {match: [{expected: '{$job.metadata.jid}', actual: '{$self.hook.data.id}'}]}}]
 """
 
 TABLES = [
@@ -100,6 +121,10 @@ async def _sleeps(database: Database) -> bool:
     )
 
 
+async def _waits(database: Database) -> bool:
+    return bool(await database.fetchval(f'select count(*) from "{database.schema}".hooks'))
+
+
 async def test_what_runs_or_is_kept_stays(begin: Begin, database: Database) -> None:
     """Running jobs, jobs kept for ever, and jobs that expired too lately are not pruned."""
     mesh = await begin(EXPIRING, work=echo)
@@ -139,3 +164,54 @@ async def test_an_engine_prunes_by_itself(begin: Begin, database: Database) -> N
         return not any((await rows(database)).values())
 
     assert await until(empty)
+
+
+async def test_retention_by_outcome(begin: Begin, database: Database) -> None:
+    """`retain` is stored for the app: jobs that failed stay longer than those that did not."""
+
+    async def work(message: dict[str, Any]) -> None:
+        if message["data"].get("fail"):
+            raise ValueError("no")
+
+    mesh = await begin(EXPIRING, work=work, retain=RetentionPolicy(0, None))
+    await mesh.pubsub("t", {"id": "good", "expire": 0.01}, timeout=10)
+    with pytest.raises(JobFailed):
+        await mesh.pubsub("t", {"id": "bad", "expire": 0.01, "fail": True}, timeout=10)
+
+    async def expired() -> bool:
+        return (await mesh.prune(older_than=0, dry_run=True)).jobs == 2
+
+    assert await until(expired)
+    assert (await mesh.prune(keep=["completed"])).jobs == 0
+    assert await Retention(database).prune(Pruning()) == Pruned(jobs=1)
+    assert await mesh.get_status("bad") != 1
+    with pytest.raises(JobNotFound):
+        await mesh.get_status("good")
+    assert (await mesh.prune(older_than=0)).jobs == 1
+
+
+async def test_a_child_outlives_its_pruned_parent(begin: Begin, database: Database) -> None:
+    """A parent is interrupted and pruned while its child waits: the child ends as it should."""
+    mesh = await begin(FAMILY)
+    await mesh.pub("parent", {"id": "p"})
+    await until(lambda: _waits(database))
+    await mesh.interrupt("parent", "p", throw=False)
+
+    async def pruned() -> bool:
+        return (await mesh.prune(older_than=0)).jobs == 1
+
+    assert await until(pruned)
+    with pytest.raises(JobNotFound):
+        await mesh.get_status("p")
+    assert await mesh.get_status("c") == 1
+    await mesh.hook("go", {"id": "c"})
+
+    async def ended() -> bool:
+        return await mesh.get_status("c") == 0
+
+    assert await until(ended)
+    assert (await mesh.get_state("child", "c"))["data"] == {"done": True}
+    dead = await database.fetchval(
+        f'select count(*) from "{database.schema}".engine_streams where dead_lettered_at is not null'
+    )
+    assert dead == 0
