@@ -74,7 +74,7 @@ def given(part: Part) -> set[tuple[type[Part], str]]:
 
 
 def test_the_examples_show_every_field() -> None:
-    """Each field of the language is in one of the examples, but for what only describes or is generated."""
+    """Each field is in one of the examples, but for those that only describe or are generated."""
     shown = set().union(*(given(load(example)) for example in EXAMPLES.values()))
     names = {(base, name) for cls, name in shown for base in cls.__mro__}
     fields = {(cls, name) for cls in classes() for name, _, _ in fields_of(cls)}
