@@ -245,6 +245,55 @@ async def test_an_index_may_be_for_one_use(begin: Begin) -> None:
     assert await mesh.hook_all("order.routed", {}, QUERY, ["parent:p"]) == []
 
 
+FAMILY = """
+app:
+  id: app
+  version: '1'
+  graphs:
+    - subscribes: family.begin
+      publishes: family.told
+      expire: 60
+      activities:
+        t1:
+          type: trigger
+          emit: true
+          stats: {id: '{$self.input.data.name}', key: '{$self.input.data.parent}', granularity: infinity, measures: [{measure: index, target: '{$self.input.data.parent}'}]}
+          job: {maps: {parent: '{$self.input.data.parent}', name: '{$self.input.data.name}'}}
+        h1: {type: hook, job: {maps: {done: '{$self.hook.data.done}'}}}
+      transitions: {t1: [{to: h1}]}
+      hooks:
+        family.go: [{to: h1, conditions: {match: [{expected: '{$job.metadata.jid}', actual: '{$self.hook.data.id}'}]}}]
+"""
+
+
+async def test_a_pattern_hears_of_all_that_were_signalled(begin: Begin) -> None:
+    """Conformance `hook`: jobs emit and wait, one hook_all on a single-use index ends them, a pattern hears both."""
+    mesh = await begin(FAMILY)
+    heard: list[tuple[str, dict[str, Any]]] = []
+
+    async def subscriber(topic: str, job: dict[str, Any]) -> None:
+        heard.append((topic, job["data"]))
+
+    await mesh.psub("family.told*", subscriber)
+    for name in ("ann", "bob"):
+        await mesh.pub("family.begin", {"parent": "eve", "name": name})
+    await mesh.pub("family.begin", {"parent": "ada", "name": "cid"})
+    targets = await mesh.hook_all(
+        "family.go", {"done": True}, {"data": {"parent": "eve"}, "scrub": True}, ["parent:eve"]
+    )
+    assert targets == ["eve:0:index:parent:eve"]
+    alike = [{"parent": "eve", "name": name} for name in ("ann", "bob")]
+    wanted = [*alike, {"parent": "ada", "name": "cid"}, *({**data, "done": True} for data in alike)]
+
+    async def all_heard() -> bool:
+        return len(heard) >= len(wanted)
+
+    await until(all_heard)
+    assert sorted(map(str, heard)) == sorted(str(("family.told", data)) for data in wanted)
+    assert await mesh.get_status("cid") == 1
+    await mesh.punsub("family.told*")
+
+
 async def test_an_activity_signals_all(begin: Begin) -> None:
     """Conformance `signal`, subtype all: jobs with the facet wake with what the maps made; the job goes on to its end."""
     notes = Notes()
