@@ -144,10 +144,14 @@ async def fresh(dsn: str, name: str) -> str:
     connection = await asyncpg.connect(dsn)
     await connection.execute(f'drop database if exists "{name}" with (force)')
     await connection.execute(f'create database "{name}"')
-    if "pg_stat_statements" in await connection.fetchval("show shared_preload_libraries"):
-        await connection.execute("create extension if not exists pg_stat_statements")
+    counted = "pg_stat_statements" in await connection.fetchval("show shared_preload_libraries")
     await connection.close()
-    return urlsplit(dsn)._replace(path=f"/{name}").geturl()
+    made = urlsplit(dsn)._replace(path=f"/{name}").geturl()
+    if counted:
+        connection = await asyncpg.connect(made)
+        await connection.execute("create extension pg_stat_statements")
+        await connection.close()
+    return made
 
 
 async def clear(dsn: str, namespace: str) -> None:
