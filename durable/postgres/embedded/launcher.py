@@ -70,8 +70,8 @@ async def ensure_running(
         EmbeddedPostgresError: It cannot run; the message says why and what to do.
 
     Example:
-        >>> embedded = await ensure_running(Path(".durable"))
-        >>> connection = await asyncpg.connect(embedded.dsn)
+        >>> embedded = await ensure_running(Path(".durable"))  # doctest: +SKIP
+        >>> connection = await asyncpg.connect(embedded.dsn)  # doctest: +SKIP
     """
     found = _current(Home.at(home))
     if found is not None:
