@@ -18,6 +18,8 @@ from typing import Any
 from durable.hotmesh.mesh import HotMesh
 from tests.faults.graphs import TOPICS
 
+KEPT = ("below", "each", "sorry", "born")  # whose answers change the state of their job
+
 
 class Callbacks:
     """What the activities do; each call is noted first."""
@@ -38,6 +40,11 @@ class Callbacks:
             return {"status": "error", "code": 422, "data": {"message": "not today"}}
         if about["aid"] == "open":
             answer["code"] = 202
+        if about["aid"] in KEPT:
+            answer["state"] = [
+                {"op": "entity.increment", "path": f"told.{about['aid']}"},
+                {"op": "attributes.incr", "name": "told"},
+            ]
         return answer
 
 

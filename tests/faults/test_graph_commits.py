@@ -341,6 +341,7 @@ async def _killed_at(house: House, key: str, name: str, pid: int, how: str) -> i
     return heir
 
 
+@pytest.mark.timeout(600)  # some fifty deaths each
 @pytest.mark.parametrize("how", ["before", "after", "late"])
 async def test_a_process_killed_at_every_commit_of_a_graph(
     dsn: str, tmp_path: Path, how: str
@@ -350,6 +351,11 @@ async def test_a_process_killed_at_every_commit_of_a_graph(
     async with house(dsn, tmp_path / "journal") as found:
         whole, places = await _undisturbed(found, "whole")
         assert whole["*"]["state"] == "completed"
+        assert whole["*"]["entity"] == {
+            "kind": "order", "attributes": {"answers": 2, "told": 3},
+            "context": {"done": 7, "told": {"below": 1, "each": 1, "sorry": 1}},
+        }  # fmt: skip
+        assert [len(whole[table]) for table in KEPT] == [2, 2, 1]
         names = await found.commits.names()
         pid = await found.fork()
         for number, name in enumerate(names):
