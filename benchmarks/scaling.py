@@ -2,8 +2,8 @@
 
 python -m benchmarks.scaling [--workers 1 2 4] [--clients 1 2 4 8] [--only W2 W3 W6] [--runs 3]
 
-Runs are interleaved: each round measures every number once. More processes than cores cannot be faster;
-the question is what they lose.
+Runs are interleaved: each round measures every number once. More processes than cores cannot be
+faster; the question is what they lose.
 """
 
 from __future__ import annotations
