@@ -129,11 +129,12 @@ class GraphRoad:
         self._answers = Grouped(self._send_answers, lanes=1)
         self._known: OrderedDict[int, _Known] = OrderedDict()
         self._active: str | None = None
+        self._closed = False
         self._flying: set[asyncio.Future[None]] = set()
 
     async def start(self, start: Start) -> Job:
         """Start a job on the active version. Raises what `GraphSteps.start` raises."""
-        first = self._first(start)
+        first = None if self._closed else self._first(start)
         if first is not None:
             first.beginning.out.sit_down(self._here.seats)
             job = await self._starts.ask(first)
@@ -181,7 +182,8 @@ class GraphRoad:
             await asyncio.wait(list(self._flying))
 
     async def close(self) -> None:
-        """Finish what is in flight."""
+        """Finish what is in flight; what is started from now on takes the other road."""
+        self._closed = True
         await self._starts.close()
         await self._answers.close()
         await self._start_lane.close()
