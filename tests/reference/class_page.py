@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from durable.hotmesh.escalations import Escalations
 from durable.hotmesh.mesh import HotMesh
 
 WIDTH: Final = 100  # characters of a signature on one line
@@ -117,6 +118,7 @@ def page() -> str:
         parts.append(f"\n## {title}\n")
         parts.extend(_method(name, vars_of(HotMesh)[name]) for name in names)
     parts.append("\n```python\nawait client.close()\n```\n")
+    parts.append(_escalations())
     return "".join(parts)
 
 
@@ -164,7 +166,30 @@ def _arguments(text: str) -> Iterator[tuple[str, str]]:
             yield name, re.sub(r"\s*\n\s*", " ", said)
 
 
-def _signature(name: str, method: Callable[..., Any]) -> str:
+def _escalations() -> str:
+    """The methods of an attribute, in short; a page of its own shows them at work."""
+    rows = [
+        (_signature(name, method, width=10_000).replace("|", r"\|"), _first(method))
+        for name, method in sorted(vars_of(Escalations).items(), key=_line)
+    ]
+    table = "".join(f"| `{signature}` | {said} |\n" for signature, said in rows)
+    return (
+        "\n## `mesh.escalations`\n\n"
+        f"{inspect.cleandoc(Escalations.__doc__ or '')}\n\n"
+        "All of it at work: [Escalations](../how-to/escalations.md).\n\n"
+        f"| method | |\n|---|---|\n{table}"
+    )
+
+
+def _line(named: tuple[str, Callable[..., Any]]) -> int:
+    return inspect.getsourcelines(named[1])[1]
+
+
+def _first(method: Callable[..., Any]) -> str:
+    return sections(method)[""].partition("\n\n")[0].replace("\n", " ").replace("|", "or")
+
+
+def _signature(name: str, method: Callable[..., Any], width: int = WIDTH) -> str:
     signature = inspect.signature(method)
     kept = list(map(_parameter, signature.parameters.values()))
     starred = [n for n, p in enumerate(signature.parameters.values()) if p.kind is p.KEYWORD_ONLY]
@@ -174,13 +199,13 @@ def _signature(name: str, method: Callable[..., Any]) -> str:
     answer = _words(signature.return_annotation)
     text = f"{name}({', '.join(kept)}) -> {answer}"
     inner = "".join(f"    {parameter},\n" for parameter in kept)
-    return text if len(text) <= WIDTH else f"{name}(\n{inner}) -> {answer}"
+    return text if len(text) <= width else f"{name}(\n{inner}) -> {answer}"
 
 
 def _parameter(parameter: inspect.Parameter) -> str:
     if parameter.annotation is inspect.Parameter.empty:
         return parameter.name
-    stars = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
+    stars = {parameter.VAR_KEYWORD: "**", parameter.VAR_POSITIONAL: "*"}.get(parameter.kind, "")
     text = f"{stars}{parameter.name}: {_words(parameter.annotation)}"
     given = parameter.default is not inspect.Parameter.empty
     return f"{text} = {parameter.default!r}" if given else text
