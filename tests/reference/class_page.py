@@ -46,7 +46,7 @@ are dicts of two keys:
 | key | of a message | of a job |
 |---|---|---|
 | `data` | what `input.maps` built | what `job.maps` wrote |
-| `metadata` | `jid`, `aid`, `dad`, `topic`, `attempt`, … | see below |
+| `metadata` | `jid`, `gid`, `aid`, `dad`, `topic`; `try`: 0 for the first attempt | see below |
 
 | key of a job's metadata | |
 |---|---|
@@ -58,7 +58,7 @@ are dicts of two keys:
 | `err` | `{"code", "message", "job_id", …}` of one that ended with an error |
 | `pj`, `pg`, `pa`, `pd` | of one that is awaited: its parent's id, number, activity and dimension |
 | `trc`, `spn`, `ngn` | what `pub` was given as context |
-| `expire` | seconds for which it keeps its id after its end |
+| `expire`, `persistent` | seconds for which it keeps its id after its end; whether for ever |
 
 The examples are about a help desk. A ticket is sorted, and waits for an answer:
 

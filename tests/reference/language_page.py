@@ -31,6 +31,10 @@ A **value** is a literal, a reference such as `{start.output.data.x}`, or a pipe
 `input.maps`, `topic`, `sleep` and the like are computed when the job comes to the activity;
 `output.maps`, `job.maps` and the conditions of transitions when it has answered.
 
+What `state` may do is listed in [State](../how-to/state.md#in-graphs-written-by-hand), what `stats`
+are for in [Counting jobs](../how-to/stats.md), and `escalation` in
+[Waiting for people](../how-to/escalations.md).
+
 Every document below is one that `mesh.plan` accepts.
 """
 
@@ -150,7 +154,8 @@ def _type(node: ast.expr) -> str:
         case ast.Name(id=name):
             return WORDS[name] if name in WORDS else _link(name)
         case ast.BinOp(left=left, right=right):
-            return " or ".join(filter(None, (_type(left), _type(right))))
+            words = " or ".join(filter(None, (_type(left), _type(right))))
+            return words.replace("whole number or number", "number")
         case ast.Subscript(value=ast.Name(id="Literal"), slice=of):
             values = of.elts if isinstance(of, ast.Tuple) else [of]
             return ", ".join(f"`{ast.literal_eval(value)}`" for value in values)
@@ -186,7 +191,7 @@ def _limits() -> str:
         "its depth": f"{marks.DEPTH_LIMIT} nested objects and lists",
         "its size with aliases followed": f"{marks.NODE_LIMIT:,} keys, values and items",
         "`$ref` to other files": f"{files.INCLUDE_LIMIT:,}, all below the document's directory",
-        "passes of one cycle": f"{CYCLES_MAX:,}; then the job fails",
+        "passes of one cycle": f"{CYCLES_MAX:,} without waiting for anything; then the job fails",
     }
     lines = "".join(f"| {what} | {limit} |\n" for what, limit in rows.items())
     return f"\n## Limits\n\n| | |\n|---|---|\n{lines}"
