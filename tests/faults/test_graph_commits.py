@@ -295,7 +295,7 @@ async def _bury(members: MemberStore, connection: asyncpg.Connection) -> None:
     """Do what members do once a second, more often: the test has many deaths."""
     while True:
         await connection.execute("update sweeps set swept_at = swept_at - interval '1 second'")
-        for member in (await members.sweep(connection)).dead:
+        for member in (await members.sweep(connection, 0)).dead:
             await members.bury(connection, member)
         await asyncio.sleep(0.03)
 
