@@ -1,8 +1,7 @@
 """The app document as frozen values.
 
 Keys are written in camelCase (`maximumAttempts`) and read as attributes in snake_case. A field
-that is not declared here is refused, never ignored. What is declared, but not yet executed by the
-engine, is refused by `not_yet`.
+that is not declared here is refused, never ignored. What is declared is executed.
 
 An app has graphs. A graph is a tree of activities below one trigger, with transitions from parent
 to child. What may be a reference or a pipe is of type `JsonValue` here and compiled by `plan`.

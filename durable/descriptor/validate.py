@@ -21,7 +21,6 @@ from durable.descriptor.model import (
     Trigger,
     Worker,
 )
-from durable.descriptor.not_yet import refused
 from durable.descriptor.places import Place, complaint, given, places
 from durable.descriptor.schemas import schema_complaints
 from durable.descriptor.spreads import complaints as spread_complaints
@@ -54,7 +53,6 @@ def findings_of(app: App) -> list[Finding]:
         tree = tree_of(graph)
         for check in (_shape, _transitions, _cycles, _hooks, _expressions, _extras, _state):
             found.extend(Finding((*at, *f.path), f.message) for f in check(graph, tree))
-        found.extend(Finding((*at, *f.path), f.message) for f in refused(graph))
         found.extend(_targets(app, graph, at))
     return found
 

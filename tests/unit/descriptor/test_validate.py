@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from durable.descriptor import not_yet
 from durable.descriptor.document import Document, dump, load
 from durable.descriptor.marks import read
 from durable.descriptor.model import App
-from durable.descriptor.not_yet import NOT_YET
 from durable.descriptor.plan import compile_graph
 from durable.descriptor.validate import findings_of, validate
 from durable.errors import DescriptorError
@@ -132,19 +130,10 @@ def built(row: str) -> App:
     return Document.model_validate(data).app
 
 
-@pytest.mark.parametrize("row", NOT_YET)
-def test_what_is_not_executed_yet_is_refused(row):
-    """A field that the engine does not honour yet is understood, and refused with its line."""
-    lines = complaints(graph(*USES[row]))
-    assert all("not supported yet by this version" in line for line in lines), lines
-    assert all(line.startswith("line ") for line in lines)
-
-
 @pytest.mark.parametrize("row", USES)
-def test_supporting_something_is_deleting_its_row(row, monkeypatch):
-    """Without the table such a document has no findings, compiles, and is written as it was."""
+def test_what_the_language_has_is_accepted(row):
+    """Such a document has no findings, compiles, and is written as it was."""
     app = built(row)
-    monkeypatch.setattr(not_yet.refused, "__defaults__", ((),))
     assert findings_of(app) == []
     compile_graph(app, app.graphs[0])
     assert load(dump(app)) == app
