@@ -119,3 +119,7 @@ async def client_side(order: Order) -> None:
     await named.result()
     worker = durable.Worker(client, workflows=[fulfil, parent], activities=[charge, checksum])
     await worker.run()
+    kept = durable.RetentionPolicy(completed="7 days", failed=None)
+    await durable.connect(retention=kept)
+    await durable.connect(retention="2 weeks")
+    assert_type(await client.prune(older_than="30d", keep=["failed"]), durable.Pruned)
