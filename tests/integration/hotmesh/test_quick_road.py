@@ -301,11 +301,8 @@ async def _idle(mesh: HotMesh) -> bool:
     return not any(worker.busy for worker in mesh._workers.values())
 
 
-@pytest.mark.parametrize("options", [{"topic": "work"}, {"scope": "engines"}])
-async def test_a_pause_holds_on_the_quick_road(
-    begin: Begin, database: Database, options: dict[str, str]
-) -> None:
-    """Once a pause is confirmed no callback begins (or no job steps on), and none is lost by it."""
+async def test_a_paused_worker_takes_no_seat(begin: Begin, database: Database) -> None:
+    """Once a pause is confirmed no callback begins, in full flight or after; none is lost by it."""
     begun = 0
 
     async def work(message: dict[str, Any]) -> dict[str, Any]:
@@ -313,26 +310,48 @@ async def test_a_pause_holds_on_the_quick_road(
         begun += 1
         return {"data": message["data"]}
 
-    async def ended() -> int:
-        count: int = await database.fetchval(
-            f"""select count(*) from "{database.schema}".jobs where state <> 'running'"""
-        )
-        return count
+    mesh = await begin(ONE, work=work)
+    await quick(mesh)
+    jobs = f'select count(*) from "{database.schema}".jobs'
+    for flight in (300, 20):
+        await quick(mesh)
+        there = await database.fetchval(jobs)
+        waiting = _flight(mesh, flight)
+        assert await mesh.throttle(throttle=-1, topic="work")
+        before = begun
+        waiting += _flight(mesh, 20)
+        await until(lambda least=there + flight + 20: _at_least(database, jobs, least))
+        assert begun == before
+        assert await mesh.throttle(throttle=0, topic="work")
+        assert len(await asyncio.gather(*waiting)) == flight + 20
+
+
+async def test_a_paused_engine_takes_no_step(begin: Begin, database: Database) -> None:
+    """Callbacks that return during a pause of engines are recorded; their jobs go on after it."""
+    gate = asyncio.Event()
+    gate.set()
+
+    async def work(message: dict[str, Any]) -> dict[str, Any]:
+        await gate.wait()
+        return {"data": message["data"]}
 
     mesh = await begin(ONE, work=work)
     await quick(mesh)
-    waiting = [asyncio.create_task(mesh.pubsub("t", {"n": n}, timeout=60)) for n in range(300)]
-    assert await mesh.throttle({"throttle": -1, **options})
-    before = (begun if "topic" in options else 0, await ended())
-    waiting += [asyncio.create_task(mesh.pubsub("t", {"n": n}, timeout=60)) for n in range(50)]
-    jobs = f'select count(*) from "{database.schema}".jobs'
-    await until(lambda: _at_least(database, jobs, 351))
-    if "topic" in options:
-        assert (begun, await ended()) == (before[0], await ended())
-    else:
-        assert await ended() == before[1]
-    assert await mesh.throttle({"throttle": 0, **options})
-    assert len(await asyncio.gather(*waiting)) == 350
+    gate.clear()
+    waiting = _flight(mesh, 20)
+    running = f"""select count(*) from "{database.schema}".jobs where state = 'running'"""
+    await until(lambda: _at_least(database, running, 20))
+    assert await mesh.throttle(throttle=-1, scope="engines")
+    gate.set()
+    answers = f'select count(*) from "{database.schema}".engine_streams where expired_at is null'
+    await until(lambda: _at_least(database, answers, 20))
+    assert await database.fetchval(running) == 20
+    assert await mesh.throttle(throttle=0, scope="engines")
+    assert len(await asyncio.gather(*waiting)) == 20
+
+
+def _flight(mesh: HotMesh, jobs: int) -> list[asyncio.Task[dict[str, Any]]]:
+    return [asyncio.create_task(mesh.pubsub("t", {"n": n}, timeout=60)) for n in range(jobs)]
 
 
 async def _at_least(database: Database, count: str, least: int) -> bool:
