@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -583,3 +585,46 @@ async def test_a_value_of_the_wrong_kind_fails_the_job_and_says_where(begin: Beg
     ):
         await mesh.pubsub("t", {"id": "j", "priority": "high"}, timeout=10)
     assert await mesh.escalations.count() == 0
+
+
+async def test_people_and_engines_never_wait_in_a_circle(begin: Begin, database: Database) -> None:
+    """Claims, passings-on, gangs, signals and timers on the same forty waits, in any order: no deadlock, each closed once."""
+    meshes = [await begin(GRAPH), await begin(None), await begin(None)]
+    dice = random.Random(7)
+    rows = [await _one(meshes[0], f"j{n}", patience=dice.uniform(0.05, 0.6)) for n in range(40)]
+    ids = [row["id"] for row in rows]
+
+    async def act(mesh: HotMesh) -> None:
+        for _ in range(15):
+            some = dice.sample(ids, 6)
+            with contextlib.suppress(EscalationError):
+                match dice.randrange(4):
+                    case 0:
+                        await mesh.escalations.claim_many(some, "ann", "1s")
+                    case 1:
+                        await mesh.escalations.escalate_many_to_role(some, "boss")
+                    case 2:
+                        items = [{"id": one, "payload": {"by": "gang"}} for one in some[:3]]
+                        await mesh.escalations.resolve_all_or_none(items)
+                    case _:
+                        jid = f"j{dice.randrange(40)}"
+                        await mesh.hook("approve", {"id": jid, "by": "signal"})
+
+    await asyncio.gather(*(act(mesh) for mesh in meshes for _ in range(4)))
+
+    async def closed() -> bool:
+        return await meshes[0].escalations.count(status="pending") == 0
+
+    await until(closed, 30)
+    for row in await meshes[0].escalations.list():
+        data = await _data(meshes[0], row["job_id"])
+        wanted = {"timed"} if row["status"] == "expired" else {"by"}
+        assert data.keys() == wanted
+        if row["status"] == "resolved":
+            assert row["resolver_payload"]["by"] == data["by"]
+    assert (
+        await database.fetchval(
+            f'select count(*) from "{database.schema}".engine_streams where dead_lettered_at is not null'
+        )
+        == 0
+    )
