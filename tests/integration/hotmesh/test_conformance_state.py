@@ -28,7 +28,7 @@ app:
           state:
             - {op: entity.merge, value: {customer: {name: '{$self.input.data.customer}'}, lines: [], total: 0}}
             - {op: attributes.set, values: {customer: '{$self.input.data.customer}', open: true}}
-        w1: {type: worker, topic: work, input: {maps: {amounts: '{t1.output.data.amounts}', seen: '{$job.entity.customer.name}'}}}
+        w1: {type: worker, topic: work, input: {maps: {amounts: '{t1.output.data.amounts}', seen: '{$job.entity.customer.name}'}}, state: [{op: attributes.set, values: {total: 0}}]}
         h1:
           type: hook
           hook: {topic: app.pay}
@@ -121,11 +121,25 @@ async def test_what_pub_gives_along(begin: Begin) -> None:
     }
     await mesh.pub("order", start(2), search={"region": "south"})
     assert [j["jid"] for j in await mesh.find(attributes={"region": "south"})] == ["o2"]
+    pending = await mesh.pub(
+        "order", start(4), entity="draft", search={"region": "east"}, pending=60
+    )
+    (found,) = await mesh.find("draft", {}, attributes={"region": "east"})
+    assert (found["jid"], found["status"], found["context"]) == (pending, -1, {})
+    await mesh.resume(pending)
+    await until(lambda: _has(mesh, pending, 2.5))
     with pytest.raises(ConfigurationError, match="unknown fields"):
         await mesh.pub("order", start(3), None, {"serach": {}})
     with pytest.raises(PayloadError, match="attribute 'region' must be text"):
         await mesh.pub("order", start(3), search={"region": ["a"]})
     assert await mesh.find_by_id("order", "o3") is None
+
+
+async def _has(mesh: Any, jid: str, total: float) -> bool:
+    found = await mesh.find(
+        "draft", {"total": total}, attributes={"region": "east", "total": total}
+    )
+    return [job["jid"] for job in found] == [jid]
 
 
 FOUND: list[tuple[Any, list[str]]] = [
