@@ -205,7 +205,7 @@ class Client:
         """Let a suspended run be tried again; False when the id has none that is suspended."""
         queues = await self._runs.ports.runs.resume(jid=id)
         for queue in queues:
-            self._runs.ports.announcer.queue(queue, "turn")
+            self._runs.ports.announcer.queue(queue, "turn", amount=0)
         return bool(queues)
 
     async def _start(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -122,12 +123,20 @@ class Notifier:
 
     def __init__(self, send: Callable[[list[str], list[str]], Any]) -> None:
         self._send = send
-        self._waiting: dict[tuple[str, str], None] = {}
+        self._waiting: dict[tuple[str, str], int] = {}
+        self._numbers = itertools.count()
         self._task: asyncio.Task[None] | None = None
 
-    def notify(self, channel: str, payload: str = "") -> None:
-        """Have `payload` sent on `channel` soon; the same words in one moment are sent once."""
-        self._waiting[channel, payload] = None
+    def notify(self, channel: str, payload: str = "", amount: int = 0) -> None:
+        """Have `payload` sent on `channel` soon; the same words in one moment are sent once.
+
+        With an `amount`, what is sent is the payload, the sum of the amounts and a number that is
+        another each time; unless the same words are said without one too.
+        """
+        said = self._waiting.get((channel, payload))
+        self._waiting[channel, payload] = (
+            amount if said is None else said and amount and said + amount
+        )
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(
                 self._drain(), name="durable notifier"
@@ -135,7 +144,10 @@ class Notifier:
 
     async def _drain(self) -> None:
         while self._waiting:
-            batch = list(self._waiting)
+            batch = [
+                (channel, f"{payload} {amount} {next(self._numbers)}" if amount else payload)
+                for (channel, payload), amount in self._waiting.items()
+            ]
             self._waiting.clear()
             with contextlib.suppress(
                 DatabaseError

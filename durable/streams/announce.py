@@ -22,7 +22,11 @@ class Announcer:
         self._local: dict[str, Heard] = {}
 
     async def hear_queue(self, queue: str, heard: Heard) -> None:
-        """Have `heard("turn" | "activity" | "")` called when the queue holds something new."""
+        """Have `heard` called when the queue holds something new.
+
+        It gets a kind of message, "turn" or "activity" or "" for both; and unless all are to look,
+        how many there are and a number that is another each time.
+        """
         await self._listener.listen(channels.queue(self._namespace, queue), heard)
 
     async def unhear_queue(self, queue: str, heard: Heard) -> None:
@@ -44,9 +48,9 @@ class Announcer:
         """The channel of a member."""
         return channels.member(self._namespace, member)
 
-    def queue(self, queue: str, kind: str) -> None:
-        """The queue holds a new `turn` or `activity`."""
-        self._notifier.notify(channels.queue(self._namespace, queue), kind)
+    def queue(self, queue: str, kind: str, amount: int = 1) -> None:
+        """The queue holds a new `turn` or `activity`, or so many; 0: everybody is to look."""
+        self._notifier.notify(channels.queue(self._namespace, queue), kind, amount)
 
     def inbox(self, member: int, run_id: int) -> None:
         """Something arrived for a run that `member` holds."""

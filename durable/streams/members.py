@@ -53,6 +53,7 @@ class Sweep:
 
     Attributes:
         members: how many there are.
+        place: how many of the same name came before this one, and how many of that name there are.
         ours: whether it was this member's turn to look; else the rest is empty.
         prunes: whether it is its turn to prune, too.
         dead: members to bury, and those long gone that still hold something.
@@ -60,6 +61,7 @@ class Sweep:
     """
 
     members: int
+    place: tuple[int, int]
     ours: bool
     prunes: bool
     dead: tuple[int, ...]
@@ -90,11 +92,12 @@ class MemberStore:
         """The database's time, in Unix seconds."""
         return float((await connection.fetch(self._sql["clock"]))[0][0])
 
-    async def sweep(self, connection: Connection) -> Sweep:
+    async def sweep(self, connection: Connection, member_id: int) -> Sweep:
         """Look on behalf of all members, unless another has just done so: see `Sweep`."""
-        (row,) = await connection.fetch(self._sql["sweep"], self._locks)
+        (row,) = await connection.fetch(self._sql["sweep"], self._locks, member_id)
         return Sweep(
-            row["members"], row["prunes"] is not None, bool(row["prunes"]),
+            row["members"], (row["before"], row["alike"]),
+            row["prunes"] is not None, bool(row["prunes"]),
             tuple(row["dead"] or ()), tuple((q, kind) for q, kind in row["due"] or ()),
         )  # fmt: skip
 

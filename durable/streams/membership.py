@@ -78,6 +78,9 @@ class Membership:
         on_lost: called on the joining loop when the member was declared dead.
         on_joined: called there with the id of the new member that follows it.
         on_prune: called there when it is this member's turn to prune, about once a minute of all.
+
+    Attributes:
+        place: how many members of this name came before it, and how many there are, lately.
     """
 
     def __init__(  # noqa: PLR0913 - built in one place, from what each name says
@@ -86,6 +89,7 @@ class Membership:
         on_prune: Callable[[], Any],
     ) -> None:  # fmt: skip
         self.id = 0
+        self.place = (0, 1)
         self.clock = MemberClock()
         self._address = address
         self._store = MemberStore(schema)
@@ -216,7 +220,8 @@ class Membership:
             if not self._is_open() or time.monotonic() < self._quiet:
                 continue
             try:
-                sweep = await self._query(self._store.sweep)
+                sweep = await self._query(lambda c: self._store.sweep(c, self.id))
+                self.place = sweep.place
                 wait = SWEEP if sweep.ours else self._patience(sweep.members)
                 if sweep.ours:
                     sweeps += 1
@@ -247,11 +252,10 @@ class Membership:
 
     def _announce(self, due: Iterable[tuple[str, str]]) -> None:
         for queue, msg_type in due:
-            self._announcer.queue(queue, msg_type)
+            self._announcer.queue(queue, msg_type, amount=0)
 
     def _tell(self, burial: Burial) -> None:
-        for queue, msg_type in burial.queues:
-            self._announcer.queue(queue, msg_type)
+        self._announce(burial.queues)
         for holder in burial.holders:
             self._announcer.inbox(holder, 0)
 

@@ -140,7 +140,7 @@ class RunHost:
             self._forget(held)
         if due:
             await patiently(lambda: self._ports.runs.give_back(self.member, due))
-            self._ports.announcer.queue(self._queue, "turn")
+            self._ports.announcer.queue(self._queue, "turn", amount=0)
         self._timers.close()
         self._limits.close()
         self._flushes.close()

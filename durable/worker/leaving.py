@@ -64,7 +64,7 @@ class Leaving:
                 soon = self._clock.now() + SOON
                 early = any(at is not None and at < soon for at in self._going.values())
                 if early or not self._missed.isdisjoint(self._going):
-                    self._ports.announcer.queue(self._queue, "turn")
+                    self._ports.announcer.queue(self._queue, "turn", len(self._going))
                 self._missed.difference_update(self._going)
                 self._going = {}
         finally:

@@ -20,6 +20,7 @@ from durable.streams.ports import ClosingCommitter, Ports
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
 from durable.worker.hosting import RunHost
+from durable.worker.lines import Place, patience
 
 POLL = 1.0  # the net beneath the notifications while runs are held, in seconds
 REST = 5.0  # the same for who holds nothing: the sweeper watches the queues, too
@@ -102,6 +103,7 @@ class Worker:
         self._turns = asyncio.Event()
         self._due = asyncio.Event()
         self._again = asyncio.Event()
+        self._behind: set[str] = set()
         self._starved = False
         self._stopping = False
         self._unserved: set[tuple[str, str]] = set()
@@ -155,7 +157,7 @@ class Worker:
         for queue in await self._ports.runs.resume(
             queue=self.task_queue, workflows=list(self._workflows)
         ):
-            self._ports.announcer.queue(queue, "turn")
+            self._ports.announcer.queue(queue, "turn", amount=0)
         self._turns.set()
         self._due.set()
         if self._workflows:
@@ -205,7 +207,7 @@ class Worker:
         ]
         if rest:
             await patiently(lambda: self._ports.runs.release(member, rest))
-            self._ports.announcer.queue(self.task_queue, "")
+            self._ports.announcer.queue(self.task_queue, "", amount=0)
 
     def _serve(self, loop: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(loop, name=name)
@@ -396,7 +398,17 @@ class Worker:
 
     # --- hearing -----------------------------------------------------------------------------
 
-    def _heard_queue(self, kind: str) -> None:
+    def _heard_queue(self, payload: str) -> None:
+        delay = patience(Place(*self._membership.place), payload)
+        kind = payload.partition(" ")[0]
+        if delay == 0.0:
+            self._look_at(kind)
+        elif delay is not None and kind not in self._behind:
+            self._behind.add(kind)
+            asyncio.get_running_loop().call_later(delay, self._look_at, kind)
+
+    def _look_at(self, kind: str) -> None:
+        self._behind.discard(kind)
         self._wake(turns=kind in ("turn", ""), due=kind in ("activity", ""))
 
     def _heard_own(self, payload: str) -> None:

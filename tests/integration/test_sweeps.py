@@ -42,15 +42,20 @@ async def _again(session: asyncpg.Connection) -> None:
 async def test_one_of_all_members_sweeps(database: Database, session: asyncpg.Connection) -> None:
     """Who comes first learns what there is to do, the next only how many they are."""
     members = MemberStore(database.schema)
-    for name in ("a", "b", "c"):
-        await members.join(session, name, "here", 1)
+    _, me, _, _ = [await members.join(session, n, "here", 1) for n in ("q", "q", "other", "q")]
     await _start(database, "q")
-    first = await members.sweep(session)
-    assert (first.members, first.ours, first.due) == (3, True, (("q", "turn"),))
-    second = await members.sweep(session)
-    assert (second.members, second.ours, second.due, second.dead) == (3, False, (), ())
+    first = await members.sweep(session, me)
+    assert (first.members, first.place, first.ours, first.due) == (
+        4,
+        (1, 3),
+        True,
+        (("q", "turn"),),
+    )
+    second = await members.sweep(session, me)
+    assert (second.members, second.place, second.ours) == (4, (1, 3), False)
+    assert (second.due, second.dead) == ((), ())
     await _again(session)
-    assert (await members.sweep(session)).ours
+    assert (await members.sweep(session, me)).ours
 
 
 async def test_a_sweep_finds_each_queue_that_holds_something_due(
@@ -58,6 +63,7 @@ async def test_a_sweep_finds_each_queue_that_holds_something_due(
 ) -> None:
     """Whatever its priority or kind; not what is held, has expired or is due much later."""
     members, runs = MemberStore(database.schema), RunStream(database)
+    me = await members.join(session, "q", "here", 1)
     due = {queue: await _start(database, queue) for queue in ("a", "held", "far", "soon", "gone")}
     await _start(database, "a", priority=5)
     await _start(database, "low", priority=-3)
@@ -69,7 +75,7 @@ async def test_a_sweep_finds_each_queue_that_holds_something_due(
         )  # fmt: skip
     await session.execute("update worker_streams set expired_at = now() where id = $1", due["gone"])
     await session.execute("update worker_streams set msg_type = 'activity' where id = $1", due["a"])
-    sweep = await members.sweep(session)
+    sweep = await members.sweep(session, me)
     assert sorted(sweep.due) == [
         ("a", "activity"),
         ("a", "turn"),

@@ -120,8 +120,8 @@ class Committer:
             self._announcer.unwanted(member, message)
         for run_id in outcome.inboxes:
             self._announcer.inbox(self.member, run_id)
-        for queue, kind in outcome.queues:
-            self._announcer.queue(queue, kind)
+        for (queue, kind), amount in outcome.queues.items():
+            self._announcer.queue(queue, kind, amount)
 
 
 class _CommitLane:

@@ -6,6 +6,7 @@ attempts whose results it carries. A run passes with everything or with nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +29,7 @@ class BatchOutcome:
     locked: set[int] = field(default_factory=set)
     ended: list[tuple[int, list[str]]] = field(default_factory=list)
     holders: set[tuple[int, int]] = field(default_factory=set)
-    queues: set[tuple[str, str]] = field(default_factory=set)
+    queues: Counter[tuple[str, str]] = field(default_factory=Counter)
     inboxes: set[int] = field(default_factory=set)
     unwanted: list[tuple[int, int]] = field(default_factory=list)
 
@@ -164,11 +165,11 @@ def _note(outcome: BatchOutcome, row: Row) -> None:
         outcome.locked.add(run_id)
     elif what == "relative":
         if row["id"] is None:
-            outcome.queues.add((row["word"], "turn"))
+            outcome.queues[row["word"], "turn"] += 1
         else:
             outcome.holders.add((row["id"], run_id))
     elif what == "child":
-        outcome.queues.add((row["word"], "turn"))
+        outcome.queues[row["word"], "turn"] += 1
     elif what == "dropped":
         outcome.unwanted.append((run_id, row["id"]))
     elif what == "inbox":

@@ -18,7 +18,7 @@ select extract(epoch from durable.now())::float8
 
 -- name: sweep
 -- One statement a second of all members together. Whoever comes first in a second learns what there is to do
--- for everybody; the others only how many they are. Losing the note of it costs another look.
+-- for everybody; the others only how many they are (`alike`: that serve the same queue). Losing the note of it costs another look.
 -- `dead`: members whose lock is free and whose beat is overdue, or that have not beaten for a minute, of which
 -- somebody watched the last part: a machine that was asleep as a whole wakes with every beat overdue. Within
 -- ten seconds of a server's start nobody is dead: members need time to come back. And holders that are no
@@ -82,10 +82,13 @@ with recursive quick as materialized (
                     and w.reserved_by is null and w.expired_at is null
                     and w.visible_at <= durable.now() + interval '1.5 s')
 )
-select (select count(*) from durable.members) as members, s.prunes,
+select (select count(*) from durable.members) as members,
+    (select count(*) from durable.members o where o.name = m.name) as alike,
+    (select count(*) from durable.members o where o.name = m.name and o.member_id < m.member_id) as before,
+    s.prunes,
     case when s.prunes is not null then array(select member_id from dead) end as dead,
     case when s.prunes is not null then array(select array[stream_name, msg_type] from due) end as due
-from quick left join swept s on true
+from quick left join swept s on true left join durable.members m on m.member_id = $2
 
 -- name: bury
 -- Takes from a dead member, or one that leaves, everything it held: runs and attempts that may be repeated

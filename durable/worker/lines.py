@@ -1,0 +1,45 @@
+"""Who of many workers looks when a queue holds something new: as many as there is work for.
+
+A notification reaches every worker of a queue. Were all of them to look, twenty would ask the
+database for the one message that one of them gets. So each works out, from what the notification
+says and from its own place among them, how near it is to the head of the line. A few more look a
+moment later, should the first be busy; should all of them be, the sweep tells everybody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TURNS = 50  # runs that one worker takes at once; of activities each may be long, and fill a worker
+BEHIND = 3  # workers that look a moment later
+MOMENT = 0.02  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A worker's place among those of its queue: `rank` of 0 … `of` - 1."""
+
+    rank: int = 0
+    of: int = 1
+
+
+def patience(place: Place, payload: str) -> float | None:
+    """Seconds after which a worker looks; None: others do.
+
+    Args:
+        place: the worker's; it may be out of date, since whoever is missed is told by the sweep.
+        payload: a kind of message, and unless it is for everybody how many there are and a number
+            that moves the head of the line on.
+
+    >>> patience(Place(0, 20), "turn 1 40"), patience(Place(2, 20), "turn 1 40")
+    (0.0, 0.02)
+    >>> patience(Place(7, 20), "turn 1 40"), patience(Place(7, 20), "turn")
+    (None, 0.0)
+    """
+    kind, *numbers = payload.split(" ")
+    if not numbers:
+        return 0.0
+    amount, number = map(int, numbers)
+    ahead = amount // TURNS if kind == "turn" else amount - 1
+    behind = (place.rank - number) % place.of - ahead
+    return 0.0 if behind <= 0 else MOMENT if behind <= BEHIND else None
