@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,12 +17,15 @@ from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import NotDurableError
 from durable.protocol.commands import StartActivity, StartChild
 from durable.protocol.documents import Entity
+from durable.protocol.json_values import compact_json
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.protocol.searchable import Attributes
 from durable.replay.loop import ReplayLoop
 from durable.replay.mailbox import Mailbox
 from durable.replay.sites import text
 from durable.replay.steps import StepFuture, Steps
+
+_ATTRIBUTE_WEIGHT = 200  # bytes, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +80,10 @@ class WorkflowInfo:
 
 
 class Context:
-    """One run as its code sees it. Found by `current()`.
-
-    Attributes:
-        attributes, entity: the run's own state: a pure fold of its history, like its variables.
-    """
+    """One run as its code sees it. Found by `current()`."""
 
     __slots__ = (
-        "_identity", "_loop", "_mailbox", "_numbers", "_random", "_steps", "attributes", "entity",
+        "_attributes", "_entity", "_identity", "_loop", "_mailbox", "_numbers", "_random", "_steps",
         "revision",
     )  # fmt: skip
 
@@ -97,9 +97,8 @@ class Context:
         self._random: Random | None = None
         self._numbers = 0
         self.revision = 0
-        own = _own_code_only(loop, steps)
-        self.attributes = Attributes(guard=own)
-        self.entity = Entity(guard=own)
+        self._attributes: Attributes | None = None
+        self._entity: Entity | None = None
 
     @property
     def replaying(self) -> bool:
@@ -214,6 +213,46 @@ class Context:
             started_at=datetime.fromtimestamp(me.started_at, UTC), parent=me.parent,
             revision=self.revision, steps=self._steps.issued,
         )  # fmt: skip
+
+    @property
+    def attributes(self) -> Attributes:
+        """The run's searchable attributes: a fold of its history, like its variables."""
+        if self._attributes is None:
+            self._attributes = Attributes(guard=_own_code_only(self._loop, self._steps))
+        return self._attributes
+
+    @property
+    def entity(self) -> Entity:
+        """The run's entity document, likewise."""
+        if self._entity is None:
+            self._entity = Entity(guard=_own_code_only(self._loop, self._steps))
+        return self._entity
+
+    def begin_state(self, data: str | None) -> None:
+        """Attributes and entity as the run was started with them: `data` of its first fact."""
+        begun = json.loads(data) if data else {}
+        if begun.get("attributes"):
+            self.attributes.set(begun["attributes"])
+        if begun.get("entity"):
+            self.entity.set(begun["entity"])
+        self.take_state()
+
+    def take_state(self) -> tuple[str | None, str | None]:
+        """Attributes and entity as JSON text, each None unless it changed since the last time."""
+        attributes = entity = None
+        if self._attributes is not None and self._attributes.changed:
+            attributes = compact_json(self._attributes.as_dict())
+            self._attributes.changed = False
+        if self._entity is not None and self._entity.changed:
+            entity = compact_json(self._entity.get())
+            self._entity.changed = False
+        return attributes, entity
+
+    @property
+    def held(self) -> int:
+        """Bytes of its state, about."""
+        attributes = 0 if self._attributes is None else _ATTRIBUTE_WEIGHT * len(self._attributes)
+        return attributes + (0 if self._entity is None else self._entity.weight)
 
     def call_number(self) -> int:
         """A new number within the run, the same at each replay: a hash for an object of user code.

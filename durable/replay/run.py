@@ -18,7 +18,6 @@ from durable.errors import (
 from durable.protocol.commands import Command, Finish, Step
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import Failure
-from durable.protocol.json_values import compact_json
 from durable.replay.context import Context, RunIdentity
 from durable.replay.loop import CALLBACKS_MAX, ReplayLoop
 from durable.replay.mailbox import Letter, Mailbox
@@ -42,7 +41,6 @@ T = TypeVar("T")
 _EMPTY_WEIGHT = 3_000
 _TASK_WEIGHT = 1_200
 _STEP_WEIGHT = 800
-_ATTRIBUTE_WEIGHT = 200
 
 
 class Run:
@@ -122,20 +120,13 @@ class Run:
     @property
     def weight(self) -> int:
         """Bytes held, about: tasks, open steps, unread signals, and what its facts brought."""
-        state = self._context.entity.weight + _ATTRIBUTE_WEIGHT * len(self._context.attributes)
         objects = _TASK_WEIGHT * len(self._loop.tasks) + _STEP_WEIGHT * len(self._steps.open)
         payloads = self._steps.held + self._mailbox.held + self._received
-        return _EMPTY_WEIGHT + objects + payloads + state
+        return _EMPTY_WEIGHT + objects + payloads + self._context.held
 
     def take_state(self) -> tuple[str | None, str | None]:
         """Attributes and entity as JSON text, each None unless it changed since the last time."""
-        attributes, entity = self._context.attributes, self._context.entity
-        taken = (
-            compact_json(attributes.as_dict()) if attributes.changed else None,
-            compact_json(entity.get()) if entity.changed else None,
-        )
-        attributes.changed = entity.changed = False
-        return taken
+        return self._context.take_state()
 
     def unread(self) -> list[Letter]:
         """Signals that the code has not received."""
@@ -225,22 +216,12 @@ class Run:
             raise InternalError(f"{self._label}: its history begins twice")
         self._loop.now = fact.at
         self._where.hint = python_hint(fact.data)
-        self._begin_state(fact.data)
+        self._context.begin_state(fact.data)
         args, kwargs = self.definition.signature.decode_arguments(fact.input or "{}")
         main = self._run(args, kwargs)
         self._where.main = main
         self._main = self._loop.create_task(main, name="main", context=self._loop.variables)
         self._main.site = _site_of(self.definition.site)
-
-    def _begin_state(self, data: str | None) -> None:
-        """Attributes and entity as the run was started with them."""
-        begun = json.loads(data) if data else {}
-        attributes, entity = self._context.attributes, self._context.entity
-        if begun.get("attributes"):
-            attributes.set(begun["attributes"])
-        if begun.get("entity"):
-            entity.set(begun["entity"])
-        attributes.changed = entity.changed = False
 
     def _started(self, fact: Fact) -> None:
         """All done by `_start`, before the fact was counted."""
