@@ -28,7 +28,7 @@ STATEMENTS: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {
         "commit_step": (1, 1, 1, 1, 1, 1, "activity", 1, None, "step", None, None, None, 1),
     },
     ("durable.store", "sql/jobs.sql"): {"latest": ("kept-77",), "outcomes": ([77],)},
-    ("durable.streams", "sql/members.sql"): {"sweep": (1,), "tidy": ()},
+    ("durable.streams", "sql/members.sql"): {"sweep": (1, 2), "tidy": ()},
     ("durable.store", "sql/retention.sql"): {"count": (None, [], None, 1, True)},
 }
 FILL = """

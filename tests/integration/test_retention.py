@@ -359,11 +359,11 @@ async def test_once_a_minute_the_sweeper_prunes(
     async with Worker(client, workflows=[waits]):
         await direct.execute("update sweeps set pruned_at = now() - interval '50 s'")
         members = MemberStore(database.schema)
-        assert not (await members.sweep(direct)).prunes
+        assert not (await members.sweep(direct, 0)).prunes
         await direct.execute("update sweeps set pruned_at = now() - interval '61 s'")
         await eventually(lambda: _none_left(direct))
         await direct.execute("update sweeps set swept_at = '-infinity'")
-        assert not (await members.sweep(direct)).prunes
+        assert not (await members.sweep(direct, 0)).prunes
     assert len(await jids(direct)) == 3
 
 
@@ -381,7 +381,7 @@ async def test_one_sweep_in_a_minute_prunes(
     prunes = []
     for _ in range(3):
         await direct.execute("update sweeps set swept_at = '-infinity'")
-        prunes.append((await members.sweep(direct)).prunes)
+        prunes.append((await members.sweep(direct, 0)).prunes)
     assert prunes == [True, False, False]
 
 
