@@ -155,7 +155,8 @@ def _method(name: str, method: Callable[..., Any]) -> str:
     arguments = "".join(f"- `{a}`: {text}\n" for a, text in _arguments(said.get("Args", "")))
     blocks = [f"\n### {name}\n", f"```text\n{_signature(name, method)}\n```\n", f"{first}\n"]
     blocks += [f"{block}\n" for block in (arguments.rstrip("\n"), rest) if block]
-    blocks += [f"```python\n{said['Example']}\n```\n"] if "Example" in said else []
+    example = re.sub(r"\n\n(?=\S)", "\n\n\n", said.get("Example", ""))  # as in a module
+    blocks += [f"```python\n{example}\n```\n"] if example else []
     return "\n".join(blocks)
 
 
