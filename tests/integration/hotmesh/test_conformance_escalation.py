@@ -628,3 +628,33 @@ async def test_people_and_engines_never_wait_in_a_circle(begin: Begin, database:
         )
         == 0
     )
+
+
+async def test_what_other_branches_do_meanwhile_is_kept(begin: Begin) -> None:
+    """A wait is resolved while eight workers of its job answer: the job's data has all of it."""
+    keys = [f"k{n}" for n in range(8)]
+    workers = "".join(
+        f"        {k}: {{type: worker, topic: work, job: {{maps: {{{k}: '{{$self.output.data.x}}'}}}}}}\n"
+        for k in keys
+    )
+    to = ", ".join(f"{{to: {k}}}" for k in keys)
+    wide = GRAPH.replace(
+        "      transitions: {t1: [{to: h1}]}",
+        f"{workers}      transitions: {{t1: [{{to: h1}}, {to}]}}",
+    )
+
+    async def work(_message: dict[str, Any]) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"data": {"x": 1}}
+
+    mesh, other = await begin(wide, work=work), await begin(None, work=work)
+
+    async def one(jid: str) -> None:
+        row = await _one(mesh, jid)
+        await other.escalations.resolve(row["id"], {"by": jid})
+
+    for round_ in range(4):
+        ids = [f"j{round_}-{n}" for n in range(8)]
+        await asyncio.gather(*(one(jid) for jid in ids))
+        for jid in ids:
+            assert await _data(mesh, jid) == {"by": jid, **dict.fromkeys(keys, 1)}
