@@ -143,8 +143,9 @@ class Walk:
 
     def create(self, extension: Extension) -> None:
         """Give a job what it has beside its data, before it begins."""
-        scene = self._scene(self.plan.node(self.plan.trigger), addresses.ROOT)
-        self.job = begun(scene, extension)
+        trigger = self.plan.node(self.plan.trigger)
+        if trigger.entity is not None or extension.search or extension.entity is not None:
+            self.job = begun(self._scene(trigger, addresses.ROOT), extension)
         self._markers |= extension.marker
 
     def put_off(self, seconds: float) -> None:

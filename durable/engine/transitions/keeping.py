@@ -65,13 +65,12 @@ def begun(scene: Scene, extension: Extension) -> Job:
 
 def difference(before: Job, after: Job, markers: Mapping[str, str | None]) -> State | None:
     """What is to be written of a job's state, None for nothing."""
-    state = State(
-        None if after.entity == before.entity else after.entity,
-        None if after.attributes is before.attributes else after.attributes,
-        None if after.document is before.document else after.document,
-        dict(markers),
-    )
-    return None if state == State() else state
+    entity = None if after.entity == before.entity else after.entity
+    attributes = None if after.attributes is before.attributes else after.attributes
+    document = None if after.document is before.document else after.document
+    if entity is None and attributes is None and document is None and not markers:
+        return None
+    return State(entity, attributes, document, dict(markers))
 
 
 def _listed(scene: Scene) -> list[Any]:
