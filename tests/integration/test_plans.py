@@ -17,6 +17,7 @@ STATEMENTS = {
     ),
     ("durable.streams", "sql/activities.sql"): "claim flush settle overdue retry wanted",
     ("durable.engine.steps", "sql/commits.sql"): "commit_step commit_end commit_batch outcomes",
+    ("durable.engine.steps", "sql/graph_commits.sql"): "begin begun advance",
     ("durable.store", "sql/jobs.sql"): (
         "start_runs latest outcomes await_end describe open_activities terminate"
     ),

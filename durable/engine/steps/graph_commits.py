@@ -84,6 +84,14 @@ class Outgoing:
             sent.extend(told_of_end(job))
         return cls(instances, work_of(step, run_id, retry) if changes.wanted else [], sent)
 
+    @property
+    def size(self) -> int:
+        """The length of what activities were given and have answered."""
+        size = 0
+        for one in self.instances:
+            size += len(one.input or "") + len(one.output or "")
+        return size
+
     def sit_down(self, seats: Seats) -> None:
         """Keep a seat for each piece of work, where there is one."""
         self.seats = [seats.seat(work_stream(w.app_id, w.topic)) for w in self.work]

@@ -43,9 +43,11 @@ from durable.protocol.retry import RetryPolicy
 from durable.streams.graph_messages import Taken, work_stream
 from durable.streams.grouping import Grouped
 from durable.streams.seats import Seats
+from durable.telemetry.logs import logger
 
 NOTHING_BESIDE = Extension()
 KNOWN_MAX = 10_000  # jobs kept in memory
+KNOWN_BYTES_MAX = 64 << 20  # of JSON text, of all of them together; as values they take more
 INSTANCES_MAX = 200  # of one job: what has cycled longer is read from the tables again
 
 Plans = Callable[[str, str], Mapping[str, Plan] | None]
@@ -85,6 +87,7 @@ class _Known:
     revision: int = 0
     busy: bool = False
     queue: deque[_Answer] = field(default_factory=deque)
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -128,6 +131,7 @@ class GraphRoad:
         self._starts = Grouped(self._send_starts, lanes=1)
         self._answers = Grouped(self._send_answers, lanes=1)
         self._known: OrderedDict[int, _Known] = OrderedDict()
+        self._size = 0
         self._active: str | None = None
         self._closed = False
         self._flying: set[asyncio.Future[None]] = set()
@@ -238,13 +242,23 @@ class GraphRoad:
         for work in out.work:
             if self._here.seats.serves(work_stream(work.app_id, work.topic)):
                 self._known[known.job.run_id] = known
+                self._grow(known, out)
                 break
-        while len(self._known) > KNOWN_MAX:
+
+    def _grow(self, known: _Known, out: Outgoing) -> None:
+        """Count what has come to a job; when there is too much, the oldest jobs are forgotten."""
+        if known.job.run_id not in self._known:
+            return
+        size = out.size
+        known.size += size
+        self._size += size
+        while len(self._known) > KNOWN_MAX or self._size > KNOWN_BYTES_MAX:
             self._forget(next(iter(self._known.values())))
 
     def _forget(self, known: _Known) -> None:
         """The job is not to be stepped here any more; who waits to step it takes the other road."""
-        self._known.pop(known.job.run_id, None)
+        if self._known.pop(known.job.run_id, None) is not None:
+            self._size -= known.size
         while known.queue:
             _pass(known.queue.popleft(), passed=False)
 
@@ -299,10 +313,11 @@ class GraphRoad:
             passed = await self._commits.advance(self._step_lane, [n.advance for n in nexts])
         except (ConnectionLost, Conflict):
             raise  # it is sent again; what has happened is refused then
-        except DatabaseError:
+        except DatabaseError as error:
             if len(nexts) > 1:
                 raise  # it is halved
-            passed = [None]  # what is wrong with it will be found on the other road
+            logger.warning("job %r goes on by the slow road: %s", nexts[0].known.job.jid, error)
+            passed = [None]  # where it is put aside if it is refused there too
         finally:
             flight.set_result(None)
         self._felt("response", len(nexts), flew)
@@ -326,10 +341,12 @@ class GraphRoad:
             ended = changed(known.job, finished_at=from_datetime(passed.now))
             written.ended.append((ended, known.plan))
             self._forget(known)
-        elif known.queue:
-            asyncio.get_running_loop().call_soon(self._go_on, known)
-        if len(known.instances) > INSTANCES_MAX:
+        elif len(known.instances) > INSTANCES_MAX:
             self._forget(known)
+        else:
+            self._grow(known, out)
+        if known.queue:
+            asyncio.get_running_loop().call_soon(self._go_on, known)
         written.legs.extend(one.step.changes.legs)
         self._seat(out, passed, written)
         _pass(one.answer, passed=True)
