@@ -34,7 +34,10 @@ def schema_name(namespace: str) -> str:
 
 
 def in_schema(text: str, schema: str) -> str:
-    """The SQL text with the schema `durable` replaced by `schema`."""
+    """The SQL text with the schema `durable` replaced by `schema`.
+
+    Within literals too: `nextval('durable.ids')` names the sequence by one.
+    """
     return _SCHEMA.sub(f'"{schema_name(schema)}".', text)
 
 
