@@ -115,8 +115,10 @@ class Ruling:
 
         Each has namespace, app_id, engine_id (its guid), worker_topic (of a worker), stream,
         stream_depth (messages that wait), throttle (in force for it), inited, host, pid, and
-        `answered`: False for one that lives and did not answer in time. A worker that answers says
-        how many callbacks are running, and its concurrency.
+        `answered`: False for one that lives and did not answer in time. Who answers adds counts
+        (what it has done, by code), error_count, retry (its policy), duress_level, duress_score_ms,
+        duress_per_type, duress_throttle_ms (its rest between claims for duress) and system (memory
+        and load); a worker adds how many callbacks are running, and its concurrency.
 
         Example:
             profiles = await mesh.roll_call()
