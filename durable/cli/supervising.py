@@ -76,7 +76,7 @@ class Supervisor:
 
     def _died(self, process: Process, place: int) -> None:
         code = process.returncode or 0
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"by itself, code {code}"
         if code >= 0 and not self._served:
             self._code = code or 1
             self._stop.set()
