@@ -24,7 +24,7 @@ the engine's table of functions; the results in it were computed by the engine.
 | `'{h1.hook.data.x}'` | what was signalled to the hook `h1` |
 | `'{$self.output.data.x}'` | the same of the activity to which the mapping belongs |
 | `'{$job.data.x}'`, `'{$job.metadata.jid}'` | what the whole job shares, and what it is |
-| `'{$job.entity.x}'`, `'{$job.attributes.x}'` | of its entity document; one of its searchable attributes |
+| `'{$job.entity.x}'`, `'{$job.attributes.x}'` | what it keeps: its entity, its attributes |
 | `'{@date.now}'` | a function without arguments |
 | `{'@pipe': [[…], […]]}` | a pipe, see below |
 | `{x: '{…}', y: ['{…}']}` | an object or array of such values |
