@@ -29,6 +29,7 @@ async def prune(
     """Delete ended runs, histories and messages, in batches. Workers do so too, once a minute."""
 
     def tell(so_far: Pruned) -> None:
+        """Say what has been deleted so far."""
         if not session.out.as_json:
             session.out.note(f"{_said(so_far)} so far")
 
