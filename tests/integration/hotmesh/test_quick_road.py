@@ -164,9 +164,9 @@ async def test_both_roads_write_the_same(
         mesh._road = road
         for worker in mesh._workers.values():
             worker.road = road
-        for n in range(3):  # the first of them finds out the active version
-            job = await mesh.pubsub("t", {"n": n + 10}, timeout=30)
-        assert (seen[BEGIN[:20]] > 0, seen[ADVANCE[:20]] > 6) == (road is whole, road is whole)
+        await mesh.pubsub("t", {"n": 11}, timeout=30)  # it may find out the active version
+        job = await mesh.pubsub("t", {"n": 12}, timeout=30)
+        assert (seen[BEGIN[:20]] > 0, seen[ADVANCE[:20]] > 4) == (road is whole, road is whole)
         seen.clear()
         found.append((_plain(job), await _dump(database, job["metadata"]["jid"])))
     mesh._road = whole
