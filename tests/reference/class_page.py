@@ -40,6 +40,9 @@ Every method but `guid` is awaited. Times are [durations](../reference.md). Data
 can hold. `options` may be given as a dict, or as keywords. A method that needs the database raises
 `DatabaseError` when there is none; the errors of jobs are `JobError`s, with `code` and `job_id`.
 
+A mesh has `app_id`, `namespace` (the Postgres schema), `engine_id` (its guid in the quorum) and
+`escalations` (below).
+
 A **message**, as callbacks get it, and a **job**, as `pubsub`, `get_state` and subscribers get it,
 are dicts of two keys:
 
