@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 ALPHA: Final = 0.3  # what the latest step counts for in the average
+OWN: Final = 2.0  # milliseconds of work that each message may cost: a large batch takes its time
 EVERY: Final = 10  # messages between two evaluations while all is well; else each step is one
 EASE: Final = 3  # evaluations in a row that must find it better before it counts as better
 TELL: Final = 5.0  # seconds between two broadcasts of the same process
@@ -62,10 +63,12 @@ class Gauge:
 
         It rises at once, and falls when `EASE` evaluations in a row have found it lower.
         """
+        messages = sum(kinds.values())
+        waited = max(milliseconds - OWN * messages, 0.0)
         for kind in kinds:
             before = self.averages.get(kind, 0.0)
-            self.averages[kind] = before + ALPHA * (milliseconds - before)
-        self._since += sum(kinds.values())
+            self.averages[kind] = before + ALPHA * (waited - before)
+        self._since += messages
         if self._since < EVERY and self.level == 0:
             return False
         self._since = 0
