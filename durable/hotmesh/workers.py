@@ -42,7 +42,7 @@ class Member(Protocol):
 
 
 class Road(Protocol):
-    """The quick road of answers, where this process is an engine too."""
+    """The fast road of answers, where this process is an engine too."""
 
     def answer(self, member: int, taken: Taken, text: str) -> asyncio.Future[bool] | None:
         """Have an attempt end and its job step on; None or False: it has to be sent."""
@@ -255,14 +255,14 @@ class WorkerLoop:
         self._counts[code_of(call)] += 1
         answer: asyncio.Future[bool] | None = None
         try:
-            answer = self._quick_answer(member, taken, call)
+            answer = self._fast_answer(member, taken, call)
         finally:
             if answer is None:
                 self._record(member, taken, call)
         if answer is not None:
-            answer.add_done_callback(partial(self._answered_quickly, member, taken, call))
+            answer.add_done_callback(partial(self._answered_fast, member, taken, call))
 
-    def _quick_answer(
+    def _fast_answer(
         self, member: int, taken: Taken, call: asyncio.Task[Any]
     ) -> asyncio.Future[bool] | None:
         if self.road is None or call.cancelled() or call.exception() is not None:
@@ -275,7 +275,7 @@ class WorkerLoop:
         except (TypeError, PayloadError):
             return None  # it is described where attempts fail
 
-    def _answered_quickly(
+    def _answered_fast(
         self, member: int, taken: Taken, call: asyncio.Task[Any], answer: asyncio.Future[bool]
     ) -> None:
         passed = not answer.cancelled() and answer.result()

@@ -10,5 +10,6 @@ Plain frozen values; no loop, clock, dice or socket is imported here.
 - `commands`: what a turn of a workflow asks for.
 - `messages`: rows of the two streams.
 - `commits`: what one turn writes, and the ports through which a worker reaches the engine.
+- `frozen`: a quick copy of a frozen value.
 - `codes`, `ids`: HotMesh's reply codes; names and random ids.
 """

@@ -2,5 +2,7 @@
 
 - `committer`: gathers the commits of function workflows and sends them as one statement.
 - `workflow_commits`: those statements, scalar and batched.
-- `graph_steps`: the steps of hand-written graphs.
+- `graph_steps`: the steps of hand-written graphs, on the slow road: claim, lock, walk, write.
+- `graph_road`: their fast road: steps in memory, many in a statement.
+- `graph_commits`: its statements.
 """

@@ -1,4 +1,4 @@
-"""The quick road of graph jobs: starts and answers of one process, many in a statement.
+"""The fast road of graph jobs: starts and answers of one process, many in a statement.
 
 A job that this process started, and whose work its own workers do, is kept in memory as it was last
 written. When such a worker answers, the step is taken in memory, and one statement ends the
@@ -120,7 +120,7 @@ class _Next:
 
 
 class GraphRoad:
-    """The quick road of one app in one process, and the way on to the other where it ends."""
+    """The fast road of one app in one process, and the way on to the other where it ends."""
 
     def __init__(self, database: Database, app_id: str, steps: GraphSteps, here: Here) -> None:
         self._app_id = app_id

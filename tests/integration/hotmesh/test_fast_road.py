@@ -1,4 +1,4 @@
-"""The quick road: what a job costs on it, that both roads write the same, and what may break."""
+"""The fast road: what a job costs on it, that both roads write the same, and what may break."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ async def direct(dsn: str, database: Database) -> AsyncIterator[asyncpg.Connecti
     await connection.close()
 
 
-async def quick(mesh: HotMesh) -> None:
-    """Return when jobs take the quick road: the version is known, and no work waits."""
+async def open_road(mesh: HotMesh) -> None:
+    """Return when jobs take the fast road: the version is known, and no work waits."""
     worker = next(iter(mesh._workers.values()))
 
     async def ready() -> bool:
@@ -107,7 +107,7 @@ async def test_a_job_of_one_worker_is_two_statements_and_two_commits(
 ) -> None:
     """One that starts it and reserves the work, one that ends the work and the job; none beside."""
     mesh = await begin(ONE, work=echo)
-    await quick(mesh)
+    await open_road(mesh)
     jobs = 30
     seen = counting(monkeypatch)
     for n in range(jobs):
@@ -145,7 +145,7 @@ async def _rows(direct: asyncpg.Connection, jobs: int) -> dict[str, tuple[int, i
 async def test_many_jobs_share_their_commits(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     """200 jobs at once: what gathers while a statement is in flight goes with the next one."""
     mesh = await begin(ONE, work=echo)
-    await quick(mesh)
+    await open_road(mesh)
     seen = counting(monkeypatch)
     results = await asyncio.gather(*[mesh.pubsub("t", {"n": n}, timeout=60) for n in range(200)])
     assert [r["data"]["n"] for r in results] == list(range(200))
@@ -156,7 +156,7 @@ async def test_many_jobs_share_their_commits(begin: Begin, monkeypatch: pytest.M
 async def test_both_roads_write_the_same(
     begin: Begin, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job on the quick road and one on the other leave the same rows, times and ids apart."""
+    """A job on the fast road and one on the other leave the same rows, times and ids apart."""
     mesh = await begin(MUCH, work=echo, more=echo)
     found, whole = [], mesh._road
     seen = counting(monkeypatch)
@@ -226,7 +226,7 @@ async def test_a_connection_that_breaks_around_a_commit_costs_nothing(
         return {"data": message["data"]}
 
     mesh = await begin(ONE, work=work)
-    await quick(mesh)
+    await open_road(mesh)
     calls.clear()
     fetch, broken = getattr(mesh._road, lane).fetch, []
 
@@ -260,7 +260,7 @@ async def test_a_job_that_was_stepped_by_another_is_not_stepped_from_memory(
         return {"data": message["data"]}
 
     mesh, other = await begin(ONE, work=work), await begin(None)
-    await quick(mesh)
+    await open_road(mesh)
     waiting = asyncio.create_task(mesh.pubsub("t", {"n": 7}, timeout=30))
     await running.wait()
     jid = await database.fetchval(
@@ -291,7 +291,7 @@ async def test_a_step_from_an_older_copy_is_refused_and_taken_from_the_tables(
         return {"data": message["data"]}
 
     mesh = await begin(ONE, work=work)
-    await quick(mesh)
+    await open_road(mesh)
     stepped, seen = True, counting(monkeypatch)
     assert (await mesh.pubsub("t", {"n": 4}, timeout=20))["data"] == {"n": 4}
     assert (seen[ADVANCE[:20]], seen["-- The attempt goes "]) == (1, 1)
@@ -311,10 +311,10 @@ async def test_a_paused_worker_takes_no_seat(begin: Begin, database: Database) -
         return {"data": message["data"]}
 
     mesh = await begin(ONE, work=work)
-    await quick(mesh)
+    await open_road(mesh)
     jobs = f'select count(*) from "{database.schema}".jobs'
     for flight in (300, 20):
-        await quick(mesh)
+        await open_road(mesh)
         there = await database.fetchval(jobs)
         waiting = _flight(mesh, flight)
         assert await mesh.throttle(throttle=-1, topic="work")
@@ -336,7 +336,7 @@ async def test_a_paused_engine_takes_no_step(begin: Begin, database: Database) -
         return {"data": message["data"]}
 
     mesh = await begin(ONE, work=work)
-    await quick(mesh)
+    await open_road(mesh)
     gate.clear()
     waiting = _flight(mesh, 20)
     running = f"""select count(*) from "{database.schema}".jobs where state = 'running'"""
@@ -367,7 +367,7 @@ async def test_an_attempt_that_may_not_be_repeated_takes_a_seat_too(
         ONE.replace("topic: work\n", "topic: work\n          retry: {maximumAttempts: 1}\n"),
         work=echo,
     )
-    await quick(mesh)
+    await open_road(mesh)
     seen = counting(monkeypatch)
     for n in range(5):
         await mesh.pubsub("t", {"n": n}, timeout=20)
@@ -380,7 +380,7 @@ async def test_an_attempt_that_may_not_be_repeated_takes_a_seat_too(
 async def test_a_stop_lets_callbacks_with_seats_finish(begin: Begin, database: Database) -> None:
     """Jobs in full flight when the mesh stops: what has begun ends, the rest waits for the next."""
     mesh = await begin(ONE, work=echo)
-    await quick(mesh)
+    await open_road(mesh)
     started = [asyncio.create_task(mesh.pub("t", {"n": n})) for n in range(200)]
     await started[0]
     await mesh.stop(5)
