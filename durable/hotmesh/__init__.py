@@ -10,6 +10,8 @@ wiring.py         one mesh's connections, made and closed
 engines.py        the loop that applies what is due
 workers.py        the loop that runs callbacks
 seating.py        where a step finds free slots for the work that it brings
+profiles.py       what roll call says of a worker
+escalations.py    `mesh.escalations`: what waits for a person
 waiting.py        who waits for the end of a job
 subscriptions.py  who hears of every end
 patterns.py       its methods by which others hear of jobs: sub, psub; who hears of ends by pattern

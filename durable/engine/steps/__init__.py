@@ -5,4 +5,5 @@
 - `graph_steps`: the steps of hand-written graphs, on the slow road: claim, lock, walk, write.
 - `graph_road`: their fast road: steps in memory, many in a statement.
 - `graph_commits`: its statements.
+- `graph_escalations`, `resolving`: what steps write of escalations; closing them with their jobs.
 """
