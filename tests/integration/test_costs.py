@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import asyncpg
 import pytest
@@ -17,6 +14,7 @@ from durable.app import connect
 from durable.client.client import Client
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
+from tests.integration.costing import costing
 
 STEPS = 50
 
@@ -42,47 +40,6 @@ async def direct(dsn: str, client: Client) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(dsn, server_settings={"search_path": client.namespace})
     yield connection
     await connection.close()
-
-
-BESIDE = ("beat_at", "advisory", "pg_postmaster", "pg_notify", "turn_ranks")
-"""Beats, the sweeper's looks, notifications and polls: they cost what they cost, run or no run."""
-
-
-async def _xids(direct: asyncpg.Connection) -> int:
-    """How many transactions have had an xid; asking is one of them."""
-    count: int = await direct.fetchval("select txid_current()")
-    return count
-
-
-@dataclass
-class Cost:
-    """What a stretch of work cost, what is beside it left out."""
-
-    transactions: int = 0
-    trips: list[str] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def costing(
-    direct: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Cost]:
-    """Counts transactions with an xid, and statements of every connection of this process."""
-    cost, beside = Cost(), []
-    real = asyncpg.Connection.fetch
-
-    async def fetch(self: asyncpg.Connection, query: str, *args: Any, **more: Any) -> Any:
-        if any(word in query for word in BESIDE):
-            found = await real(self, query, *args, **more)
-            beside.append("pg_notify" in query or "beat_at" in query)  # these have an xid
-            return found
-        cost.trips.append(query)
-        return await real(self, query, *args, **more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(asyncpg.Connection, "fetch", fetch)
-        before = await _xids(direct)
-        yield cost
-        cost.transactions = await _xids(direct) - before - 1 - sum(beside)
 
 
 async def test_a_sequential_local_step_costs_one_commit_and_one_round_trip(
