@@ -127,8 +127,8 @@ SHAPES = {
 TABLES = ("jobs", "history", "worker_streams", "engine_streams")
 
 
-async def _written(direct: asyncpg.Connection) -> tuple[int, int] | None:
-    """Rows written and cold updates so far; None while the statistics lag behind the tables."""
+async def _written(direct: asyncpg.Connection) -> tuple[int, ...]:
+    """Rows written and cold updates so far; nothing while the statistics lag behind the tables."""
     rows = {
         r["relname"]: r
         for r in await direct.fetch(
@@ -139,7 +139,7 @@ async def _written(direct: asyncpg.Connection) -> tuple[int, int] | None:
     for table in TABLES:
         there = await direct.fetchval(f"select count(*) from {table}")
         if rows[table]["n_tup_ins"] - rows[table]["n_tup_del"] != there:
-            return None
+            return ()
     ours = [rows[table] for table in TABLES]
     return (
         sum(r["n_tup_ins"] + r["n_tup_del"] + r["n_tup_upd"] for r in ours),
@@ -150,11 +150,10 @@ async def _written(direct: asyncpg.Connection) -> tuple[int, int] | None:
 @asynccontextmanager
 async def _serving(dsn: str, namespace: str) -> AsyncIterator[Client]:
     """A client, and a worker that is none of its connections."""
-    workflows = [chain, fan, told, late, leaf, parent]
     async with (
         await connect(dsn, namespace=namespace) as client,
         await connect(dsn, namespace=namespace) as other,
-        Worker(other, workflows=workflows, activities=[add]),
+        Worker(other, workflows=[chain, fan, told, late, leaf, parent], activities=[add]),
     ):
         yield client
 
