@@ -46,6 +46,7 @@ from durable.streams.seats import Seats
 from durable.telemetry.logs import logger
 
 NOTHING_BESIDE = Extension()
+GROUP = 64  # jobs of one statement: of more, all would wait for Postgres while this process idles
 KNOWN_MAX = 10_000  # jobs kept in memory
 KNOWN_BYTES_MAX = 64 << 20  # of JSON text, of all of them together; as values they take more
 INSTANCES_MAX = 200  # of one job: what has cycled longer is read from the tables again
@@ -128,8 +129,8 @@ class GraphRoad:
         self._here = here
         self._commits = GraphCommits(database.schema, app_id, here.consumer)
         self._start_lane, self._step_lane = Lane(database.address), Lane(database.address)
-        self._starts = Grouped(self._send_starts, lanes=1)
-        self._answers = Grouped(self._send_answers, lanes=1)
+        self._starts = Grouped(self._send_starts, most=GROUP, lanes=1)
+        self._answers = Grouped(self._send_answers, most=GROUP, lanes=1)
         self._known: OrderedDict[int, _Known] = OrderedDict()
         self._size = 0
         self._active: str | None = None
