@@ -1,14 +1,31 @@
 -- name: claim
 -- What is due for the graphs of these apps. The rows stay locked until the step that consumes them commits,
 -- so they need no lease. The list of types is that of the index. A paused engine does not even look.
-select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt,
-    (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) as throttle
-from durable.engine_streams e
+-- `ranks` are the priorities that there are, one probe each: so that what is due is found without going
+-- through all that waits.
+with recursive ranks as (
+    (select e.priority from durable.engine_streams e
+     where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
+       and e.reserved_by is null and e.expired_at is null
+     order by e.priority desc limit 1)
+    union all
+    select (select e.priority from durable.engine_streams e
+            where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
+              and e.reserved_by is null and e.expired_at is null and e.priority < r.priority
+            order by e.priority desc limit 1)
+    from ranks r where r.priority is not null
+)
+select d.*, (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) as throttle
+from ranks r cross join lateral (
+    select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt
+    from durable.engine_streams e
+    where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel') and e.priority = r.priority
+      and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
+    order by e.visible_at, e.id
+    limit $2 for update of e skip locked
+) d
 where (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) >= 0
-  and e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
-  and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
-order by e.priority desc, e.visible_at, e.id
-limit $2 for update of e skip locked
+limit $2
 
 -- name: claim_these
 -- A part of a batch that could not be applied as a whole.
@@ -21,12 +38,26 @@ for update of e skip locked
 
 -- name: next_due
 -- Seconds until the next message of the app is due, null when there is none, or none may be claimed.
-select extract(epoch from e.visible_at - durable.now())::float8
-from durable.engine_streams e
+with recursive ranks as (
+    (select e.priority from durable.engine_streams e
+     where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
+       and e.reserved_by is null and e.expired_at is null
+     order by e.priority desc limit 1)
+    union all
+    select (select e.priority from durable.engine_streams e
+            where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
+              and e.reserved_by is null and e.expired_at is null and e.priority < r.priority
+            order by e.priority desc limit 1)
+    from ranks r where r.priority is not null
+)
+select extract(epoch from min(d.visible_at) - durable.now())::float8
+from ranks r cross join lateral (
+    select e.visible_at from durable.engine_streams e
+    where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel') and e.priority = r.priority
+      and e.reserved_by is null and e.expired_at is null
+    order by e.visible_at limit 1
+) d
 where (select t.ms from durable.throttle_v1($1, null, $2) as t(ms)) >= 0
-  and e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
-  and e.reserved_by is null and e.expired_at is null
-order by e.visible_at limit 1
 
 -- name: consume
 delete from durable.engine_streams e where e.id = any($1::bigint[])
@@ -93,16 +124,29 @@ from open_work o where w.id = o.id and o.reserved_by is not null
 -- name: take
 -- A worker takes what is due on its stream. A worker's own policy applies where the activity has none;
 -- the columns then say so. The commit does not wait for the disk: a lost claim loses nothing, and `flush`
--- follows for attempts that may not be repeated. A paused worker does not even look.
-with quick as materialized (
+-- follows for attempts that may not be repeated. A paused worker does not even look. `ranks` as in `claim`.
+with recursive quick as materialized (
     select set_config('synchronous_commit', 'off', true)
+), ranks as (
+    (select w.priority from durable.worker_streams w
+     where w.stream_name = $2 and w.msg_type = 'worker' and w.reserved_by is null and w.expired_at is null
+     order by w.priority desc limit 1)
+    union all
+    select (select w.priority from durable.worker_streams w
+            where w.stream_name = $2 and w.msg_type = 'worker' and w.reserved_by is null
+              and w.expired_at is null and w.priority < r.priority
+            order by w.priority desc limit 1)
+    from ranks r where r.priority is not null
 ), due as (
-    select w.id from durable.worker_streams w
+    select d.id from ranks r cross join lateral (
+        select w.id from durable.worker_streams w
+        where w.stream_name = $2 and w.msg_type = 'worker' and w.priority = r.priority
+          and w.visible_at <= durable.now() and w.reserved_by is null and w.expired_at is null
+        order by w.visible_at, w.id
+        limit $3 for update skip locked
+    ) d
     where (select t.ms from durable.throttle_v1($8, $9, $10) as t(ms)) >= 0
-      and w.stream_name = $2 and w.msg_type = 'worker' and w.visible_at <= durable.now()
-      and w.reserved_by is null and w.expired_at is null
-    order by w.priority desc, w.visible_at, w.id
-    limit $3 for update skip locked
+    limit $3
 ), taken as (
     update durable.worker_streams w
     set reserved_by = $1, reserved_at = durable.now(),
@@ -184,12 +228,26 @@ returning w.id
 -- name: look_for_work
 -- Seconds until the next message of a worker's stream is due, null when there is none, or none may be claimed;
 -- and what a member holds of it, for it may not have heard of all.
+with recursive ranks as (
+    (select w.priority from durable.worker_streams w
+     where w.stream_name = $1 and w.msg_type = 'worker' and w.reserved_by is null and w.expired_at is null
+     order by w.priority desc limit 1)
+    union all
+    select (select w.priority from durable.worker_streams w
+            where w.stream_name = $1 and w.msg_type = 'worker' and w.reserved_by is null
+              and w.expired_at is null and w.priority < r.priority
+            order by w.priority desc limit 1)
+    from ranks r where r.priority is not null
+)
 select (
-    select extract(epoch from w.visible_at - durable.now())::float8
-    from durable.worker_streams w
-    where (select t.ms from durable.throttle_v1($2, $3, $4) as t(ms)) >= 0
-      and w.stream_name = $1 and w.msg_type = 'worker' and w.reserved_by is null and w.expired_at is null
-    order by w.visible_at limit 1) as due,
+    select extract(epoch from min(d.visible_at) - durable.now())::float8
+    from ranks r cross join lateral (
+        select w.visible_at from durable.worker_streams w
+        where w.stream_name = $1 and w.msg_type = 'worker' and w.priority = r.priority
+          and w.reserved_by is null and w.expired_at is null
+        order by w.visible_at limit 1
+    ) d
+    where (select t.ms from durable.throttle_v1($2, $3, $4) as t(ms)) >= 0) as due,
     (select array_agg(w.id) from durable.worker_streams w
     where w.reserved_by = $5 and w.stream_name = $1 and w.expired_at is null) as held
 
