@@ -1,7 +1,7 @@
 """Every statement that workers, clients and engines really send touches live rows only.
 
-Among a million finished runs and 50,000 of each kind that waits: what is sent is explained before it
-runs, with the very parameters that it was sent with. Plans and pages count, never time.
+Among a million finished runs and 50,000 of each kind that waits, what is sent is explained before
+it runs, with the very parameters that it was sent with. Plans and pages count, never time.
 """
 
 from __future__ import annotations
