@@ -76,11 +76,13 @@ with recursive quick as materialized (
          order by w.priority desc limit 1)
     from ranks r where r.priority is not null
 ), due as (
-    select distinct r.stream_name, r.msg_type from ranks r
-    where exists (select from durable.worker_streams w
-                  where w.stream_name = r.stream_name and w.msg_type = r.msg_type and w.priority = r.priority
-                    and w.reserved_by is null and w.expired_at is null
-                    and w.visible_at <= durable.now() + interval '1.5 s')
+    -- Not `exists`, which older servers make a join with all that waits.
+    select distinct r.stream_name, r.msg_type from ranks r cross join lateral (
+        select from durable.worker_streams w
+        where w.stream_name = r.stream_name and w.msg_type = r.msg_type and w.priority = r.priority
+          and w.reserved_by is null and w.expired_at is null
+          and w.visible_at <= durable.now() + interval '1.5 s'
+        order by w.visible_at limit 1) d
 )
 select (select count(*) from durable.members) as members,
     (select count(*) from durable.members o where o.name = m.name) as alike,
