@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from durable.errors import ConfigurationError
-from durable.protocol.durations import seconds
 from durable.protocol.retention import RetentionPolicy, retention_policy
 from durable.protocol.retry import RetryPolicy
 

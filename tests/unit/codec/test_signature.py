@@ -56,7 +56,11 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize(("fn", "args", "kwargs", "text"), CALLS, ids=lambda part: str(part)[:30])
+@pytest.mark.parametrize(
+    ("fn", "args", "kwargs", "text"),
+    CALLS,
+    ids=lambda part: getattr(part, "__name__", str(part))[:30],
+)
 def test_arguments_by_name(fn: Any, args: Any, kwargs: Any, text: str) -> None:
     """A call is written by parameter, without defaults, and what is read makes the same call."""
     signature = Signature.of(fn)
