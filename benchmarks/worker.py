@@ -7,20 +7,22 @@ import signal
 import sys
 
 import durable
-from benchmarks.workflows import fan, seq, sig, tick, timer
+from benchmarks.workflows import WORKFLOWS, echo, tick
 
 
-async def serve(dsn: str, namespace: str) -> None:
+async def serve(dsn: str, namespace: str, queue: str = "default") -> None:
     """Run one worker until the process is told to stop."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with (
         await durable.connect(dsn, namespace=namespace) as client,
-        durable.Worker(client, workflows=[seq, fan, sig, timer], activities=[tick]),
+        durable.Worker(
+            client, workflows=WORKFLOWS.values(), activities=[tick, echo], task_queue=queue
+        ),
     ):
         print("READY", flush=True)
         await stop.wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], sys.argv[2]))
+    asyncio.run(serve(*sys.argv[1:]))

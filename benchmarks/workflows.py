@@ -16,6 +16,12 @@ async def tick(number: int) -> float:  # noqa: ARG001 - it tells the calls apart
     return time.time()
 
 
+@durable.activity
+async def echo(text: str) -> str:
+    """What it got."""
+    return text
+
+
 @durable.workflow
 async def seq(count: int) -> list[float]:
     """Activities one after the other."""
@@ -42,4 +48,35 @@ async def timer(delay: float) -> float:
     return time.time()
 
 
-WORKFLOWS = {"seq": seq, "fan": fan, "sig": sig, "timer": timer}
+@durable.workflow
+async def carry(text: str) -> str:
+    """Carries a payload in, through an activity, and out."""
+    return await echo(text)
+
+
+@durable.workflow
+async def long(count: int) -> float:
+    """Activities one after the other, a signal, and one more."""
+    for number in range(count):
+        await tick(number)
+    await go.receive()
+    return await tick(count)
+
+
+@durable.workflow
+async def first(_: None) -> float:
+    """The time at its first line."""
+    return time.time()
+
+
+@durable.workflow
+async def far(queue: str) -> float:
+    """Seconds from the call of an activity on another queue to its first line."""
+    called = time.time()
+    return await tick.options(task_queue=queue)(0) - called
+
+
+WORKFLOWS = {
+    "seq": seq, "fan": fan, "sig": sig, "timer": timer,
+    "carry": carry, "long": long, "first": first, "far": far,
+}  # fmt: skip

@@ -23,7 +23,7 @@ class Durable(System):
         self.client = await durable.connect(self.dsn, namespace=NAMESPACE)
         await self.add_workers(self.workers)
 
-    async def add_workers(self, count: int) -> None:
+    async def add_workers(self, count: int, queue: str = "default") -> None:
         """So many worker processes more."""
         for _ in range(count):
             place = len(self.processes)
@@ -34,6 +34,7 @@ class Durable(System):
                 "benchmarks.worker",
                 self.dsn,
                 NAMESPACE,
+                queue,
             )
 
     async def end(self) -> None:
