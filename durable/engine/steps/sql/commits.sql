@@ -49,8 +49,9 @@ with wanted as (
     from durable.jobs j
     where j.run_id = any($2::bigint[])
     order by j.run_id for no key update skip locked
-), wake as (
-    -- A run that ends locks its wake row too: who signals it meanwhile waits for the outcome.
+), wake as materialized (
+    -- A run that ends locks its wake row too: who signals it meanwhile waits for the outcome. Materialized: else
+    -- a plan may look through all that the member holds, or all of the batch, once for each run of the batch.
     select w.id from durable.worker_streams w
     where w.id = any($2::bigint[]) and w.reserved_by = $1
 ), settled as (
