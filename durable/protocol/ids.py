@@ -1,19 +1,31 @@
-"""Random ids and tokens: the one place that rolls dice for them."""
+"""Random ids and tokens: the one place that rolls dice for them.
+
+Ids begin with the time, so that new ones stand side by side in an index, however many old ones it
+has: at random places each would bring a page of its own into memory and into the log.
+"""
 
 from __future__ import annotations
 
 import secrets
+import time
 import uuid
+
+
+def _dated() -> bytes:
+    """16 bytes: 6 of milliseconds since 1970, 10 of dice."""
+    return (time.time_ns() // 1_000_000).to_bytes(6, "big") + secrets.token_bytes(10)
 
 
 def new_id() -> str:
     """A fresh id for a run whose caller named none: 32 hexadecimal digits."""
-    return secrets.token_hex(16)
+    return _dated().hex()
 
 
 def new_request() -> uuid.UUID:
-    """A fresh request id: a start that meets its own has already happened."""
-    return uuid.UUID(bytes=secrets.token_bytes(16), version=4)
+    """A fresh request id, a UUID of version 7: a start that meets its own has already happened."""
+    raw = bytearray(_dated())
+    raw[6], raw[8] = 0x70 | raw[6] & 0x0F, 0x80 | raw[8] & 0x3F  # version and variant
+    return uuid.UUID(bytes=bytes(raw))
 
 
 def new_token() -> int:
