@@ -25,11 +25,17 @@ from benchmarks.workloads import WORKLOADS
 
 KEYS = {figure.workload: figure.key for figure in FIGURES}
 
-# As `seq(1)` leaves a run that has ended, and a run of `sig` or `timer` that waits.
+# As `seq(1)` leaves a run that has ended, and a run of `sig` or `timer` that waits. Ids begin with
+# the time, as those that `durable.protocol.ids` makes: one a millisecond, the last an hour ago.
 FILL = """
+    create function pg_temp.dated(n bigint) returns text language sql as $$
+        select lpad(to_hex((extract(epoch from now()) * 1000)::bigint - 3600000
+            - ({finished} + {waiting} - n)), 12, '0') || '7' || substr(md5(n::text), 1, 3)
+            || '8' || substr(md5(n::text), 4, 15)
+    $$;
     insert into jobs (run_id, jid, app_id, graph, state, status, revision, issued, hold, request_id,
         input, output, created_at, finished_at)
-    select -n, 'ended-' || n, 'default', 'seq', 'completed', 0, 3, 1, 1, gen_random_uuid(),
+    select -n, pg_temp.dated(n), 'default', 'seq', 'completed', 0, 3, 1, 1, pg_temp.dated(n)::uuid,
         '[1]', '[1.5]', now(), now() from generate_series(1, {finished}) n;
     insert into history (run_id, revision, kind, number, at, name, data)
     select -n, r, case r when 1 then 'started' when 2 then 'activity' else 'finished' end,
@@ -37,14 +43,14 @@ FILL = """
     from generate_series(1, {finished}) n, generate_series(1, 3) r;
     insert into jobs (run_id, jid, app_id, graph, status, revision, issued, hold, request_id, input,
         created_at)
-    select -{finished} - n, 'waiting-' || n, 'default', 'sig', 2, 1, 1, 1, gen_random_uuid(),
-        '[null]', now() from generate_series(1, {waiting}) n;
+    select -{finished} - n, pg_temp.dated({finished} + n), 'default', 'sig', 2, 1, 1, 1,
+        pg_temp.dated({finished} + n)::uuid, '[null]', now() from generate_series(1, {waiting}) n;
     insert into history (run_id, revision, kind, number, at, name)
     select -{finished} - n, 1, 'started', 0, now(), 'sig' from generate_series(1, {waiting}) n;
     insert into worker_streams (id, stream_name, workflow_name, jid, run_id, msg_type, created_at,
         visible_at)
-    select -{finished} - n, 'default', 'sig', 'waiting-' || n, -{finished} - n, 'turn', now(),
-        case when n % 10 = 0 then now() + interval '30 days' else 'infinity' end
+    select -{finished} - n, 'default', 'sig', pg_temp.dated({finished} + n), -{finished} - n,
+        'turn', now(), case when n % 10 = 0 then now() + interval '30 days' else 'infinity' end
     from generate_series(1, {waiting}) n;
 """
 TABLES = ("jobs", "history", "worker_streams", "engine_streams")

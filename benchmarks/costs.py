@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
-import subprocess
-import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,35 +21,61 @@ import asyncpg
 from benchmarks.meter import Meter, fresh
 from benchmarks.systems.durable_system import NAMESPACE, Durable
 from benchmarks.workloads import WORKLOADS
-from durable.postgres.embedded.launcher import ensure_running_blocking
+from durable.postgres.embedded.launcher import ensure_running_blocking, release
 
 HOME = Path(".benchmarks/costs/.durable")
 RUNS_STEPS = {"W1": (200, 1), "W2": (2000, 1), "W3": (300, 10), "W5": (1, 1000), "W6": (500, 1)}
-SETTLE = 2.0  # seconds after which every connection has told the statistics what it did
+OURS = ("jobs", "history", "worker_streams", "engine_streams")
 TABLES = """
     select coalesce(sum(n_tup_ins), 0)::float8 as rows_inserted,
         coalesce(sum(n_tup_upd), 0)::float8 as rows_updated,
         coalesce(sum(n_tup_del), 0)::float8 as rows_deleted,
         coalesce(sum(n_tup_hot_upd), 0)::float8 as hot
     from pg_stat_user_tables where schemaname = $1
+        and relname in ('jobs', 'history', 'worker_streams', 'engine_streams')
 """
 
 
 def counting() -> str:
     """The DSN of an embedded server that counts statements; it is told so before it starts anew."""
-    told = HOME / "counts"
-    if not told.exists():
-        command = [sys.executable, "-m", "benchmarks.costs", "--prepare"]
-        subprocess.run(command, check=True)
-        told.touch()
-    return ensure_running_blocking(HOME.absolute()).dsn
+    for _ in range(2):
+        server = ensure_running_blocking(HOME.absolute())
+        if asyncio.run(counts(server.dsn)):
+            break
+        release(server)  # nobody else uses it: it ends
+        wait_until_ended(server.dsn)
+    return server.dsn
 
 
-async def prepare(dsn: str) -> None:
-    """Have the server preload what counts; it ends with this process."""
+async def counts(dsn: str) -> bool:
+    """Whether the server counts statements; if not, it will when it is started anew."""
     connection = await asyncpg.connect(dsn)
+    preloaded = await connection.fetchval("show shared_preload_libraries")
     await connection.execute("alter system set shared_preload_libraries = pg_stat_statements")
     await connection.close()
+    return "pg_stat_statements" in preloaded
+
+
+def wait_until_ended(dsn: str) -> None:
+    """Until nobody answers there any more."""
+
+    async def knock() -> None:
+        await (await asyncpg.connect(dsn)).close()
+
+    with contextlib.suppress(OSError, asyncpg.PostgresError):
+        while True:
+            asyncio.run(knock())
+            time.sleep(0.1)
+
+
+async def told(connection: asyncpg.Connection) -> asyncpg.Record:
+    """The statistics of the tables, once every connection has told what it did."""
+    while True:
+        row = await connection.fetchrow(TABLES, NAMESPACE)
+        there = [await connection.fetchval(f"select count(*) from {NAMESPACE}.{t}") for t in OURS]  # noqa: S608
+        if row["rows_inserted"] - row["rows_deleted"] == sum(there):
+            return row
+        await asyncio.sleep(0.2)
 
 
 async def measure(name: str, system: Durable, scale: float) -> dict[str, Any]:
@@ -57,14 +83,10 @@ async def measure(name: str, system: Durable, scale: float) -> dict[str, Any]:
     pids = {role: process.pid for role, process in system.processes.items()}
     meter = await Meter.open(system.dsn, pids)
     tables = await asyncpg.connect(system.dsn)
-    await asyncio.sleep(SETTLE)
-    before, rows = await meter.read(), await tables.fetchrow(TABLES, NAMESPACE)
+    rows, before = await told(tables), await meter.read()
     await WORKLOADS[name](system, scale)
-    await asyncio.sleep(SETTLE)
-    d, after = (
-        meter.difference(before, await meter.read()),
-        await tables.fetchrow(TABLES, NAMESPACE),
-    )
+    d = meter.difference(before, await meter.read())
+    after = await told(tables)
     await meter.close()
     await tables.close()
     changed = {key: after[key] - rows[key] for key in dict(after)}
@@ -99,19 +121,13 @@ async def main(args: argparse.Namespace) -> None:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "workloads", nargs="*", choices=[*RUNS_STEPS, []], default=["W1", "W3", "W5", "W6"]
-    )
+    parser.add_argument("workloads", nargs="*", choices=[*RUNS_STEPS, []], metavar="W…")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--dsn", default=None)
-    parser.add_argument("--prepare", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 if __name__ == "__main__":
     given = arguments()
-    if given.prepare:
-        asyncio.run(prepare(ensure_running_blocking(HOME.absolute()).dsn))
-    else:
-        given.dsn = given.dsn or counting()
-        asyncio.run(main(given))
+    given.dsn = given.dsn or counting()
+    asyncio.run(main(given))
