@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 async def eventually(
-    condition: Callable[[], Awaitable[Any]], what: str, *, within: float = 20.0, every: float = 0.02
+    condition: Callable[[], Awaitable[Any]], what: str, *, within: float = 60.0, every: float = 0.02
 ) -> Any:
     """What `condition` answers as soon as that is true; fails after `within` seconds."""
     deadline = asyncio.get_running_loop().time() + within
@@ -72,7 +72,7 @@ class Journal:
         """The lines of starts."""
         return [line for line in self.lines() if line.word == "start"]
 
-    async def reaches(self, lines: int, *, within: float = 20.0, strict: bool = True) -> None:
+    async def reaches(self, lines: int, *, within: float = 60.0, strict: bool = True) -> None:
         """Return when there are so many lines; unless `strict` also when that took too long."""
 
         async def there() -> bool:
@@ -84,7 +84,7 @@ class Journal:
             if strict:
                 raise
 
-    async def has(self, word: str, label: str, *, within: float = 20.0) -> Line:
+    async def has(self, word: str, label: str, *, within: float = 60.0) -> Line:
         """The first such line, as soon as there is one."""
 
         async def there() -> Line | None:
@@ -130,7 +130,7 @@ class WorkerProcess:
         self._process.stdin.write(b"serve\n")
         await self.says("ready")
 
-    async def says(self, word: str, *, within: float = 20.0) -> None:
+    async def says(self, word: str, *, within: float = 60.0) -> None:
         """Return when the process prints the word."""
         assert self._process.stdout is not None
         async with asyncio.timeout(within):
@@ -159,7 +159,7 @@ class WorkerProcess:
         transport = self._process._transport  # type: ignore[attr-defined]  # its pipe stays open else
         transport.close()
 
-    async def ends(self, *, within: float = 20.0) -> int:
+    async def ends(self, *, within: float = 60.0) -> int:
         """Its exit code, once it has ended by itself."""
         async with asyncio.timeout(within):
             return await self._process.wait()
@@ -278,7 +278,7 @@ class Observer:
             return not await self.left()
 
         try:
-            await eventually(empty, "empty streams", within=3)
+            await eventually(empty, "empty streams", within=10)
         except AssertionError:
             assert not [dict(row) for row in await self.left()]
             raise

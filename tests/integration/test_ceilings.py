@@ -17,6 +17,7 @@ import durable
 from durable.app import connect
 from durable.client.client import Client
 from durable.postgres.pool import Database
+from durable.worker import hosting
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
 from tests.integration.costing import costing
@@ -164,6 +165,9 @@ async def test_a_run_costs_no_more_than_its_ceiling(
 ) -> None:
     """The least of several runs: without pages written whole, and what the machine's stalls add."""
     shape, costs, rows = SHAPES[name], [], []
+    monkeypatch.setattr(
+        hosting, "FLUSH_AFTER", 60.0
+    )  # a step that a stall holds up costs a row more
     direct = await asyncpg.connect(database.dsn, server_settings={"search_path": database.schema})
     async with _serving(database.dsn, database.schema) as client:
         await shape.run(client, direct)

@@ -6,6 +6,8 @@ import errno
 import fcntl
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -118,11 +120,16 @@ def test_short_path_keeps_the_socket_beside_the_data(tmp_path: Path) -> None:
     assert endpoint.settings(home, found)["unix_socket_directories"] == "."
 
 
-def test_squatted_directory_is_not_used(tmp_path: Path) -> None:
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A directory whose path leaves room for a socket's, which the test's own may not."""
+    with tempfile.TemporaryDirectory(prefix="d") as directory:
+        yield Path(directory)
+
+
+def test_squatted_directory_is_not_used(tmp_path: Path, short: Path) -> None:
     """A directory for the socket that is open to others, or a link, is left alone."""
     home = Home(tmp_path.joinpath(*["a_rather_long_name_for_a_directory"] * 4))
-    short = tmp_path / "s"
-    short.mkdir()
     first = endpoint.choose(home, None, "18.1", [short])
     directory = Path(first.host)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
