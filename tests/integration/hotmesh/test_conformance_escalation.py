@@ -484,7 +484,7 @@ async def test_a_job_that_ends_takes_its_waits_along(begin: Begin) -> None:
         work=_failing,
     )
     with pytest.raises(JobFailed):
-        await mesh.pubsub("t", {"id": "j"}, timeout=10)
+        await mesh.pubsub("t", {"id": "j"}, timeout=30)
     (row,) = await mesh.escalations.list()
     assert row["status"] == "cancelled"
 
@@ -583,7 +583,7 @@ async def test_a_value_of_the_wrong_kind_fails_the_job_and_says_where(begin: Beg
     with pytest.raises(
         JobFailed, match="hook 'h1': priority of its escalation must be a whole number"
     ):
-        await mesh.pubsub("t", {"id": "j", "priority": "high"}, timeout=10)
+        await mesh.pubsub("t", {"id": "j", "priority": "high"}, timeout=30)
     assert await mesh.escalations.count() == 0
 
 

@@ -49,7 +49,7 @@ async def say(message: dict[str, Any]) -> dict[str, Any]:
 async def test_each_code_of_a_list_leads_its_way(begin: Begin, code: int, way: str) -> None:
     """Success and errors follow the transitions that name their code, alone or in a list."""
     mesh = await begin(STATUS, work=say)
-    out = await mesh.pubsub("status", {"code": code}, timeout=10)
+    out = await mesh.pubsub("status", {"code": code}, timeout=30)
     assert out["data"] == {"way": way, "code": code}
     assert out["metadata"]["js"] == 0
 
@@ -57,10 +57,10 @@ async def test_each_code_of_a_list_leads_its_way(begin: Begin, code: int, way: s
 async def test_a_code_without_a_way_ends_the_job(begin: Begin) -> None:
     """A success that no transition names ends the branch; an error becomes the job's own."""
     mesh = await begin(STATUS, work=say)
-    out = await mesh.pubsub("status", {"code": 204}, timeout=10)
+    out = await mesh.pubsub("status", {"code": 204}, timeout=30)
     assert (out["data"], out["metadata"]["js"]) == ({}, 0)
     with pytest.raises(JobFailed, match="code 504") as failed:
-        await mesh.pubsub("status", {"code": 504}, timeout=10)
+        await mesh.pubsub("status", {"code": 504}, timeout=30)
     assert failed.value.code == 504
 
 
@@ -136,9 +136,9 @@ app:
 async def test_topics_are_found_at_run_time(begin: Begin) -> None:
     """The topics of worker and await may be computed; so may whether to wait; a private graph can be awaited."""
     mesh = await begin(TOPICS, work__fast=echo)
-    out = await mesh.pubsub("t", {"kind": "fast", "child": ".hidden", "wait": True}, timeout=10)
+    out = await mesh.pubsub("t", {"kind": "fast", "child": ".hidden", "wait": True}, timeout=30)
     assert out["data"] == {"got": {"doubled": 4}}
-    out = await mesh.pubsub("t", {"kind": "fast", "child": ".hidden", "wait": False}, timeout=10)
+    out = await mesh.pubsub("t", {"kind": "fast", "child": ".hidden", "wait": False}, timeout=30)
     assert set(out["data"]["got"]) == {"job_id", "jc", "ju"}
     child = out["data"]["got"]["job_id"]
     assert (await mesh.get_state(".hidden", child))["data"] == {"doubled": 4}
@@ -148,7 +148,7 @@ async def test_a_child_that_nothing_subscribes_to_is_an_error(begin: Begin) -> N
     """A computed topic that leads nowhere is an error of the await, code 404."""
     mesh = await begin(TOPICS, work__fast=echo)
     with pytest.raises(JobFailed, match="subscribes to 'nowhere'") as failed:
-        await mesh.pubsub("t", {"kind": "fast", "child": "nowhere", "wait": True}, timeout=10)
+        await mesh.pubsub("t", {"kind": "fast", "child": "nowhere", "wait": True}, timeout=30)
     assert failed.value.code == 404
 
 

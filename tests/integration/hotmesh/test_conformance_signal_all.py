@@ -301,7 +301,7 @@ async def test_an_activity_signals_all(begin: Begin) -> None:
     other = await mesh.pub(
         "order", {"id": "other", "size": "lg", "color": "red", "parent": "nobody"}
     )
-    job = await mesh.pubsub("parent", {"facility": "acme"}, timeout=10)
+    job = await mesh.pubsub("parent", {"facility": "acme"}, timeout=30)
     assert (job["data"], job["metadata"]["js"]) == ({"told": True}, 0)
     await until(lambda: ended(mesh, ["kid"]))
     assert (await mesh.get_state("order", "kid"))["data"] == {"facility": "acme", "id": "kid"}

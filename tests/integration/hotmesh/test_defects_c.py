@@ -199,7 +199,7 @@ async def test_waiters_of_one_key_stand_in_line(begin: Begin) -> None:
     await until(lambda: _data_is(mesh, "j2", {"word": "second"}))
     assert await _data_is(mesh, "j1", {"word": "first"})
     for jid, word in (("j3", "third"), ("j4", "fourth")):
-        out = await mesh.pubsub("t", {"id": jid, "key": "k"}, timeout=10)
+        out = await mesh.pubsub("t", {"id": jid, "key": "k"}, timeout=30)
         assert out["data"] == {"word": word}
 
 
@@ -223,7 +223,7 @@ app:
 async def test_an_id_belongs_to_one_running_job(begin: Begin, database: Database) -> None:
     """C6, C8: a job that counts as done and still waits keeps its id, though it has expired: a signal is never another's."""
     mesh = await begin(PERSISTS)
-    await mesh.pubsub("t", {"id": "j"}, timeout=10)
+    await mesh.pubsub("t", {"id": "j"}, timeout=30)
     expired = f'select expires_at < statement_timestamp() from "{database.schema}".jobs'
     await until(lambda: database.fetchval(expired))
     with pytest.raises(DuplicateJob):
@@ -331,7 +331,7 @@ async def test_saying_the_default_changes_nothing(begin: Begin) -> None:
     documents = []
     for app_id, text in (("said", SAID), ("unsaid", unsaid)):
         mesh = await begin(text.replace("id: app", f"id: {app_id}"), app_id=app_id)
-        out = await mesh.pubsub("t", timeout=10)
+        out = await mesh.pubsub("t", timeout=30)
         assert out["data"] == {"v": 5, "heard": True}
         exported = await mesh.export(out["metadata"]["jid"])
         documents.append({k: sorted(v) for k, v in exported["process"].items()})

@@ -247,7 +247,7 @@ HOSTILE = (
 async def test_names_are_never_part_of_sql(begin: Begin, database: Database, name: str) -> None:
     """O12: ids, topics, attribute names and throttles that look like SQL are names, and nothing more."""
     mesh = await begin(ONE, work=echo)
-    out = await mesh.pubsub("t", {"id": name, "about": {name: "x"}}, timeout=10)
+    out = await mesh.pubsub("t", {"id": name, "about": {name: "x"}}, timeout=30)
     assert out["metadata"]["jid"] == name
     stored = f'"_{name}"'  # in quotes: as it is stored
     assert await mesh.query_state(name, [stored]) == {stored: "x"}

@@ -101,7 +101,7 @@ async def test_two_that_activate_at_once_both_switch_whole(
             *(m.activate(v) for m, v in zip(meshes, (2, 3, 2), strict=True))
         )
         assert done == [True, True, True]
-        outs = await asyncio.gather(*(m.pubsub("t", {}, timeout=10) for m in meshes))
+        outs = await asyncio.gather(*(m.pubsub("t", {}, timeout=30) for m in meshes))
         active = await database.fetchval(f'select active_version from "{database.schema}".apps')
         assert {o["metadata"]["vrs"] for o in outs} == {active}
 
@@ -136,7 +136,7 @@ async def test_an_engine_that_is_silent_is_named_and_one_that_dies_is_not_waited
         os.kill(process.pid, signal.SIGSTOP)
         with pytest.raises(ConfigurationError, match=rf"process {process.pid}\) did not answer"):
             await mesh.activate(2, delay=0.05)
-        assert (await mesh.pubsub("t", {}, timeout=10))["metadata"]["vrs"] == "1"
+        assert (await mesh.pubsub("t", {}, timeout=30))["metadata"]["vrs"] == "1"
         profiles = await mesh.roll_call(delay=0.1)
         assert {p["pid"]: p["answered"] for p in profiles} == {
             os.getpid(): True,
@@ -145,8 +145,8 @@ async def test_an_engine_that_is_silent_is_named_and_one_that_dies_is_not_waited
         activating = asyncio.create_task(mesh.activate(2, delay=5))
         await until(lambda: _called(mesh._wiring.database))
         process.kill()
-        assert await asyncio.wait_for(activating, 3)
-    assert (await mesh.pubsub("t", {}, timeout=10))["metadata"]["vrs"] == "2"
+        assert await asyncio.wait_for(activating, 20)
+    assert (await mesh.pubsub("t", {}, timeout=30))["metadata"]["vrs"] == "2"
 
 
 async def _called(database: Database) -> bool:
@@ -170,9 +170,9 @@ async def test_an_activator_that_dies_in_the_middle_leaves_nothing_behind(begin:
         with pytest.raises(asyncio.CancelledError):
             await activating
         os.kill(process.pid, signal.SIGCONT)
-        assert (await mesh.pubsub("t", {}, timeout=10))["metadata"]["vrs"] == "1"
+        assert (await mesh.pubsub("t", {}, timeout=30))["metadata"]["vrs"] == "1"
         assert await mesh.activate(2, delay=2)
-    assert (await mesh.pubsub("t", {}, timeout=10))["metadata"]["vrs"] == "2"
+    assert (await mesh.pubsub("t", {}, timeout=30))["metadata"]["vrs"] == "2"
 
 
 async def _answered(database: Database) -> bool:

@@ -102,7 +102,7 @@ async def test_a_pause_in_a_backlog_holds_everything_and_strands_nothing(
     async def busy() -> bool:
         return len(calls) > 200
 
-    await until(busy)
+    await until(busy, 60)
     assert await other.throttle(throttle=-1)
     paused, before = time.monotonic(), len(calls)
     await until(lambda: _nothing_runs(database))
@@ -113,7 +113,7 @@ async def test_a_pause_in_a_backlog_holds_everything_and_strands_nothing(
     assert await _left(database) == left
     assert await mesh.throttle(throttle=0)
     resumed = time.monotonic()
-    await until(lambda: _done(database), 60)
+    await until(lambda: _done(database), 120)
     print(f"{left} messages in {time.monotonic() - resumed:.1f} s after the resume")  # noqa: T201
     assert len(calls) == BACKLOG
     assert await database.fetchval(

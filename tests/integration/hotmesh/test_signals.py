@@ -60,10 +60,10 @@ async def test_an_early_signal_is_kept(begin: Begin, database: Database) -> None
     await mesh.hook("abc.approve", {"id": "late", "approved": 1})
     await mesh.hook("abc.approve", {"id": "late", "approved": 2})
     await until(lambda: _parked(database, 2))
-    out = await mesh.pubsub("t", {"id": "late"}, timeout=10)
+    out = await mesh.pubsub("t", {"id": "late"}, timeout=30)
     assert out["data"] == {"approved": 1}
     await until(lambda: _expired(database, "late"))
-    out = await mesh.pubsub("t", {"id": "late"}, timeout=10)
+    out = await mesh.pubsub("t", {"id": "late"}, timeout=30)
     assert out["data"] == {"approved": 2}
     assert await _parked(database, 0)
 
@@ -122,7 +122,7 @@ async def test_signal_and_timer_race_and_one_wins(begin: Begin, database: Databa
     await until(lambda: _done(mesh, "s"))
     assert (await mesh.get_state("t", "s"))["data"] == {"approved": True}
     assert await database.fetchval(f'select count(*) from "{database.schema}".engine_streams') == 0
-    out = await mesh.pubsub("t", {"id": "z", "wait": 0.05}, timeout=10)
+    out = await mesh.pubsub("t", {"id": "z", "wait": 0.05}, timeout=30)
     assert out["data"].keys() == {"at"}
     assert await _waiting(database, 0)
 
@@ -132,7 +132,7 @@ async def test_a_signal_that_comes_after_the_timer_is_kept(
 ) -> None:
     """What arrives for a hook that has timed out is not lost: it waits for the next one of its key."""
     mesh = await begin(RACE)
-    await mesh.pubsub("t", {"id": "z", "wait": 0.02}, timeout=10)
+    await mesh.pubsub("t", {"id": "z", "wait": 0.02}, timeout=30)
     await mesh.hook("abc.approve", {"id": "z", "approved": "late"})
     await until(lambda: _parked(database, 1))
 
@@ -198,7 +198,7 @@ app:
 async def test_a_signal_activity_signals_another_job(begin: Begin) -> None:
     """A `signal` activity does what a signal from outside does, and its job goes on."""
     mesh = await begin(BETWEEN)
-    waiting = asyncio.create_task(mesh.pubsub("waiter", {"id": "w"}, timeout=10))
+    waiting = asyncio.create_task(mesh.pubsub("waiter", {"id": "w"}, timeout=30))
     assert (await mesh.pubsub("sender", {"to": "w"}))["data"] == {"sent": True}
     assert (await waiting)["data"] == {"word": "hello"}
 
@@ -231,5 +231,5 @@ async def test_an_early_signal_is_found_by_a_rule_that_was_deployed_later(
     await until(lambda: _parked(database, 1))
     await mesh.deploy(NEW_RULE)
     await mesh.activate("2")
-    assert (await mesh.pubsub("t", {"id": "new"}, timeout=10))["data"] == {"approved": "both"}
+    assert (await mesh.pubsub("t", {"id": "new"}, timeout=30))["data"] == {"approved": "both"}
     assert await _parked(database, 0)
