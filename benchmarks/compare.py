@@ -86,6 +86,8 @@ each workload is: `benchmarks/README.md`.
 def front(lines: list[dict[str, Any]], rounds: int) -> str:
     """What the README says of it."""
     return f"""
+## How fast
+
 Medians of {rounds} interleaved runs on {datetime.now(UTC):%Y-%m-%d}, in brackets the least and the
 most; all on one machine of {os.cpu_count()} cores, fsync on:
 
