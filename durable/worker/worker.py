@@ -25,6 +25,7 @@ from durable.worker.lines import Place, patience
 POLL = 1.0  # the net beneath the notifications while runs are held, in seconds
 REST = 5.0  # the same for who holds nothing: the sweeper watches the queues, too
 STOP = 15.0  # seconds that a stop waits for the database
+GATHER = 0.003  # seconds between two claims of runs, unless the first one left some
 POLL_MIN = 0.01  # looks follow each other no faster, and what is delayed is late by no more
 UNSERVED_EVERY = 10  # polls between two looks for what nobody here can run
 CLAIM_MAX = 500  # one claim's worth of runs: more only delays the first
@@ -258,10 +259,14 @@ class Worker:
     # --- claiming ----------------------------------------------------------------------------
 
     async def _claim_turns(self) -> None:
-        host = self._started_host
+        host, loop = self._started_host, asyncio.get_running_loop()
+        claimed_at = 0.0
         while True:
             await self._turns.wait()
+            # What comes within this time goes with one claim; who comes after a rest does not wait.
+            await asyncio.sleep(max(0.0, claimed_at + GATHER - loop.time()))
             self._turns.clear()
+            claimed_at = loop.time()
             full = True
             while full and host.member:
                 limit = min(CLAIM_MAX, max(1, self._bounds[0] - host.count))
