@@ -89,7 +89,7 @@ class Commit:
     children: tuple[ChildStart, ...] = ()
     finish: Finish | None = None
     version: str | None = None
-    hold: int = 1
+    hold: int = field(kw_only=True)  # no default: a fence that may be forgotten is none
     attributes: str | None = None
     entity: str | None = None
 

@@ -111,7 +111,7 @@ class Membership:
         self._connection: Any = None
         self._using = asyncio.Lock()  # the thread's: a lock binds to the loop that first waits
         self._quiet = 0.0
-        self._spread = 0.0
+        self._tries = 0
 
     async def join(self) -> int:
         """Become a member; the id under which this process now holds leases."""
@@ -242,8 +242,8 @@ class Membership:
         All together ask a few times a second, spread out: so a sweeper that dies is followed soon,
         and many members cost no more than a few.
         """
-        self._spread = (self._spread + GOLDEN * (1 + self.id % 7)) % 1
-        return max(SWEEP, members / TRIES) * (0.5 + self._spread)
+        self._tries += 1
+        return max(SWEEP, members / TRIES) * (0.5 + (self.id + self._tries) * GOLDEN % 1)
 
     async def _bury(self, dead: Iterable[int]) -> None:
         for member in dead:

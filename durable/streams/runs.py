@@ -38,7 +38,7 @@ class ClaimedRun:
     input: str
     started_at: float
     losses: int
-    hold: int = 1
+    hold: int
     state: dict[str, Any] = field(default_factory=dict)
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -35,6 +36,7 @@ from tests.integration.proxy import Proxy
 
 ME, OTHER = 1_000_001, 1_000_002
 NOW = 1_700_000_000.25
+commit_of = partial(Commit, hold=1)  # of a run that was claimed once
 OPTIONS = ActivityOptions(
     retry=RetryPolicy(
         maximum_attempts=4, backoff_coefficient=2.5, maximum_interval=90, initial_interval=1
@@ -120,13 +122,13 @@ async def scene(database: Database) -> AsyncIterator[Scene]:
 def step(run_id: int, revision: int = 0, number: int = 1, data: str | None = '{"a":1}') -> Commit:
     """A plain step: one fact."""
     fact = Fact(FactKind.ACTIVITY, NOW, number, "charge", data, None, '{"order":"o"}')
-    return Commit(run_id, revision, (fact,), issued=0, status=2)
+    return commit_of(run_id, revision, (fact,), issued=0, status=2)
 
 
 def everything(run_id: int, revision: int = 0, **more: Any) -> Commit:
     """A commit with facts, intents, children and what is pending."""
     failure = Failure("Oops", "failed before", details={"n": 1})
-    return Commit(
+    return commit_of(
         run_id, revision,
         facts=(
             Fact(FactKind.STARTED, NOW, 0, "flow", '{"python":"3.11"}', None, "{}"),
@@ -149,9 +151,9 @@ def _life(run_id: int) -> list[Commit]:
         step(0).facts[0],
         Fact(FactKind.ACTIVITY, NOW, 2, "charge", None, Failure("E", "m"), None),
     ]
-    commits = [Commit(run_id, n, (fact,), issued=3, status=2) for n, fact in enumerate(facts)]
+    commits = [commit_of(run_id, n, (fact,), issued=3, status=2) for n, fact in enumerate(facts)]
     last = Fact(FactKind.FINISHED, NOW, name="completed", data='{"a":1}')
-    end = Commit(run_id, 2, (last,), issued=3, status=1, finish=Finish("completed", last.data))
+    end = commit_of(run_id, 2, (last,), issued=3, status=1, finish=Finish("completed", last.data))
     return [*commits, end]
 
 
@@ -202,7 +204,7 @@ async def _prepared(scene: Scene, spoil: str, run_id: int) -> Commit:
     commit = everything(run_id)
     first = await scene.committer().commit(commit)
     message = first.messages[2]
-    result = Commit(
+    result = commit_of(
         run_id, 2 if spoil != "revision" else 1, (Fact(FactKind.ACTIVITY, NOW, 2, "charge", "1"),),
         issued=5, settled=(message,),
         intents=(Intent(5, "charge", "q", "[5]", OPTIONS, held=True),), pending="[]", status=3,
@@ -257,7 +259,7 @@ async def test_a_commit_of_an_earlier_claim_is_refused(scene: Scene, kind: str) 
     assert again.hold == 2
     made = {
         "step": step(run_id),
-        "end": Commit(run_id, 0, step(run_id).facts, status=1, finish=Finish("completed", "1")),
+        "end": commit_of(run_id, 0, step(run_id).facts, status=1, finish=Finish("completed", "1")),
         "batch": everything(run_id),
     }[kind]
     committer = scene.committer()
@@ -283,7 +285,7 @@ async def test_state_is_written_with_its_commit_or_not_at_all(scene: Scene, what
     (run_id,) = await scene.runs(1)
     facts = step(run_id).facts
     finish = Finish("completed", "1") if what == "end" else None
-    made = Commit(
+    made = commit_of(
         run_id, 0, facts, status=1, finish=finish, attributes='{"a":1}', entity='{"b":[]}'
     )
     assert not is_plain(made)
@@ -342,7 +344,7 @@ async def test_a_finish_ends_everything_of_the_run(scene: Scene) -> None:
         values ('q', 'flow', $1, 'signal', 'late', now(), now())""", run_id,
     )  # fmt: skip
     child = await scene.direct.fetchval("select run_id from jobs where parent_run_id = $1", run_id)
-    end = Commit(
+    end = commit_of(
         run_id, 2, (Fact(FactKind.FINISHED, NOW, name="completed", data="1"),), status=0,
         finish=Finish("completed", "1"),
     )  # fmt: skip
@@ -423,7 +425,7 @@ async def test_a_lost_answer_with_the_ids_of_intents_is_found_in_the_rows(scene:
             facts = (Fact(FactKind.ACTIVITY, NOW, 2, "charge", "1"),)
             intents = (Intent(5, "charge", "q", "[5]", OPTIONS, held=True),)
             future = committer.commit(
-                Commit(run_id, 2, facts, 5, "[]", settled=(message,), intents=intents)
+                commit_of(run_id, 2, facts, 5, "[]", settled=(message,), intents=intents)
             )
             await blocked()
             proxy.swallowing = True
