@@ -14,7 +14,7 @@ from durable.app import connect
 from durable.client.client import Client
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
-from tests.integration.costing import costing
+from tests.integration.costs.costing import costing
 
 STEPS = 50
 

@@ -20,7 +20,7 @@ from durable.postgres.pool import Database
 from durable.worker import hosting
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
-from tests.integration.costing import costing
+from tests.integration.costs.costing import costing
 
 RUNS = 7
 SESSIONS = 4
