@@ -85,10 +85,10 @@ class ActivityStream:
         self._sql = Statements("durable.streams", "sql/activities.sql", database.schema)
 
     async def claim(
-        self, member: int, queue: str, names: Sequence[str], limit: int
+        self, member: int, queue: str, names: Sequence[str], limit: int, waiting: float = 0.0
     ) -> list[Attempt]:
-        """Take up to `limit` visible attempts of these activities."""
-        rows = await self._db.fetch(self._sql["claim"], member, queue, list(names), limit)
+        """Take up to `limit` attempts of these activities, visible for `waiting` seconds."""
+        rows = await self._db.fetch(self._sql["claim"], member, queue, list(names), limit, waiting)
         return [
             Attempt(
                 r["id"], r["run_id"], r["jid"], r["workflow_name"], int(r["dad"]), r["aid"],

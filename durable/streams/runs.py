@@ -147,10 +147,12 @@ class RunStream:
         self._sql = Statements("durable.streams", "sql/runs.sql", database.schema)
 
     async def claim(
-        self, member: int, queue: str, workflows: Sequence[str], limit: int
+        self, member: int, queue: str, workflows: Sequence[str], limit: int, waiting: float = 0.0
     ) -> list[ClaimedRun]:
-        """Take up to `limit` runs that have something to do."""
-        rows = await self._db.fetch(self._sql["claim"], member, queue, list(workflows), limit)
+        """Take up to `limit` runs that have had something to do for `waiting` seconds."""
+        rows = await self._db.fetch(
+            self._sql["claim"], member, queue, list(workflows), limit, waiting
+        )
         return [claimed_run(r) for r in rows]
 
     async def look(

@@ -3,16 +3,20 @@
 A notification reaches every worker of a queue. Were all of them to look, twenty would ask the
 database for the one message that one of them gets. So each works out, from what the notification
 says and from its own place among them, how near it is to the head of the line. A few more look a
-moment later, should the first be busy; should all of them be, the sweep tells everybody.
+moment later, should the first be busy, and take only what has been waiting: what is new by then
+is somebody else's. Should all of them be busy, the sweep tells everybody.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 TURNS = 50  # runs that one worker takes at once; of activities each may be long, and fill a worker
 BEHIND = 3  # workers that look a moment later
 MOMENT = 0.02  # seconds
+# Seconds; who looks a moment later takes what has been due for so long: none missed is younger.
+WAITING = MOMENT / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +47,46 @@ def patience(place: Place, payload: str) -> float | None:
     ahead = amount // TURNS if kind == "turn" else amount - 1
     behind = (place.rank - number) % place.of - ahead
     return 0.0 if behind <= 0 else MOMENT if behind <= BEHIND else None
+
+
+class Bell:
+    """Rung when there may be messages to claim: all that are due, or those that have been waiting.
+
+    Example:
+        >>> bell = Bell()
+        >>> bell.ring()  # doctest: +SKIP
+        >>> await bell.rung()  # doctest: +SKIP
+    """
+
+    def __init__(self) -> None:
+        self._waiting = WAITING
+        self._rung = asyncio.Event()
+        self._late: asyncio.TimerHandle | None = None
+        self._again = False
+
+    def ring(self) -> None:
+        """Have what is due claimed."""
+        self._waiting = 0.0
+        self._rung.set()
+
+    def ring_later(self, delay: float) -> None:
+        """Have what is still there after `delay` seconds claimed; rung again, once more later."""
+        self._again = self._late is not None
+        if self._late is None:
+            self._late = asyncio.get_running_loop().call_later(delay, self._ring_late, delay)
+
+    def _ring_late(self, delay: float) -> None:
+        self._late = None
+        self._rung.set()
+        if self._again:
+            self.ring_later(delay)
+
+    async def rung(self) -> None:
+        """Wait until it has been rung since `hush`."""
+        await self._rung.wait()
+
+    def hush(self) -> float:
+        """What the claim that follows is to take: messages due for so many seconds."""
+        self._rung.clear()
+        waiting, self._waiting = self._waiting, WAITING
+        return waiting

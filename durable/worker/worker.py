@@ -20,7 +20,7 @@ from durable.streams.ports import ClosingCommitter, Ports
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
 from durable.worker.hosting import RunHost
-from durable.worker.lines import Place, patience
+from durable.worker.lines import Bell, Place, patience
 
 POLL = 1.0  # the net beneath the notifications while runs are held, in seconds
 REST = 5.0  # the same for who holds nothing: the sweeper watches the queues, too
@@ -101,10 +101,9 @@ class Worker:
         self._host: RunHost | None = None
         self._committer: ClosingCommitter | None = None
         self._claiming = asyncio.Lock()
-        self._turns = asyncio.Event()
-        self._due = asyncio.Event()
+        self._turns = Bell()
+        self._due = Bell()
         self._again = asyncio.Event()
-        self._behind: set[str] = set()
         self._starved = False
         self._stopping = False
         self._unserved: set[tuple[str, str]] = set()
@@ -159,8 +158,8 @@ class Worker:
             queue=self.task_queue, workflows=list(self._workflows)
         ):
             self._ports.announcer.queue(queue, "turn", amount=0)
-        self._turns.set()
-        self._due.set()
+        self._turns.ring()
+        self._due.ring()
         if self._workflows:
             self._serve(self._claim_turns(), "durable turns")
         if self._activities:
@@ -253,8 +252,8 @@ class Worker:
 
     def _rejoined(self, member: int) -> None:
         self._begin(member)
-        self._turns.set()
-        self._due.set()
+        self._turns.ring()
+        self._due.ring()
 
     # --- claiming ----------------------------------------------------------------------------
 
@@ -262,10 +261,10 @@ class Worker:
         host, loop = self._started_host, asyncio.get_running_loop()
         claimed_at = 0.0
         while True:
-            await self._turns.wait()
+            await self._turns.rung()
             # What comes within this time goes with one claim; who comes after a rest does not wait.
             await asyncio.sleep(max(0.0, claimed_at + GATHER - loop.time()))
-            self._turns.clear()
+            waiting = self._turns.hush()
             claimed_at = loop.time()
             full = True
             while full and host.member:
@@ -274,7 +273,7 @@ class Worker:
                     async with self._claiming:
                         member = host.member
                         claimed = await self._ports.runs.claim(
-                            member, self.task_queue, list(self._workflows), limit
+                            member, self.task_queue, list(self._workflows), limit, waiting
                         )
                         host.expect(claimed)
                 except (ConnectionLost, Conflict):
@@ -283,15 +282,15 @@ class Worker:
                 if claimed:
                     self._membership.awake()
                     await host.take(member, claimed)
-                else:
+                elif not waiting:
                     self._again.set()  # what woke us may become due within the second
                 full = len(claimed) == limit
 
     async def _claim_activities(self) -> None:
         host = self._started_host
         while True:
-            await self._due.wait()
-            self._due.clear()
+            await self._due.rung()
+            waiting = self._due.hush()
             full = True
             while full and host.member:
                 limit = min(CLAIM_MAX, self._attempts.free())
@@ -300,22 +299,22 @@ class Worker:
                     break
                 try:
                     async with self._claiming:
-                        attempts = await self._claim(limit)
+                        attempts = await self._claim(limit, waiting)
                         for attempt in attempts:
                             self._attempts.start(attempt, host.finished)
                 except (ConnectionLost, Conflict):
                     await self._audit()
                     continue
-                if not attempts:
+                if not attempts and not waiting:
                     self._again.set()
                 full = len(attempts) == limit
                 host.backlogged = full
 
-    async def _claim(self, limit: int) -> list[Attempt]:
+    async def _claim(self, limit: int, waiting: float) -> list[Attempt]:
         host = self._started_host
         member = host.member
         attempts = await self._ports.activities.claim(
-            member, self.task_queue, list(self._activities), limit
+            member, self.task_queue, list(self._activities), limit, waiting
         )
         last = [a.id for a in attempts if a.last and a.id is not None]
         if last:
@@ -393,28 +392,24 @@ class Worker:
 
     def _wake(self, *, turns: bool, due: bool) -> None:
         if turns:
-            self._turns.set()
+            self._turns.ring()
         if due:
-            self._due.set()
+            self._due.ring()
 
     def _freed(self) -> None:
         if self._starved:
-            self._due.set()
+            self._due.ring()
 
     # --- hearing -----------------------------------------------------------------------------
 
     def _heard_queue(self, payload: str) -> None:
         delay = patience(Place(*self._membership.place), payload)
+        if delay is None:
+            return
         kind = payload.partition(" ")[0]
-        if delay == 0.0:
-            self._look_at(kind)
-        elif delay is not None and kind not in self._behind:
-            self._behind.add(kind)
-            asyncio.get_running_loop().call_later(delay, self._look_at, kind)
-
-    def _look_at(self, kind: str) -> None:
-        self._behind.discard(kind)
-        self._wake(turns=kind in ("turn", ""), due=kind in ("activity", ""))
+        for bell, its in ((self._turns, "turn"), (self._due, "activity")):
+            if kind in (its, ""):
+                bell.ring_later(delay) if delay else bell.ring()
 
     def _heard_own(self, payload: str) -> None:
         """Our own channel: an inbox to read, or an attempt that nobody waits for."""

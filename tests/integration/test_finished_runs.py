@@ -38,11 +38,11 @@ HELD = FINISHED + 1
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STATEMENTS: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {
     ("durable.streams", "sql/runs.sql"): {
-        "claim": (9, "q", ["flow"], 10),
+        "claim": (9, "q", ["flow"], 10, 0.0),
         "inboxes": ([HELD],),
         "held": (7,),
     },
-    ("durable.streams", "sql/activities.sql"): {"claim": (9, "q", ["step"], 10)},
+    ("durable.streams", "sql/activities.sql"): {"claim": (9, "q", ["step"], 10, 0.0)},
     ("durable.engine.steps", "sql/commits.sql"): {
         "commit_step": (7, HELD, 1, 1, 5, 1, "activity", 1, NOW, "step", "1", None, None, 0),
         "outcomes": ([HELD], 7),

@@ -115,7 +115,7 @@ async def test_a_claim_reads_what_is_due_and_not_what_waits(
     claim = Statements("durable.streams", "sql/runs.sql", database.schema)["claim"]
     await filled.execute(f"prepare claim as {claim}")
     rows = await filled.fetch(
-        "explain (analyze, buffers, costs off) execute claim(9, 'q', array['flow'], 10)"
+        "explain (analyze, buffers, costs off) execute claim(9, 'q', array['flow'], 10, 0)"
     )
     plan = "\n".join(row[0] for row in rows)
     buffers = re.search(r"Buffers: shared hit=(\d+)", plan)

@@ -10,6 +10,7 @@ import pytest_asyncio
 from durable.postgres.pool import Database
 from durable.protocol.ids import new_request
 from durable.store.jobs import JobStore, Start
+from durable.streams.activities import ActivityStream
 from durable.streams.members import MemberStore
 from durable.streams.runs import RunStream
 
@@ -83,3 +84,32 @@ async def test_a_sweep_finds_each_queue_that_holds_something_due(
         ("soon", "turn"),
     ]
     assert sweep.dead == (ME,)  # it holds a run, and is no member
+
+
+async def test_who_comes_later_takes_only_what_has_been_waiting(
+    database: Database, session: asyncpg.Connection
+) -> None:
+    """Of two runs and two attempts, those that have been due for a minute; the rest is left."""
+    runs, activities = RunStream(database), ActivityStream(database)
+    new, old, new_step, old_step = [await _start(database, "q", n) for n in range(4)]
+    await session.execute(
+        "update worker_streams set msg_type = 'activity', topic = 'act', dad = '1', aid = 'act'"
+        " where id = any($1::bigint[])",
+        [new_step, old_step],
+    )
+    await session.execute(
+        "update worker_streams set visible_at = visible_at - interval '1 minute'"
+        " where id = any($1::bigint[])",
+        [old, old_step],
+    )
+
+    async def turns(waiting: float) -> list[int | None]:
+        return [c.run_id for c in await runs.claim(ME, "q", ["flow"], 9, waiting)]
+
+    async def attempts(waiting: float) -> list[int | None]:
+        return [a.id for a in await activities.claim(ME, "q", ["act"], 9, waiting)]
+
+    for claim, waited, came in ((turns, old, new), (attempts, old_step, new_step)):
+        assert await claim(30) == [waited]
+        assert await claim(30) == []
+        assert await claim(0) == [came]

@@ -18,7 +18,7 @@ with recursive quick as materialized (
     select d.id from ranks r cross join lateral (
         select w.id from durable.worker_streams w
         where w.stream_name = $2 and w.msg_type = 'activity' and w.priority = r.priority
-          and w.visible_at <= durable.now() and w.reserved_by is null and w.expired_at is null
+          and w.visible_at <= durable.now() - $5 * interval '1 s' and w.reserved_by is null and w.expired_at is null
           and w.topic = any($3::text[])
         order by w.visible_at
         limit $4 for update skip locked

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from durable.worker.lines import BEHIND, MOMENT, TURNS, Place, patience
+from durable.worker.lines import BEHIND, MOMENT, TURNS, WAITING, Bell, Place, patience
 
 
 def _looks(payload: str, of: int) -> list[float | None]:
@@ -44,3 +46,39 @@ def test_one_worker_always_looks() -> None:
     """Alone there is nobody to leave it to, whatever is said."""
     assert patience(Place(), "turn 1 123") == 0.0
     assert _looks("activity 9 4", 3) == [0.0] * 3
+
+
+async def test_a_bell_rung_at_once_has_everything_claimed() -> None:
+    """What is due this very moment is taken; a ring at once outdoes one that was to come later."""
+    bell = Bell()
+    bell.ring_later(60)
+    bell.ring()
+    await bell.rung()
+    assert bell.hush() == 0.0
+
+
+async def test_a_bell_rung_later_leaves_what_is_new() -> None:
+    """Who looks a moment later takes only what has been waiting; after a ring at once, again."""
+    bell = Bell()
+    for _ in range(2):
+        bell.ring_later(0.001)
+        await bell.rung()
+        assert bell.hush() == WAITING
+        bell.ring()
+        await bell.rung()
+        assert bell.hush() == 0.0
+
+
+async def test_a_bell_rung_later_twice_rings_twice() -> None:
+    """What the second ring was for may be new at the first: it is looked for once more."""
+    bell = Bell()
+    for _ in range(3):
+        bell.ring_later(0.001)
+    await bell.rung()
+    bell.hush()
+    await bell.rung()
+    assert bell.hush() == WAITING
+    bell.ring_later(60)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await bell.rung()
