@@ -1,6 +1,6 @@
 """Runs the workloads on one system: worker and client are processes; one JSON line a run.
 
-python -m benchmarks.run [W1 … W8] [--system durable] [--runs 3] [--scale 1.0] [--dsn …]
+python -m benchmarks.run [W1 … W8] [--system durable] [--runs 3] [--scale 1.0] [--loop uvloop]
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ async def run(args: argparse.Namespace, dsn: str | None) -> None:
     home = args.home.absolute() / args.system
     home.mkdir(parents=True, exist_ok=True)
     database = await fresh(dsn, f"bench_{args.system}") if dsn and kind.postgres else ""
-    async with kind(home, database) as system:
+    system = kind(home, database)
+    system.loop = args.loop
+    async with system:
         pids = {role: process.pid for role, process in system.processes.items()}
         meter = await Meter.open(database or None, pids)
         for line in (*await meter.surroundings(), *CAVEATS):
@@ -114,9 +116,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=180, help="seconds allowed for one run")
     parser.add_argument("--dsn", default=None, help="without it, an embedded Postgres")
     parser.add_argument("--home", type=Path, default=Path(".benchmarks"), help="of the peers")
+    parser.add_argument(
+        "--loop", choices=["asyncio", "uvloop"], default="asyncio", help="of client and worker"
+    )
     parser.add_argument("--variant", default="default", help="a word for the lines")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(arguments()))
+    given = arguments()
+    factory = importlib.import_module(given.loop).new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main(given))

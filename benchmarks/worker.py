@@ -1,4 +1,7 @@
-"""The worker process: serves until SIGTERM, says READY when it does."""
+"""The worker process: serves until SIGTERM, says READY when it does.
+
+python -m benchmarks.worker LOOP DSN NAMESPACE [QUEUE]
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import sys
 
 import durable
 from benchmarks.workflows import WORKFLOWS, echo, tick
+from durable.cli import loops
 
 
 async def serve(dsn: str, namespace: str, queue: str = "default") -> None:
@@ -25,4 +29,5 @@ async def serve(dsn: str, namespace: str, queue: str = "default") -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(*sys.argv[1:]))
+    loop, *arguments = sys.argv[1:]
+    loops.run(serve(*arguments), loops.EventLoop(loop))

@@ -13,7 +13,7 @@ NAMESPACE = "durable_bench"
 
 
 class Durable(System):
-    """`processes` workers on one queue; the client is this process."""
+    """`workers` processes on one queue, each on such a `loop`; the client is this process."""
 
     name = "durable"
     workers = 1
@@ -32,6 +32,7 @@ class Durable(System):
                 sys.executable,
                 "-m",
                 "benchmarks.worker",
+                self.loop,
                 self.dsn,
                 NAMESPACE,
                 queue,

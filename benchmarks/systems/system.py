@@ -26,11 +26,13 @@ class System(ABC):
     Attributes:
         name: how tables call it.
         postgres: whether its data is in Postgres.
+        loop: the event loop that it is to run on, where it gives a choice.
         processes: what belongs to it besides this process, by role.
     """
 
     name: str
     postgres = True
+    loop = "asyncio"
 
     def __init__(self, home: Path, dsn: str) -> None:
         self.home = home

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import json
@@ -15,6 +14,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 import typer
 
 from durable.app import connect
+from durable.cli import loops
 from durable.cli.output import Output
 from durable.client.client import Client
 from durable.errors import (
@@ -75,7 +75,10 @@ def guarded(action: Callable[Concatenate[Output, P], None]) -> Callable[..., Non
 def connected(
     action: Callable[Concatenate[Session, P], Coroutine[Any, Any, None]],
 ) -> Callable[..., None]:
-    """A command with a client: adds `--dsn`, `--namespace` and `--json`, connects, and closes."""
+    """A command with a client: adds `--dsn`, `--namespace` and `--json`, connects, and closes.
+
+    One whose users choose its event loop has `loop` among its own options.
+    """
 
     @functools.wraps(action)
     def command(
@@ -86,7 +89,8 @@ def connected(
             async with await connect(dsn, namespace=namespace, report=out.note) as client:
                 await action(Session(client, out), *args, **kwargs)
 
-        _reported(Output(as_json), lambda out: asyncio.run(whole(out)), kwargs)
+        loop = kwargs.get("loop", loops.EventLoop.ASYNCIO)
+        _reported(Output(as_json), lambda out: loops.run(whole(out), loop), kwargs)
 
     common = {"dsn": (Dsn, None), "namespace": (Namespace, "durable"), "as_json": (AsJson, False)}
     return _signed(command, action, common)

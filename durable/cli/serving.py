@@ -14,6 +14,7 @@ import typer
 
 from durable.cli.command import Session, connected
 from durable.cli.importing import Served, collect
+from durable.cli.loops import EventLoop
 from durable.cli.supervising import supervise
 from durable.protocol.durations import seconds
 from durable.worker.worker import Worker
@@ -27,17 +28,22 @@ Queue = Annotated[
 Processes = Annotated[
     int, typer.Option(min=1, help="How many processes; one that dies is started again.")
 ]
+Loop = Annotated[
+    EventLoop, typer.Option(help="The event loop; uvloop's comes with the extra `uvloop`.")
+]
 Grace = Annotated[str, typer.Option(help="How long a stop waits for running activities.")]
 
 
 @connected
-async def worker(
+async def worker(  # noqa: PLR0913 - the command's options
     session: Session,
     module: Target,
+    *,
     queue: Queue = None,
     grace: Grace = "10s",
     processes: Processes = 1,
-    until_eof: Annotated[bool, typer.Option(hidden=True)] = False,  # noqa: FBT002
+    loop: Loop = EventLoop.ASYNCIO,
+    until_eof: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Run what a module defines, until SIGTERM or Ctrl-C: both let running activities finish."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
@@ -46,6 +52,8 @@ async def worker(
         options = [
             *(["--queue", queue] if queue else []),
             *(["--json"] if session.out.as_json else []),
+            "--loop",
+            loop.value,
         ]
         await supervise(session, module, options, grace, processes)
         return

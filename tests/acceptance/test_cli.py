@@ -62,6 +62,20 @@ async def patient(going: str, go: str) -> str:
     return await slow(going, go)
 """
 
+LOOP = """
+import asyncio
+
+import durable
+
+@durable.activity
+async def where() -> str:
+    return type(asyncio.get_running_loop()).__module__
+
+@durable.workflow
+async def loop() -> str:
+    return await where()
+"""
+
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
@@ -225,6 +239,24 @@ def test_a_worker_stops_gracefully(
     assert re.search(r'#1 slow +→ "done"', text), text
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_worker_runs_on_uvloop(cli: Cli, program: Program, shop: Path, processes: str) -> None:
+    """`--loop uvloop`: the whole way, from a start to a graceful stop."""
+    shop.write_text(LOOP, encoding="utf-8")
+    worker = serving(program, str(shop), "--loop", "uvloop", "--processes", processes)
+    cli("start", "shop:loop", "--id", "a")
+    assert cli("result", "a").stdout == '"uvloop"\n'
+    worker.terminate()
+    _, err = worker.communicate(timeout=30)
+    assert worker.returncode == 0, err
+
+
+def test_uvloop_is_an_extra(cli: Cli, shop: Path) -> None:
+    """Asked for and not installed, the message names what to install."""
+    shop.with_name("uvloop.py").write_text("raise ModuleNotFoundError(name='uvloop')\n", "utf-8")
+    refused(cli("worker", "shop.py", "--loop", "uvloop"), "durable-postgres[uvloop]")
+
+
 def test_dev_reloads(cli: Cli, program: Program, shop: Path, database_url: str) -> None:
     """`dev` prints where the database is, serves, and serves the new code once a file changed."""
     process = program("-m", "durable", "dev", "shop.py")
@@ -287,6 +319,7 @@ def test_yaml_and_graph(cli: Cli, examples: Path, tmp_path: Path) -> None:
         (("result",), ("ID",), 2),
         (("nonsense",), ("nonsense",), 2),
         (("worker", "shop.py", "--grace", "soon"), ("'soon' is no duration",), 1),
+        (("worker", "shop.py", "--loop", "trio"), ("trio", "uvloop"), 2),
         (("list", "--dsn", "postgresql://localhost:1/x"), ("--dsn",), 1),
         (("list", "--namespace", 'a"b'), ('a"b',), 1),
     ],
