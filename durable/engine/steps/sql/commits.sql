@@ -44,16 +44,6 @@ with wanted as (
         $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[], $7::bigint[], $8::text[], $9::text[],
         $10::text[], $11::text[], $52::int[], $53::text[], $54::text[]
     ) as w(run_id, expected, facts, issued, pending, status, state, output, error, version, hold, attributes, document)
-), locked as (
-    select j.run_id, j.revision, j.hold, j.reply_to, j.parent_run_id, j.parent_number, j.jid, j.graph
-    from durable.jobs j
-    where j.run_id = any($2::bigint[])
-    order by j.run_id for no key update skip locked
-), wake as materialized (
-    -- A run that ends locks its wake row too: who signals it meanwhile waits for the outcome. Materialized: else
-    -- a plan may look through all that the member holds, or all of the batch, once for each run of the batch.
-    select w.id from durable.worker_streams w
-    where w.id = any($2::bigint[]) and w.reserved_by = $1
 ), settled as (
     -- Attempts whose results come with the commit: each must still be ours, or its run is refused.
     select s.run_id, count(*) as wanted, count(m.id) as found
@@ -61,13 +51,21 @@ with wanted as (
     left join durable.worker_streams m
         on m.id = s.id and m.run_id = s.run_id and m.reserved_by = $1 and m.expired_at is null
     group by s.run_id
+), offered as materialized (
+    select w.*, s.run_id is null or s.found = s.wanted as settles
+    from wanted w left join settled s on s.run_id = w.run_id
+), locked as (
+    -- What is wanted is carried along, not joined to what was locked: of that a planner expects one row, and
+    -- compares each with each.
+    select w.*, j.reply_to, j.parent_run_id, j.parent_number, j.jid, j.graph
+    from offered w join durable.jobs j on j.run_id = w.run_id and j.revision = w.expected and j.hold = w.hold
+    order by j.run_id for no key update of j skip locked
 ), passed as materialized (
-    select w.*, l.reply_to, l.parent_run_id, l.parent_number, l.jid, l.graph
-    from wanted w
-    join locked l on l.run_id = w.run_id and l.revision = w.expected and l.hold = w.hold
-    join wake k on k.id = w.run_id
-    left join settled s on s.run_id = w.run_id
-    where s.run_id is null or s.found = s.wanted
+    -- A run that ends locks its wake row too: who signals it meanwhile waits for the outcome. `is not distinct
+    -- from`: no index serves it, else a plan may look through all that the member holds, once for each run.
+    select l.* from locked l
+    join durable.worker_streams k on k.id = l.run_id and k.reserved_by is not distinct from $1
+    where l.settles
 ), job as (
     update durable.jobs j
     set revision = p.expected + p.facts, issued = greatest(j.issued, p.issued),
@@ -199,7 +197,7 @@ select 'passed' as what, p.run_id, null::bigint as id, null::text as word, case 
 from passed p
 union all
 select 'locked', w.run_id, null, null, null from wanted w where not exists (select from locked l where l.run_id = w.run_id)
-    and exists (select from durable.jobs j where j.run_id = w.run_id and j.revision = w.expected)
+    and exists (select from durable.jobs j where j.run_id = w.run_id and j.revision = w.expected and j.hold = w.hold)
 union all
 select 'intent', i.run_id, i.id, i.dad, null from intents i where i.expired_at is null
 union all
