@@ -111,15 +111,12 @@ class ActivityStream:
             [s.id for s in settlements], [s.message for s in settlements],
             [s.error for s in settlements],
         )  # fmt: skip
-        return [
-            (
-                r["id"],
-                Reached(r["run_id"], r["reserved_by"], r["stream_name"])
-                if r["stream_name"]
-                else None,
-            )
+        reached = {
+            r["run_id"]: Reached(r["run_id"], r["reserved_by"], r["stream_name"])
             for r in rows
-        ]
+            if r["id"] is None
+        }
+        return [(r["id"], reached.get(r["run_id"])) for r in rows if r["id"] is not None]
 
     async def retry(
         self, member: int, failed: Sequence[tuple[int, str, float]]

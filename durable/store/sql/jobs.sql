@@ -2,29 +2,28 @@
 -- Starts many runs in one statement. A request id that is already there is a start that happened: its
 -- run comes back as started. An id taken by an open run, or by an ended one when the policy says no,
 -- comes back as a conflict with that run.
+-- `(select …)` hides from the planner how many there are, so that one plan is kept for all; `lateral … limit 1`
+-- has it look each up, also by a plan that was made while the table was small. Both here and below.
 with asked as (
     select * from unnest(
-        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[], $9::text[]
+        (select $1::uuid[]), $2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[], $9::text[]
     ) with ordinality as a(request_id, jid, queue, workflow, input, priority, policy, reply_to, begun, place)
-), again as (
-    select a.place, j.run_id from asked a join durable.jobs j on j.request_id = a.request_id
-), standing as (
+), met as (
     -- The newest run of each id decides, together with the policy.
-    select a.place, j.run_id, j.state, j.finished_at
+    select a.*, g.run_id as again, s.run_id as standing, s.state, s.finished_at
     from asked a
-    cross join lateral (
+    left join lateral (select run_id from durable.jobs where request_id = a.request_id limit 1) g on true
+    left join lateral (
         select run_id, state, finished_at from durable.jobs
-        where scope = '' and jid = a.jid order by run_id desc limit 1
-    ) j
-    where a.policy <> 'fresh'
-), free as (
-    select a.* from asked a left join standing s using (place)
-    where not exists (select from again g where g.place = a.place)
-      and (s.place is null
-           or (s.finished_at is not null
-               and (a.policy = 'allow' or (a.policy = 'failed_only' and s.state <> 'completed'))))
-), numbered as (
-    select f.*, nextval('durable.ids') as run_id from free f
+        where scope = '' and jid = a.jid and a.policy <> 'fresh' order by run_id desc limit 1
+    ) s on true
+), numbered as materialized (
+    select m.*, case when m.again is null
+        and (m.standing is null
+             or (m.finished_at is not null
+                 and (m.policy = 'allow' or (m.policy = 'failed_only' and m.state <> 'completed'))))
+        then nextval('durable.ids') end as run_id
+    from met m
 ), born as (
     -- `metadata` keeps what it began with as it was given; its first turn makes that a part of the history.
     insert into durable.jobs (run_id, jid, app_id, graph, priority, input, request_id, reply_to, created_at,
@@ -32,23 +31,22 @@ with asked as (
     select n.run_id, n.jid, n.queue, n.workflow, n.priority, n.input::json, n.request_id,
         case when n.reply_to is null then '{}' else array[n.reply_to] end, durable.now(),
         n.begun::json, n.begun::jsonb -> 'attributes', n.begun::jsonb -> 'entity'
-    from numbered n
+    from numbered n where n.run_id is not null
     on conflict do nothing
     returning run_id
 ), wake as (
     insert into durable.worker_streams (id, stream_name, workflow_name, jid, run_id, msg_type, priority, created_at, visible_at)
     select n.run_id, n.queue, n.workflow, n.jid, n.run_id, 'turn', n.priority, durable.now(), durable.now()
-    from numbered n join born using (run_id)
+    from numbered n where n.run_id in (select run_id from born) is true
 )
--- No run: the id was free in what this statement sees, but another start has it. Ask again.
-select a.place,
-    case when n.place is not null then b.run_id else coalesce(g.run_id, s.run_id) end as run_id,
-    b.run_id is not null or g.run_id is not null as started, s.finished_at is null as open
-from asked a
-left join numbered n using (place)
-left join born b on b.run_id = n.run_id
-left join again g using (place)
-left join standing s using (place)
+-- No run: the id was free in what this statement sees, but another start has it. Ask again. `in … is true`:
+-- looked up by hash; as a join it may compare each with each.
+select n.place,
+    case when n.run_id is null then coalesce(n.again, n.standing)
+         when n.run_id in (select run_id from born) then n.run_id end as run_id,
+    n.again is not null or n.run_id in (select run_id from born) is true as started,
+    n.finished_at is null as open
+from numbered n
 
 -- name: latest
 -- The newest run of an id.
@@ -57,7 +55,8 @@ select run_id, state from durable.jobs where scope = '' and jid = $1 order by ru
 -- name: outcomes
 -- How runs ended; what a waiter reads when it was told, and when it polls. A run that has been pruned is "gone".
 select a.run_id, coalesce(j.jid, '') as jid, coalesce(j.state, 'gone') as state, j.output, j.error
-from unnest($1::bigint[]) as a(run_id) left join durable.jobs j on j.run_id = a.run_id
+from unnest((select $1::bigint[])) as a(run_id)
+left join lateral (select * from durable.jobs where run_id = a.run_id limit 1) j on true
 where j.run_id is null or j.finished_at is not null
 
 -- name: await_end

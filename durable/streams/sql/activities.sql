@@ -44,6 +44,8 @@ returning id
 -- name: settle
 -- Ends attempts for good, with a result or an error: the row goes (or stays expired, when it failed),
 -- the answer goes to the run's inbox, and the wake row is pulled. Fenced by message, member and expiry.
+-- Attempts come back with their runs; then, without one, the runs that have been told. Nothing is joined to
+-- what was locked: of that a planner expects one row, and compares each with each.
 with asked as (
     select * from unnest($2::bigint[], $3::text[], $4::text[]) as a(id, message, error)
 ), mine as (
@@ -67,12 +69,18 @@ with asked as (
         stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, error, retry_attempt, created_at, visible_at)
     select w.stream_name, w.workflow_name, w.jid, w.id, mine.aid, mine.dad, 'step', 'activity',
         mine.message::json, mine.error::json, mine.retry_attempt, durable.now(), durable.now()
-    from mine join wake w on w.id = mine.run_id
+    from mine
+    cross join lateral (
+        select w.id, w.stream_name, w.workflow_name, w.jid from durable.worker_streams w where w.id = mine.run_id limit 1
+    ) w
+    where mine.run_id in (select id from wake) is true
 ), pulled as (
     update durable.worker_streams k set visible_at = durable.now()
     from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
 )
-select mine.id, mine.run_id, w.reserved_by, w.stream_name from mine left join wake w on w.id = mine.run_id
+select mine.id, mine.run_id, null::bigint as reserved_by, null::text as stream_name from mine
+union all
+select null, w.id, w.reserved_by, w.stream_name from wake w
 
 -- name: overdue
 -- A limit of a step has come: an attempt that no worker has taken fails, and the run is told. Attempts that

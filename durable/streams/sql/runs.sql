@@ -89,10 +89,12 @@ select
           and w.visible_at > durable.now() and w.reserved_by is null and w.expired_at is null
         order by w.visible_at limit 1) d) as next,
     -- Runs that this member holds and was not told of: who wrote to them died before its notification.
-    array(select distinct e.run_id from durable.engine_streams e
-        join durable.worker_streams w on w.id = e.run_id and w.reserved_by = $4
-        where e.expired_at is null and e.msg_type in ('step', 'signal', 'cancel')
-          and e.created_at < durable.now() - interval '0.5 s' limit 500) as unread
+    -- Looked up run by run: of what waits for others there may be much more than a member can hold.
+    array(select w.id from durable.worker_streams w cross join lateral (
+            select from durable.engine_streams e
+            where e.run_id = w.id and e.expired_at is null and e.msg_type in ('step', 'signal', 'cancel')
+              and e.created_at < durable.now() - interval '0.5 s' limit 1) unread
+        where w.reserved_by = $4 and w.msg_type = 'turn' limit 500) as unread
 
 -- name: survived
 -- The cold turns of runs that had taken a process down came to rest.

@@ -37,8 +37,8 @@ with passed as (
 select run_id, reply_to from passed
 
 -- name: commit_batch
--- Many runs at once, each all or nothing. Jobs are locked first, in id order, and a locked one is
--- left for the next batch; `passed` are the runs that clear every fence; every write joins it.
+-- Many runs at once, each all or nothing. Jobs are locked first, and a locked one is left for the next
+-- batch; `passed` are the runs that clear every fence; every write joins it.
 with wanted as (
     select * from unnest(
         $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[], $7::bigint[], $8::text[], $9::text[],
@@ -55,17 +55,17 @@ with wanted as (
     select w.*, s.run_id is null or s.found = s.wanted as settles
     from wanted w left join settled s on s.run_id = w.run_id
 ), locked as (
-    -- What is wanted is carried along, not joined to what was locked: of that a planner expects one row, and
-    -- compares each with each.
+    -- One by one: of a join a planner expects one row, and compares each with each; or it goes through the whole
+    -- table, which was small when the plan was made.
     select w.*, j.reply_to, j.parent_run_id, j.parent_number, j.jid, j.graph
-    from offered w join durable.jobs j on j.run_id = w.run_id and j.revision = w.expected and j.hold = w.hold
-    order by j.run_id for no key update of j skip locked
+    from offered w cross join lateral (
+        select * from durable.jobs j where j.run_id = w.run_id and j.revision = w.expected and j.hold = w.hold
+        for no key update skip locked
+    ) j
 ), passed as materialized (
-    -- A run that ends locks its wake row too: who signals it meanwhile waits for the outcome. `is not distinct
-    -- from`: no index serves it, else a plan may look through all that the member holds, once for each run.
+    -- A run that ends locks its wake row too: who signals it meanwhile waits for the outcome.
     select l.* from locked l
-    join durable.worker_streams k on k.id = l.run_id and k.reserved_by is not distinct from $1
-    where l.settles
+    where l.settles and (select k.reserved_by from durable.worker_streams k where k.id = l.run_id) = $1
 ), job as (
     update durable.jobs j
     set revision = p.expected + p.facts, issued = greatest(j.issued, p.issued),
@@ -90,8 +90,8 @@ with wanted as (
 ), unread as (
     -- What was never folded when the run ended stays as an expired row, for people to see.
     update durable.engine_streams e set expired_at = durable.now()
-    from passed p
-    where p.state is not null and e.run_id = p.run_id and e.expired_at is null and e.id <> all($24::bigint[])
+    where e.run_id = any(array(select p.run_id from passed p where p.state is not null))
+      and e.expired_at is null and e.id <> all($24::bigint[])
 ), done as (
     delete from durable.worker_streams m
     using unnest($12::bigint[], $13::bigint[]) as s(id, run_id) join passed p on p.run_id = s.run_id
@@ -99,11 +99,19 @@ with wanted as (
 ), ended as (
     delete from durable.worker_streams m using passed p where m.id = p.run_id and p.state is not null
 ), unwanted as (
-    select m.id, m.run_id, m.reserved_by from durable.worker_streams m join passed p on m.run_id = p.run_id
-    where m.msg_type = 'activity' and m.expired_at is null and m.id <> all($12::bigint[])
-      and (p.state is not null
-           or exists (select from unnest($26::bigint[], $27::text[]) c(run_id, dad)
-                      where c.run_id = m.run_id and c.dad = m.dad))
+    select m.id, m.run_id, m.reserved_by from durable.worker_streams m
+    where m.expired_at is null and m.id = any(array(
+        select a.id
+        from (select run_id, state from passed where state is not null or run_id = any($26::bigint[])) p
+        cross join lateral (
+            select m.id, m.dad from durable.worker_streams m
+            where m.run_id = p.run_id and m.msg_type = 'activity' and m.expired_at is null offset 0
+        ) a
+        where a.id <> all($12::bigint[])
+          and (p.state is not null
+               or exists (select from unnest($26::bigint[], $27::text[]) c(run_id, dad)
+                          where c.run_id = p.run_id and c.dad = a.dad))
+    ))
     order by m.id for update of m
 ), dropped as (
     -- Nobody waits for these attempts any more: who runs one is told, and what it answers is refused.
@@ -142,7 +150,7 @@ with wanted as (
 ), wakes as (
     insert into durable.worker_streams (id, stream_name, workflow_name, jid, run_id, msg_type, priority, created_at, visible_at)
     select a.child_id, a.queue, a.workflow, a.jid, a.child_id, 'turn', a.priority, durable.now(), durable.now()
-    from asked a join born b on b.run_id = a.child_id
+    from asked a where a.child_id in (select run_id from born) is true
 ), taken as (
     -- The child's id belongs to an open run: the parent hears of it as of any other failure.
     insert into durable.engine_streams (
@@ -152,7 +160,7 @@ with wanted as (
             'message', format('a run with the id %L is already open', a.jid),
             'details', json_build_object('attributes', json_build_object('id', a.jid, 'run_id', null))),
         durable.now(), durable.now()
-    from asked a where not exists (select from born b where b.run_id = a.child_id)
+    from asked a where a.child_id in (select run_id from born) is not true
     returning run_id
 ), parent as (
     -- A child that ended tells its parent, whose wake row is locked as for every arrival.
@@ -163,13 +171,18 @@ with wanted as (
     order by k.id for no key update of k
 ), leaving as (
     -- Children for whom nobody waits any more: the parent gave the wait up, or ended.
-    select k.id, k.reserved_by, k.visible_at, k.stream_name, k.workflow_name, k.jid
-    from (select q.run_id, q.state from passed q where q.state is not null or q.run_id = any($26::bigint[])) p
-    join durable.jobs c on c.parent_run_id = p.run_id and c.finished_at is null
-    join durable.worker_streams k on k.id = c.run_id
-    where p.state is not null
-       or exists (select from unnest($26::bigint[], $27::text[]) x(run_id, dad)
-                  where x.run_id = c.parent_run_id and x.dad = c.parent_number::text)
+    select k.id, k.reserved_by, k.visible_at, k.stream_name, k.workflow_name, k.jid from durable.worker_streams k
+    where k.id = any(array(
+        select c.run_id
+        from (select run_id, state from passed where state is not null or run_id = any($26::bigint[])) p
+        cross join lateral (
+            select c.run_id, c.parent_number from durable.jobs c
+            where c.parent_run_id = p.run_id and c.finished_at is null offset 0
+        ) c
+        where p.state is not null
+           or exists (select from unnest($26::bigint[], $27::text[]) x(run_id, dad)
+                      where x.run_id = p.run_id and x.dad = c.parent_number::text)
+    ))
     order by k.id for no key update of k
 ), asked_to_stop as (
     insert into durable.engine_streams (

@@ -1,0 +1,201 @@
+"""Hot statements look at what they are for, by plans that were made while the tables were empty.
+
+Postgres keeps such a plan until the tables are analysed, which may be a minute and many rows later.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import pytest_asyncio
+
+from durable.engine.steps.workflow_commits import batch_arguments
+from durable.postgres.pool import LANE, SETTINGS, Database
+from durable.postgres.sql import Statements
+from durable.protocol.commands import Finish
+from durable.protocol.commits import ChildStart, Commit, Intent
+from durable.protocol.facts import Fact, FactKind
+from durable.protocol.ids import new_request
+from durable.protocol.options import ActivityOptions
+from durable.protocol.retry import RetryPolicy
+from durable.streams.activities import metadata_of
+
+ME = 1_000_001
+RUNS = 300
+FIRST, OTHERS = 1_000_000, 20_000
+ROWS_PER_RUN = 100  # 62 at most as counted; were each compared with each, more than 300
+
+FILL = f"""
+    insert into jobs (run_id, jid, app_id, graph, state, request_id, created_at, finished_at,
+        parent_run_id)
+    select n, 'other-' || n, 'q', 'flow', case when n % 2 = 0 then 'running' else 'completed' end,
+        gen_random_uuid(), now(), case when n % 2 = 1 then now() end,
+        case when n % 10 = 0 then n - 2 end
+    from generate_series({FIRST + 1}, {FIRST + OTHERS}) n;
+    insert into history (run_id, revision, kind, number, at, name)
+    select n, 1, 'started', 0, now(), 'flow' from generate_series({FIRST + 1}, {FIRST + OTHERS}) n;
+    insert into worker_streams (id, stream_name, workflow_name, jid, run_id, msg_type, created_at,
+        visible_at)
+    select n, 'q', 'flow', 'other-' || n, n, 'turn', now(), 'infinity'
+    from generate_series({FIRST + 2}, {FIRST + OTHERS}, 2) n;
+    insert into worker_streams (stream_name, workflow_name, jid, run_id, aid, topic, dad, msg_type,
+        created_at, visible_at)
+    select 'q', 'flow', 'other-' || n, n, 'step', 'step', '1', 'activity', now(), 'infinity'
+    from generate_series({FIRST + 2}, {FIRST + OTHERS}, 2) n;
+    insert into engine_streams (stream_name, workflow_name, jid, run_id, msg_type, topic, message,
+        created_at, visible_at)
+    select 'q', 'flow', 'other-' || n, n, 'signal', 'go', '1', now(), now()
+    from generate_series({FIRST + 2}, {FIRST + OTHERS}, 2) n;
+"""
+STATEMENTS = {
+    "start_runs": ("durable.store", "sql/jobs.sql"),
+    "outcomes": ("durable.store", "sql/jobs.sql"),
+    "claim": ("durable.streams", "sql/runs.sql"),
+    "arrive": ("durable.streams", "sql/runs.sql"),
+    "inboxes": ("durable.streams", "sql/runs.sql"),
+    "look": ("durable.streams", "sql/runs.sql"),
+    "settle": ("durable.streams", "sql/activities.sql"),
+    "commit_batch": ("durable.engine.steps", "sql/commits.sql"),
+}
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def _literal(value: Any) -> str:
+    """A parameter as it is written in SQL: EXPLAIN of a prepared statement takes no other."""
+    if isinstance(value, list):
+        value = "{" + ",".join(map(_element, value)) + "}"
+    return "null" if value is None else "'" + str(value).replace("'", "''") + "'"
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from _nodes(inner)
+
+
+def _rows(plan: dict[str, Any]) -> int:
+    """How many rows all nodes of a plan have looked at."""
+    return sum(
+        int(node["Actual Loops"])
+        * sum(
+            int(rows)
+            for key, rows in node.items()
+            if key == "Actual Rows" or key.startswith("Rows Removed by")
+        )
+        for node in _nodes(plan)
+    )
+
+
+async def _looked_at(connection: asyncpg.Connection, name: str, *arguments: Any) -> int:
+    """Run a prepared statement; how many rows it looked at."""
+    given = ", ".join(map(_literal, arguments))
+    found = await connection.fetchval(f"explain (analyze, format json) execute {name}({given})")
+    return _rows(json.loads(found)[0]["Plan"])
+
+
+def _starts(count: int) -> list[list[Any]]:
+    rows = [(new_request(), f"r-{n}", "q", "flow", "{}", 0, "allow") for n in range(count)]
+    return [*([row[i] for row in rows] for i in range(7)), [None] * count, [None] * count]
+
+
+def _messages(runs: list[int]) -> list[list[Any]]:
+    nothing = [None] * len(runs)
+    return [
+        runs, ["signal"] * len(runs), ["go"] * len(runs), nothing, ["1"] * len(runs), nothing,
+        [new_request() for _ in runs],
+    ]  # fmt: skip
+
+
+def _batch(runs: list[int], revision: int, **more: Any) -> list[Any]:
+    """One fact of each run; `more` gives for each what else its commit says."""
+    commits = [
+        Commit(
+            run_id, revision, (Fact(FactKind.ACTIVITY, 1.7e9, 1, "step", "1", None, "{}"),), hold=1,
+            issued=0, status=1, **{name: of(n) for name, of in more.items()},
+        )
+        for n, run_id in enumerate(runs)
+    ]  # fmt: skip
+    return batch_arguments(ME, 1, commits, metadata_of)
+
+
+@pytest_asyncio.fixture
+async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """Every hot statement is planned, on empty tables; then come others."""
+    settings = {**SETTINGS, **LANE, "search_path": database.schema}
+    opened = await asyncpg.connect(database.dsn, server_settings=settings)
+    for name, (package, file) in STATEMENTS.items():
+        await opened.execute(
+            f"prepare {name} as {Statements(package, file, database.schema)[name]}"
+        )
+    await _looked_at(opened, "start_runs", *_starts(0))
+    await _looked_at(opened, "claim", ME, "q", ["flow"], 500, 0.0)
+    await _looked_at(opened, "look", "q", ["flow"], ["step"], ME)
+    await _looked_at(opened, "arrive", *_messages([]))
+    await _looked_at(opened, "inboxes", [])
+    await _looked_at(opened, "commit_batch", *_batch([], 0))
+    await _looked_at(opened, "settle", ME, [], [], [])
+    await _looked_at(opened, "outcomes", [])
+    await opened.execute(FILL)
+    yield opened
+    await opened.close()
+
+
+async def test_many_runs_cost_what_one_costs_many_times(connection: asyncpg.Connection) -> None:
+    """300 at once, among 20,000 others: these are not looked at, nor is each compared to each."""
+
+    async def ids(table: str, kind: str) -> list[int]:
+        rows = await connection.fetch(
+            f"select id from {table} where msg_type = '{kind}' and run_id < {FIRST} order by run_id"
+        )
+        assert len(rows) == RUNS
+        return [row["id"] for row in rows]
+
+    options = ActivityOptions(retry=RetryPolicy())
+
+    def intent(*, held: bool) -> Any:
+        return lambda _: (Intent(1, "step", "q", "{}", options, held=held),)
+
+    found = {"start": await _looked_at(connection, "start_runs", *_starts(RUNS))}
+    runs = await ids("worker_streams", "turn")
+    found["claim"] = await _looked_at(connection, "claim", ME, "q", ["flow"], 500, 0.0)
+    found["look"] = await _looked_at(connection, "look", "q", ["flow"], ["step"], ME)
+    found["arrive"] = await _looked_at(connection, "arrive", *_messages(runs))
+    found["inboxes"] = await _looked_at(connection, "inboxes", runs)
+
+    async def commit(**more: Any) -> int:
+        revision = sum(name.startswith("commit") for name in found)
+        return await _looked_at(connection, "commit_batch", *_batch(runs, revision, **more))
+
+    inbox = await ids("engine_streams", "signal")
+    found["commit what has arrived"] = await commit(
+        inbox=lambda n: (inbox[n],), intents=intent(held=True), pending=lambda _: "[]"
+    )
+    attempts = await ids("worker_streams", "activity")
+    found["commit results"] = await commit(
+        settled=lambda n: (attempts[n],), intents=intent(held=True),
+        children=lambda n: (ChildStart(2, "flow", f"child-{n}", "q", "{}", 0),),
+    )  # fmt: skip
+    attempts = await ids("worker_streams", "activity")
+    results = ["1"] * RUNS
+    found["settle"] = await _looked_at(connection, "settle", ME, attempts, results, [None] * RUNS)
+    found["commit a cancelled step"] = await commit(cancelled=lambda _: (1,))
+    found["commit a step"] = await commit()
+    found["commit the end"] = await commit(finish=lambda _: Finish("completed", "1"))
+    found["outcomes"] = await _looked_at(connection, "outcomes", runs)
+    ended = (
+        "select count(*) from jobs where jid like 'r-%' and state = 'completed' and revision = 5"
+    )
+    assert await connection.fetchval(ended) == RUNS
+    assert {name for name, rows in found.items() if rows > ROWS_PER_RUN * RUNS} == set()
