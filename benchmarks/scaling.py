@@ -2,9 +2,9 @@
 
 python -m benchmarks.scaling [--workers 1 2 4] [--clients 1 2 4 8] [--only W2 W3 W6] [--runs 3]
 
-Runs are interleaved: each round measures every number once, after a thousand runs that are not
-counted: new processes plan their statements first, and the more there are, the longer that takes.
-More processes than cores cannot be faster; the question is what they lose.
+Runs are interleaved: each round measures every number once, and each workload after a half one that
+is not counted: new processes plan their statements first, and the more there are, the longer that
+takes. More processes than cores cannot be faster; the question is what they lose.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmarks.workloads import WORKLOADS, capped
 
 KEYS = {figure.workload: figure.key for figure in FIGURES}
 RUNS_OF_CLIENTS, IN_FLIGHT = 4000, 200
-WARM = 0.5  # of W2
+WARM = 0.5  # the share of a workload that comes first
 Found = dict[tuple[str, str], list[float]]
 
 
@@ -36,8 +36,8 @@ async def workers(dsn: str, count: int, names: list[str], found: Found) -> None:
     system = Durable(Path(), await fresh(dsn, "bench_scaling"))
     system.workers = count
     async with system:
-        await WORKLOADS["W2"](system, WARM)
         for name in names:
+            await WORKLOADS[name](system, WARM)
             figures = await WORKLOADS[name](system, 1.0)
             found[name, f"{count} workers"].append(figures[KEYS[name]])
 
