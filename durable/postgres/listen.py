@@ -22,6 +22,7 @@ from durable.telemetry.logs import logger
 
 Heard = Callable[[str], None]
 
+WORDS = 200  # of one notification: its payload has to stay below 8,000 bytes
 REFUSED_PAUSE = 1.0  # seconds until a refused connection is asked for again
 SILENCE = 1.0  # seconds that closing waits for an answer that nobody needs
 
@@ -124,6 +125,7 @@ class Notifier:
     def __init__(self, send: Callable[[list[str], list[str]], Any]) -> None:
         self._send = send
         self._waiting: dict[tuple[str, str], int] = {}
+        self._words: dict[str, dict[str, None]] = {}
         self._numbers = itertools.count()
         self._task: asyncio.Task[None] | None = None
 
@@ -137,18 +139,32 @@ class Notifier:
         self._waiting[channel, payload] = (
             amount if said is None else said and amount and said + amount
         )
+        self._send_soon()
+
+    def say(self, channel: str, word: str) -> None:
+        """Have a word sent on `channel` soon; those of one moment as one, with spaces between."""
+        self._words.setdefault(channel, {})[word] = None
+        self._send_soon()
+
+    def _send_soon(self) -> None:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(
                 self._drain(), name="durable notifier"
             )
 
     async def _drain(self) -> None:
-        while self._waiting:
+        while self._waiting or self._words:
             batch = [
                 (channel, f"{payload} {amount} {next(self._numbers)}" if amount else payload)
                 for (channel, payload), amount in self._waiting.items()
             ]
+            batch += [
+                (channel, " ".join(some))
+                for channel, words in self._words.items()
+                for some in _parts(list(words))
+            ]
             self._waiting.clear()
+            self._words.clear()
             with contextlib.suppress(
                 DatabaseError
             ):  # the poll beneath finds what was not announced
@@ -158,3 +174,7 @@ class Notifier:
         """Send what is waiting, then stop; a server that does not answer is left."""
         if self._task is not None and (await asyncio.wait([self._task], timeout=SILENCE))[1]:
             self._task.cancel()  # not awaited: the driver waits for the server even then
+
+
+def _parts(words: list[str]) -> list[list[str]]:
+    return [words[n : n + WORDS] for n in range(0, len(words), WORDS)]

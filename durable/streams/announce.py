@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 
 from durable.postgres.listen import Heard, Listener, Notifier
 from durable.protocol import channels
@@ -34,9 +35,12 @@ class Announcer:
         await self._listener.unlisten(channels.queue(self._namespace, queue), heard)
 
     async def hear_own(self, channel: str, heard: Heard) -> None:
-        """Listen on a channel that only this process has (a member's, a client's)."""
-        self._local[channel] = heard
-        await self._listener.listen(channel, heard)
+        """Listen on a channel that only this process has (a member's, a client's).
+
+        `heard` is called with one word at a time; with an empty one, it is to look for itself.
+        """
+        each = self._local[channel] = partial(_each, heard)
+        await self._listener.listen(channel, each)
 
     async def unhear_own(self, channel: str) -> None:
         """The end of `hear_own`."""
@@ -72,6 +76,11 @@ class Announcer:
     def _own(self, channel: str, payload: str) -> None:
         heard = self._local.get(channel)
         if heard is None:
-            self._notifier.notify(channel, payload)
+            self._notifier.say(channel, payload)
         else:
             asyncio.get_running_loop().call_soon(heard, payload)
+
+
+def _each(heard: Heard, payload: str) -> None:
+    for word in payload.split(" "):
+        heard(word)

@@ -5,9 +5,7 @@ Postgres keeps such a plan until the tables are analysed, which may be a minute 
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterator
-from datetime import datetime
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -23,6 +21,7 @@ from durable.protocol.ids import new_request
 from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
 from durable.streams.activities import metadata_of
+from tests.integration.looking import looked_at
 
 ME = 1_000_001
 RUNS = 300
@@ -63,48 +62,6 @@ STATEMENTS = {
 }
 
 
-def _element(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, datetime):
-        value = value.isoformat()
-    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
-
-
-def _literal(value: Any) -> str:
-    """A parameter as it is written in SQL: EXPLAIN of a prepared statement takes no other."""
-    if isinstance(value, list):
-        value = "{" + ",".join(map(_element, value)) + "}"
-    return "null" if value is None else "'" + str(value).replace("'", "''") + "'"
-
-
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for inner in plan.get("Plans", ()):
-        yield from _nodes(inner)
-
-
-def _rows(plan: dict[str, Any]) -> int:
-    """How many rows all nodes of a plan have looked at."""
-    return sum(
-        int(node["Actual Loops"])
-        * sum(
-            int(rows)
-            for key, rows in node.items()
-            if key == "Actual Rows" or key.startswith("Rows Removed by")
-        )
-        for node in _nodes(plan)
-    )
-
-
-async def _looked_at(connection: asyncpg.Connection, name: str, *arguments: Any) -> int:
-    """Run a prepared statement; how many rows it looked at."""
-    given = ", ".join(map(_literal, arguments))
-    found = await connection.fetchval(f"explain (analyze, format json) execute {name}({given})")
-    return _rows(json.loads(found)[0]["Plan"])
-
-
 def _starts(count: int) -> list[list[Any]]:
     rows = [(new_request(), f"r-{n}", "q", "flow", "{}", 0, "allow") for n in range(count)]
     return [*([row[i] for row in rows] for i in range(7)), [None] * count, [None] * count]
@@ -139,14 +96,14 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
         await opened.execute(
             f"prepare {name} as {Statements(package, file, database.schema)[name]}"
         )
-    await _looked_at(opened, "start_runs", *_starts(0))
-    await _looked_at(opened, "claim", ME, "q", ["flow"], 500, 0.0)
-    await _looked_at(opened, "look", "q", ["flow"], ["step"], ME)
-    await _looked_at(opened, "arrive", *_messages([]))
-    await _looked_at(opened, "inboxes", [])
-    await _looked_at(opened, "commit_batch", *_batch([], 0))
-    await _looked_at(opened, "settle", ME, [], [], [])
-    await _looked_at(opened, "outcomes", [])
+    await looked_at(opened, "start_runs", *_starts(0))
+    await looked_at(opened, "claim", ME, "q", ["flow"], 500, 0.0)
+    await looked_at(opened, "look", "q", ["flow"], ["step"], ME)
+    await looked_at(opened, "arrive", *_messages([]))
+    await looked_at(opened, "inboxes", [])
+    await looked_at(opened, "commit_batch", *_batch([], 0))
+    await looked_at(opened, "settle", ME, [], [], [])
+    await looked_at(opened, "outcomes", [])
     await opened.execute(FILL)
     yield opened
     await opened.close()
@@ -167,16 +124,16 @@ async def test_many_runs_cost_what_one_costs_many_times(connection: asyncpg.Conn
     def intent(*, held: bool) -> Any:
         return lambda _: (Intent(1, "step", "q", "{}", options, held=held),)
 
-    found = {"start": await _looked_at(connection, "start_runs", *_starts(RUNS))}
+    found = {"start": await looked_at(connection, "start_runs", *_starts(RUNS))}
     runs = await ids("worker_streams", "turn")
-    found["claim"] = await _looked_at(connection, "claim", ME, "q", ["flow"], 500, 0.0)
-    found["look"] = await _looked_at(connection, "look", "q", ["flow"], ["step"], ME)
-    found["arrive"] = await _looked_at(connection, "arrive", *_messages(runs))
-    found["inboxes"] = await _looked_at(connection, "inboxes", runs)
+    found["claim"] = await looked_at(connection, "claim", ME, "q", ["flow"], 500, 0.0)
+    found["look"] = await looked_at(connection, "look", "q", ["flow"], ["step"], ME)
+    found["arrive"] = await looked_at(connection, "arrive", *_messages(runs))
+    found["inboxes"] = await looked_at(connection, "inboxes", runs)
 
     async def commit(**more: Any) -> int:
         revision = sum(name.startswith("commit") for name in found)
-        return await _looked_at(connection, "commit_batch", *_batch(runs, revision, **more))
+        return await looked_at(connection, "commit_batch", *_batch(runs, revision, **more))
 
     inbox = await ids("engine_streams", "signal")
     found["commit what has arrived"] = await commit(
@@ -189,11 +146,11 @@ async def test_many_runs_cost_what_one_costs_many_times(connection: asyncpg.Conn
     )  # fmt: skip
     attempts = await ids("worker_streams", "activity")
     results = ["1"] * RUNS
-    found["settle"] = await _looked_at(connection, "settle", ME, attempts, results, [None] * RUNS)
+    found["settle"] = await looked_at(connection, "settle", ME, attempts, results, [None] * RUNS)
     found["commit a cancelled step"] = await commit(cancelled=lambda _: (1,))
     found["commit a step"] = await commit()
     found["commit the end"] = await commit(finish=lambda _: Finish("completed", "1"))
-    found["outcomes"] = await _looked_at(connection, "outcomes", runs)
+    found["outcomes"] = await looked_at(connection, "outcomes", runs)
     ended = (
         "select count(*) from jobs where jid like 'r-%' and state = 'completed' and revision = 5"
     )

@@ -14,18 +14,22 @@ with recursive ranks as (
               and e.reserved_by is null and e.expired_at is null and e.priority < r.priority
             order by e.priority desc limit 1)
     from ranks r where r.priority is not null
+), due as (
+    select d.* from ranks r cross join lateral (
+        select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt,
+            e.priority, e.visible_at
+        from durable.engine_streams e
+        where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel') and e.priority = r.priority
+          and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
+        order by e.visible_at -- as the index is, and no further: else a plan may take another index, and sort
+        limit $2 for update of e skip locked
+    ) d
+    where (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) >= 0
+    limit $2
 )
-select d.*, (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) as throttle
-from ranks r cross join lateral (
-    select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt
-    from durable.engine_streams e
-    where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel') and e.priority = r.priority
-      and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
-    order by e.visible_at, e.id
-    limit $2 for update of e skip locked
-) d
-where (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) >= 0
-limit $2
+select id, stream_name, run_id, aid, dad, jid, msg_type, topic, message, retry_attempt,
+    (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) as throttle
+from due order by priority desc, visible_at, id
 
 -- name: claim_these
 -- A part of a batch that could not be applied as a whole.
@@ -142,7 +146,7 @@ with recursive quick as materialized (
         select w.id from durable.worker_streams w
         where w.stream_name = $2 and w.msg_type = 'worker' and w.priority = r.priority
           and w.visible_at <= durable.now() and w.reserved_by is null and w.expired_at is null
-        order by w.visible_at, w.id
+        order by w.visible_at -- as in `claim`
         limit $3 for update skip locked
     ) d
     where (select t.ms from durable.throttle_v1($8, $9, $10) as t(ms)) >= 0

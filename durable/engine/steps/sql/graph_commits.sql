@@ -73,22 +73,25 @@ with seats as materialized (
         $13::text[], $14::float8[])
         as s(run_id, revision, message, member, state, status, output, expire)
 ), free as materialized (
-    select j.run_id from durable.jobs j join asked a on a.run_id = j.run_id
-    where j.run_id = any($7::bigint[]) and j.revision = a.revision and j.state = 'running'
-      and (select t.ms from durable.throttle_v1($1, null, $2) as t(ms)) = 0
-    order by j.run_id for no key update of j skip locked
+    -- One by one, as in `commit_batch`: a join may compare each with each, or go through the whole table.
+    select a.* from asked a cross join lateral (
+        select from durable.jobs j where j.run_id = a.run_id and j.revision = a.revision and j.state = 'running'
+        for no key update skip locked
+    ) j
+    where (select t.ms from durable.throttle_v1($1, null, $2) as t(ms)) = 0
+), held as materialized (
+    select f.* from free f
+    where (select w.reserved_by from durable.worker_streams w
+           where w.id = f.message and w.expired_at is null for update) = f.member
 ), passed as (
-    delete from durable.worker_streams w
-    using asked a join free f on f.run_id = a.run_id
-    where w.id = any($9::bigint[]) and w.id = a.message and w.reserved_by = a.member and w.expired_at is null
-    returning w.run_id
+    delete from durable.worker_streams w using held h where w.id = h.message
+    returning h.run_id, h.revision, h.state, h.status, h.output, h.expire
 ), saved as (
     update durable.jobs j
-    set revision = a.revision + 1, state = a.state, status = a.status, output = a.output::json,
-        finished_at = case when a.state <> 'running' then durable.now() end,
-        expires_at = durable.now() + make_interval(secs => a.expire)
-    from passed p join asked a on a.run_id = p.run_id
-    where j.run_id = p.run_id and j.run_id = any($7::bigint[])
+    set revision = p.revision + 1, state = p.state, status = p.status, output = p.output::json,
+        finished_at = case when p.state <> 'running' then durable.now() end,
+        expires_at = durable.now() + make_interval(secs => p.expire)
+    from passed p where j.run_id = p.run_id
 ), acts as (
     insert into durable.activities as t (
         run_id, dad, aid, open, replies, code, input, output, hook, error, opened_at, settled_at)

@@ -1,0 +1,52 @@
+"""Steps of graphs look at what they are for, by plans made while the tables were empty."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from durable.postgres.pool import Database
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.integration.hotmesh.test_fast_road import MUCH
+from tests.integration.looking import Looking
+
+JOBS = 300
+FIRST, OTHERS = 1_000_000, 20_000
+ROWS_PER_JOB = 250  # some 200 as counted, of six steps each
+
+FILL = f"""
+    insert into jobs (run_id, jid, scope, app_id, graph, graph_version, state, status, request_id,
+        created_at, finished_at, parent_run_id)
+    select n, 'other-' || n, 'app', 'app', 't', '1',
+        case when n % 2 = 0 then 'running' else 'completed' end, 1, gen_random_uuid(), now(),
+        case when n % 2 = 1 then now() end, case when n % 10 = 0 then n - 2 end
+    from generate_series({FIRST + 1}, {FIRST + OTHERS}) n;
+    insert into activities (run_id, dad, aid, open, replies, opened_at)
+    select n, '', a, true, 0, now()
+    from generate_series({FIRST + 2}, {FIRST + OTHERS}, 2) n, unnest(array['a1', 'b1']) a;
+    insert into worker_streams (stream_name, workflow_name, jid, run_id, aid, topic, dad, msg_type,
+        created_at, visible_at)
+    select 'app:work', 't', 'other-' || n, n, 'a1', 'work', '', 'worker', now(), 'infinity'
+    from generate_series({FIRST + 2}, {FIRST + OTHERS}, 2) n;
+    insert into engine_streams (stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic,
+        message, created_at, visible_at)
+    select 'app', 't', 'other-' || n, n, 's1', '', 'timehook', 't', '{{}}', now(), 'infinity'
+    from generate_series({FIRST + 2}, {FIRST + OTHERS}, 2) n;
+"""
+
+
+async def test_many_jobs_cost_what_one_costs_many_times(
+    begin: Begin, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """300 jobs at once, among 20,000 others: no statement looks at these, nor at each for each."""
+    looking = Looking(monkeypatch)
+    mesh = await begin(MUCH, work=echo, more=echo)
+    await mesh.pubsub("t", {"n": 1}, timeout=60)
+    direct = await asyncpg.connect(database.dsn, server_settings={"search_path": database.schema})
+    await direct.execute(FILL)
+    looking.seen.clear()
+    await asyncio.gather(*[mesh.pubsub("t", {"n": n}, timeout=60) for n in range(JOBS)])
+    await direct.close()
+    assert {s: n for s, n in looking.seen.items() if n > ROWS_PER_JOB * JOBS} == {}
