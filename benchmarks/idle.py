@@ -1,6 +1,9 @@
 """What idle workers cost: statements a second and CPU, for one and for twenty of them.
 
 python -m benchmarks.idle [1 20 …] [--seconds 10] [--dsn …]
+
+Without a DSN on the server of `benchmarks.costs`, which counts statements. On one that does not,
+commits are counted, those of autovacuum among them.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import asyncio
 import json
 from pathlib import Path
 
-import durable
+from benchmarks.costs import counting
 from benchmarks.meter import Meter, fresh
 from benchmarks.systems.durable_system import Durable
 
@@ -31,8 +34,7 @@ async def idle(dsn: str, workers: int, seconds: float) -> None:
         d = meter.difference(before, await meter.read())
         await meter.close()
     cpu = sum(value for key, value in d.items() if key.startswith("cpu_worker"))
-    # Without pg_stat_statements, commits: outside of transactions each statement is one.
-    statements = d.get("pg_stmts", d["pg_commits"])
+    statements = d.get("pg_stmts", d.get("pg_commits", 0))
     line = {
         "workers": workers,
         "stmts_per_s": round(statements / seconds, 2),
@@ -45,9 +47,8 @@ async def idle(dsn: str, workers: int, seconds: float) -> None:
 
 async def main(args: argparse.Namespace) -> None:
     """Each number of workers in turn."""
-    async with await durable.connect(args.dsn) as client:
-        for count in args.workers:
-            await idle(client.dsn, count, args.seconds)
+    for count in args.workers:
+        await idle(args.dsn, count, args.seconds)
 
 
 def arguments() -> argparse.Namespace:
@@ -55,9 +56,11 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("workers", nargs="*", type=int, default=[1, 20])
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--dsn", default=None, help="without it, an embedded Postgres")
+    parser.add_argument("--dsn", default=None, help="a server; else one that counts statements")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(arguments()))
+    given = arguments()
+    given.dsn = given.dsn or counting()
+    asyncio.run(main(given))

@@ -21,7 +21,7 @@ from durable.postgres.sql import Statements
 NAMESPACE = "durable_bench_kept"
 STATEMENTS: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {
     ("durable.streams", "sql/runs.sql"): {
-        "claim": (1, "default", ["seq"], 10),
+        "claim": (1, "default", ["seq"], 10, 0.0),
         "look": ("default", ["seq"], ["tick"], 1),
     },
     ("durable.engine.steps", "sql/commits.sql"): {

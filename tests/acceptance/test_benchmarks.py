@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from benchmarks.table import FIGURES, picture, table, times
 from benchmarks.workloads import WORKLOADS
 
@@ -36,6 +38,31 @@ def test_every_workload_runs(
     for figure in FIGURES:
         assert lines[figure.workload][figure.key] > 0
     assert lines["W5"]["bare_commit_p50_ms"] > 0
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "scaling --workers 1 2 --clients --only W2 --runs 1 --scale 0.05",
+        "idle 1 --seconds 1",
+        "backlog --waiting 100 --finished 100 --rounds 1 --scale 0.05 --only W2",
+        "payloads 100 --seconds 0.3",
+        "replay 10 --runs 1",
+        "pickup --count 10 --load 2",
+        "retention --finished 1000 --runs 20",
+        "graphs G1 --runs 1 --scale 0.05",
+        "costs W1 --scale 0.05",
+    ],
+)
+def test_every_question_is_answered(
+    program: Callable[..., subprocess.Popen[str]], database_url: str, question: str
+) -> None:
+    """Asked small, each script prints its lines."""
+    name, *arguments = question.split()
+    done = program("-m", f"benchmarks.{name}", *arguments, "--dsn", database_url)
+    out, err = done.communicate(timeout=120)
+    assert done.returncode == 0, err
+    assert [json.loads(line) for line in out.splitlines() if line.startswith("{")]
 
 
 def test_tables_have_medians_and_spreads() -> None:
