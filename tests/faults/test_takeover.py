@@ -30,15 +30,15 @@ async def test_a_second_worker_takes_over_within_four_seconds(
     """With default settings a killed worker's runs go on elsewhere within four seconds."""
     await observer.deaths_count()
     doomed = await spawn()
-    handles = [await client.start(steps(f"r{n}", 60, 0.05)) for n in range(5)]
+    handles = [await client.start(steps(f"r{n}", 200, 0.05)) for n in range(5)]
     await _pids(journal, doomed.pid, at_least=10)
     heir = await spawn()
     await doomed.kill()
     killed = time.monotonic()
     await _pids(journal, heir.pid)
     assert time.monotonic() - killed < NOTICED
-    assert [await h.result(timeout=20) for h in handles] == [
-        steps_worth(f"r{n}", 60) for n in range(5)
+    assert [await h.result(timeout=60) for h in handles] == [
+        steps_worth(f"r{n}", 200) for n in range(5)
     ]
     await observer.no_recorded_step_ran_again(journal)
 
@@ -51,8 +51,8 @@ async def test_a_process_that_only_seemed_dead_is_fenced(
     sleeper = await spawn()
     handles = [await client.start(steps(f"r{n}", 80, 0.03)) for n in range(5)]
     await _pids(journal, sleeper.pid, at_least=20)
-    heir = await spawn()
     sleeper.send(signal.SIGSTOP)
+    heir = await spawn()  # while nothing goes on: on a busy machine this may take long
     (member,) = await observer.members_of(sleeper.pid)
     assert await observer.terminate_member(member)
     await _pids(journal, heir.pid, at_least=10)
@@ -79,8 +79,8 @@ async def test_a_stopped_process_whose_lock_is_held_has_a_minute(
     sleeper = await spawn()
     handle = await client.start(steps("r", 40, 0.05))
     await _pids(journal, sleeper.pid, at_least=3)
-    heir = await spawn()
     sleeper.send(signal.SIGSTOP)
+    heir = await spawn()  # while nothing goes on: on a busy machine this may take long
     (member,) = await observer.members_of(sleeper.pid)
     await observer.beat_was(member, 50)
     await observer.sweeps(2)
