@@ -97,7 +97,5 @@ class Looking:
         try:
             await self._execute(connection, "set local plan_cache_mode = force_generic_plan")
             self.seen[" ".join(query.split())[:100]] += await looked_at(connection, name, *args)
-        except asyncpg.PostgresError:
-            pass  # it will say so itself
         finally:
             await transaction.rollback()

@@ -38,8 +38,9 @@ FILL = f"""
     insert into history (run_id, revision, kind, number, at, name)
     select n, 1, 'started', 0, now(), 'flow' from generate_series({FIRST + 1}, {FIRST + OTHERS}) n;
     insert into worker_streams (id, stream_name, workflow_name, jid, run_id, msg_type, created_at,
-        visible_at)
-    select n, 'q', 'flow', 'other-' || n, n, 'turn', now(), 'infinity'
+        visible_at, reserved_by)
+    select n, 'q', 'flow', 'other-' || n, n, 'turn', now(), 'infinity',
+        case when n % 4 = 0 then {ME} end
     from generate_series({FIRST + 2}, {FIRST + OTHERS}, 2) n;
     insert into worker_streams (stream_name, workflow_name, jid, run_id, aid, topic, dad, msg_type,
         created_at, visible_at)

@@ -15,6 +15,13 @@ from tests.integration.looking import Looking
 JOBS = 300
 FIRST, OTHERS = 1_000_000, 20_000
 ROWS_PER_JOB = 250  # some 200 as counted, of six steps each
+HOT = (
+    "-- Starts jobs",
+    "-- Ends attempts",
+    "-- A worker takes",
+    "-- What is due",
+    "-- The attempt",
+)
 
 FILL = f"""
     insert into jobs (run_id, jid, scope, app_id, graph, graph_version, state, status, request_id,
@@ -49,4 +56,6 @@ async def test_many_jobs_cost_what_one_costs_many_times(
     looking.seen.clear()
     await asyncio.gather(*[mesh.pubsub("t", {"n": n}, timeout=60) for n in range(JOBS)])
     await direct.close()
+    for statement in HOT:
+        assert any(seen.startswith(statement) for seen in looking.seen), looking.seen
     assert {s: n for s, n in looking.seen.items() if n > ROWS_PER_JOB * JOBS} == {}
