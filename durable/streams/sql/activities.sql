@@ -51,7 +51,8 @@ with asked as (
 ), mine as (
     select m.id, m.run_id, m.dad, m.aid, m.retry_attempt, a.message, a.error
     from asked a join durable.worker_streams m on m.id = a.id
-    where m.reserved_by = $1 and m.expired_at is null
+    -- `is not distinct from`: no index serves it, else a plan may go through all that the member holds.
+    where m.reserved_by is not distinct from $1 and m.expired_at is null
     order by m.id for update of m
 ), gone as (
     delete from durable.worker_streams m using mine where m.id = mine.id and mine.error is null

@@ -46,10 +46,11 @@ with wanted as (
     ) as w(run_id, expected, facts, issued, pending, status, state, output, error, version, hold, attributes, document)
 ), settled as (
     -- Attempts whose results come with the commit: each must still be ours, or its run is refused.
-    select s.run_id, count(*) as wanted, count(m.id) as found
+    -- Looked up one by one: a join may go through all that the member holds.
+    select s.run_id, count(*) as wanted, count(*) filter (
+        where (select m.reserved_by from durable.worker_streams m
+               where m.id = s.id and m.run_id = s.run_id and m.expired_at is null) = $1) as found
     from unnest($12::bigint[], $13::bigint[]) as s(id, run_id)
-    left join durable.worker_streams m
-        on m.id = s.id and m.run_id = s.run_id and m.reserved_by = $1 and m.expired_at is null
     group by s.run_id
 ), offered as materialized (
     select w.*, s.run_id is null or s.found = s.wanted as settles
