@@ -28,6 +28,7 @@ from durable.postgres.sql import Statements
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
 from tests.integration.filling import BIG, fill
+from tests.integration.programs import add, chain
 
 FINISHED, WAITING = 1_000_000, 50_000
 PAGES = 150  # the greatest touches about 70; the smallest index of what waits has over 200
@@ -48,21 +49,6 @@ HOT = {
 }
 
 go = durable.Signal("go", str)
-
-
-@durable.activity
-async def add(a: int) -> int:
-    """One step."""
-    return a + 1
-
-
-@durable.workflow
-async def chain(steps: int) -> int:
-    """So many steps, one after the other."""
-    n = 0
-    for _ in range(steps):
-        n = await add(n)
-    return n
 
 
 @durable.workflow

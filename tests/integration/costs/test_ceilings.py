@@ -21,27 +21,13 @@ from durable.worker import hosting
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
 from tests.integration.costs.costing import costing
+from tests.integration.programs import add, chain
 
 RUNS = 7
 SESSIONS = 4
 STEPS = 50
 
 go = durable.Signal("go", str)
-
-
-@durable.activity
-async def add(a: int) -> int:
-    """One step."""
-    return a + 1
-
-
-@durable.workflow
-async def chain(steps: int) -> int:
-    """So many steps, one after the other."""
-    n = 0
-    for _ in range(steps):
-        n = await add(n)
-    return n
 
 
 @durable.workflow

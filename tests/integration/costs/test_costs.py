@@ -9,29 +9,14 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-import durable
 from durable.app import connect
 from durable.client.client import Client
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
 from tests.integration.costs.costing import costing
+from tests.integration.programs import add, chain
 
 STEPS = 50
-
-
-@durable.activity
-async def add(a: int) -> int:
-    """One step."""
-    return a + 1
-
-
-@durable.workflow
-async def chain(steps: int) -> int:
-    """So many steps, one after the other."""
-    n = 0
-    for _ in range(steps):
-        n = await add(n)
-    return n
 
 
 @pytest_asyncio.fixture
