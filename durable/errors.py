@@ -82,7 +82,14 @@ class StateError(DurableError):
 
 
 class DatabaseError(DurableError):
-    """Postgres refused a statement or could not be reached; nothing was recorded."""
+    """Postgres refused a statement or could not be reached.
+
+    `sqlstate` is the code that Postgres gave, None where it gave none.
+    """
+
+    def __init__(self, message: str, *, sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
 
 
 class WorkflowAlreadyStarted(DurableError):

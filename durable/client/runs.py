@@ -5,6 +5,7 @@ from __future__ import annotations
 from durable.client.waiters import Waiters
 from durable.engine.retention import Retention
 from durable.errors import WorkflowEnded
+from durable.postgres.retrying import CALLER_TIMEOUT
 from durable.protocol.commits import Histories
 from durable.protocol.failures import Failure
 from durable.store.jobs import JobStore, Start, Started
@@ -24,8 +25,8 @@ class Runs:
         self.waiters = waiters
         self.retention = retention
         self.histories: Histories = ports.histories
-        self._starts: Grouped[Start, Started] = Grouped(self._begin)
-        self._arrivals: Grouped[Message, Reached | None] = Grouped(self._send)
+        self._starts: Grouped[Start, Started] = Grouped(self._begin, limit=CALLER_TIMEOUT)
+        self._arrivals: Grouped[Message, Reached | None] = Grouped(self._send, limit=CALLER_TIMEOUT)
 
     async def start(self, start: Start) -> Started:
         """Write a start, together with others of this moment, and wake its queue."""

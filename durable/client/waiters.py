@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 
 from durable.errors import DatabaseError, ResultTimeout
-from durable.postgres.pool import patiently
+from durable.postgres.retrying import retry_until_connected
 from durable.store.jobs import Ended, JobStore
 from durable.streams.announce import Announcer
 
@@ -64,7 +65,9 @@ class Waiters:
                 self._poller = asyncio.create_task(self._poll(), name="durable results")
             async with asyncio.timeout(limit):
                 if run_id not in self._ours:
-                    await patiently(lambda: self._jobs.await_end(run_id, self.channel))
+                    await retry_until_connected(
+                        lambda: self._jobs.await_end(run_id, self.channel), host=False
+                    )
                     self._look(run_id)
                 return await asyncio.shield(future)
         except TimeoutError:
@@ -110,8 +113,21 @@ class Waiters:
         while self._told:
             ids = list(self._told)
             self._told.clear()
-            for ended in await patiently(lambda ids=ids: self._jobs.outcomes(ids)):  # type: ignore[misc]
+            try:
+                # Their waits were accepted: a login that is refused for a while ends none of them.
+                found = await retry_until_connected(lambda ids=ids: self._jobs.outcomes(ids))  # type: ignore[misc]
+            except DatabaseError as error:
+                self._refuse(ids, error)
+                continue
+            for ended in found:
                 self._resolve(ended)
+
+    def _refuse(self, run_ids: Iterable[int], error: DatabaseError) -> None:
+        """Who waits for these is told what waiting does not change."""
+        for run_id in run_ids:
+            for future in self._futures.pop(run_id, []):
+                if not future.done():
+                    future.set_exception(error)
 
     def _resolve(self, ended: Ended) -> None:
         self._ours.discard(ended.run_id)

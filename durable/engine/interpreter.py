@@ -15,7 +15,7 @@ from typing import Any
 
 from durable.engine.steps.graph_steps import GraphSteps, Step
 from durable.engine.steps.graph_writes import Written
-from durable.postgres.pool import Conflict, ConnectionLost
+from durable.postgres.errors import Conflict, ConnectionLost
 from durable.protocol.codes import FAILED
 from durable.protocol.graphs import Fault
 from durable.streams.pacing import Pace

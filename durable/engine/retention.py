@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from durable.errors import DatabaseError
-from durable.postgres.pool import Conflict, Database
+from durable.postgres.errors import Conflict
+from durable.postgres.pool import Database
 from durable.protocol.retention import Pruned, Pruning, RetentionPolicy
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, Waiter

@@ -11,7 +11,7 @@ from durable.engine.steps.graph_road import GraphRoad
 from durable.engine.timers import Timers
 from durable.errors import DatabaseError
 from durable.hotmesh.profiles import described_policy
-from durable.postgres.pool import Conflict
+from durable.postgres.errors import Conflict
 from durable.protocol.codes import FAILED, OK
 from durable.protocol.retry import RetryPolicy
 from durable.streams.pacing import Pace

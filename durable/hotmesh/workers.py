@@ -16,7 +16,7 @@ from durable.engine.steps.graph_rows import error_text, reply_from, reply_text
 from durable.errors import DatabaseError, PayloadError
 from durable.hotmesh.profiles import ERRORS, code_of, described_policy
 from durable.hotmesh.settings import Callback, Message, WorkerSettings
-from durable.postgres.pool import patiently
+from durable.postgres.retrying import patiently
 from durable.protocol.codes import FAILED
 from durable.protocol.durations import seconds
 from durable.protocol.graphs import Fault

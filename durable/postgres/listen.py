@@ -17,7 +17,9 @@ import asyncpg
 
 from durable.errors import DatabaseError
 from durable.postgres.address import Address
-from durable.postgres.pool import ConnectionLost, open_connection, patiently, translating
+from durable.postgres.errors import ConnectionLost, translating
+from durable.postgres.pool import open_connection
+from durable.postgres.retrying import patiently
 from durable.telemetry.logs import logger
 
 Heard = Callable[[str], None]

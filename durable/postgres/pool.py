@@ -2,35 +2,25 @@
 
 A `Database` wraps one asyncpg pool and one schema. A statement either ran or raised: nothing is
 sent twice behind the caller's back, because only the caller knows whether that is harmless. Who
-does know uses `patiently`, which waits out a restart of the server.
+does know uses `retry_until_connected`, which waits out a restart of the server.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import asyncpg
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    wait_exponential,
-    wait_random,
-)
 
 from durable.errors import DatabaseError
 from durable.postgres.address import Address, Pool
+from durable.postgres.errors import DRIVER, error_class, translating
 from durable.postgres.sql import schema_name
-from durable.telemetry.logs import logger
 
-R = TypeVar("R")
 Row = asyncpg.Record
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
-
-SAY_AT, SAY_EVERY = 5, 30  # attempts at reaching the server, before somebody should know
 
 # A plan that was made while a table was small is kept while the table grows, until it is analysed.
 # So none may read a whole table where an index serves; where none does, it is read all the same.
@@ -38,87 +28,20 @@ SETTINGS = {
     "application_name": "durable pool", "timezone": "UTC", "jit": "off", "enable_seqscan": "off",
 }  # fmt: skip
 
-_GONE = (
-    OSError,
-    asyncio.TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InternalClientError,
-    asyncpg.ReadOnlySQLTransactionError,  # what was the primary is one no more: find the new one
-)
-
-
-class ConnectionLost(DatabaseError):
-    """The connection broke: what was sent may or may not have happened."""
-
-
-class Conflict(DatabaseError):
-    """Another transaction or a full disk stood in the way: nothing happened, try again."""
-
-
-_CONFLICTS = (
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
-    asyncpg.InsufficientResourcesError,  # disk, memory: somebody will make room
-    asyncpg.PostgresSystemError,
-)
-
-
-def translated(error: Exception) -> DatabaseError:
-    """An error of asyncpg or the socket as one of ours; the original becomes its cause."""
-    if isinstance(error, _GONE):
-        return ConnectionLost(f"the connection to Postgres broke: {error or type(error).__name__}")
-    if isinstance(error, _CONFLICTS):
-        return Conflict(f"Postgres could not carry out a statement just now: {error}")
-    return DatabaseError(f"Postgres refused a statement: {error}")
-
-
-@contextmanager
-def translating() -> Iterator[None]:
-    """Errors of asyncpg and the socket leave the block as ours."""
-    try:
-        yield
-    except (*_GONE, asyncpg.PostgresError) as error:
-        raise translated(error) from error
-
 
 @contextmanager
 def _leaving(connection: Connection) -> Iterator[None]:
-    """Do not stay with a server that has become read-only: the next connection finds another."""
+    """Do not stay with a connection that is of no more use: the next one finds another server."""
     try:
         yield
-    except asyncpg.ReadOnlySQLTransactionError:
-        connection.terminate()
+    except DRIVER as error:
+        if error_class(error).drop:
+            connection.terminate()
         raise
 
 
 async def _keep(_connection: Any) -> None:
     """Nothing to reset between uses: no statement of ours changes its session."""
-
-
-def _say(state: RetryCallState) -> None:
-    if state.attempt_number == SAY_AT or state.attempt_number % SAY_EVERY == 0:
-        error = None if state.outcome is None else state.outcome.exception()
-        logger.warning("tried %d times, and go on trying: %s", state.attempt_number, error)
-
-
-async def patiently(action: Callable[[], Awaitable[R]]) -> R:
-    """Run `action` until Postgres can be reached; only for what may safely happen twice."""
-    async for attempt in AsyncRetrying(
-        retry=retry_if_exception_type((ConnectionLost, Conflict)),
-        wait=wait_exponential(multiplier=0.05, max=1.0) + wait_random(0, 0.05),
-        before_sleep=_say,
-        reraise=True,
-    ):
-        with attempt:
-            return await action()
-    raise AssertionError  # pragma: no cover - tenacity never ends without a result or an error
 
 
 class Database:

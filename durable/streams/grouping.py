@@ -9,7 +9,8 @@ from itertools import chain
 from typing import Generic, TypeVar
 
 from durable.errors import DatabaseError
-from durable.postgres.pool import patiently
+from durable.postgres.errors import retryable
+from durable.postgres.retrying import retry_until_connected
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,6 +26,8 @@ class Grouped(Generic[T, R]):
             one's caller gets the error.
         most: items in one group.
         lanes: groups that may be in flight at once.
+        limit: seconds after which a caller's group is not sent again, and its callers get the
+            error; None for a host, which waits for as long as it takes.
     """
 
     def __init__(
@@ -33,7 +36,9 @@ class Grouped(Generic[T, R]):
         *,
         most: int = 500,
         lanes: int = 2,
+        limit: float | None = None,
     ) -> None:
+        self._limit = limit
         self._send = send
         self._most = most
         self._lanes = lanes
@@ -72,11 +77,12 @@ class Grouped(Generic[T, R]):
             return await self._send([item for item, _ in group], again)
 
         try:
-            results = await patiently(send)
+            results = await retry_until_connected(send, host=self._limit is None, limit=self._limit)
         except DatabaseError as error:
-            if len(group) == 1:
-                if not group[0][1].done():
-                    group[0][1].set_exception(error)
+            if len(group) == 1 or retryable(error, host=True):  # time is up for each of them
+                for _, future in group:
+                    if not future.done():
+                        future.set_exception(error)
                 return
             middle = len(group) // 2
             await self._answer(group[:middle], again=tried)

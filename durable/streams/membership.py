@@ -25,7 +25,8 @@ from typing import Any
 
 from durable.errors import DatabaseError
 from durable.postgres.address import Address
-from durable.postgres.pool import ConnectionLost, open_connection, translating
+from durable.postgres.errors import ConnectionLost, translating
+from durable.postgres.pool import open_connection
 from durable.protocol.clock import whole
 from durable.streams.announce import Announcer
 from durable.streams.members import Burial, MemberStore

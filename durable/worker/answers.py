@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from durable.postgres.pool import patiently
+from durable.postgres.retrying import patiently
 from durable.protocol.clock import Clock
 from durable.protocol.commands import StartActivity
 from durable.protocol.failures import Failure

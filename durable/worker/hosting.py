@@ -17,7 +17,7 @@ from typing import Any
 from durable.codec.failures import failure_of
 from durable.definitions import WorkflowDefinition
 from durable.errors import InternalError
-from durable.postgres.pool import patiently
+from durable.postgres.retrying import patiently
 from durable.protocol.commands import StartActivity, StartTimer
 from durable.protocol.commits import Commit, Committed, Intent, StepCommitter
 from durable.protocol.facts import Fact, FactKind

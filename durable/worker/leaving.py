@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from durable.postgres.pool import patiently
+from durable.postgres.retrying import patiently
 from durable.streams.membership import MemberClock
 from durable.streams.ports import Ports
 

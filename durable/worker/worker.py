@@ -12,7 +12,8 @@ from typing import Any, Protocol, Self, TypeVar
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import ConfigurationError, InternalError
-from durable.postgres.pool import Conflict, ConnectionLost, patiently
+from durable.postgres.errors import Conflict, ConnectionLost
+from durable.postgres.retrying import patiently
 from durable.protocol.durations import Duration, seconds
 from durable.streams.activities import Attempt
 from durable.streams.membership import Membership

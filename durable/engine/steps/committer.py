@@ -16,7 +16,9 @@ from typing import Any
 from durable.engine.steps.workflow_commits import BatchOutcome, CommitStatements
 from durable.errors import DatabaseError
 from durable.postgres.address import Address
-from durable.postgres.pool import Conflict, ConnectionLost, Lane, patiently
+from durable.postgres.errors import Conflict, ConnectionLost
+from durable.postgres.pool import Lane
+from durable.postgres.retrying import patiently
 from durable.protocol.commits import Commit, Committed
 from durable.protocol.ids import new_token
 from durable.streams.activities import metadata_of

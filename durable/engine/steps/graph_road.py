@@ -35,7 +35,8 @@ from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.steps.graph_walk import Walk
 from durable.engine.steps.graph_writes import Written
 from durable.errors import DatabaseError, PayloadError
-from durable.postgres.pool import Conflict, ConnectionLost, Database, Lane
+from durable.postgres.errors import Conflict, ConnectionLost
+from durable.postgres.pool import Database, Lane
 from durable.protocol.clock import Clock, from_datetime
 from durable.protocol.extension import Extension
 from durable.protocol.frozen import changed

@@ -21,8 +21,9 @@ from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.versions import Versions
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
+from durable.postgres.errors import ConnectionLost
 from durable.postgres.migrate import migrate
-from durable.postgres.pool import ConnectionLost, Database
+from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
 from tests.integration.hotmesh.conftest import Begin, until
 from tests.integration.hotmesh.test_crashes import Breaking

@@ -15,8 +15,9 @@ from durable.engine.steps.graph_steps import GraphSteps, Step
 from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, DescriptorError, DuplicateJob
 from durable.hotmesh.mesh import HotMesh
+from durable.postgres.errors import ConnectionLost
 from durable.postgres.migrate import migrate
-from durable.postgres.pool import ConnectionLost, Database
+from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
 from durable.store.stats import StatsStore
 from tests.integration.hotmesh.conftest import Begin, until

@@ -14,7 +14,8 @@ import pytest_asyncio
 from durable.errors import JobFailed
 from durable.hotmesh import workers
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import ConnectionLost, Database
+from durable.postgres.errors import ConnectionLost
+from durable.postgres.pool import Database
 from tests.integration.hotmesh.conftest import Begin, echo, until
 
 ONE = """
