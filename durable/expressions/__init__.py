@@ -19,7 +19,8 @@ in JavaScript: see `values` for its conversions.
     collating.py  the order of texts for readers
     numerals.py   numbers as text, and text as numbers
     units.py      text measured in UTF-16 code units, as JavaScript does
-    regexes.py    JavaScript's regular expressions as Python's
+    regex_syntax.py  JavaScript's patterns, read into a tree
+    regexes.py    where a pattern first matches, in linear time
     civil.py      instants and calendar fields
     moment.py     JavaScript's Date among JSON values, and how it is written
     date_reading.py  text read as Date.parse reads it

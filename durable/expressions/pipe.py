@@ -21,10 +21,14 @@ from durable.expressions.expression import (
 )
 from durable.expressions.functions.table import DOMAINS, UNAVAILABLE
 from durable.expressions.paths import LOOP_VARIABLES, Reference, parse_reference
+from durable.expressions.regex_syntax import RegexError
+from durable.expressions.regexes import compile_regex
 from durable.expressions.rows import Pipe, Reduction, Row
 
 PIPE: Final = "@pipe"
 REDUCE: Final = "@reduce"
+SEARCH: Final = "string.search"  # the function that is given a pattern, as its second argument
+SHOWN = 60  # characters of a pattern in a finding
 DEEPEST = 64  # nested objects, arrays and pipes; a mapping written by a person has a handful
 
 Report = Callable[[Path, str], None]
@@ -44,6 +48,9 @@ def compile_value(raw: object, at: Path = ()) -> Expression:
         raw: what the descriptor says: JSON values with references, functions and pipes in it.
         at: where it stands, for messages.
 
+    Patterns are not looked at here: a version that was stored before one was refused still loads,
+    and the job that comes to it ends with the reason.
+
     Raises `DescriptorError` with a line for each finding.
 
     Example:
@@ -58,7 +65,7 @@ def compile_value(raw: object, at: Path = ()) -> Expression:
     def report(where: Path, message: str) -> None:
         findings.append(f"{path_text(where)}: {message}" if where else message)
 
-    expression = compile_into(raw, at, report)
+    expression = _Compiler(report, _unwitnessed).value(raw, at)
     if findings:
         raise DescriptorError("\n".join(findings))
     return expression
@@ -71,8 +78,11 @@ def _unwitnessed(_at: Path, _reference: Reference) -> None:
 def compile_into(
     raw: object, at: Path, report: Report, witness: Witness = _unwitnessed
 ) -> Expression:
-    """As `compile_value`, but hand each finding to `report`, each reference to `witness`."""
-    return _Compiler(report, witness).value(raw, at)
+    """As `compile_value`, for what is about to be deployed.
+
+    Each finding goes to `report`, each reference to `witness`; patterns are looked at too.
+    """
+    return _Compiler(report, witness, checks_patterns=True).value(raw, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,7 @@ class _Compiler:
     report: Report
     witness: Witness
     in_loop: bool = False
+    checks_patterns: bool = False
 
     def value(self, raw: object, at: Path, depth: int = 0) -> Expression:
         if depth > DEEPEST:
@@ -152,6 +163,8 @@ class _Compiler:
         for index, row in enumerate(raw):
             compiled = self._row(row, (*at, index), depth, first=index == 0)
             if compiled is not None:
+                if self.checks_patterns and rows:
+                    self._check_pattern(rows[-1], compiled, (*at, index - 1, 1))
                 rows.append(compiled)
         if rows and isinstance(rows[0], Reduction) and not nested:
             self.report(
@@ -160,6 +173,21 @@ class _Compiler:
         if len(rows) > 1 and not any(isinstance(row, Row) for row in rows[-2:]):
             self.report(at, "nested pipes at the end need a row after them that takes their values")
         return Pipe(tuple(rows))
+
+    def _check_pattern(
+        self, above: Row | Pipe | Reduction, row: Row | Pipe | Reduction, at: Path
+    ) -> None:
+        """A pattern that stands in the descriptor is known to be usable before a job needs it."""
+        if not (isinstance(above, Row) and isinstance(row, Row) and row.function):
+            return
+        given = above.cells[(0 if above.function else 1) :][:1]
+        if row.function.name != SEARCH or not given or not isinstance(given[0], Literal):
+            return
+        if isinstance(pattern := given[0].value, str):
+            try:
+                compile_regex(pattern)
+            except RegexError as error:
+                self.report(at, f"the pattern {pattern[:SHOWN]!r} is not usable: {error}")
 
     def _reduction(self, raw: Mapping[str, object], at: Path, depth: int) -> Reduction | None:
         if len(raw) > 1:

@@ -232,7 +232,7 @@ _TEXTS: Final[Mapping[str, str]] = {
         padStart(text, length, filler?) filled up to the length at its start | ["5", 3, "0"]
         padEnd(text, length, filler?) filled up to the length at its end | ["5", 3, "0"]
         replace(text, wanted, by) with the first occurrence replaced | ["a-b-c", "-", "+"]
-        search(text, pattern) where the regular expression first matches, or -1 | ["abc123", "[0-9]"]
+        search(text, pattern) where the regular expression first matches, or -1; backreferences and lookaround are refused | ["abc123", "[0-9]"]
         substring(text, start, end?) the part between two places, whichever is first | ["hello", 3, 1]
         startsWith(text, wanted, start?) whether it begins so | ["hello", "he"]
         endsWith(text, wanted, end?) whether it ends so | ["hello", "lo"]

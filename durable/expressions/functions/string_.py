@@ -10,7 +10,8 @@ from typing import Final
 from durable.expressions import units
 from durable.expressions.functions.arguments import Arguments, Function, Refusal
 from durable.expressions.numerals import SPACES
-from durable.expressions.regexes import RegexError, compile_regex
+from durable.expressions.regex_syntax import RegexError
+from durable.expressions.regexes import compile_regex
 from durable.expressions.values import join, to_number, to_uint32
 
 LONGEST = (
@@ -120,10 +121,10 @@ def _replace(args: Arguments) -> str:
 def _search(args: Arguments) -> int:
     text = args.own_text()
     try:
-        found = compile_regex(args.text(1) if args.given(1) else "").search(text)
+        place = compile_regex(args.text(1) if args.given(1) else "").search(text)
     except RegexError as error:
         raise Refusal(f"its pattern is not usable: {error}") from error
-    return units.length(text[: found.start()]) if found else -1
+    return units.length(text[:place]) if place > 0 else place
 
 
 def _starts_with(args: Arguments) -> bool:

@@ -113,7 +113,7 @@ def key(dice: random.Random) -> object:
 
 
 def pattern(dice: random.Random) -> object:
-    return dice.choice(["[0-9]+", "b$", "^a", ".", "\\s", "(?<x>l)\\k<x>", "\\w\\b", "[^]", ""])
+    return dice.choice(["[0-9]+", "b$", "^a", ".", "\\s", "(?<x>l)l", "\\w\\b", "[^]", ""])
 
 
 def json_text(dice: random.Random) -> object:
