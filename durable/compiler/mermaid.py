@@ -74,13 +74,14 @@ def _edge(nodes: Mapping[str, str], source: str, transition: Transition, *, retu
 
 
 def _condition(conditions: Conditions | None, target: str) -> str:
-    """What must hold; empty for the usual: code 200, or the command named as the target."""
+    """What must hold; empty where nothing must, or for the command named as the target."""
     if conditions is None:
         return ""
     matches = conditions.match
     if conditions.code == (PENDING,) and [m.expected for m in matches] == [target]:
         return ""
-    words = [] if conditions.code == (OK,) else [f"code {', '.join(map(str, conditions.code))}"]
+    is_usual = conditions.code == (OK,) and matches
+    words = [] if is_usual else [f"code {', '.join(map(str, conditions.code))}"]
     joint = " and " if conditions.gate == "and" else " or "
     if matches:
         words.append(joint.join(f"{_text(m.actual)} = {_text(m.expected)}" for m in matches))

@@ -39,7 +39,8 @@ class ActivityPart(Part):
 
     `emit`: when it has settled, the job's state so far is published. `persist`: when it has
     settled, the job counts as ended though it stays open for signals. `status_threshold`: it is
-    skipped when no more than so many activities of the job are open. `telemetry`: attributes of
+    skipped when no more than so many branches of the job are open, and the job ends; so it does
+    when that many are left once it has settled. `telemetry`: attributes of
     its span.
     """
 
@@ -54,7 +55,8 @@ class ActivityPart(Part):
     persist: JsonValue = False
     """True: when it has settled, the job counts as done, and its other branches go on."""
     status_threshold: JsonValue = 0
-    """It is not entered when no more than so many branches are open; the job ends instead."""
+    """It is not entered when no more than so many branches are open; the job ends instead. When it
+    has settled and so many are left, the job ends too."""
     state: JsonValue = None
     """Operations on the job's attributes and entity, done in order when it has answered."""
     telemetry: Maps | None = None
@@ -222,7 +224,7 @@ class Conditions(Part):
     """When a transition is followed: on these codes, and when all (or any) matches hold."""
 
     code: tuple[Code, ...] = Field(default=(OK,), min_length=1)
-    """One code or several: the answer has one of these."""
+    """One code or several: the answer has one of these. Default 200."""
     gate: Literal["and", "or"] = "and"
     """Whether all matches have to hold, or one."""
     match: tuple[Match, ...] = ()
@@ -245,7 +247,7 @@ class Transition(Part):
     to: Id
     """The activity that is entered."""
     conditions: Conditions | None = None
-    """When it is followed; without any, on code 200."""
+    """When it is followed; without any, on every answer that is no error."""
 
 
 class HookConditions(Part):

@@ -93,7 +93,8 @@ class Node:
         spreads: the wildcard keys of its `job.maps`.
         emit: whether the job's state is published when it has settled.
         persist: whether the job then counts as ended, though it stays open.
-        status_threshold: how many open activities of the job, or fewer, let it be skipped.
+        status_threshold: with how many open branches, or fewer, the job ends: instead of entering
+            it, or once it has settled.
         telemetry: an object, the attributes of its span.
         entity: of a trigger, the kind of thing that the job is about.
         state: a list, operations on the job's attributes and entity.

@@ -57,27 +57,34 @@ class Branches:
     tests: tuple[Test, ...] = ()
 
 
+_NOWHERE = Branches()
+
+
 @dataclass(frozen=True, slots=True)
 class Routes:
     """The outgoing transitions of an activity, by code.
 
     Attributes:
         by_code: code -> what may follow it.
+        unconditional: followed on every answer that is no error, whatever its code.
         targets: every activity to which a transition leads, in the document's order.
     """
 
     by_code: Mapping[int, Branches]
+    unconditional: tuple[Target, ...]
     targets: tuple[str, ...]
 
-    def select(self, code: int, evaluate: Callable[[Expression], object]) -> tuple[str, ...]:
+    def select(
+        self, code: int, evaluate: Callable[[Expression], object], *, failed: bool = False
+    ) -> tuple[str, ...]:
         """The activities to enter on this code, each once, in the document's order.
 
-        `evaluate` gives an expression's value in the job as it is when the activity has answered.
+        `evaluate` gives an expression's value in the job as it is when the activity has answered;
+        `failed` says that the answer is an error, which only transitions that name its code take.
         """
-        branches = self.by_code.get(code)
-        if branches is None:
-            return ()
-        hits = list(branches.always)
+        hits = [] if failed else list(self.unconditional)
+        branches = self.by_code.get(code, _NOWHERE)
+        hits.extend(branches.always)
         for switch in branches.switches:
             key = same_value_key(evaluate(switch.actual))
             hits.extend(switch.cases.get(key, ()) if key is not None else ())
@@ -88,15 +95,20 @@ class Routes:
 def compile_routes(transitions: tuple[Transition, ...], at: Path) -> Routes:
     """Index the transitions of one activity; `at` is where they stand."""
     by_code: dict[int, _Collector] = {}
+    unconditional = []
     for order, transition in enumerate(transitions):
-        conditions = transition.conditions or Conditions()
+        conditions = transition.conditions
+        if conditions is None:
+            unconditional.append(Target(order, transition.to))
+            continue
         where = (*at, order, "conditions", "match")
         for code in dict.fromkeys(conditions.code):
             by_code.setdefault(code, _Collector()).add(
                 Target(order, transition.to), conditions, where
             )
     targets = tuple(dict.fromkeys(transition.to for transition in transitions))
-    return Routes({code: collector.branches() for code, collector in by_code.items()}, targets)
+    branches = {code: collector.branches() for code, collector in by_code.items()}
+    return Routes(branches, tuple(unconditional), targets)
 
 
 class _Collector:

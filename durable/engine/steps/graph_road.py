@@ -161,11 +161,14 @@ class GraphRoad:
             return None
         # Both roads go on from what is in the tables, so this one must too.
         start = changed(start, data=decode(encode(start.data, f"the input for {start.topic!r}")))
-        step = first_step(plan, start, version, self._here.clock.now(), self._here.dice)
-        job = new_job(step)
-        if not is_plain_start(step, job):
-            return None
-        return _First(step, version, Beginning(job, Outgoing.of(step, self._here.retry)))
+        try:
+            step = first_step(plan, start, version, self._here.clock.now(), self._here.dice)
+            job = new_job(step)
+            if not is_plain_start(step, job):
+                return None
+            return _First(step, version, Beginning(job, Outgoing.of(step, self._here.retry)))
+        except Exception:  # noqa: BLE001 - that version may not be active any more
+            return None  # the other road judges by the one that is, and fails where it must
 
     def answer(self, member: int, taken: Taken, text: str) -> asyncio.Future[bool] | None:
         """Have an attempt end with its answer, and its job step on.

@@ -325,7 +325,7 @@ class Walk:
             self.fail(answer.error)
             return
         emits, persists = truthy(now.value(scene.node.emit)), truthy(now.value(scene.node.persist))
-        self._advance(scene.dad, after.children, answer, cycles)
+        self._advance(now, after.children, answer, cycles)
         if self.job.state == RUNNING:
             self._announce(emits=emits, persists=persists)
 
@@ -350,21 +350,34 @@ class Walk:
         stays = answer.stays_open or (ledger.open and not answer.remapped)
         self._put(changed(ledger, replies=ledger.replies + 1, open=stays))
 
-    def _advance(self, dad: str, children: tuple[str, ...], answer: Answer, cycles: int) -> None:
+    def _advance(
+        self, scene: Scene, children: tuple[str, ...], answer: Answer, cycles: int
+    ) -> None:
         status = semaphore.after_answer(
             self.job.status, len(children), stays_open=answer.stays_open
         )
         self.job = changed(self.job, status=status)
-        below = addresses.below(dad)
+        below = addresses.below(scene.dad)
         self._ahead.extend(Left(child, below, cycles) for child in children)
-        if status == 0:
-            self._complete()
+        if status <= self._enough(scene, answer):
+            self._abandons = status > 0
+            self._complete(status)
 
-    def _complete(self) -> None:
-        """End the job well, unless its output is not what its graph has promised."""
+    @staticmethod
+    def _enough(scene: Scene, answer: Answer) -> int:
+        """With how many open branches, or fewer, the job is done after this answer."""
+        if answer.stays_open or scene.node.kind is Kind.TRIGGER:
+            return 0
+        return threshold(scene)
+
+    def _complete(self, status: int = 0) -> None:
+        """End the job well, unless its output is not what its graph has promised.
+
+        `status` still tells how many branches were open when the last that counted had settled.
+        """
         fault = None if self.job.finished_at is not None else unfinished(self.plan, self.job)
         if fault is None:
-            self._end(COMPLETED, 0, None)
+            self._end(COMPLETED, status, None)
         else:
             self.fail(fault)
 

@@ -20,15 +20,16 @@ class Next:
 def following(scene: Scene, answer: Answer) -> Next:
     """The transitions that the answer's code and data fulfil.
 
-    An error that no transition takes ends the job; that of a child of a reentrant activity goes
-    there.
+    One without conditions takes every answer that is no error. An error that no transition takes
+    ends the job; that of a child of a reentrant activity goes there.
     """
-    children = scene.node.routes.select(answer.code, scene.evaluate)
-    return Next(children, fatal=answer.error is not None and not children)
+    failed = answer.error is not None
+    children = scene.node.routes.select(answer.code, scene.evaluate, failed=failed)
+    return Next(children, fatal=failed and not children)
 
 
 def threshold(scene: Scene) -> int:
-    """With how many open branches, or fewer, the activity is skipped and its job done."""
+    """With how many open branches, or fewer, the job is done: before it is entered, or after."""
     found = scene.value(scene.node.status_threshold, 0)
     if isinstance(found, bool) or not isinstance(found, int):
         raise DescriptorError(

@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from durable.engine.retention import Retention
 from durable.postgres.pool import Database
 from durable.protocol.retention import Pruning
@@ -76,7 +78,7 @@ async def test_a_missed_announcement_of_an_interim_state_is_found(begin: Begin) 
 
 
 async def test_a_parent_hears_202_and_then_200(begin: Begin) -> None:
-    """The interim state of a child follows the parent's 202 transition, its end the plain one."""
+    """The interim state of a child follows the transition for 202, each answer the plain one."""
     mesh = await begin(EMIT, first=echo, second=echo)
     out = await mesh.pubsub("parent", {}, timeout=30)
     assert out["data"] == {
@@ -191,10 +193,36 @@ async def test_few_open_branches_end_the_job(begin: Begin, database: Database) -
     assert (await mesh.get_state("t", out["metadata"]["jid"]))["data"] == {"quick": True}
 
 
+@pytest.mark.parametrize("how", ["at once", "after waiting"])
+async def test_the_threshold_counts_on_the_way_out_too(
+    begin: Begin, database: Database, how: str
+) -> None:
+    """A job ends once an activity has settled and its threshold is all that is left open; js still tells how many that were."""
+    text = """
+app:
+  id: app
+  version: '1'
+  graphs:
+    - subscribes: t
+      expire: 100
+      activities:
+        t1: {type: trigger}
+        p: {type: KIND, statusThreshold: 1, job: {maps: {p: 1}}}
+        s: {type: hook, sleep: 60}
+      transitions: {t1: [{to: p}, {to: s}]}
+"""
+    text = text.replace("KIND", "hook" if how == "at once" else "worker, topic: work")
+    mesh = await begin(text, work=echo)
+    out = await mesh.pubsub("t", timeout=30)
+    assert (out["data"], out["metadata"]["js"]) == ({"p": 1}, 1)
+    query = f'select count(*) from "{database.schema}".engine_streams where run_id is not null'
+    assert await database.fetchval(query) == 0
+
+
 async def test_more_open_branches_let_it_run(begin: Begin) -> None:
     """Above the threshold the activity runs as any other, and the job waits for its branches."""
     mesh = await begin(DAC, work=echo)
-    jid = await mesh.pub("t", {"threshold": 2})
+    jid = await mesh.pub("t", {"threshold": 1})
 
     async def closed() -> bool:
         return bool((await mesh.get_state("t", jid))["data"].get("closed"))

@@ -54,9 +54,56 @@ async def test_each_code_of_a_list_leads_its_way(begin: Begin, code: int, way: s
     assert out["metadata"]["js"] == 0
 
 
+@pytest.mark.parametrize("code", [200, 204, 299, 404, 599])
+async def test_a_way_without_conditions_takes_every_answer_that_is_no_error(
+    begin: Begin, code: int
+) -> None:
+    """Whatever the code, unless it is an error: that needs a transition that names it, and is never taken for an answer."""
+
+    async def answer(message: dict[str, Any]) -> dict[str, Any]:
+        return {"code": code, "status": message["data"]["status"], "data": {"n": code}}
+
+    text = STATUS.replace("{code: '{t1.output.data.code}'}", "{status: '{t1.output.data.status}'}")
+    mesh = await begin(text, work=answer)
+    out = await mesh.pubsub("status", {"status": "success"}, timeout=30)
+    assert out["data"] == {"way": "fine", "code": code}
+    with pytest.raises(JobFailed) as failed:
+        await mesh.pubsub("status", {"status": "error"}, timeout=30)
+    assert failed.value.code == code
+
+
+async def test_a_way_without_conditions_takes_interim_answers(begin: Begin) -> None:
+    """An answer with code 202 is followed like any other, and the activity stays open for more."""
+    text = """
+app:
+  id: app
+  version: '1'
+  graphs:
+    - subscribes: t
+      activities:
+        t1: {type: trigger}
+        h: {type: hook}
+        n: {type: hook, job: {maps: {'n[9]': {'@pipe': [['{h.hook.data.n}', true], ['{@object.create}']]}}}}
+      transitions: {t1: [{to: h}], h: [{to: n}]}
+      hooks: {x: [{to: h, conditions: {match: [{expected: '{$job.metadata.jid}', actual: '{$self.hook.data.id}'}]}}]}
+"""
+    mesh = await begin(text)
+    jid = await mesh.pub("t")
+    await mesh.hook("x", {"id": jid, "n": "1"}, status="pending", code=202)
+    await mesh.hook("x", {"id": jid, "n": "2"})
+
+    async def done() -> bool:
+        return await mesh.get_status(jid) == 0
+
+    assert await until(done)
+    assert (await mesh.get_state("t", jid))["data"] == {"n": {"1": True, "2": True}}
+
+
 async def test_a_code_without_a_way_ends_the_job(begin: Begin) -> None:
     """A success that no transition names ends the branch; an error becomes the job's own."""
-    mesh = await begin(STATUS, work=say)
+    mesh = await begin(
+        STATUS.replace("{to: fine}", "{to: fine, conditions: {code: 200}}"), work=say
+    )
     out = await mesh.pubsub("status", {"code": 204}, timeout=30)
     assert (out["data"], out["metadata"]["js"]) == ({}, 0)
     with pytest.raises(JobFailed, match="code 504") as failed:

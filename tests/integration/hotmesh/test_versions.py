@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from durable.engine.versions import deploy_generated
-from durable.errors import ConfigurationError, DescriptorError, DuplicateJob, PayloadError
+from durable.errors import (
+    ConfigurationError,
+    DescriptorError,
+    DuplicateJob,
+    PayloadError,
+    SchemaMismatch,
+)
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
 from tests.integration.hotmesh.conftest import Begin, until
@@ -242,3 +248,31 @@ async def test_a_reentrant_document_is_stored_and_never_active(
     assert row["generated"]
     with pytest.raises(ConfigurationError, match="generated from functions"):
         await mesh.activate("1")
+
+
+STALE = {
+    "schema": "input: {schema: {type: object, required: [a]}, validate: true}, activities: {t1: {type: trigger, job: {maps: {v: old}}}, h: {type: hook, sleep: 60}}",
+    "NaN": "activities: {t1: {type: trigger, job: {maps: {v: {'@pipe': [['{t1.output.data.b}', 1], ['{@math.multiply}']]}}}}, h: {type: hook, sleep: 60}}",
+    "expire": "expire: '{t1.output.data.b}', activities: {t1: {type: trigger, job: {maps: {v: old}}}, h: {type: hook, sleep: 60}}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["schema", "NaN", "expire"])
+async def test_what_a_version_says_that_is_not_active_is_no_answer(begin: Begin, what: str) -> None:
+    """Whatever the version raises that this process started on last, starts are judged by the active one only."""
+    version = (
+        "app: {id: app, version: '%s', graphs: [{subscribes: t, transitions: {t1: [{to: h}]}, %s}]}"
+    )
+    fine = "activities: {t1: {type: trigger, job: {maps: {v: new}}}, h: {type: hook, sleep: 60}}"
+    mesh, other = await begin(version % (1, STALE[what])), await begin(None)
+    good = {"a": 1, "b": 1 if what in ("NaN", "expire") else "1"}
+    bad = {"b": "{"}
+    await mesh.deploy(version % (2, fine))
+    await mesh.pub("t", good)
+    await other.activate("2")
+    jid = await mesh.pub("t", bad)
+    assert (await mesh.get_state("t", jid))["data"] == {"v": "new"}
+    await other.activate("1")
+    if what == "schema":
+        with pytest.raises(SchemaMismatch):
+            await mesh.pub("t", bad)
