@@ -6,6 +6,7 @@
     client | worker | quorum             hosts: what runs in a process
     decorators | compiler | engine       functions to graph | graph to facts
     replay | streams | store             the deterministic loop | the queue | jobs and histories
+    runtime                              what any host needs, once
     definitions | descriptor | postgres  what both sides share | the one room that knows the driver
     expressions | codec                  paths and pipes | values to JSON and back
     protocol                             messages, codes, commands, facts, retry policy, ids

@@ -16,12 +16,15 @@ from durable.errors import ConfigurationError, InternalError, WorkflowAlreadySta
 from durable.protocol.durations import Duration
 from durable.protocol.ids import new_id, new_request
 from durable.protocol.retention import Outcome, Pruned, pruning
+from durable.runtime.loops import IN_AN_ACTIVITY
 from durable.store.jobs import RunSummary, Start
 from durable.streams.ports import Ports
 
 R = TypeVar("R")
 IfRunning = Literal["raise", "attach"]
 IfEnded = Literal["start", "start_if_failed", "attach", "raise"]
+
+_A_CHILD = "await the workflow itself, `await fulfil(order)`: it runs as a child"
 
 _POLICIES = {
     "start": "allow",
@@ -67,6 +70,7 @@ class Client:
     @property
     def ports(self) -> Ports:
         """What a `Worker` takes from its client."""
+        self._runs.home.check("a client", IN_AN_ACTIVITY)
         return self._runs.ports
 
     async def __aenter__(self) -> Self:
@@ -82,6 +86,7 @@ class Client:
 
     async def close(self) -> None:
         """Close the connections; handles of this client are of no use then."""
+        self._runs.home.check("client.close()")
         await self._runs.close()
         await self._closing()
 
@@ -132,6 +137,7 @@ class Client:
             workflow, signature, options = definition.name, definition.signature, taken.options
             text = signature.encode_arguments(taken.args, dict(taken.kwargs))
             id = id if id is not None else taken.id  # noqa: A001 - the word users know
+        self._runs.home.check("client.start()", _A_CHILD)
         queue = task_queue or (options.task_queue if options else None) or "default"
         rank = priority if priority is not None else (options.priority if options else 0)
         chosen = StartOptions(queue, rank, if_running, if_ended, begun_with(begun))
@@ -150,6 +156,7 @@ class Client:
 
     def handle(self, id: str) -> Handle[Any]:
         """The newest run of an id; whether there is one shows at the first use."""
+        self._runs.home.check("client.handle()")
         return Handle(self._runs, id)
 
     async def list(
@@ -167,10 +174,12 @@ class Client:
         Example:
             >>> await client.list(state="running", attributes={"customer": "ann"})  # doctest: +SKIP
         """
+        self._runs.home.check("client.list()")
         return await self._runs.jobs.list(run_filter(chosen), before, limit)
 
     async def count(self, **chosen: Unpack[Chosen]) -> int:
         """How many runs there are; filters as in `list`."""
+        self._runs.home.check("client.count()")
         return await self._runs.jobs.count(run_filter(chosen))
 
     async def prune(
@@ -196,6 +205,7 @@ class Client:
             >>> await client.prune(older_than="30 days", keep=["failed"])  # doctest: +SKIP
             Pruned(runs=1200, jobs=0, messages=3, signals=0)
         """
+        self._runs.home.check("client.prune()")
         wanted = pruning(older_than, keep, streams=streams)
         if dry_run:
             return await self._runs.retention.count(wanted)
@@ -203,6 +213,7 @@ class Client:
 
     async def resume(self, id: str) -> bool:
         """Let a suspended run be tried again; False when the id has none that is suspended."""
+        self._runs.home.check("client.resume()")
         queues = await self._runs.ports.runs.resume(jid=id)
         for queue in queues:
             self._runs.ports.announcer.queue(queue, "turn", amount=0)

@@ -24,6 +24,8 @@ from durable.protocol.facts import Fact
 from durable.protocol.failures import Failure
 from durable.store.jobs import Ended, RunDescription
 
+_A_CHILD = "await the workflow's own call, `await fulfil(order)`, or wait for it in an activity"
+
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -82,6 +84,7 @@ class Handle(Generic[R]):
 
     async def run_id(self) -> int:
         """The run's number, which no other run has; raises `WorkflowNotFound`."""
+        self._runs.home.check("a handle")
         if self._run_id is None:
             self._run_id = await self._runs.jobs.latest(self.id)
         if self._run_id is None:
@@ -103,6 +106,7 @@ class Handle(Generic[R]):
             ResultTimeout: the time ran out; the run goes on.
             WorkflowNotFound: there is no such run, or it was pruned.
         """
+        self._runs.home.check("handle.result()", _A_CHILD)
         run_id = await self.run_id()
         limit = None if timeout is None else seconds(timeout)
         ended = await self._runs.waiters.wait(run_id, limit, self.id)
@@ -118,10 +122,12 @@ class Handle(Generic[R]):
 
     async def status(self) -> str:
         """One word: running, suspended, completed, failed, cancelled or terminated."""
+        self._runs.home.check("handle.status()")
         return (await self.describe()).state
 
     async def describe(self) -> RunDescription:
         """All that is known of the run but its history: state, steps, attempts, timers, failure."""
+        self._runs.home.check("handle.describe()")
         found = await self._runs.jobs.describe(await self.run_id())
         if found is None:
             raise _gone(self.id)
@@ -129,6 +135,7 @@ class Handle(Generic[R]):
 
     async def history(self) -> list[HistoryEvent]:
         """What has happened, in order. Raises `WorkflowNotFound` for a run that was pruned."""
+        self._runs.home.check("handle.history()")
         run_id = await self.run_id()
         facts = (await self._runs.histories.facts([run_id])).get(run_id, [])
         if not facts:
@@ -141,6 +148,7 @@ class Handle(Generic[R]):
         Raises `PayloadError` when the payload is not of the signal's type, `WorkflowEnded` when the
         run has ended already, `WorkflowNotFound` when there is none.
         """
+        self._runs.home.check("handle.signal()")
         await self._runs.arrive(
             await self.run_id(), self.id, "signal", signal.name, signal.adapter.encode(payload)
         )
@@ -151,6 +159,7 @@ class Handle(Generic[R]):
         It may catch that to clean up, and lets it through when it has.
         Returns when the request is on disk; a run that has ended already is left as it is.
         """
+        self._runs.home.check("handle.cancel()")
         try:
             await self._runs.arrive(
                 await self.run_id(), self.id, "cancel", "cancel", json.dumps(reason)
@@ -162,6 +171,7 @@ class Handle(Generic[R]):
 
     async def terminate(self, reason: str = "") -> None:
         """End the run at once, running no more of its code; one that has ended stays as it is."""
+        self._runs.home.check("handle.terminate()")
         await self._runs.terminate(await self.run_id(), reason)
 
 

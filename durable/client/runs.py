@@ -8,6 +8,7 @@ from durable.errors import WorkflowEnded
 from durable.postgres.retrying import CALLER_TIMEOUT
 from durable.protocol.commits import Histories
 from durable.protocol.failures import Failure
+from durable.runtime.loops import HomeLoop
 from durable.store.jobs import JobStore, Start, Started
 from durable.streams.grouping import Grouped
 from durable.streams.ports import Ports
@@ -25,6 +26,7 @@ class Runs:
         self.waiters = waiters
         self.retention = retention
         self.histories: Histories = ports.histories
+        self.home = HomeLoop("the client")
         self._starts: Grouped[Start, Started] = Grouped(self._begin, limit=CALLER_TIMEOUT)
         self._arrivals: Grouped[Message, Reached | None] = Grouped(self._send, limit=CALLER_TIMEOUT)
 

@@ -43,7 +43,10 @@ class ReplayLoop(NoOutside):
         context: what `durable.replay.context.current()` finds; set by the run.
         variables: the run's own context variables, nobody else's.
         replaying: silences reports of unhandled exceptions.
+        of_workflow: what tells it from other loops, to whom cannot import this room.
     """
+
+    of_workflow = True
 
     def __init__(
         self, steps: Steps, seed: int, label: str, callbacks_max: int = CALLBACKS_MAX
