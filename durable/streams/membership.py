@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -27,7 +25,7 @@ from durable.errors import DatabaseError
 from durable.postgres.address import Address
 from durable.postgres.errors import ConnectionLost, translating
 from durable.postgres.pool import open_connection
-from durable.protocol.clock import whole
+from durable.runtime.clocks import MemberClock
 from durable.streams.announce import Announcer
 from durable.streams.members import Burial, MemberStore
 from durable.telemetry.logs import logger
@@ -42,29 +40,6 @@ RETURN = 10.0
 CLOCK_READINGS = 4  # of the database's clock at the beginning; the quickest counts
 SILENCE = 15.0  # a connection that does not answer for so long is given up
 TIDY_EVERY = 30  # sweeps
-
-
-class MemberClock:
-    """The database's time, from this process's clock and the offset between the two.
-
-    What the database says was true between question and answer: the shorter that took, the better
-    the offset is known. A worse measurement counts only where it cannot agree with the better one.
-    """
-
-    def __init__(self) -> None:
-        self.offset = 0.0
-        self._error = math.inf
-
-    def now(self) -> float:
-        """Unix seconds, whole microseconds."""
-        return whole(time.time() + self.offset)  # noqa: TID251 - this is the Clock
-
-    def told(self, asked: float, now: float) -> None:
-        """The database has just said `now`; it was asked at `asked` of this process's clock."""
-        answered = time.time()  # noqa: TID251
-        offset, error = now - (asked + answered) / 2, (answered - asked) / 2
-        if error <= self._error or abs(offset - self.offset) > error + self._error:
-            self.offset, self._error = offset, error
 
 
 class Membership:
@@ -92,6 +67,7 @@ class Membership:
         self.id = 0
         self.place = (0, 1)
         self.clock = MemberClock()
+        self.clock.on_doubt = self._beat_now
         self._address = address
         self._store = MemberStore(schema)
         self._name = name
@@ -129,6 +105,12 @@ class Membership:
             self._resting = False
             self._inner.call_soon_threadsafe(self._nudge.set)
 
+    def _beat_now(self) -> None:
+        """Ask the database for the time: this machine's clocks disagree about how long it was."""
+        if self._inner is not None and self._nudge is not None:
+            with contextlib.suppress(RuntimeError):  # the thread's loop has ended by itself
+                self._inner.call_soon_threadsafe(self._nudge.set)
+
     async def leave(self) -> None:
         """Stop being a member, after everything held was given back."""
         self._stopping = True
@@ -162,7 +144,7 @@ class Membership:
             try:
                 await self._beat()
             except DatabaseError as error:
-                self._quiet = time.monotonic() + RETURN
+                self._quiet = self.clock.monotonic() + RETURN
                 self._drop()
                 if self._joined is not None and not isinstance(error, ConnectionLost):
                     self._call(self._joined.set_exception, error)
@@ -190,7 +172,7 @@ class Membership:
             await self._beat()
         elif self._known != self.id:
             for _ in range(CLOCK_READINGS):
-                asked = time.time()  # noqa: TID251 - to measure the offset
+                asked = self.clock.monotonic()
                 self.clock.told(asked, await self._query(self._store.clock))
             self._known = self.id
             joined, self._joined = self._joined, None
@@ -198,7 +180,7 @@ class Membership:
 
     async def _tick(self) -> bool:
         """Say "alive", and set the clock by the answer; False: declared dead."""
-        asked = time.time()  # noqa: TID251 - to measure the offset
+        asked = self.clock.monotonic()
         now = await self._query(lambda c: self._store.beat(c, self.id))
         if now is not None:
             self.clock.told(asked, now)
@@ -218,7 +200,7 @@ class Membership:
         sweeps, wait = 0, SWEEP
         while True:
             await asyncio.sleep(wait)
-            if not self._is_open() or time.monotonic() < self._quiet:
+            if not self._is_open() or self.clock.monotonic() < self._quiet:
                 continue
             try:
                 sweep = await self._query(lambda c: self._store.sweep(c, self.id))
@@ -279,7 +261,7 @@ class Membership:
         return await ask(self._connection)
 
     def _nudge_it(self, _connection: Any) -> None:
-        self._quiet = time.monotonic() + RETURN
+        self._quiet = self.clock.monotonic() + RETURN
         if self._nudge is not None:
             self._nudge.set()
 

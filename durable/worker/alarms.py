@@ -6,9 +6,14 @@ import asyncio
 import heapq
 from collections.abc import Callable
 
-LONGEST = 3600.0  # seconds; clocks drift, so a far alarm is looked at again on the way
+LONGEST = 30.0  # seconds; a suspended machine's loop does not count, so a far alarm is looked at
+ASK_AGAIN = 0.05  # seconds between two looks while the time is in doubt
 
 Item = tuple[int, int]
+
+
+def _certain() -> bool:
+    return False
 
 
 class Alarms:
@@ -17,11 +22,18 @@ class Alarms:
     Args:
         now: the clock by which times are meant, in seconds.
         ring: called on the loop; items of one time come in the order of the items.
+        doubtful: whether that clock has to be confirmed first; nothing is rung before.
     """
 
-    def __init__(self, now: Callable[[], float], ring: Callable[[float, Item], None]) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        ring: Callable[[float, Item], None],
+        doubtful: Callable[[], bool] = _certain,
+    ) -> None:
         self._now = now
         self._ring = ring
+        self._doubtful = doubtful
         self._heap: list[tuple[float, Item]] = []
         self._handle: asyncio.TimerHandle | None = None
 
@@ -41,11 +53,16 @@ class Alarms:
             self._handle.cancel()
             self._handle = None
         if self._heap:
-            wait = min(max(0.0, self._heap[0][0] - self._now()), LONGEST)
-            self._handle = asyncio.get_running_loop().call_later(wait, self._due)
+            self._arm(min(max(0.0, self._heap[0][0] - self._now()), LONGEST))
+
+    def _arm(self, wait: float) -> None:
+        self._handle = asyncio.get_running_loop().call_later(wait, self._due)
 
     def _due(self) -> None:
         self._handle = None
+        if self._doubtful():
+            self._arm(ASK_AGAIN)
+            return
         now = self._now()
         while self._heap and self._heap[0][0] <= now:
             due, item = heapq.heappop(self._heap)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -25,8 +24,8 @@ from durable.protocol.failures import Failure, step_failed
 from durable.replay.cache import RunCache
 from durable.replay.context import RunIdentity
 from durable.replay.run import Run
+from durable.runtime.clocks import MemberClock
 from durable.streams.activities import Attempt, Settlement
-from durable.streams.membership import MemberClock
 from durable.streams.ports import Ports
 from durable.streams.runs import ClaimedRun
 from durable.telemetry.logs import logger
@@ -80,9 +79,9 @@ class RunHost:
         self._cache = RunCache(count_max, bytes_max, evict=self._evicted, busy=self._is_busy)
         self._committer: StepCommitter | None = None
         self._answers = Answers(ports, clock, lambda: self.member)
-        self._timers = Alarms(clock.now, self._timer_due)
-        self._limits = Alarms(clock.now, self._limit_due)
-        self._flushes = Alarms(time.monotonic, self._flush_due)
+        self._timers = Alarms(clock.now, self._timer_due, clock.doubtful)
+        self._limits = Alarms(clock.now, self._limit_due, clock.doubtful)
+        self._flushes = Alarms(clock.monotonic, self._flush_due)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._unread: set[int] = set()
         self._reader: asyncio.Task[None] | None = None
@@ -289,7 +288,7 @@ class RunHost:
             )  # fmt: skip
             self._attempts.start(attempt, self.finished, reserved=True)
         if held.run.issued > held.issued and held.run.open:
-            self._flushes.add(time.monotonic() + FLUSH_AFTER, (run_id, held.run.issued))
+            self._flushes.add(self._clock.monotonic() + FLUSH_AFTER, (run_id, held.run.issued))
 
     # --- what attempts bring -----------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from durable.postgres.retrying import patiently
-from durable.streams.membership import MemberClock
+from durable.runtime.clocks import MemberClock
 from durable.streams.ports import Ports
 
 SOON = 1.0  # a run given back that is due within so many seconds is announced: polls are slower

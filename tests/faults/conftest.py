@@ -34,8 +34,8 @@ async def spawn(dsn: str, client: Client, journal: Journal) -> AsyncIterator[Spa
     """Starts worker processes on the client's namespace; what still runs is killed at the end."""
     spawned: list[WorkerProcess] = []
 
-    async def start(**options: float) -> WorkerProcess:
-        spawned.append(await WorkerProcess.spawn(dsn, client.namespace, journal, **options))
+    async def start(env: dict[str, str] | None = None, **options: float) -> WorkerProcess:
+        spawned.append(await WorkerProcess.spawn(dsn, client.namespace, journal, env, **options))
         return spawned[-1]
 
     yield start

@@ -103,24 +103,26 @@ class WorkerProcess:
 
     @classmethod
     async def spawn(
-        cls, dsn: str, namespace: str, journal: Journal, **options: float
-    ) -> WorkerProcess:
+        cls, dsn: str, namespace: str, journal: Journal, env: dict[str, str] | None = None,
+        **options: float,
+    ) -> WorkerProcess:  # fmt: skip
         """Start one; returns when it serves."""
-        worker = await cls.spare(dsn, namespace, journal, **options)
+        worker = await cls.spare(dsn, namespace, journal, env, **options)
         await worker.serve()
         return worker
 
     @classmethod
     async def spare(
-        cls, dsn: str, namespace: str, journal: Journal, **options: float
-    ) -> WorkerProcess:
+        cls, dsn: str, namespace: str, journal: Journal, env: dict[str, str] | None = None,
+        **options: float,
+    ) -> WorkerProcess:  # fmt: skip
         """Start one that has everything imported, soon, and waits for `serve`."""
         with await asyncio.to_thread(Path(f"{journal.path}.log").open, "ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.faults.worker_process", dsn, namespace,
                 *[f"{k}={v}" for k, v in options.items()],
                 cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
-                env={**os.environ, JOURNAL: str(journal.path)},
+                env={**os.environ, JOURNAL: str(journal.path), **(env or {})},
             )  # fmt: skip
         return cls(process)
 

@@ -189,6 +189,14 @@ def steps_worth(key: str, number: int) -> int:
 
 
 @durable.workflow
+async def nap(key: str, seconds: float) -> int:
+    """A timer after a step."""
+    label = await count(f"{key}/before")
+    await durable.sleep(seconds)
+    return label
+
+
+@durable.workflow
 async def blocked(key: str, seconds: float) -> list[int]:
     """A step that blocks the event loop, beside one that does not."""
     return [*await asyncio.gather(block(f"{key}/block", seconds), count(f"{key}/beside", 0.2))]
@@ -229,5 +237,5 @@ def ledger_worth(key: str, number: int, approved: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-WORKFLOWS = [census, district, order, once, refused, steps, blocked, ledger]
+WORKFLOWS = [census, district, order, once, refused, steps, blocked, ledger, nap]
 ACTIVITIES = [count, count_on_thread, flaky, charge, refuse, block]

@@ -1,0 +1,92 @@
+"""Time as a host sees it: elapsed time rules, and a step of the wall clock is asked about first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from durable.runtime.clocks import ASK_EVERY, LONGEST, Alarm, MemberClock, SystemClock
+from durable.worker.alarms import Alarms
+
+
+class Hands:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.wall, self.elapsed = 1_000_000.0, 50.0
+
+    def now(self) -> float:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any) -> Alarm:
+        raise NotImplementedError
+
+    def passes(self, seconds: float) -> None:
+        self.wall += seconds
+        self.elapsed += seconds
+
+
+def test_a_step_of_the_wall_clock_moves_nothing() -> None:
+    """The database's time goes on by elapsed time alone."""
+    hands = Hands()
+    clock = MemberClock(hands)
+    clock.told(hands.monotonic(), 2_000_000.0)
+    hands.passes(10)
+    hands.wall += 7200
+    assert clock.now() == 2_000_010.0
+
+
+def test_a_step_is_asked_about_once_a_second_until_the_database_has_answered() -> None:
+    """A difference between the two clocks is doubt; who is to ask is told so, now and then."""
+    hands, asked = Hands(), []
+    clock = MemberClock(hands)
+    clock.on_doubt = lambda: asked.append(hands.elapsed)
+    clock.told(hands.monotonic(), 2_000_000.0)
+    assert not clock.doubtful()
+    hands.wall += 600  # the machine slept, and elapsed time has not counted it
+    assert clock.doubtful()
+    assert clock.doubtful()
+    assert len(asked) == 1
+    hands.passes(ASK_EVERY)
+    assert clock.doubtful()
+    assert len(asked) == 2
+    clock.told(hands.monotonic(), 2_000_601.0)
+    assert not clock.doubtful()
+    assert clock.now() == 2_000_601.0
+
+
+async def test_no_alarm_rings_while_the_time_is_in_doubt() -> None:
+    """What is due waits until the clock has been confirmed, and rings by the confirmed time."""
+    doubtful, rung, now = True, asyncio.Event(), 100.0
+    alarms = Alarms(lambda: now, lambda _due, _item: rung.set(), lambda: doubtful)
+    alarms.add(99.0, (1, 1))
+    await asyncio.sleep(0.15)
+    assert not rung.is_set()
+    doubtful = False
+    async with asyncio.timeout(1):
+        await rung.wait()
+    alarms.close()
+
+
+async def test_far_alarms_are_looked_at_every_half_minute() -> None:
+    """The loop's timers do not count a suspension: none is set for longer than that."""
+    alarms = Alarms(lambda: 0.0, lambda _due, _item: None)
+    alarms.add(1e6, (1, 1))
+    assert alarms._handle is not None
+    assert alarms._handle.when() - asyncio.get_running_loop().time() <= LONGEST
+    alarms.close()
+    alarm = SystemClock().call_at(1e12, lambda: None)
+    assert alarm._handle.when() - asyncio.get_running_loop().time() <= LONGEST  # type: ignore[attr-defined]
+    alarm.cancel()
+
+
+async def test_what_is_due_is_called_by_the_system_clock() -> None:
+    """`call_at` calls once the time has come."""
+    clock, called = SystemClock(), asyncio.Event()
+    clock.call_at(clock.monotonic() + 0.01, called.set)
+    async with asyncio.timeout(1):
+        await called.wait()
