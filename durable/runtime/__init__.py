@@ -1,10 +1,6 @@
-<<<<<<< HEAD
-"""What any host needs, written once: which event loop it belongs to (`loops`)."""
-=======
 """What any host (a worker, a graph engine, a client) needs, once for functions and graphs.
 
-`clocks` time that a step of the wall clock does not move · `supervision` background tasks that
-somebody knows of when they die · `reconciler` what the tables say is reserved, against what its
-holder knows
+`loops` which event loop it belongs to · `clocks` time that a step of the wall clock does not move ·
+`supervision` background tasks that somebody knows of when they die · `reconciler` what the tables
+say is reserved, against what its holder knows
 """
->>>>>>> 662888b (Count elapsed time between beats: no timer follows a wall clock's step)
