@@ -1,0 +1,125 @@
+"""Whatever goes wrong with a batch, everybody who waits gets an answer, and the right one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from durable.engine.steps import committer as committers
+from durable.engine.steps import workflow_commits
+from durable.postgres.errors import StatementFault
+from durable.protocol.commits import Commit, Committed
+from tests.integration.test_committer import Scene, scene, step  # noqa: F401 - a fixture
+
+MANY = 6
+
+
+async def refuse(scene: Scene, run_id: int, code: str) -> None:  # noqa: F811
+    """Have the server refuse facts of one run with an SQLSTATE."""
+    await scene.direct.execute(
+        "create or replace function refuse() returns trigger language plpgsql as $$ begin"
+        f" if new.run_id = {run_id} then raise exception 'injected' using errcode = '{code}';"
+        " end if; return new; end $$;"
+        "create trigger refuse before insert on history for each row execute function refuse()"
+    )
+
+
+async def outcomes(futures: list[asyncio.Future[Committed]]) -> list[Any]:
+    async with asyncio.timeout(20):
+        return await asyncio.gather(*futures, return_exceptions=True)
+
+
+@contextmanager
+def parsing_fails(times: int) -> Iterator[None]:
+    """The answers of the next batches arrive and cannot be read."""
+    left = [times]
+    real = workflow_commits.read_batch
+
+    def read(commits: Any, rows: Any) -> Any:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise KeyError("a column that is not there")
+        return real(commits, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workflow_commits, "read_batch", read)
+        yield
+
+
+@pytest.mark.parametrize("code", ["22P02", "23514", "54000"])
+async def test_the_run_whose_commit_is_at_fault_is_refused_alone(
+    scene: Scene,  # noqa: F811
+    code: str,
+) -> None:
+    """Of a batch that Postgres refuses for one run, that one gets the error, all others pass."""
+    runs = await scene.runs(MANY)
+    await refuse(scene, runs[2], code)
+    found = await outcomes(list(map(scene.committer().commit, map(step, runs))))
+    assert isinstance(found[2], StatementFault)
+    assert [c.passed for n, c in enumerate(found) if n != 2] == [True] * (MANY - 1)
+
+
+async def test_an_error_after_the_commit_is_looked_up(scene: Scene) -> None:  # noqa: F811
+    """What cannot be read of an answer has happened all the same: nothing is sent twice."""
+    runs = await scene.runs(MANY)
+    with parsing_fails(1):
+        found = await outcomes(list(map(scene.committer().commit, map(step, runs))))
+    assert [c.passed for c in found] == [True] * MANY
+    for run_id in runs:
+        assert len((await scene.rows(run_id))["history"]) == 1
+
+
+async def test_a_commit_that_our_own_code_cannot_send_answers_everybody(
+    scene: Scene,  # noqa: F811
+) -> None:
+    """A bug in one commit of a batch is that one's error; the lane goes on afterwards."""
+    runs = await scene.runs(MANY + 1)
+    committer = scene.committer()
+    unsized: Commit = replace(step(runs[0]), facts=(None, None))  # type: ignore[arg-type]
+    assert isinstance((await outcomes([committer.commit(unsized)]))[0], AttributeError)
+    broken = replace(step(runs[1]), finish=unsized)  # type: ignore[arg-type]
+    commits = [step(runs[0]), broken, *map(step, runs[2:MANY])]
+    found = await outcomes([committer.commit(c) for c in commits])
+    assert isinstance(found[1], AttributeError)
+    assert [c.passed for n, c in enumerate(found) if n != 1] == [True] * (MANY - 1)
+    assert (await outcomes([committer.commit(step(runs[-1]))]))[0].passed
+
+
+@pytest.mark.parametrize("code", ["53100", "42501", "XX000", "26000"])
+async def test_what_fails_alone_waits_off_its_lane(
+    scene: Scene,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+) -> None:
+    """A passing error of one run: the others pass, its lane is free, and it passes in the end."""
+    monkeypatch.setattr(committers, "OFF_LANE", (0.2, 0.2))
+    runs = await scene.runs(MANY + 1)
+    await refuse(scene, runs[2], code)
+    committer = scene.committer()
+    futures = [committer.commit(c) for c in map(step, runs[:MANY])]
+    others = await outcomes([f for n, f in enumerate(futures) if n != 2])
+    assert [c.passed for c in others] == [True] * (MANY - 1)
+    assert (await outcomes([committer.commit(step(runs[-1]))]))[0].passed
+    assert not futures[2].done()
+    await scene.direct.execute("drop trigger refuse on history")
+    assert (await outcomes([futures[2]]))[0].passed
+
+
+async def test_a_lane_that_is_cancelled_leaves_nobody_waiting(scene: Scene) -> None:  # noqa: F811
+    """Commits in flight and those behind them are cancelled with the lane's task."""
+    runs = await scene.runs(MANY)
+    await scene.direct.execute("begin; lock table history in exclusive mode")
+    committer = scene.committer()
+    futures = [committer.commit(c) for c in map(step, runs)]
+    closing = asyncio.create_task(committer.close(0.1))
+    async with asyncio.timeout(5):
+        await asyncio.wait(futures)
+    assert all(f.cancelled() for f in futures)
+    await scene.direct.execute("rollback")
+    await closing
+    assert not await scene.direct.fetch("select from history where run_id = $1", runs[0])
