@@ -13,6 +13,7 @@ from typing import Protocol
 from durable.protocol.commands import Finish
 from durable.protocol.facts import Fact
 from durable.protocol.failures import Failure
+from durable.protocol.ids import new_seed
 from durable.protocol.options import ActivityOptions
 
 
@@ -44,7 +45,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class ChildStart:
-    """A child workflow to be started together with the commit."""
+    """A child workflow to be started together with the commit; `seed` is of its random numbers."""
 
     number: int
     workflow: str
@@ -52,6 +53,7 @@ class ChildStart:
     queue: str
     input: str
     priority: int = 0
+    seed: bytes = field(default_factory=new_seed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from durable.protocol.failures import Failure
 class FactKind(StrEnum):
     """What happened. STARTED is always the first fact, FINISHED the last."""
 
-    STARTED = "started"  # name: the workflow; input: its arguments; data: {"python": "3.12"}
+    STARTED = "started"  # name: the workflow; input: its arguments; data: Python, seed, state
     ACTIVITY = "activity"  # command `number` settled: data or failure
     TIMER = "timer"  # the timer of command `number` fired
     CHILD = "child"  # the child of command `number` ended: data or failure

@@ -31,3 +31,8 @@ def new_request() -> uuid.UUID:
 def new_token() -> int:
     """A fresh 63-bit commit token."""
     return secrets.randbits(63)
+
+
+def new_seed() -> bytes:
+    """A fresh seed of a run's random numbers: 128 random bits."""
+    return secrets.token_bytes(16)

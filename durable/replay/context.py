@@ -40,8 +40,7 @@ class RunIdentity:
         started_at: Unix seconds.
         python: the Python that began it, such as "3.12".
         parent: the id of the parent, if it is a child.
-        seed: of random numbers and uuids; None means `run_id`. A run forked from another's history
-            carries the seed of that one.
+        seed: of random numbers and uuids, where the first fact has none; None means `run_id`.
     """
 
     run_id: int
@@ -80,11 +79,17 @@ class WorkflowInfo:
 
 
 class Context:
-    """One run as its code sees it. Found by `current()`."""
+    """One run as its code sees it. Found by `current()`.
+
+    Attributes:
+        revision: facts applied.
+        is_seeded: its history has a seed; without one it was begun by a version of durable that
+            knew none, and whatever was decided otherwise then must be so again.
+    """
 
     __slots__ = (
-        "_attributes", "_entity", "_identity", "_loop", "_mailbox", "_numbers", "_random", "_steps",
-        "revision",
+        "_attributes", "_entity", "_identity", "_loop", "_mailbox", "_numbers", "_random", "_seed",
+        "_steps", "is_seeded", "revision",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +100,8 @@ class Context:
         self._steps = steps
         self._mailbox = mailbox
         self._random: Random | None = None
+        self._seed = identity.run_id if identity.seed is None else identity.seed
+        self.is_seeded = False
         self._numbers = 0
         self.revision = 0
         self._attributes: Attributes | None = None
@@ -196,9 +203,8 @@ class Context:
         """Random numbers, seeded by the run: the same at each replay."""
         self._steps.check_moving()
         if self._random is None:
-            me = self._identity
             # Repeatable by design: nothing secret is made of it.
-            self._random = Random(me.run_id if me.seed is None else me.seed)  # noqa: S311
+            self._random = Random(self._seed)  # noqa: S311
         return self._random
 
     def uuid4(self) -> uuid.UUID:
@@ -229,8 +235,11 @@ class Context:
         return self._entity
 
     def begin_state(self, data: str | None) -> None:
-        """Attributes and entity as the run was started with them: `data` of its first fact."""
+        """Seed, attributes and entity as it was started with them: `data` of its first fact."""
         begun = json.loads(data) if data else {}
+        if (seed := begun.get("seed")) is not None:
+            self._seed = int(seed, 16)
+            self.is_seeded = True
         if begun.get("attributes"):
             self.attributes.set(begun["attributes"])
         if begun.get("entity"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import MAXYEAR, datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
 from durable.protocol.failures import Failure, failure_from_json
+from durable.protocol.ids import new_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Start:
     """A start to be written.
 
     `policy`: fresh (the id is new by construction), allow, failed_only, reject. `state`: attributes
-    and entity that it begins with, a JSON object; None for none.
+    and entity that it begins with, a JSON object; None for none. `seed`: of its random numbers.
     """
 
     request_id: UUID
@@ -31,6 +32,7 @@ class Start:
     policy: str
     reply_to: str | None
     state: str | None = None
+    seed: bytes = field(default_factory=new_seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,7 @@ class JobStore:
                     s.policy,
                     s.reply_to,
                     s.state,
+                    s.seed,
                 )
                 for s in starts
             ),

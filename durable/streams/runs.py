@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,8 @@ class ClaimedRun:
     """A run that this member now holds, with what its job row says.
 
     `hold` counts its claims, this one included; `state` is what it was started with, if it has no
-    history yet: attributes and entity.
+    history yet: attributes and entity. `seed` is likewise of its random numbers: 32 hexadecimal
+    digits, other ones in a copy of the database; None for a run started before there were seeds.
     """
 
     run_id: int
@@ -40,6 +42,7 @@ class ClaimedRun:
     losses: int
     hold: int
     state: dict[str, Any] = field(default_factory=dict)
+    seed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +96,19 @@ def _taken(messages: Sequence[Message], rows: Sequence[Row]) -> dict[UUID, Reach
     return {m.request_id: runs[m.run_id] for m in messages if m.run_id in runs}
 
 
-def claimed_run(row: Row) -> ClaimedRun:
-    """A claimed row as a value."""
+def claimed_run(row: Row, origin: str) -> ClaimedRun:
+    """A claimed row as a value; `origin` names the database."""
+    drawn: bytes | None = row["seed"]
+    seed = None
+    if drawn is not None:
+        seed = blake2b(drawn, key=origin.encode()[:64], digest_size=16).hexdigest()
     return ClaimedRun(
         run_id=row["run_id"], jid=row["jid"], queue=row["app_id"], workflow=row["graph"],
         version=row["graph_version"], suspended=row["state"] == "suspended",
         revision=row["revision"], issued=row["issued"], pending=json.loads(row["pending"] or "[]"),
         priority=row["priority"], input=row["input"], started_at=from_datetime(row["created_at"]),
         losses=row["losses"], hold=row["hold"],
-        state=json.loads(row["state"] or "{}"),
+        state=json.loads(row["state"] or "{}"), seed=seed,
     )  # fmt: skip
 
 
@@ -145,6 +152,7 @@ class RunStream:
     def __init__(self, database: Database) -> None:
         self._db = database
         self._sql = Statements("durable.streams", "sql/runs.sql", database.schema)
+        self._origin: str | None = None
 
     async def claim(
         self, member: int, queue: str, workflows: Sequence[str], limit: int, waiting: float = 0.0
@@ -153,7 +161,9 @@ class RunStream:
         rows = await self._db.fetch(
             self._sql["claim"], member, queue, list(workflows), limit, waiting
         )
-        return [claimed_run(r) for r in rows]
+        if rows and self._origin is None:
+            self._origin = str(await self._db.fetchval(self._sql["origin"]))
+        return [claimed_run(r, self._origin or "") for r in rows]
 
     async def look(
         self, member: int, queue: str, workflows: Sequence[str], activities: Sequence[str]

@@ -192,9 +192,12 @@ class Held:
             commands: list[Command] = [s for n, s in self.run.open.items() if n > self.issued]
         else:
             self.run.replaying = False
+            began = {"python": python, **self.claimed.state}
+            if self.claimed.seed is not None:
+                began["seed"] = self.claimed.seed
             started = Fact(
                 FactKind.STARTED, self.claimed.started_at, name=self.claimed.workflow,
-                data=json.dumps({"python": python, **self.claimed.state}), input=self.claimed.input,
+                data=json.dumps(began), input=self.claimed.input,
             )  # fmt: skip
             commands = self.run.apply(started)
             self._carried.append(started)

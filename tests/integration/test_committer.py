@@ -102,7 +102,7 @@ class Scene:
 
 _MOMENTARY = {
     "run_id", "id", "jid", "token", "request_id", "created_at", "visible_at", "reserved_at",
-    "expired_at", "dead_lettered_at", "finished_at",
+    "expired_at", "dead_lettered_at", "finished_at", "seed",
 }  # fmt: skip
 
 

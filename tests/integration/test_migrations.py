@@ -70,7 +70,8 @@ async def test_the_schema_is_the_same_whether_made_at_once_or_step_by_step(
 ) -> None:
     """One migration after the other, as durable's versions came, gives what a fresh start gives."""
     known = migrations()
-    assert [m.number for m in known] == list(range(1, len(known) + 1))
+    numbers = [m.number for m in known]
+    assert numbers == sorted(set(numbers))
     names = [f"t_{secrets.token_hex(6)}" for _ in range(2)]
     opened = [await Database.open(dsn, schema=name) for name in names]
     try:

@@ -152,6 +152,7 @@ def batch_arguments(member: int, token: int, commits: Sequence[Commit], metadata
         *_columns(inbox, 2), *_columns(cancelled, 2), *_columns(intents, 16),
         *_columns(children, 7), [f.request for c in commits for f in c.facts],
         [c.hold for c in commits], [c.attributes for c in commits], [c.entity for c in commits],
+        [k.seed for c in commits for k in c.children],
     ]  # fmt: skip
 
 

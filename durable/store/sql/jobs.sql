@@ -6,8 +6,9 @@
 -- has it look each up, also by a plan that was made while the table was small. Both here and below.
 with asked as (
     select * from unnest(
-        (select $1::uuid[]), $2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[], $9::text[]
-    ) with ordinality as a(request_id, jid, queue, workflow, input, priority, policy, reply_to, begun, place)
+        (select $1::uuid[]), $2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[], $9::text[],
+        $10::bytea[]
+    ) with ordinality as a(request_id, jid, queue, workflow, input, priority, policy, reply_to, begun, seed, place)
 ), met as (
     -- The newest run of each id decides, together with the policy.
     select a.*, g.run_id as again, s.run_id as standing, s.state, s.finished_at
@@ -27,10 +28,10 @@ with asked as (
 ), born as (
     -- `metadata` keeps what it began with as it was given; its first turn makes that a part of the history.
     insert into durable.jobs (run_id, jid, app_id, graph, priority, input, request_id, reply_to, created_at,
-        metadata, attributes, document)
+        metadata, attributes, document, seed)
     select n.run_id, n.jid, n.queue, n.workflow, n.priority, n.input::json, n.request_id,
         case when n.reply_to is null then '{}' else array[n.reply_to] end, durable.now(),
-        n.begun::json, n.begun::jsonb -> 'attributes', n.begun::jsonb -> 'entity'
+        n.begun::json, n.begun::jsonb -> 'attributes', n.begun::jsonb -> 'entity', n.seed
     from numbered n where n.run_id is not null
     on conflict do nothing
     returning run_id

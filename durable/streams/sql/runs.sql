@@ -40,9 +40,15 @@ with recursive quick as materialized (
     update durable.jobs j set hold = j.hold + 1
     where j.run_id = any(array(select run_id from free))
     returning j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.revision, j.issued, j.pending,
-        j.priority, j.input, j.created_at, j.hold, case when j.revision = 0 then j.metadata end as state
+        j.priority, j.input, j.created_at, j.hold, case when j.revision = 0 then j.metadata end as state,
+        case when j.revision = 0 then j.seed end as seed
 )
 select h.*, t.losses from held h join taken t on t.id = h.run_id
+
+-- name: origin
+-- Which database this is: a copy is another one, and what is begun in it gets random numbers of its own.
+select format('%s %s', (select s.system_identifier from pg_control_system() s),
+    (select d.oid from pg_database d where d.datname = current_database()))
 
 -- name: look
 -- The poll beneath the notifications, one statement for both kinds: is something due, and when is the next?

@@ -139,12 +139,13 @@ with wanted as (
     returning id, run_id, dad, expired_at
 ), asked as (
     select c.*, nextval('durable.ids') as child_id
-    from unnest($44::bigint[], $45::int[], $46::text[], $47::text[], $48::text[], $49::text[], $50::smallint[])
-        as c(run_id, number, workflow, jid, queue, input, priority)
+    from unnest($44::bigint[], $45::int[], $46::text[], $47::text[], $48::text[], $49::text[], $50::smallint[],
+                $55::bytea[])
+        as c(run_id, number, workflow, jid, queue, input, priority, seed)
     join passed p on p.run_id = c.run_id
 ), born as (
-    insert into durable.jobs (run_id, jid, app_id, graph, priority, input, parent_run_id, parent_number, created_at)
-    select a.child_id, a.jid, a.queue, a.workflow, a.priority, a.input::json, a.run_id, a.number, durable.now()
+    insert into durable.jobs (run_id, jid, app_id, graph, priority, input, parent_run_id, parent_number, created_at, seed)
+    select a.child_id, a.jid, a.queue, a.workflow, a.priority, a.input::json, a.run_id, a.number, durable.now(), a.seed
     from asked a
     on conflict (scope, jid) where finished_at is null do nothing
     returning run_id
