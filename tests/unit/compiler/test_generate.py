@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +29,7 @@ class Order(BaseModel):
     items: list[int] = []
 
 
-@dataclass
-class Receipt:
+class Receipt(BaseModel):  # what pydantic says of a dataclass differs between its releases
     """What is given for a charge."""
 
     id: str

@@ -63,7 +63,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         (": 1", "a key is missing|not YAML"),
         ("<<: 5", "merges a mapping"),
         ("[" * 101 + "]" * 101, "nested deeper"),
-        ("[" * 100_000, "nested deeper"),
+        ("[" * 100_000, "deep|not YAML"),  # PyYAML may refuse it before we do, in its words
         (BOMB, "more than 200,000 values"),
         ("", "empty"),
         ("# nothing\n", "empty"),
