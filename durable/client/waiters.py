@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from durable.errors import DatabaseError, ResultTimeout
 from durable.postgres.retrying import retry_until_connected
+from durable.runtime.notifications import row_id
 from durable.store.jobs import Ended, JobStore
 from durable.streams.announce import Announcer
 
@@ -91,13 +92,15 @@ class Waiters:
             for run_id in self._futures:
                 self._look(run_id)
             return
-        run_id = int(payload)
-        if run_id in self._futures:
-            self._look(run_id)
-        elif run_id in self._ours:
-            self._ours.discard(run_id)  # who waits for it later asks
+        ended = row_id(payload)
+        if ended is None:
+            return
+        if ended in self._futures:
+            self._look(ended)
+        elif ended in self._ours:
+            self._ours.discard(ended)  # who waits for it later asks
         else:
-            self._early[run_id] = None
+            self._early[ended] = None
             if len(self._early) > REMEMBERED_MAX:
                 del self._early[next(iter(self._early))]
 

@@ -63,11 +63,30 @@ class Jobs:
             rows = await self._store.read(connection, run_ids)
             return [await self._known(connection, row) for row in rows]
 
-    async def emitted(self, ids: Iterable[int]) -> list[tuple[int, Job, Plan, float]]:
-        """Of these ids those of emissions, with the job as it was then, its plan, and when."""
+    async def told(
+        self, app_id: str, ids: Iterable[int], since: float
+    ) -> list[tuple[int, Job, Plan, float]]:
+        """What ended, or was emitted, since a moment: its id, the job then, its plan, and when.
+
+        The ids are hearsay: those of another app, of functions, of what has not ended, of what
+        ended long ago or of nothing are left out.
+        """
         async with self._db.connection() as connection:
-            rows = await self._store.emitted(connection, ids)
-            return [(row["id"], *await self._known(connection, row)) for row in rows]
+            ended = [
+                (row["run_id"], row, row["finished_at"])
+                for row in await self._store.read(connection, ids)
+                if row["scope"] == app_id and row["finished_at"] is not None
+            ]
+            emitted = [
+                (row["id"], row, row["now"])
+                for row in await self._store.emitted(connection, ids)
+                if row["app_id"] == app_id
+            ]
+            return [
+                (number, *await self._known(connection, row))
+                for number, row, at in [*ended, *emitted]
+                if from_datetime(at) >= since
+            ]
 
     async def _known(self, connection: Any, row: Row) -> tuple[Job, Plan, float]:
         job = job_of(row)

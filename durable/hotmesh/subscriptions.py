@@ -21,11 +21,13 @@ from durable.errors import ConfigurationError, DatabaseError
 from durable.postgres.listen import Listener
 from durable.protocol import channels
 from durable.protocol.clock import to_datetime
+from durable.runtime.notifications import row_id
 from durable.telemetry.logs import logger
 
 Subscriber = Callable[[str, dict[str, Any]], Awaitable[None] | None]
 
 POLL = 1.0  # seconds
+WAITING_MAX = 10_000  # announcements that are read at once
 OVERLAP = 10.0  # seconds: an end is stamped before its commit, which takes no longer
 
 
@@ -58,7 +60,7 @@ class Subscriptions:
             graphs, now = await self._graphs(topic)
             if not graphs:
                 raise ConfigurationError(f"no graph of app {self._app_id!r} publishes to {topic!r}")
-            found = _Subscription(topic, now, self._jobs, self._ended)
+            found = _Subscription(self._app_id, topic, now, self._jobs, self._ended)
             self._topics[topic] = found
             await self._listener.listen(
                 published(self._namespace, self._app_id, topic), found.heard
@@ -99,8 +101,9 @@ Ended = Callable[[str, float], Awaitable[tuple[list[int], float]]]
 
 
 class _Subscription:
-    def __init__(self, topic: str, since: float, jobs: Jobs, ended: Ended) -> None:
+    def __init__(self, app_id: str, topic: str, since: float, jobs: Jobs, ended: Ended) -> None:
         self.callbacks: list[Subscriber] = []
+        self._app_id = app_id
         self._topic = topic
         self._since = since
         self._jobs = jobs
@@ -121,9 +124,10 @@ class _Subscription:
                 await self._task
 
     def heard(self, payload: str) -> None:
-        if payload:
-            self._waiting.add(int(payload))
-        else:
+        told = row_id(payload) if payload else None
+        if told is not None and len(self._waiting) < WAITING_MAX:
+            self._waiting.add(told)  # what is beyond that is found by looking
+        elif not payload:
             self._looked = 0.0  # notifications may have been lost: look at once
         self._wake.set()
 
@@ -152,9 +156,8 @@ class _Subscription:
 
     async def _tell(self, run_ids: set[int], at: float) -> None:
         self._seen = {run: when for run, when in self._seen.items() if when > at - 2 * OVERLAP}
-        found = await self._jobs.read(run_ids) if run_ids else []
-        told = [(job.run_id, job, plan, now) for job, plan, now in found if job.finished_at]
-        told += await self._jobs.emitted(run_ids) if run_ids else []
+        since = self._since - OVERLAP
+        told = await self._jobs.told(self._app_id, run_ids, since) if run_ids else []
         for number, job, plan, now in sorted(told, key=_by_time):
             self._seen[number] = at
             if self._topic in topics_of(job, plan):

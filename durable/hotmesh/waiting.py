@@ -11,6 +11,7 @@ from durable.engine.completion import Jobs
 from durable.engine.job import Job
 from durable.errors import DatabaseError, JobTimeout
 from durable.protocol.codes import TIMEOUT
+from durable.runtime.notifications import row_id
 
 POLL = 1.0  # seconds: what a lost notification costs at most
 EARLY_MAX = 10_000  # ends that were told before anybody asked; those of `pub` nobody ever asks for
@@ -35,12 +36,15 @@ class JobWaiters:
 
     def heard(self, payload: str) -> None:
         """A notification: a run that ended, or "" when notifications may have been lost."""
-        runs = [int(payload)] if payload else list(self._futures)
-        for run_id in runs:
-            if run_id in self._futures:
+        if not payload:
+            for run_id in self._futures:
                 self._look(run_id)
-            elif payload:
-                self._remember(run_id, None)
+            return
+        told = row_id(payload)
+        if told in self._futures:
+            self._look(told)
+        elif told is not None and told not in self._early:
+            self._remember(told, None)
 
     async def wait(self, run_id: int, jid: str, limit: float) -> Ended:
         """The job once it has ended; raises `JobTimeout` after `limit` seconds."""

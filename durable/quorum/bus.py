@@ -1,7 +1,9 @@
 """What the members of an app say to each other: messages, and calls that are answered.
 
 A message is a row; a notification says which. So nothing is too long, and what a broken connection
-missed is read afterwards. An answer is a row too, and the caller is told of it.
+missed is read afterwards. An answer is a row too, and the caller is told of it. Any role may send
+notifications, but only one that may write to the tables can say anything: an id that is told of is
+looked up, and one that names no message of the last minute is ignored.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +21,12 @@ from durable.postgres.pool import Database
 from durable.postgres.sql import Statements
 from durable.protocol import channels
 from durable.quorum.roster import Consumer, Roster
+from durable.runtime.notifications import row_id
 from durable.telemetry.logs import logger
 
 LOOK = 0.05  # seconds between looks at who still lives, while answers are awaited
 SEEN_MAX = 10_000
+TOLD_MAX = 1_000  # messages that are read at once; who calls says so again
 
 Message = Mapping[str, Any]
 Heard = Callable[[Message], Awaitable[Mapping[str, Message]]]
@@ -57,6 +61,9 @@ class Bus:
         self._notifier: Notifier | None = None
         self._calls: dict[int, asyncio.Event] = {}
         self._seen: dict[int, None] = {}
+        self._told: set[int] = set()
+        self._lately = False
+        self._reader: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _own(self, guid: str) -> str:
@@ -133,30 +140,50 @@ class Bus:
                 told.set()
 
     def _on_message(self, payload: str) -> None:
-        if payload and int(payload) in self._seen:
+        told = row_id(payload) if payload else None
+        if payload and (told is None or told in self._seen):
             return
-        task = asyncio.get_running_loop().create_task(self._read(payload), name="hotmesh quorum")
+        if told is None:
+            self._lately = True  # notifications may have been lost
+        elif len(self._told) < TOLD_MAX:
+            self._told.add(told)
+        if self._reader is None or self._reader.done():
+            self._reader = self._spawn(self._read())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name="hotmesh quorum")
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a message of the quorum of %r failed", self._app_id, exc_info=error)
 
-    async def _read(self, payload: str) -> None:
-        ids = [int(payload)] if payload else []
-        try:
-            if not payload:  # notifications may have been lost
-                rows = await self._db.fetch(self._sql["lately"], self._app_id)
-                ids = [row["id"] for row in rows]
-            ids = [i for i in ids if i not in self._seen]
+    async def _read(self) -> None:
+        """Read what was told of, all that is in one statement; each is handled by itself."""
+        while self._told or self._lately:
+            ids, self._told = self._told, set()
+            lately, self._lately = self._lately, False
+            try:
+                if lately:
+                    rows = await self._db.fetch(self._sql["lately"], self._app_id)
+                    ids.update(row["id"] for row in rows)
+                ids -= self._seen.keys()
+                rows = await self._db.fetch(self._sql["read"], self._app_id, sorted(ids))
+            except DatabaseError as error:  # a repeated call finds us willing
+                logger.warning("a message of the quorum of %r waits: %s", self._app_id, error)
+                return
             self._see(ids)
-            for row in await self._db.fetch(self._sql["read"], self._app_id, ids):
-                await self._handle(row["id"], json.loads(row["message"]))
+            for row in rows:
+                self._spawn(self._answer(row["id"], json.loads(row["message"])))
+
+    async def _answer(self, message_id: int, message: Message) -> None:
+        try:
+            await self._handle(message_id, message)
         except DatabaseError as error:
-            for message_id in ids:  # a repeated call finds us willing
-                self._seen.pop(message_id, None)
+            self._seen.pop(message_id, None)  # a repeated call finds us willing
             logger.warning("a message of the quorum of %r waits: %s", self._app_id, error)
 
     def _see(self, ids: Iterable[int]) -> None:

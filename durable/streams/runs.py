@@ -84,6 +84,14 @@ class Look:
     unread: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Of some runs and attempts (by their messages) those that a member holds no longer."""
+
+    runs: set[int]
+    messages: set[int]
+
+
 def _columns(messages: Sequence[Message]) -> list[list[Any]]:
     rows = [
         (m.run_id, m.msg_type, m.topic, m.dad, m.message, m.error, m.request_id) for m in messages
@@ -193,6 +201,13 @@ class RunStream:
         times = [infinity if at is None else to_datetime(at) for at in due.values()]
         rows = await self._db.fetch(self._sql["give_back"], member, list(due), times)
         return [r[0] for r in rows]
+
+    async def gone(self, member: int, run_ids: Sequence[int], messages: Sequence[int]) -> Gone:
+        """Which of these `member` holds no longer, whatever it was told."""
+        rows = await self._db.fetch(self._sql["gone"], member, list(run_ids), list(messages))
+        return Gone(
+            {r["id"] for r in rows if r["is_run"]}, {r["id"] for r in rows if not r["is_run"]}
+        )
 
     async def held(self, member: int) -> dict[int, int]:
         """What the database thinks that `member` holds: message id to run."""

@@ -162,6 +162,10 @@ class Attempts:
             if entry.attempt.id is None or not unwritten:
                 entry.stop()
 
+    def runs(self, message: int) -> bool:
+        """Whether the attempt of this message runs here."""
+        return any(entry.attempt.id == message for entry in self._running.values())
+
     def stop_message(self, message: int) -> bool:
         """Cancel the attempt of this message, if it runs here."""
         for entry in self._running.values():

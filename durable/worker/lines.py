@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from durable.runtime.notifications import QueueNews
+
 TURNS = 50  # runs that one worker takes at once; of activities each may be long, and fill a worker
 BEHIND = 3  # workers that look a moment later
 MOMENT = 0.02  # seconds
@@ -27,25 +29,24 @@ class Place:
     of: int = 1
 
 
-def patience(place: Place, payload: str) -> float | None:
+def patience(place: Place, news: QueueNews) -> float | None:
     """Seconds after which a worker looks; None: others do.
 
     Args:
         place: the worker's; it may be out of date, since whoever is missed is told by the sweep.
-        payload: a kind of message, and unless it is for everybody how many there are and a number
+        news: a kind of message, and unless it is for everybody how many there are and a number
             that moves the head of the line on.
 
-    >>> patience(Place(0, 20), "turn 1 40"), patience(Place(2, 20), "turn 1 40")
-    (0.0, 0.02)
-    >>> patience(Place(7, 20), "turn 1 40"), patience(Place(7, 20), "turn")
-    (None, 0.0)
+    >>> one = QueueNews("turn", 1, 40)
+    >>> patience(Place(0, 20), one), patience(Place(2, 20), one), patience(Place(7, 20), one)
+    (0.0, 0.02, None)
+    >>> patience(Place(7, 20), QueueNews("turn"))
+    0.0
     """
-    kind, *numbers = payload.split(" ")
-    if not numbers:
+    if not news.amount:
         return 0.0
-    amount, number = map(int, numbers)
-    ahead = amount // TURNS if kind == "turn" else amount - 1
-    behind = (place.rank - number) % place.of - ahead
+    ahead = news.amount // TURNS if news.kind == "turn" else news.amount - 1
+    behind = (place.rank - news.number) % place.of - ahead
     return 0.0 if behind <= 0 else MOMENT if behind <= BEHIND else None
 
 

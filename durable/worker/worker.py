@@ -15,11 +15,13 @@ from durable.errors import ConfigurationError, InternalError
 from durable.postgres.errors import Conflict, ConnectionLost
 from durable.postgres.retrying import patiently
 from durable.protocol.durations import Duration, seconds
+from durable.runtime.notifications import member_news, queue_news
 from durable.streams.activities import Attempt
 from durable.streams.membership import Membership
 from durable.streams.ports import ClosingCommitter, Ports
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
+from durable.worker.hints import Hints
 from durable.worker.hosting import RunHost
 from durable.worker.lines import Bell, Place, patience
 
@@ -100,6 +102,7 @@ class Worker:
         )  # fmt: skip
         self._attempts.on_freed(self._freed)
         self._host: RunHost | None = None
+        self._hints: Hints | None = None
         self._committer: ClosingCommitter | None = None
         self._claiming = asyncio.Lock()
         self._turns = Bell()
@@ -153,6 +156,7 @@ class Worker:
             clock=self._membership.clock, count_max=self._bounds[0], bytes_max=self._bounds[1],
             audit=self._audit,
         )  # fmt: skip
+        self._hints = Hints(self._host, self._attempts, self._ports.runs)
         self._begin(await self._membership.join())
         await self._ports.announcer.hear_queue(self.task_queue, self._heard_queue)
         for queue in await self._ports.runs.resume(
@@ -176,6 +180,8 @@ class Worker:
         for task in self._loops:
             task.cancel()
         await asyncio.wait(self._loops)
+        if self._hints is not None:
+            self._hints.close()
         await self._ports.announcer.unhear_queue(self.task_queue, self._heard_queue)
         self._host.closing = True
         started = {a.id for a in self._attempts.running() if a.last}
@@ -404,23 +410,21 @@ class Worker:
     # --- hearing -----------------------------------------------------------------------------
 
     def _heard_queue(self, payload: str) -> None:
-        delay = patience(Place(*self._membership.place), payload)
-        if delay is None:
+        news = queue_news(payload)
+        delay = None if news is None else patience(Place(*self._membership.place), news)
+        if news is None or delay is None:
             return
-        kind = payload.partition(" ")[0]
         for bell, its in ((self._turns, "turn"), (self._due, "activity")):
-            if kind in (its, ""):
+            if news.kind in (its, ""):
                 bell.ring_later(delay) if delay else bell.ring()
 
     def _heard_own(self, payload: str) -> None:
-        """Our own channel: an inbox to read, or an attempt that nobody waits for."""
-        host = self._started_host
-        if payload.startswith("x"):
-            self._attempts.stop_message(int(payload[1:]))
-        elif payload.startswith("e"):
-            host.over(int(payload[1:]))
-        else:
-            host.heard(int(payload or 0))
+        """Our own channel: an inbox to read, a run that ended, an attempt that nobody waits for."""
+        news = member_news(payload)
+        if news is not None and news.kind == "inbox":
+            self._started_host.heard(news.number)
+        elif news is not None and self._hints is not None:
+            self._hints.heard(news)
 
 
 def _by_name(

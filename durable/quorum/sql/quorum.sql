@@ -50,8 +50,11 @@ insert into durable.quorum_messages (app_id, sender, message, sent_at)
 values ($1, $2, $3::json, durable.now()) returning id
 
 -- name: read
+-- Not what is left of older ones: a notification, which anybody may send, brings none of them back.
 select m.id, m.message from durable.quorum_messages m
-where m.app_id = $1 and m.id = any($2::bigint[]) and m.answers is null order by m.id
+where m.app_id = $1 and m.id = any($2::bigint[]) and m.answers is null
+  and m.sent_at > durable.now() - interval '60 s'
+order by m.id
 
 -- name: lately
 -- After notifications may have been lost.

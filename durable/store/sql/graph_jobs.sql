@@ -45,7 +45,7 @@ where j.scope = $1 and j.jid = $2 and (j.state <> 'pending' or j.expires_at > du
 order by j.run_id desc limit 1
 
 -- name: read
-select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
+select j.run_id, j.jid, j.scope, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
     j.entity, j.document, j.attributes,
     durable.now() as now

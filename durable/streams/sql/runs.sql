@@ -113,6 +113,17 @@ select * from durable.give_back_v1($1, $2::bigint[], $3::timestamptz[])
 -- After a broken connection: what does the database think that we hold?
 select id, run_id from durable.worker_streams where reserved_by = $1
 
+-- name: gone
+-- Of these runs ($2) and attempts ($3) those that a member holds no longer. It was told so by a notification,
+-- which anybody may send.
+select r.id, true as is_run from unnest($2::bigint[]) as r(id)
+where not exists (select from durable.worker_streams w where w.run_id = r.id and w.msg_type = 'turn'
+    and w.reserved_by = $1 and w.expired_at is null)
+union all
+select m.id, false from unnest($3::bigint[]) as m(id)
+where not exists (select from durable.worker_streams w where w.id = m.id
+    and w.reserved_by = $1 and w.expired_at is null)
+
 -- name: release
 -- Lets go of rows whose claim was answered into a broken connection.
 update durable.worker_streams

@@ -6,11 +6,14 @@ import asyncio
 
 import pytest
 
+from durable.runtime.notifications import queue_news
 from durable.worker.lines import BEHIND, MOMENT, TURNS, WAITING, Bell, Place, patience
 
 
 def _looks(payload: str, of: int) -> list[float | None]:
-    return [patience(Place(rank, of), payload) for rank in range(of)]
+    news = queue_news(payload)
+    assert news is not None
+    return [patience(Place(rank, of), news) for rank in range(of)]
 
 
 @pytest.mark.parametrize("number", [0, 1, 7, 1000])
@@ -44,7 +47,7 @@ def test_everybody_looks_when_it_is_for_everybody(payload: str) -> None:
 
 def test_one_worker_always_looks() -> None:
     """Alone there is nobody to leave it to, whatever is said."""
-    assert patience(Place(), "turn 1 123") == 0.0
+    assert _looks("turn 1 123", 1) == [0.0]
     assert _looks("activity 9 4", 3) == [0.0] * 3
 
 
