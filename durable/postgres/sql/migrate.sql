@@ -1,13 +1,26 @@
--- name: has_migrations
+-- name: tables
 -- to_regclass answers null, not an error, for what is missing or not visible to this role.
-select to_regclass(format('%I.migrations', $1::text)) is not null
+select to_regclass(format('%I.migrations', $1::text)) is not null as migrations,
+    to_regclass(format('%I.revisions', $1::text)) is not null as revisions
 
 -- name: applied
 select number from durable.migrations order by number
 
+-- name: revisions
+select number, oldest, applied_at is not null as applied from durable.revisions order by number
+
 -- name: lock
--- One migrator at a time per namespace; the lock goes with the transaction.
-select pg_advisory_xact_lock(hashtextextended($1, 0))
+-- One migrator at a time per namespace. The lock is the session's, since the steps are transactions of their own.
+-- It is tried again and again, not waited for: who waits in a statement holds a snapshot, and an index that is made
+-- concurrently waits for all of those. The first builds took the same lock for a transaction.
+select pg_try_advisory_lock(hashtextextended($1, 0))
+
+-- name: holder
+-- Who has the lock, for the log.
+select l.pid, a.application_name as name, a.client_addr::text as host
+from pg_locks l left join pg_stat_activity a on a.pid = l.pid
+where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+    and (l.classid::bigint << 32) | l.objid::bigint = hashtextextended($1, 0)
 
 -- name: has_schema
 -- Asked first, because `create schema if not exists` needs the right to create one even where it is there.
@@ -17,12 +30,70 @@ select to_regnamespace(quote_ident($1::text)) is not null
 -- `durable_schema` stands for the quoted schema name: a schema cannot be a parameter.
 create schema if not exists durable_schema
 
--- name: create
+-- name: create_migrations
+-- What the first builds know: they refuse to start beside a number in here that they do not ship.
 create table if not exists durable.migrations (
     number integer primary key,
     name text not null,
     applied_at timestamptz not null default statement_timestamp()
 )
 
+-- name: create_revisions
+-- Every migration since, and how far those have come that are under way. `oldest`: the newest migration that a
+-- process must at least ship to work beside this one.
+create table if not exists durable.revisions (
+    number integer primary key,
+    name text not null,
+    oldest integer not null default 0,
+    steps integer not null default 0,
+    cursor bigint not null default 0,
+    began_at timestamptz not null default statement_timestamp(),
+    applied_at timestamptz
+)
+
 -- name: record
-insert into durable.migrations (number, name) values ($1, $2)
+insert into durable.migrations (number, name) values ($1, $2) on conflict do nothing
+
+-- name: begin
+-- An interrupted migration goes on where it was left.
+with fresh as (
+    insert into durable.revisions (number, name, oldest) values ($1, $2, $3)
+    on conflict do nothing returning steps, cursor
+)
+select steps, cursor from fresh union all select steps, cursor from durable.revisions where number = $1
+
+-- name: progress
+update durable.revisions set steps = $2, cursor = $3 where number = $1
+
+-- name: finish
+update durable.revisions set applied_at = statement_timestamp() where number = $1
+
+-- name: limits
+-- Who waits for a lock has everybody else wait behind it: for two seconds, and then once more a moment later.
+select set_config('lock_timeout', '2s', true)
+
+-- name: valid
+-- Whether the index is there, and whole: what interrupts its making leaves half of it. Null: it is not there.
+select i.indisvalid from pg_index i join pg_class c on c.oid = i.indexrelid
+where c.relnamespace = to_regnamespace(quote_ident($1::text)) and c.relname = $2
+
+-- name: drop_index
+-- `durable_index` stands for the quoted name.
+drop index concurrently if exists durable_index
+
+-- name: names
+select relname::text as name from pg_class
+where relnamespace = to_regnamespace(quote_ident($1::text)) and relkind = 'r'
+
+-- name: grants
+-- Whoever was given rights on a table that was there ($3) has the same on those that are new ($2): a worker's
+-- role, which was given them on all tables there were, can go on.
+select format('grant %s on table %I.%I to %s%s', r.privilege_type, n.nspname, fresh.name,
+    case when r.grantee = 0 then 'public' else (select quote_ident(rolname) from pg_roles where oid = r.grantee) end,
+    case when r.is_grantable then ' with grant option' else '' end)
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+cross join lateral aclexplode(c.relacl) r
+cross join unnest($2::text[]) as fresh(name)
+where c.relnamespace = to_regnamespace(quote_ident($1::text)) and c.relname = $3 and c.relkind = 'r'
+    and r.grantee <> c.relowner
