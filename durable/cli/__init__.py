@@ -9,6 +9,13 @@
     serving     worker: serve until told to stop
     developing  dev: an embedded Postgres, and a worker that is restarted when files change
     documents   yaml, graph, migrate
+    children    workers in processes of their own, for the commands that start
+                and stop them
+    loops       the event loop that a command runs on: asyncio's own, or
+                uvloop's
+    pruning     the command that deletes what ended long ago
+    supervising `durable worker --processes N`: several workers, each started
+                again when it dies
 
 With `durable.app` this is the only room that reads the environment.
 """

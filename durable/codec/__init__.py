@@ -8,6 +8,8 @@ The promise: a value comes back as it went in, or `PayloadError` says which part
     differences  compares what came back with what went in: the sure road
     failures     `failure_of(exception)`, `exception_of(failure)`
     payloads     `PayloadCodec`: encryption or compression around the text
+    tracebacks  tracebacks that travel: text, with the frames that help, of a
+                size that is bounded
 
 Most values never leave the fast road: the guard looks at exact types, then one pass writes the
 text. Whatever a guard is not sure of is written, read back and compared before it is let go.

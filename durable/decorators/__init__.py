@@ -8,6 +8,10 @@
     logs        `logger`, silent while a run is replayed
     overrides   the options of definitions and calls, checked
     functions   which functions can be durable, and what to do about those that cannot
+    heartbeats  a long activity says that it is alive, and hears that nobody
+                waits any more
+    state       what workflow code keeps about itself for others to see and
+                find: attributes and the entity
 
 Nothing registers itself: a decorator returns a frozen value, and a worker is given those it serves.
 """

@@ -15,4 +15,5 @@ tree.py       who lies above whom
 spreads.py    the wildcard keys of job.maps
 plan.py       compile_graph: graph -> Plan, the form that the engine interprets
 routes.py     the transitions of a node, indexed
+counting.py   whether what a trigger counts, and a signal to all asks for, can be found again
 """

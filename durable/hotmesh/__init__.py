@@ -16,4 +16,7 @@ waiting.py        who waits for the end of a job
 subscriptions.py  who hears of every end
 patterns.py       its methods by which others hear of jobs: sub, psub; who hears of ends by pattern
 export.py         a job as a document, for people
+asking.py     the methods of `HotMesh` that ask for jobs by what was counted of them
+finding.py    the methods of `HotMesh` that find jobs by what they keep: their entity and their
+              attributes
 """

@@ -1,4 +1,15 @@
 """The one room that knows asyncpg.
 
 Pool, transactions, LISTEN, migrations, the loader of SQL files, and the embedded server.
+
+- `address`: where a database is: a DSN, or wherever a pool of the caller's connects to.
+- `errors`: errors of the driver and the socket in our own words, by the table of SQLSTATEs.
+- `listen`: one connection, any number of channels, a callback each.
+- `migrate`: migrations: numbered `.sql` files, each applied once, under an advisory lock.
+- `pool`: the database as the other rooms see it: statements in, rows out, errors in our own
+  words.
+- `retrying`: sending again what may safely happen twice, until Postgres can be reached.
+- `sql`: loads `.sql` files: one named block per operation, prefixed by a comment that says why.
+- `sqlstate`: what an error of Postgres means, by its SQLSTATE: one table, with a column for each
+  who may ask.
 """

@@ -26,9 +26,9 @@ STEP_KINDS: Mapping[FactKind, str] = {
 _UNKNOWN_END = frozenset({"terminated"})  # ends that come from outside, and say nothing of the code
 
 _ADVICE = (
-    "Replay needs the code to take the same steps in the same order. Run the worker with the code"
-    " that began this run, or keep the old path beside the new one under durable.patched();"
-    " then resume it."
+    "Replay needs the code to take the same steps in the same order. Start a worker with the code"
+    " that began this run, or change this code so that runs begun before take the old path: the run"
+    " goes on when a worker that serves it starts, or with `durable resume ID`."
 )
 
 

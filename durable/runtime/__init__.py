@@ -3,4 +3,6 @@
 `loops` which event loop it belongs to · `clocks` time that a step of the wall clock does not move ·
 `supervision` background tasks that somebody knows of when they die · `reconciler` what the tables
 say is reserved, against what its holder knows · `notifications` what they say, read strictly
+
+- `silence`: silence is not life: a member that beats, while a lane of its own completes nothing.
 """

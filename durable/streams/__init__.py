@@ -1,1 +1,16 @@
-"""The queue: claim, complete, retry, give back, take over; one method per block of `sql/`."""
+"""The queue: claim, complete, retry, give back, take over; one method per block of `sql/`.
+
+- `activities`: attempts of activities as rows: claimed, settled, tried again.
+- `announce`: telling others what a commit has brought, after it: names on channels, never data.
+- `graph_messages`: the queue of hand-written graphs: the engines' messages, and work for the
+  workers of a topic.
+- `grouping`: what many callers ask in one moment goes as one statement.
+- `members`: the processes that hold leases, and what happens to the leases of dead ones.
+- `membership`: a process's lease on everything it holds, kept by a thread of its own.
+- `pacing`: how fast one consumer may claim.
+- `ports`: what a worker is given by its client: the streams, and ports to who commits and who
+  deploys.
+- `runs`: wake rows and inboxes: who holds a run, and what has arrived for it.
+- `seats`: work that a worker of the very process takes with the commit that brings it: no claim,
+  no wait.
+"""

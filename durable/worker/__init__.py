@@ -1,1 +1,18 @@
-"""A process that takes turns and runs activities."""
+"""A process that takes turns and runs activities.
+
+- `alarms`: things to be done at a time, in the order of their times, with one timer of the loop.
+- `answers`: what follows from attempts that have rows: the run hears their end, or another is
+  written.
+- `attempts`: running attempts of activities: async ones as tasks, plain ones on threads, within
+  limits.
+- `held`: a run in memory: what it has committed, what has arrived, and what its next turn would
+  write.
+- `hints`: what a member is told to let go of is looked up before it lets go.
+- `hosting`: holding runs: turns, commits, timers, inboxes, eviction.
+- `leaving`: giving runs back that this process evicts, without losing what arrives for them
+  meanwhile.
+- `lines`: who of many workers looks when a queue holds something new: as many as there is work
+  for.
+- `retries`: whether, and when, a failed attempt is followed by another.
+- `worker`: the worker: claims what its queue holds, and runs it.
+"""

@@ -7,4 +7,6 @@ Every kind is a module of two pure functions, and knows none of the others:
 
 - `trigger`, `worker`, `await_`, `hook`, `signal`, `cycle`, `interrupt`
 - `handlers`: the table by kind.
+- `escalated`: what is kept of a hook's wait for a person: its columns, evaluated and checked.
+- `measuring`: what a trigger's `stats` say of a job: what it counts for, and with which values.
 """

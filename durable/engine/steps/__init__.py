@@ -6,4 +6,13 @@
 - `graph_road`: their fast road: steps in memory, many in a statement.
 - `graph_commits`: its statements.
 - `graph_escalations`, `resolving`: what steps write of escalations; closing them with their jobs.
+- `fan_out`: a signal to all jobs with a facet, as a message: it becomes a signal to each, part by
+  part.
+- `graph_outbox`: what the steps of graph jobs say to engines and workers, as messages.
+- `graph_routing`: from a signal to who waits for it, by the rules of its topic.
+- `graph_rows`: rows of graph jobs and their messages, as the values that steps work with, and
+  back.
+- `graph_starts`: how a job begins: its first step.
+- `graph_walk`: one job's way through its graph within one step; pure.
+- `graph_writes`: writing what steps of graph jobs lead to, in the transaction of the caller.
 """

@@ -4,5 +4,7 @@
 - `checking`: whether data fits the schemas that the graph asks for.
 - `tracing`: what is told of a leg to who follows traces.
 - `adjacency`: which activities are entered next, or that an error is nobody's business and the
+- `keeping`: what an answer changes of the job's state: its attributes, its entity document, its
+  markers.
 job's end.
 """

@@ -1,0 +1,92 @@
+"""The architecture's own claims are true: contracts bite, rooms list their modules, words exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import grimp
+import pytest
+from typer.main import get_command
+
+import durable
+from durable.cli.program import program
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "durable"
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+    "contracts"
+]
+ROOMS = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE)
+# A word after "durable." that is code for users, and a command after "durable " in backquotes.
+NAMED = re.compile(r"\bdurable\.([a-z_]\w*)\(")
+COMMAND = re.compile(r"`durable ([a-z]+)\b")
+MODULES = {path.stem for path in PACKAGE.rglob("*.py")} | {room.name for room in ROOMS}
+
+
+def texts(path: Path) -> Iterator[str]:
+    """Every literal text of a file, docstrings and parts of f-strings included."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_every_contract_forbids_what_somebody_imports() -> None:
+    """A contract that names a module nobody imports could not be broken, and would hold nothing."""
+    graph = grimp.build_graph("durable", include_external_packages=True, cache_dir=None)
+    idle = []
+    for contract in CONTRACTS:
+        for module in contract.get("forbidden_modules", ()):
+            inside = {m for m in graph.modules if m == module or m.startswith(f"{module}.")}
+            importers = {i for m in inside for i in graph.find_modules_that_directly_import(m)}
+            if not importers - inside:
+                idle.append((contract["name"], module))
+    assert idle == []
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_rooms_sign_lists_its_modules(room: Path) -> None:
+    """The docstring of a package names each of its modules, and none that is gone."""
+    sign = ast.get_docstring(ast.parse((room / "__init__.py").read_text("utf-8"))) or ""
+    modules = {p.stem for p in room.glob("*.py")} - {"__init__"}
+    modules |= {p.name for p in room.iterdir() if (p / "__init__.py").exists()}
+    assert {m for m in modules if not re.search(rf"(?<![\w.]){m}(?!\w)", sign)} == set()
+    assert set(re.findall(r"^- `(\w+)`", sign, re.MULTILINE)) <= modules
+
+
+def test_errors_and_the_readme_advise_only_what_exists() -> None:
+    """Each `durable.name()` and `durable command` that a text or the README names is there."""
+    commands = set(get_command(program).commands)  # type: ignore[attr-defined]
+    unknown = []
+    pages = [(p, text) for p in sorted(PACKAGE.rglob("*.py")) for text in texts(p)]
+    pages.append((ROOT / "README.md", (ROOT / "README.md").read_text("utf-8")))
+    for path, text in pages:
+        where = str(path.relative_to(ROOT))
+        names = set(NAMED.findall(text)) - set(durable.__all__) - MODULES
+        unknown += [(where, name) for name in names]
+        unknown += [(where, word) for word in set(COMMAND.findall(text)) - commands]
+    assert unknown == []
+
+
+def test_facts_are_written_in_two_places() -> None:
+    """Only the engine's steps, and an end that comes from outside, add to a history."""
+    writers = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.sql")
+        if re.search(r"insert into durable\.history\b", path.read_text("utf-8"))
+    }
+    assert writers == {"engine/steps/sql/commits.sql", "store/sql/jobs.sql"}
+
+
+def test_the_docs_build_without_a_warning(tmp_path: Path) -> None:
+    """`mkdocs build --strict`: no page is missing from the navigation, no link leads nowhere."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
