@@ -18,7 +18,8 @@
     ├── ResultTimeout               `result(timeout=…)` ran out; the run goes on
     ├── StepFailed                  what a workflow sees of a step that failed
     │   ├── ActivityFailed          an activity raised; `.cause` is the exception
-    │   │   └── ActivityTimeout     an activity took too long
+    │   │   ├── ActivityTimeout     an activity took too long
+    │   │   └── OutcomeUnknown      it may have taken effect, and may not be repeated
     │   └── ChildFailed             a child workflow ended badly; `.cause` says how
     ├── JobError                    a job of a hand-written graph; `.code` as HotMesh has it
     │   ├── DuplicateJob            its id is taken
@@ -175,6 +176,14 @@ class ActivityTimeout(ActivityFailed, TimeoutError):
     ) -> None:
         super().__init__(message, name=name, attempts=attempts, cause=cause)
         self.kind = kind
+
+
+class OutcomeUnknown(ActivityFailed):
+    """An attempt that may not be repeated was cut off: whether it took effect is unknown.
+
+    Its process died, or was stopped, and the attempt was the last one allowed. Find out in the
+    activity's own world before going on, and catch this before `ActivityFailed`.
+    """
 
 
 class ChildFailed(StepFailed):

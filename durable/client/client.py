@@ -232,6 +232,14 @@ class Client:
         if started.run_id is None:
             raise InternalError("a start came back without its run")
         attach = chosen.if_running == "attach" if started.open else chosen.if_ended == "attach"
+        if not started.started and attach and started.workflow != workflow:
+            raise WorkflowAlreadyStarted(
+                f"the id {jid!r} is that of a run of the workflow {started.workflow!r}, and a run"
+                f" of {workflow!r} was asked for: only one of the same workflow is attached to;"
+                " choose another id",
+                id=jid,
+                run_id=started.run_id,
+            )
         if not started.started and not attach:
             how = "is open" if started.open else "has ended"
             raise WorkflowAlreadyStarted(

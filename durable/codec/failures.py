@@ -20,6 +20,7 @@ from durable.errors import (
     ApplicationError,
     ChildFailed,
     ConfigurationError,
+    OutcomeUnknown,
     PayloadError,
     StepFailed,
     WorkflowCancelled,
@@ -34,6 +35,7 @@ _GROUP_MAX = 100  # exceptions of one group
 
 _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (ActivityTimeout, "timeout"),
+    (OutcomeUnknown, "lost"),
     (ActivityFailed, "activity"),
     (ChildFailed, "child"),
     (WorkflowCancelled, "cancelled"),
@@ -178,7 +180,9 @@ def _is_storable(value: Any) -> bool:
 def _step(failure: Failure, cause: Exception | None) -> Exception | None:
     """What a workflow sees of a step that failed, by the kind of the failure."""
     message, name, attempts = failure.message, failure.name, failure.attempts
-    if failure.kind in ("activity", "lost"):
+    if failure.kind == "lost":
+        return OutcomeUnknown(message, name=name, attempts=attempts, cause=cause)
+    if failure.kind == "activity":
         return ActivityFailed(message, name=name, attempts=attempts, cause=cause)
     if failure.kind == "timeout":
         kind = _record(failure).get("kind", "start_to_close")

@@ -346,17 +346,27 @@ class WorkerLoop:
         if not final and not taken.spent(described.code):
             await self._again(member, taken, described, _delay(error, taken))
             return
+        logger.warning(
+            "topic %r, job %r: attempt %d failed: %s; there is no other",
+            taken.topic,
+            taken.jid,
+            taken.attempt,
+            described.message,
+            extra=_extras(taken),
+        )
         reply = Reply("response", {}, "error", described.code, described)
         held = await patiently(lambda: self._stream.give_up(member, taken, reply_text(reply), text))
         self._after(taken, held=held)
 
     async def _again(self, member: int, taken: Taken, error: Fault, delay: float) -> None:
-        logger.info(
-            "topic %r, job %r: %s; next attempt in %g s",
+        logger.warning(
+            "topic %r, job %r: attempt %d failed: %s; next try in %g s",
             taken.topic,
             taken.jid,
+            taken.attempt,
             error.message,
             delay,
+            extra=_extras(taken),
         )
         text = error_text(error) or "{}"
         held = await patiently(lambda: self._stream.try_again(member, taken, text, delay))
@@ -406,6 +416,13 @@ def described_error(error: BaseException, jid: str) -> Fault:
     stack = "".join(traceback.format_exception(error))
     message = "; ".join([str(error) or type(error).__name__, *getattr(error, "__notes__", ())])
     return Fault(known, message, jid, stack, _details(error))
+
+
+def _extras(taken: Taken) -> dict[str, Any]:
+    return {
+        "workflow": taken.graph, "workflow_id": taken.jid, "run_id": taken.run_id,
+        "activity": taken.aid, "step": taken.dad, "attempt": taken.attempt,
+    }  # fmt: skip
 
 
 def _details(error: BaseException) -> Any:

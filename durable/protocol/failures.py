@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -75,6 +75,8 @@ def step_failed(kind: str, name: str, attempts: int, failure: Failure) -> Failur
     """
     if failure.kind == kind or (kind == "activity" and failure.kind in ("timeout", "cancelled")):
         return failure
+    if kind == "activity" and failure.kind == "lost":
+        return replace(failure, name=name, attempts=attempts)
     if kind == "child":
         message = f"the child workflow {name} did not complete: {failure.type}: {failure.message}"
         return Failure("ChildFailed", message, "child", name=name, cause=failure)

@@ -39,12 +39,14 @@ class Start:
 class Started:
     """What came of a start: the run, and whether it is the one that was asked for.
 
-    `run_id` None: another start of this id won in the same moment; ask again.
+    `run_id` None: another start of this id won in the same moment; ask again. `workflow` is that of
+    the run that was there already, None where there was none.
     """
 
     run_id: int | None
     started: bool
     open: bool = True
+    workflow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,9 @@ class JobStore:
             strict=True,
         )
         rows = await self._db.fetch(self._sql["start_runs"], *(list(c) for c in columns))
-        found = {r["place"]: Started(r["run_id"], r["started"], r["open"]) for r in rows}
+        found = {
+            r["place"]: Started(r["run_id"], r["started"], r["open"], r["workflow"]) for r in rows
+        }
         return [found[place] for place in range(1, len(starts) + 1)]
 
     async def latest(self, jid: str) -> int | None:

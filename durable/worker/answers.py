@@ -14,8 +14,9 @@ from durable.protocol.commands import StartActivity
 from durable.protocol.failures import Failure
 from durable.streams.activities import Attempt, Settlement
 from durable.streams.ports import Ports
-from durable.streams.runs import Reached
+from durable.streams.runs import ClaimedRun, Reached
 from durable.worker.attempts import Outcome, timed_out
+from durable.worker.reports import attempt_failed, step_overdue
 from durable.worker.retries import delay_after
 
 
@@ -40,7 +41,9 @@ class Answers:
 
     async def fail(self, attempt: Attempt, message: int, failure: Failure) -> None:
         """End a failed attempt's row and write the next, or tell the run that it was the last."""
-        delay = delay_after(attempt, failure, self._clock.now())
+        now = self._clock.now()
+        delay = delay_after(attempt, failure, now)
+        attempt_failed(attempt, failure, delay, now)
         error = failure.to_json()
         if delay is None:
             await self.settle([Settlement(message, None, error)])
@@ -73,12 +76,17 @@ class Answers:
             if who is not None:
                 self._tell(who)
 
-    async def overdue(self, run_id: int, step: StartActivity, kind: str, limit: float) -> None:
+    async def overdue(
+        self, claimed: ClaimedRun, step: StartActivity, kind: str, limit: float
+    ) -> None:
         """A step's limit has come: if no worker runs it, it has failed."""
-        error = timed_out(step.name, kind, limit).to_json()
+        failure = timed_out(step.name, kind, limit)
+        run_id, error = claimed.run_id, failure.to_json()
         reached = await patiently(
             lambda: self._ports.activities.overdue(run_id, step.number, kind, error)
         )
+        if reached:
+            step_overdue(claimed, step, failure)
         for who in reached:
             self._tell(who)
 

@@ -29,6 +29,7 @@ from durable.streams.activities import Attempt, Settlement
 from durable.streams.ports import Ports
 from durable.streams.runs import ClaimedRun
 from durable.telemetry.logs import logger
+from durable.worker import reports
 from durable.worker.alarms import Alarms, Item
 from durable.worker.answers import Answers
 from durable.worker.attempts import Attempts, Outcome
@@ -264,6 +265,8 @@ class RunHost:
         for number, message in committed.messages.items():
             self._attempts.written(held.claimed.run_id, number, message)
         if commit.finish is not None:
+            if commit.finish.state == "failed":
+                reports.run_failed(held.claimed, commit.finish.failure)
             self._forget(held)
             return
         self._start(held, turn)
@@ -324,7 +327,9 @@ class RunHost:
     ) -> None:
         failure = outcome.failure
         if failure is not None:
-            delay = delay_after(attempt, failure, self._clock.now())
+            now = self._clock.now()
+            delay = delay_after(attempt, failure, now)
+            reports.attempt_failed(attempt, failure, delay, now)
             if delay is not None:
                 held.retries.append(Retry(attempt.number, attempt, failure, delay))
                 return
@@ -391,7 +396,7 @@ class RunHost:
             for kind, at in held.limits.get(number, {}).items():
                 if at <= due:
                     limit = float(getattr(step.options, kind) or 0)
-                    self._spawn(self._answers.overdue(run_id, step, kind, limit))
+                    self._spawn(self._answers.overdue(held.claimed, step, kind, limit))
 
     def _flush_due(self, _due: float, item: Item) -> None:
         """Write down what is still open of the steps that were issued a while ago."""
@@ -406,7 +411,7 @@ class RunHost:
     def _suspend(self, held: Held, error: BaseException) -> None:
         """The run cannot go on with this code or this payload: nothing of the turn is written."""
         self._forget(held)
-        logger.error("run %s is suspended: %s", held.claimed.jid, error)
+        reports.run_suspended(held.claimed, error)
         self._spawn(self._put_aside(held, failure_of(error)))
 
     async def _put_aside(self, held: Held, failure: Failure) -> None:

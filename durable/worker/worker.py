@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
 from collections.abc import Coroutine, Iterable
 from types import TracebackType
@@ -30,7 +29,7 @@ REST = 5.0  # the same for who holds nothing: the sweeper watches the queues, to
 STOP = 15.0  # seconds that a stop waits for the database
 GATHER = 0.003  # seconds between two claims of runs, unless the first one left some
 POLL_MIN = 0.01  # looks follow each other no faster, and what is delayed is late by no more
-UNSERVED_EVERY = 10  # polls between two looks for what nobody here can run
+UNSERVED_EVERY = 10  # seconds between two looks for what nobody here can run
 CLAIM_MAX = 500  # one claim's worth of runs: more only delays the first
 
 Definition = TypeVar("Definition", WorkflowDefinition, ActivityDefinition)
@@ -348,11 +347,13 @@ class Worker:
 
     async def _poll(self) -> None:
         host = self._started_host
-        for polls in itertools.count(1):
+        looked = self._membership.clock.now()
+        while True:
             self._again.clear()
             due = self._membership.clock.now() + POLL
             with contextlib.suppress(ConnectionLost, Conflict):
-                if polls % UNSERVED_EVERY == 0:
+                if self._membership.clock.now() - looked >= UNSERVED_EVERY:
+                    looked = self._membership.clock.now()
                     await self._say_what_is_unserved()
                 look = await self._ports.runs.look(
                     host.member, self.task_queue, list(self._workflows), list(self._activities)

@@ -274,3 +274,49 @@ async def test_a_closed_client_says_so(client: Client) -> None:
     await other.close()
     with pytest.raises(durable.DatabaseError, match="has been closed"):
         await other.count()
+
+
+async def test_a_run_of_another_workflow_is_not_attached_to(client: Client) -> None:
+    """Whoever asks for one workflow never gets the result of another that has the id."""
+    async with Worker(client, workflows=[echo, wait]):
+        await client.start(wait("a"), id="taken")
+        with pytest.raises(durable.WorkflowAlreadyStarted, match="of the workflow 'wait'") as found:
+            await client.start(echo("b"), id="taken", if_running="attach")
+        assert found.value.id == "taken"
+        await client.execute(echo("1"), id="ended")
+        with pytest.raises(durable.WorkflowAlreadyStarted, match="of the workflow 'echo'"):
+            await client.start(wait("b"), id="ended", if_ended="attach")
+        same = await client.start(echo("2"), id="ended", if_ended="attach")
+        assert await same.result(timeout=5) == "1"
+        await client.handle("taken").terminate()
+
+
+async def test_a_description_lists_what_is_open_and_nothing_else(client: Client) -> None:
+    """Steps that have settled since the list was written are left out; an ended run has none."""
+    async with Worker(client, workflows=[waits_between], activities=[nothing]):
+        handle = await client.start(waits_between())
+        await handle.signal(go)
+
+        async def past_the_timer() -> bool:
+            return "timer" in [event.kind for event in await handle.history()]
+
+        await eventually(past_the_timer)
+        assert [step["kind"] for step in (await handle.describe()).pending] in ([], ["activity"])
+        await handle.signal(go)
+        await handle.result(timeout=5)
+        assert (await handle.describe()).pending == ()
+
+
+@durable.activity
+async def nothing() -> None:
+    """Does nothing."""
+
+
+@durable.workflow
+async def waits_between() -> None:
+    """Steps, and waits between them."""
+    await nothing()
+    await go.receive()
+    await durable.sleep(0.1)
+    await nothing()
+    await go.receive()

@@ -130,11 +130,11 @@ async def test_an_attempt_that_may_not_be_repeated_is_not(
     await eventually(written, "both attempts in the stream")
     await doomed.kill()
     await spawn()
-    assert (await unknown.result(timeout=20)).startswith("ActivityFailed: ")
+    assert (await unknown.result(timeout=20)).startswith("OutcomeUnknown: ")
     (fact,) = [e for e in await unknown.history() if e.kind == "activity"]
     assert fact.failure is not None
-    assert fact.failure.cause is not None
-    assert (fact.failure.cause.kind, fact.failure.cause.type) == ("lost", "OutcomeUnknown")
+    assert (fact.failure.kind, fact.failure.type) == ("lost", "OutcomeUnknown")
+    assert (fact.failure.name, fact.failure.attempts) == ("charge", 1)
 
     async def counted() -> bool:
         return await observer.value(

@@ -11,11 +11,11 @@ with asked as (
     ) with ordinality as a(request_id, jid, queue, workflow, input, priority, policy, reply_to, begun, seed, place)
 ), met as (
     -- The newest run of each id decides, together with the policy.
-    select a.*, g.run_id as again, s.run_id as standing, s.state, s.finished_at
+    select a.*, g.run_id as again, s.run_id as standing, s.state, s.finished_at, s.graph
     from asked a
     left join lateral (select run_id from durable.jobs where request_id = a.request_id limit 1) g on true
     left join lateral (
-        select run_id, state, finished_at from durable.jobs
+        select run_id, state, finished_at, graph from durable.jobs
         where scope = '' and jid = a.jid and a.policy <> 'fresh' order by run_id desc limit 1
     ) s on true
 ), numbered as materialized (
@@ -46,7 +46,7 @@ select n.place,
     case when n.run_id is null then coalesce(n.again, n.standing)
          when n.run_id in (select run_id from born) then n.run_id end as run_id,
     n.again is not null or n.run_id in (select run_id from born) is true as started,
-    n.finished_at is null as open
+    n.finished_at is null as open, n.graph as workflow
 from numbered n
 
 -- name: latest
@@ -66,7 +66,11 @@ update durable.jobs set reply_to = array_append(array_remove(reply_to, $2), $2)
 where run_id = $1 and finished_at is null returning run_id
 
 -- name: describe
-select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.revision, j.issued, j.pending,
+-- `pending` is written when there is something else to write too: what has settled since is left out.
+select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.revision, j.issued,
+    (select json_agg(p.step) from json_array_elements(j.pending) as p(step)
+     where j.finished_at is null and (p.step ->> 'number')::int <> all(array(
+         select h.number from durable.history h where h.run_id = j.run_id and h.number > 0))) as pending,
     j.priority, j.input, j.output, j.error, j.parent_run_id, j.created_at, j.finished_at,
     j.attributes, j.document, w.visible_at, w.reserved_by, w.losses, m.name as member
 from durable.jobs j

@@ -14,12 +14,13 @@ from durable.errors import (
     ActivityTimeout,
     ApplicationError,
     ChildFailed,
+    OutcomeUnknown,
     PayloadError,
     WorkflowCancelled,
     WorkflowFailed,
     WorkflowTerminated,
 )
-from durable.protocol.failures import Failure
+from durable.protocol.failures import Failure, step_failed
 
 CONSTRUCTED: list[str] = []
 
@@ -335,3 +336,14 @@ def test_exceptions_that_are_no_errors():
         back = travelled(exc)
         assert type(back) is ApplicationError
         assert back.type == type(exc).__name__
+
+
+def test_an_unknown_outcome_is_a_class_of_its_own():
+    """What a lost attempt left comes as `OutcomeUnknown`, wherever it is passed on."""
+    lost = Failure("OutcomeUnknown", "it was lost", "lost")
+    raised = exception_of(step_failed("activity", "charge", 3, lost))
+    assert isinstance(raised, OutcomeUnknown)
+    assert (raised.name, raised.attempts) == ("charge", 3)
+    again = exception_of(failure_of(raised))
+    assert type(again) is OutcomeUnknown
+    assert (again.name, again.attempts) == ("charge", 3)

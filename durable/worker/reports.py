@@ -1,0 +1,85 @@
+"""What the log says of attempts and runs that failed: each once, with what a handler may filter by.
+
+The loggers are `durable.activity` and `durable.workflow`. Records carry `workflow`, `workflow_id`,
+`run_id`, and of attempts `activity`, `step` and `attempt`.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, timedelta
+from typing import Any
+
+from durable.protocol.clock import to_datetime
+from durable.protocol.commands import StartActivity
+from durable.protocol.failures import Failure
+from durable.streams.activities import Attempt
+from durable.streams.runs import ClaimedRun
+
+activity_logger = logging.getLogger("durable.activity")
+workflow_logger = logging.getLogger("durable.workflow")
+
+
+def attempt_failed(attempt: Attempt, failure: Failure, delay: float | None, now: float) -> None:
+    """An attempt failed; `delay` in seconds until the next, None: there is none."""
+    if delay is None:
+        then = "there is no other attempt"
+    else:
+        then = f"next try {_at(now, delay)} (in {delay:g} s)"
+    most = attempt.options.retry.maximum_attempts
+    activity_logger.warning(
+        "activity %s of run %r: attempt %d of %s of step %d failed: %s; %s",
+        attempt.name, attempt.jid, attempt.attempt, most, attempt.number, _said(failure), then,
+        extra={
+            "workflow": attempt.workflow, "workflow_id": attempt.jid, "run_id": attempt.run_id,
+            "activity": attempt.name, "step": attempt.number, "attempt": attempt.attempt,
+        },
+    )  # fmt: skip
+
+
+def step_overdue(claimed: ClaimedRun, step: StartActivity, failure: Failure) -> None:
+    """A step's limit came while no worker ran it."""
+    activity_logger.warning(
+        "activity %s of run %r: step %d failed: %s",
+        step.name, claimed.jid, step.number, failure.message,
+        extra={**_run(claimed), "activity": step.name, "step": step.number, "attempt": 0},
+    )  # fmt: skip
+
+
+def run_failed(claimed: ClaimedRun, failure: Failure | None) -> None:
+    """The function raised: the run has ended."""
+    workflow_logger.error(
+        "workflow %s, run %r failed: %s",
+        claimed.workflow, claimed.jid, "" if failure is None else _said(failure, traceback=True),
+        extra=_run(claimed),
+    )  # fmt: skip
+
+
+def run_suspended(claimed: ClaimedRun, error: BaseException) -> None:
+    """The run cannot go on with this code or this payload, and waits for somebody to look."""
+    workflow_logger.error(
+        "workflow %s, run %r is suspended: %s",
+        claimed.workflow, claimed.jid, error, extra=_run(claimed),
+    )  # fmt: skip
+
+
+def _run(claimed: ClaimedRun) -> dict[str, Any]:
+    return {
+        "workflow": claimed.workflow, "workflow_id": claimed.jid, "run_id": claimed.run_id,
+    }  # fmt: skip
+
+
+def _at(now: float, delay: float) -> str:
+    try:
+        at = to_datetime(now) + timedelta(seconds=delay)
+    except OverflowError:
+        return "never"
+    return f"at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _said(failure: Failure, *, traceback: bool = False) -> str:
+    said = f"{failure.type}: {failure.message}" if failure.message else failure.type
+    if traceback:
+        return f"{said}\n{failure.traceback.rstrip()}" if failure.traceback else said
+    where = [line.strip() for line in failure.traceback.splitlines() if line.startswith("  File ")]
+    return f"{said} ({where[-1]})" if where else said
