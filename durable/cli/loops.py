@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from durable.errors import ConfigurationError
+from durable.telemetry.logs import logger
 
 
 class EventLoop(StrEnum):
@@ -34,8 +35,37 @@ def run(main: Coroutine[Any, Any, None], on: EventLoop) -> None:
     except ConfigurationError:
         main.close()
         raise
+    begun: list[asyncio.Task[Any]] = []
+
+    async def beginning() -> None:
+        begun.extend(task for task in [asyncio.current_task()] if task is not None)
+        await main
+
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main)
+        try:
+            runner.run(beginning())
+        except SystemExit as error:
+            _go_on(runner.get_loop(), begun[0], error)
+
+
+def _go_on(loop: asyncio.AbstractEventLoop, main: asyncio.Task[Any], error: SystemExit) -> None:
+    """Let the loop go on that a task left by `sys.exit()`, unless that was the command itself.
+
+    A task that user code started may do so: that is its own failure, and whoever awaits it gets it.
+    """
+    while not main.done():
+        logger.error(
+            "a task ended by sys.exit(%r); the process goes on: raise an exception instead",
+            error.code,
+            exc_info=error,
+        )
+        try:
+            loop.run_until_complete(main)
+        except SystemExit as another:
+            error = another
+        else:
+            return
+    raise error
 
 
 def _factory(on: EventLoop) -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 from durable.protocol.codes import FAILED, OK, PENDING
 from durable.protocol.retry import RetryPolicy
+from durable.runtime.user_code import Ended
 
 ERRORS: Final = 400  # answers from this code on are errors
 
 _BY_STATUS: Final = {"error": FAILED, "pending": PENDING}
 
 
-def code_of(call: asyncio.Task[Any]) -> int:
+def code_of(end: Ended) -> int:
     """The code of what a callback that is over came to, as its answer or exception says it."""
-    if call.cancelled():
-        return FAILED
-    error = call.exception()
-    found = call.result() if error is None else None
+    error, found = end.error, end.value
+    if isinstance(error, SystemExit):
+        return FAILED  # its `code` is meant for a process
     if error is not None:
         code, otherwise = getattr(error, "code", None), FAILED
     elif isinstance(found, dict):

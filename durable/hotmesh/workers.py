@@ -20,6 +20,7 @@ from durable.postgres.retrying import patiently
 from durable.protocol.codes import FAILED
 from durable.protocol.durations import seconds
 from durable.protocol.graphs import Fault
+from durable.runtime.user_code import Ended, ended, exit_hint
 from durable.streams.graph_messages import Taken, WorkStream
 from durable.streams.pacing import Pace
 from durable.streams.seats import Seat
@@ -242,17 +243,17 @@ class WorkerLoop:
     def _begin(self, member: int, taken: Taken) -> None:
         self._member.awake()
         call = asyncio.create_task(
-            _called(self._settings.callback, message_of(taken)), name="hotmesh callback"
+            ended(_called(self._settings.callback, message_of(taken))), name="hotmesh callback"
         )
         self._running[call] = taken
         call.add_done_callback(partial(self._returned, member, taken))
 
-    def _returned(self, member: int, taken: Taken, call: asyncio.Task[Any]) -> None:
+    def _returned(self, member: int, taken: Taken, call: asyncio.Task[Ended]) -> None:
         """A callback is over: what came of it is recorded; nothing is acknowledged before."""
-        if call in self._dropped:
+        if call in self._dropped or _is_interrupted(call):
             self._over(call)
             return
-        self._counts[code_of(call)] += 1
+        self._counts[code_of(_end_of(call))] += 1
         answer: asyncio.Future[bool] | None = None
         try:
             answer = self._fast_answer(member, taken, call)
@@ -263,12 +264,13 @@ class WorkerLoop:
             answer.add_done_callback(partial(self._answered_fast, member, taken, call))
 
     def _fast_answer(
-        self, member: int, taken: Taken, call: asyncio.Task[Any]
+        self, member: int, taken: Taken, call: asyncio.Task[Ended]
     ) -> asyncio.Future[bool] | None:
-        if self.road is None or call.cancelled() or call.exception() is not None:
+        end = _end_of(call)
+        if self.road is None or end.error is not None:
             return None
         try:
-            reply = _reply(call.result(), self._settings.topic)
+            reply = _reply(end.value, self._settings.topic)
             if reply.error is not None:
                 return None
             return self.road.answer(member, taken, reply_text(reply))
@@ -276,7 +278,7 @@ class WorkerLoop:
             return None  # it is described where attempts fail
 
     def _answered_fast(
-        self, member: int, taken: Taken, call: asyncio.Task[Any], answer: asyncio.Future[bool]
+        self, member: int, taken: Taken, call: asyncio.Task[Ended], answer: asyncio.Future[bool]
     ) -> None:
         passed = not answer.cancelled() and answer.result()
         if passed or call in self._dropped:
@@ -284,7 +286,7 @@ class WorkerLoop:
         else:
             self._record(member, taken, call)
 
-    def _record(self, member: int, taken: Taken, call: asyncio.Task[Any]) -> None:
+    def _record(self, member: int, taken: Taken, call: asyncio.Task[Ended]) -> None:
         task = asyncio.create_task(
             self._handle(member, taken, call), name=f"hotmesh {taken.topic} {taken.jid}"
         )
@@ -310,17 +312,13 @@ class WorkerLoop:
         if self._stopping and not self._running and not self._kept:
             self._idle.set()
 
-    async def _handle(self, member: int, taken: Taken, call: asyncio.Task[Any]) -> None:
-        error = (
-            asyncio.CancelledError("the callback was cancelled")
-            if call.cancelled()
-            else call.exception()
-        )
-        if error is not None:
-            await self._failed(member, taken, error, final=_is_final(error, taken))
+    async def _handle(self, member: int, taken: Taken, call: asyncio.Task[Ended]) -> None:
+        end = _end_of(call)
+        if end.error is not None:
+            await self._failed(member, taken, end.error, final=_is_final(end.error, taken))
             return
         try:
-            reply = _reply(call.result(), self._settings.topic)
+            reply = _reply(end.value, self._settings.topic)
             text = reply_text(reply)
         except (TypeError, PayloadError) as unusable:
             unusable.add_note(
@@ -387,6 +385,18 @@ async def _called(callback: Callback, message: Message) -> Any:
         return await callback(message)
 
 
+def _end_of(call: asyncio.Task[Ended]) -> Ended:
+    """How a callback ended; None of it was run where its task was cancelled before."""
+    if call.cancelled():
+        return Ended(error=asyncio.CancelledError("the callback was cancelled"))
+    return call.result()
+
+
+def _is_interrupted(call: asyncio.Task[Ended]) -> bool:
+    """Whether it was KeyboardInterrupt: that ends the process, and is no failure of the work."""
+    return not call.cancelled() and call.exception() is not None
+
+
 def message_of(taken: Taken) -> Message:
     """What a callback gets: `{"metadata": …, "data": …}`, with HotMesh's keys."""
     metadata = {
@@ -413,8 +423,11 @@ def described_error(error: BaseException, jid: str) -> Fault:
     """An exception as messages carry it; a whole number in its `code` is the job's code."""
     code = getattr(error, "code", None)
     known = code if isinstance(code, int) and not isinstance(code, bool) else FAILED
+    said = str(error) or type(error).__name__
+    if isinstance(error, SystemExit):
+        known, said = FAILED, exit_hint(error)  # its `code` is meant for a process
     stack = "".join(traceback.format_exception(error))
-    message = "; ".join([str(error) or type(error).__name__, *getattr(error, "__notes__", ())])
+    message = "; ".join([said, *getattr(error, "__notes__", ())])
     return Fault(known, message, jid, stack, _details(error))
 
 

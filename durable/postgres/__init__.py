@@ -12,4 +12,6 @@ Pool, transactions, LISTEN, migrations, the loader of SQL files, and the embedde
 - `sql`: loads `.sql` files: one named block per operation, prefixed by a comment that says why.
 - `sqlstate`: what an error of Postgres means, by its SQLSTATE: one table, with a column for each
   who may ask.
+- `script`: a migration's text as the steps in which it is applied: one for each of its
+  statements.
 """

@@ -73,7 +73,7 @@ def step_failed(kind: str, name: str, attempts: int, failure: Failure) -> Failur
         attempts: how often it was tried.
         failure: of the last attempt, or of the child run.
     """
-    if failure.kind == kind or (kind == "activity" and failure.kind in ("timeout", "cancelled")):
+    if failure.kind == kind or (kind == "activity" and failure.kind == "timeout"):
         return failure
     if kind == "activity" and failure.kind == "lost":
         return replace(failure, name=name, attempts=attempts)

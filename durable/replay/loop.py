@@ -149,7 +149,12 @@ class ReplayLoop(NoOutside):
                     if context.run(predicate):
                         future.set_result(None)
                         return True
-                except Exception as exc:  # noqa: BLE001 - it belongs to who waits
+                except KeyboardInterrupt:
+                    raise
+                except StopIteration as exc:  # which futures refuse, as generators do
+                    future.set_exception(_no_stop(exc))
+                    return True
+                except BaseException as exc:  # noqa: BLE001 - it belongs to who waits
                     future.set_exception(exc)
                     return True
         return False
@@ -385,7 +390,9 @@ class ReplayLoop(NoOutside):
             return
         try:
             self._handler(self, context)
-        except Exception as exc:  # noqa: BLE001 - a handler's own fault must not end the run
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - a handler's own fault must not end the run
             self.default_exception_handler(
                 {"message": "the exception handler failed", "exception": exc, "context": context}
             )
@@ -395,6 +402,12 @@ def _is_gone(exc: BaseException | None) -> bool:
     if isinstance(exc, BaseExceptionGroup):
         return all(_is_gone(inner) for inner in exc.exceptions)
     return isinstance(exc, Gone)
+
+
+def _no_stop(exc: StopIteration) -> RuntimeError:
+    error = RuntimeError("the predicate of wait_until() raised StopIteration")
+    error.__cause__ = exc
+    return error
 
 
 async def _aclose(generator: AsyncGenerator[Any, Any]) -> None:

@@ -33,6 +33,7 @@ from durable.replay.mismatch import (
 from durable.replay.sites import NOWHERE
 from durable.replay.steps import StepFuture, Steps, StepTimer
 from durable.replay.tasks import Gone, RunTask
+from durable.runtime.user_code import code_failure
 
 _ACTIVITY_KINDS = frozenset({"activity", "timeout", "lost"})  # wrapped already by who recorded them
 T = TypeVar("T")
@@ -273,13 +274,15 @@ class Run:
         try:
             value = await self.definition.fn(*args, **kwargs)
             self._outcome = Finish("completed", data=self.definition.signature.encode_result(value))
-        except (Gone, KeyboardInterrupt, GeneratorExit):
+        except (Gone, KeyboardInterrupt):
             raise
-        except asyncio.CancelledError as exc:
-            state = "cancelled" if self._cancelled else "failed"
-            self._outcome = Finish(state, failure=failure_of(exc))
-        except BaseException as exc:  # noqa: BLE001 - it becomes the run's failure
-            self._outcome = Finish("failed", failure=failure_of(exc))
+        except BaseException as exc:  # it becomes the run's failure
+            if self._dead:
+                raise  # the run is being evicted: its coroutine is closed, or cancelled
+            if self._cancelled and isinstance(exc, asyncio.CancelledError):
+                self._outcome = Finish("cancelled", failure=failure_of(exc))
+            else:
+                self._outcome = Finish("failed", failure=code_failure(exc))
         # What the other tasks do from here on has no effect: see ReplayLoop.wind_up.
         self._steps.shut()
 

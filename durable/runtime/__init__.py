@@ -5,4 +5,8 @@
 say is reserved, against what its holder knows · `notifications` what they say, read strictly
 
 - `silence`: silence is not life: a member that beats, while a lane of its own completes nothing.
+- `threads`: threads for user code that blocks: daemons, so that none of them keeps a process from
+  ending.
+- `user_code`: user code may raise anything: here it becomes data, and nothing of it reaches the
+  event loop.
 """

@@ -16,7 +16,7 @@ def lock_class(schema: str) -> int:
     return int.from_bytes(digest[:4], "big", signed=True)
 
 
-_UNKNOWN = Failure(
+UNKNOWN = Failure(
     type="OutcomeUnknown",
     kind="lost",
     message="the worker that ran this attempt was lost, and the attempt may not be repeated: "
@@ -104,7 +104,7 @@ class MemberStore:
     async def bury(self, connection: Connection, member_id: int) -> Burial:
         """Free what a member held that died or leaves, in one transaction."""
         rows = await connection.fetch(
-            self._sql["bury"], member_id, _UNKNOWN.to_json(), _DEADLY.to_json()
+            self._sql["bury"], member_id, UNKNOWN.to_json(), _DEADLY.to_json()
         )
         return Burial(
             tuple((r["word"], r["msg_type"]) for r in rows if r["what"] == "queue"),

@@ -28,7 +28,7 @@ def worker_of(function: Function) -> Callback:
         token = CONTEXT.set(context_of(message))
         try:
             response = await function(*data["args"])
-        except Exception as error:
+        except BaseException as error:
             if "tick" in data:
                 _without_code(error)
             raise
@@ -39,7 +39,7 @@ def worker_of(function: Function) -> Callback:
     return call
 
 
-def _without_code(error: Exception) -> None:
+def _without_code(error: BaseException) -> None:
     """Make an error one of code 500, on which schedules go on, whatever code it had."""
     with contextlib.suppress(AttributeError):
         error.code = FAILED  # type: ignore[attr-defined]

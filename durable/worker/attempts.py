@@ -1,36 +1,51 @@
 """Running attempts of activities: async ones as tasks, plain ones on threads, within limits.
 
-An attempt ends in one `Outcome`. What follows from it (a retry, a fact) is not decided here.
+An attempt ends in one `Outcome`, whatever its code raises, and whether or not that ever ends: code
+that swallows its cancellation is left behind. What follows (a retry, a fact) is not decided here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from durable.codec.failures import failure_of
 from durable.decorators.heartbeats import HEART, Heart
 from durable.definitions import ActivityDefinition
 from durable.protocol.clock import Clock
 from durable.protocol.failures import Failure
+from durable.runtime.threads import DaemonThreads, carry_into_threads
+from durable.runtime.user_code import code_failure
 from durable.streams.activities import Attempt
+from durable.streams.members import UNKNOWN
+from durable.telemetry.logs import logger
+
+UNWIND = 5.0  # seconds that code has to end in after it was cancelled; then it is left behind
+LATE = 0.05  # a timer that comes later than this says that something else blocked the loop
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended: `data` (JSON text) or `failure`; `abandoned`: it was told to stop."""
+    """How an attempt ended: `data` (JSON text) or `failure`.
+
+    `abandoned`: nobody waits for it any more. `interrupted`: the process ends, by Ctrl-C or because
+    its loop does; that is no failure of an attempt that may be repeated.
+    """
 
     data: str | None = None
     failure: Failure | None = None
     abandoned: bool = False
+    interrupted: bool = False
 
 
 Done = Callable[[Attempt, Outcome], None]
+
+_ABANDONED = Outcome(abandoned=True)
+_INTERRUPTED = Outcome(interrupted=True)
 
 
 def timed_out(name: str, kind: str, limit: float, attempts: int = 1) -> Failure:
@@ -45,26 +60,20 @@ def timed_out(name: str, kind: str, limit: float, attempts: int = 1) -> Failure:
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    """An attempt and its task.
+    """An attempt and its code: a task, or (`task` None) a job on a thread.
 
-    `threaded`: its slot is freed by its thread; `silent`: it stopped beating.
+    `verdict`: how it ends unless its code returns a value yet; `settled`: it has ended, though its
+    code may go on.
     """
 
     attempt: Attempt
+    definition: ActivityDefinition
+    done: Done
     heart: Heart
-    silent: bool = False
     task: asyncio.Task[Outcome] | None = None
-    abandoned: bool = False
-    threaded: bool = False
-
-    def stop(self) -> None:
-        self.abandoned = True
-        self.cancel()
-
-    def cancel(self) -> None:
-        self.heart.stopped = True
-        if self.task is not None:
-            self.task.cancel()
+    verdict: Outcome | None = None
+    settled: bool = False
+    timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
 
 
 class Attempts:
@@ -74,6 +83,10 @@ class Attempts:
         definitions: the activities served, by name.
         clock: the database's time.
         tasks, threads: how many async and plain activities may run at once.
+        ending: whether the loop is being torn down, and what is cancelled then has not failed.
+
+    Attributes:
+        unknown: rows of interrupted attempts that may not be repeated, so are not to be given back.
     """
 
     def __init__(
@@ -83,16 +96,19 @@ class Attempts:
         *,
         tasks: int,
         threads: int,
+        ending: Callable[[], bool] = lambda: False,
     ) -> None:
         self.definitions = definitions
         self._clock = clock
         self._free_tasks = tasks
         self._free_threads = threads
-        self._threads = threads
-        self._executor: ThreadPoolExecutor | None = None
+        self._threads = DaemonThreads(threads, "durable activity")
+        self._ending = ending
         self._running: dict[int, _Running] = {}
         self._by_step: dict[tuple[int, int], list[_Running]] = {}
         self._freed: Callable[[], None] = lambda: None
+        self.unknown: set[int | None] = set()
+        self._idle = asyncio.Event()
 
     def on_freed(self, freed: Callable[[], None]) -> None:
         """Have `freed()` called whenever a slot becomes free."""
@@ -140,12 +156,16 @@ class Attempts:
         definition = self.definitions[attempt.name]
         if not reserved:
             self._take(definition, 1)
-        entry = _Running(attempt, Heart(time.monotonic))
-        entry.task = asyncio.get_running_loop().create_task(self._outcome(definition, entry))
+        entry = _Running(attempt, definition, done, Heart(time.monotonic))
         self._running[id(entry)] = entry
         self._by_step.setdefault(_key(attempt), []).append(entry)
-        # Not within the task: one that is cancelled before its first step runs no line of its own.
-        entry.task.add_done_callback(lambda task: self._ended(entry, done, task))
+        self._limit(entry)
+        if definition.is_async:
+            entry.task = asyncio.get_running_loop().create_task(self._code(entry))
+            # Not within the task: one that is cancelled before its first step runs no line.
+            entry.task.add_done_callback(partial(self._task_ended, entry))
+        else:
+            self._start_thread(entry)
 
     def written(self, run_id: int, number: int, message: int) -> None:
         """The attempt of this step that began without a row has one now."""
@@ -158,9 +178,9 @@ class Attempts:
 
         `unwritten`: only those that began without a row of their own.
         """
-        for entry in self._by_step.get((run_id, number), ()):
+        for entry in list(self._by_step.get((run_id, number), ())):
             if entry.attempt.id is None or not unwritten:
-                entry.stop()
+                self._end(entry, _ABANDONED)
 
     def runs(self, message: int) -> bool:
         """Whether the attempt of this message runs here."""
@@ -170,22 +190,24 @@ class Attempts:
         """Cancel the attempt of this message, if it runs here."""
         for entry in self._running.values():
             if entry.attempt.id == message:
-                entry.stop()
+                self._end(entry, _ABANDONED)
                 return True
         return False
 
     async def drain(self, grace: float) -> None:
         """Wait up to `grace` seconds for what runs, then cancel the rest."""
-        tasks = [entry.task for entry in self._running.values() if entry.task is not None]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace)
-            for entry in self._running.values():
-                if entry.task in late:
-                    entry.stop()
-            if late:
-                await asyncio.wait(late, timeout=1.0)
-        if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+        await self._until_idle(grace)
+        for entry in list(self._running.values()):
+            self._end(entry, _ABANDONED)
+        await self._until_idle(1.0)
+        self._threads.close()
+
+    async def _until_idle(self, limit: float) -> None:
+        self._idle.clear()
+        if self._running:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit):
+                    await self._idle.wait()
 
     def _take(self, definition: ActivityDefinition, n: int) -> None:
         if definition.is_async:
@@ -193,97 +215,171 @@ class Attempts:
         else:
             self._free_threads -= n
 
-    def _ended(self, entry: _Running, done: Done, task: asyncio.Task[Outcome]) -> None:
-        del self._running[id(entry)]
-        key = _key(entry.attempt)
-        entries = self._by_step[key]
-        entries.remove(entry)
-        if not entries:
-            del self._by_step[key]
-        if not entry.threaded:
-            self._take(self.definitions[entry.attempt.name], -1)
-        if entry.abandoned or task.cancelled():
-            done(entry.attempt, Outcome(abandoned=True))
-        else:
-            done(entry.attempt, task.result())
-        self._freed()
+    # --- limits ------------------------------------------------------------------------------
 
-    async def _outcome(self, definition: ActivityDefinition, entry: _Running) -> Outcome:
-        attempt = entry.attempt
-        waited = attempt.options.schedule_to_start
-        if waited is not None and attempt.waited > waited:
-            return Outcome(failure=_timed_out(attempt, "schedule_to_start", waited))
-        limit, kind = self._limit(attempt)
-        deadline = asyncio.timeout(limit)
-        HEART.set(entry.heart)
-        if attempt.options.heartbeat is not None:
-            _watch(entry, attempt.options.heartbeat)
-        try:
-            args, kwargs = definition.signature.decode_arguments(attempt.input)
-            async with deadline:
-                if definition.is_async:
-                    value = await definition.fn(*args, **kwargs)
-                else:
-                    value = await self._on_thread(definition, entry, args, kwargs)
-            return Outcome(data=definition.signature.encode_result(value))
-        except asyncio.CancelledError as error:
-            failure = failure_of(error)
-            if entry.silent:
-                failure = _timed_out(attempt, "heartbeat", attempt.options.heartbeat or 0)
-        except TimeoutError as error:
-            failure = failure_of(error)
-            if deadline.expired():
-                entry.heart.stopped = True
-                failure = _timed_out(attempt, kind, limit or 0)
-        except Exception as error:  # noqa: BLE001 - user code may raise anything; it becomes a failure
-            failure = failure_of(error)
-        return Outcome(failure=failure)
-
-    def _limit(self, attempt: Attempt) -> tuple[float | None, str]:
-        """The nearer of the two limits that hold for one attempt, in seconds."""
-        options = attempt.options
+    def _limit(self, entry: _Running) -> None:
+        """Arm what ends the attempt if its code does not."""
+        attempt, options = entry.attempt, entry.attempt.options
         limit, kind = options.start_to_close, "start_to_close"
         if options.schedule_to_close is not None:
             rest = max(0.0, attempt.scheduled_at + options.schedule_to_close - self._clock.now())
             if limit is None or rest < limit:
                 limit, kind = rest, "schedule_to_close"
-        return limit, kind
+        if limit is not None:
+            self._arm(entry, kind, limit, partial(self._expire, entry, kind, limit))
+        if options.heartbeat is not None:
+            carry_into_threads(HEART)
+            self._arm(entry, "heartbeat", options.heartbeat, partial(self._watch, entry))
 
-    async def _on_thread(
-        self, definition: ActivityDefinition, entry: _Running, args: Any, kwargs: Any
-    ) -> Any:
+    def _arm(self, entry: _Running, kind: str, delay: float, ring: Callable[[float], None]) -> None:
         loop = asyncio.get_running_loop()
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(
-                self._threads, thread_name_prefix="durable activity"
-            )
-        context = copy_context()
-        future = self._executor.submit(lambda: context.run(definition.fn, *args, **kwargs))
-        # A thread cannot be stopped: its slot is free when it ends, not when we stop waiting.
-        entry.threaded = True
-        future.add_done_callback(lambda _: _call_on(loop, self._thread_ended))
-        return await asyncio.wrap_future(future)
+        entry.timers[kind] = loop.call_later(delay, ring, loop.time() + delay)
 
-    def _thread_ended(self) -> None:
-        self._free_threads += 1
+    def _expire(self, entry: _Running, kind: str, limit: float, due: float) -> None:
+        late = asyncio.get_running_loop().time() - due
+        if late > LATE and entry.task is not None:
+            # What blocked the loop may have kept the code from ending in time: it goes first.
+            self._note_blocked(entry, late)
+            self._arm(entry, kind, LATE, partial(self._expire, entry, kind, limit))
+            return
+        self._end(entry, Outcome(failure=_timed_out(entry.attempt, kind, limit)))
+
+    def _watch(self, entry: _Running, due: float) -> None:
+        """End the attempt once it has been silent for its limit, by what it has said until now."""
+        limit = entry.attempt.options.heartbeat or 0.0
+        late = asyncio.get_running_loop().time() - due
+        rest = entry.heart.last + limit - time.monotonic()
+        if rest <= 0 and late > LATE and entry.task is not None:
+            self._note_blocked(entry, late)  # while the loop stood still it could not beat
+            rest = limit
+        if rest > 0:
+            self._arm(entry, "heartbeat", rest, partial(self._watch, entry))
+        else:
+            self._end(entry, Outcome(failure=_timed_out(entry.attempt, "heartbeat", limit)))
+
+    def _note_blocked(self, entry: _Running, late: float) -> None:
+        logger.warning(
+            "the event loop of this worker was blocked for %.2g s by something that did not yield;"
+            " activity %r (run %s) gets that time again: move blocking code into a plain activity",
+            late,
+            entry.attempt.name,
+            entry.attempt.jid,
+        )
+
+    # --- ends --------------------------------------------------------------------------------
+
+    def _end(self, entry: _Running, verdict: Outcome) -> None:
+        """Have an attempt end: its code is told, and has a moment to do so if it is async."""
+        if entry.settled or (entry.verdict is not None and not verdict.abandoned):
+            return
+        told, entry.verdict = entry.verdict is not None, verdict
+        entry.heart.stopped = True
+        if entry.task is None:
+            # A thread cannot be stopped: its slot is free when it ends, not when we stop waiting.
+            asyncio.get_running_loop().call_soon(self._settle, entry, verdict)
+        elif not told:
+            entry.task.cancel()
+            loop = asyncio.get_running_loop()
+            entry.timers["unwind"] = loop.call_later(UNWIND, self._leave_behind, entry)
+
+    def _leave_behind(self, entry: _Running) -> None:
+        logger.warning(
+            "the code of activity %r (run %s) goes on %g s after it was cancelled; its attempt has"
+            " ended without it: let asyncio.CancelledError out of its except clauses",
+            entry.attempt.name,
+            entry.attempt.jid,
+            UNWIND,
+        )
+        self._settle(entry, entry.verdict or _ABANDONED)
+
+    def _task_ended(self, entry: _Running, task: asyncio.Task[Outcome]) -> None:
+        # An exception here can be KeyboardInterrupt alone: the process is about to end.
+        whole = not task.cancelled() and task.exception() is None
+        self._code_ended(entry, task.result() if whole else _INTERRUPTED)
+
+    def _code_ended(self, entry: _Running, outcome: Outcome) -> None:
+        self._take(entry.definition, -1)
+        verdict = entry.verdict
+        if verdict is not None and (verdict.abandoned or outcome.data is None):
+            outcome = verdict
+        self._settle(entry, outcome)
+
+    def _settle(self, entry: _Running, outcome: Outcome) -> None:
+        """The attempt has ended, though its code may go on."""
+        if not entry.settled:
+            entry.settled = True
+            for timer in entry.timers.values():
+                timer.cancel()
+            del self._running[id(entry)]
+            key = _key(entry.attempt)
+            entries = self._by_step[key]
+            entries.remove(entry)
+            if not entries:
+                del self._by_step[key]
+            if outcome.interrupted and entry.attempt.last:
+                self.unknown.add(entry.attempt.id)
+                outcome = Outcome(failure=UNKNOWN)
+            entry.done(entry.attempt, outcome)
+        if not self._running:
+            self._idle.set()
         self._freed()
 
+    # --- user code ---------------------------------------------------------------------------
 
-def _call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(callback)
+    async def _code(self, entry: _Running) -> Outcome:
+        HEART.set(entry.heart)
+        if (late := _started_late(entry.attempt)) is not None:
+            return late
+        signature = entry.definition.signature
+        try:
+            args, kwargs = signature.decode_arguments(entry.attempt.input)
+            return Outcome(signature.encode_result(await entry.definition.fn(*args, **kwargs)))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything
+            cancelled = isinstance(error, asyncio.CancelledError)
+            if cancelled and entry.verdict is None and self._ending():
+                return _INTERRUPTED
+            return Outcome(failure=code_failure(error))
+
+    def _start_thread(self, entry: _Running) -> None:
+        loop, context = asyncio.get_running_loop(), copy_context()
+
+        def job() -> None:
+            outcome, interrupt = context.run(_on_thread, entry)
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                loop.call_soon_threadsafe(self._thread_ended, entry, outcome, interrupt)
+
+        self._threads.run(job)
+
+    def _thread_ended(
+        self, entry: _Running, outcome: Outcome, interrupt: KeyboardInterrupt | None
+    ) -> None:
+        self._code_ended(entry, outcome)
+        if interrupt is not None:
+            raise interrupt  # as from a task: the process ends by it
 
 
-def _watch(entry: _Running, limit: float) -> None:
-    """Cancel the attempt once it has been silent for `limit` seconds."""
-    if entry.task is None or entry.task.done():
-        return
-    rest = entry.heart.last + limit - time.monotonic()
-    if rest > 0:
-        asyncio.get_running_loop().call_later(rest, _watch, entry, limit)
-    else:
-        entry.silent = True
-        entry.cancel()
+def _on_thread(entry: _Running) -> tuple[Outcome, KeyboardInterrupt | None]:
+    """Run a plain activity, on its thread."""
+    HEART.set(entry.heart)
+    if (late := _started_late(entry.attempt)) is not None:
+        return late, None
+    signature = entry.definition.signature
+    try:
+        args, kwargs = signature.decode_arguments(entry.attempt.input)
+        return Outcome(signature.encode_result(entry.definition.fn(*args, **kwargs))), None
+    except KeyboardInterrupt as interrupt:
+        return _INTERRUPTED, interrupt
+    except BaseException as error:  # noqa: BLE001 - as in `_code`
+        return Outcome(failure=code_failure(error)), None
+
+
+def _started_late(attempt: Attempt) -> Outcome | None:
+    limit = attempt.options.schedule_to_start
+    if limit is not None and attempt.waited > limit:
+        return Outcome(failure=_timed_out(attempt, "schedule_to_start", limit))
+    return None
 
 
 def _timed_out(attempt: Attempt, kind: str, limit: float) -> Failure:

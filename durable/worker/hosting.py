@@ -174,7 +174,7 @@ class RunHost:
         if member == self.member:
             self._spawn(self._ports.runs.survived(member, run_ids))
 
-    def _begin(self, claimed: ClaimedRun, facts: list[Fact]) -> Held | None:
+    def _begin(self, claimed: ClaimedRun, facts: list[Fact]) -> None:
         definition = self._workflows[claimed.workflow]
         identity = RunIdentity(
             run_id=claimed.run_id, id=claimed.jid, workflow=claimed.workflow,
@@ -187,14 +187,10 @@ class RunHost:
             self._forget(stale)
             self._spawn(self._rescue(stale))
         self._held[claimed.run_id] = held
-        try:
-            turn = held.fold(facts, PYTHON)
-        except Exception as error:  # noqa: BLE001 - whatever replay raises, it is this run's alone
-            self._suspend(held, error)
-            return None
-        self._carry_out(held, turn)
-        self._cache.put(run)  # only now: what is on its way must not be evicted
-        return held
+        turn = self._turn_of(held, lambda: held.fold(facts, PYTHON))
+        if turn is not None:
+            self._carry_out(held, turn)
+            self._cache.put(run)  # only now: what is on its way must not be evicted
 
     def reserve(self, command: StartActivity, queue: str) -> bool:
         """Take a slot for a step of a run of `queue`; False: it has to go over the stream."""
@@ -215,13 +211,21 @@ class RunHost:
         held.woken = False
         if held.committing or held.gone or not (held.arrived or held.retries or held.flush):
             return
+        turn = self._turn_of(held, held.take_turn)
+        if turn is not None:
+            self._carry_out(held, turn)
+            self._cache.put(held.run)
+
+    def _turn_of(self, held: Held, take: Callable[[], Turn]) -> Turn | None:
+        """What came of a turn; whatever it raises is this run's alone, but for an interrupt."""
         try:
-            turn = held.take_turn()
-        except Exception as error:  # noqa: BLE001 - as in `_begin`
+            return take()
+        except KeyboardInterrupt:
+            self._drop(held)
+            raise
+        except BaseException as error:  # noqa: BLE001 - code, or what decodes, may raise anything
             self._suspend(held, error)
-            return
-        self._carry_out(held, turn)
-        self._cache.put(held.run)
+            return None
 
     def _pump_soon(self, held: Held) -> None:
         """Take a turn once this moment's other results are in too: they share the commit."""
@@ -298,6 +302,9 @@ class RunHost:
     def finished(self, attempt: Attempt, outcome: Outcome) -> None:
         """An attempt that ran in this process has ended."""
         held = self._held.get(attempt.run_id)
+        if outcome.interrupted:
+            self._interrupted(attempt, held)
+            return
         if held is None or held.gone or attempt.number not in held.run.open:
             if attempt.id is not None:
                 self._answer(attempt.id, self._answers.elsewhere(attempt, attempt.id, outcome))
@@ -315,6 +322,13 @@ class RunHost:
             return
         self._settle_here(held, attempt, outcome, message)
         self._pump_soon(held)
+
+    def _interrupted(self, attempt: Attempt, held: Held | None) -> None:
+        """The process ends, which is no failure of the attempt: it is given back uncounted."""
+        if held is not None:
+            self._drop(held)
+        elif attempt.id is not None:
+            self._spawn(self._ports.runs.release(self.member, [attempt.id]))
 
     def _answer(self, message: int, answering: Coroutine[Any, Any, None]) -> None:
         """Have a row answered; from this moment on nobody takes it for one that we forgot."""

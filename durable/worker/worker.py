@@ -97,7 +97,7 @@ class Worker:
         )  # fmt: skip
         self._attempts = Attempts(
             self._activities, self._membership.clock, tasks=max_activities,
-            threads=max_threads or 2 * (os.cpu_count() or 1),
+            threads=max_threads or 2 * (os.cpu_count() or 1), ending=self._torn_down,
         )  # fmt: skip
         self._attempts.on_freed(self._freed)
         self._host: RunHost | None = None
@@ -188,7 +188,7 @@ class Worker:
         try:
             async with asyncio.timeout(STOP):
                 await self._host.give_all_back()
-                await self._release_the_rest(started)
+                await self._release_the_rest(started | self._attempts.unknown)
                 await self._end_membership(self._host.member, self._committer)
         except TimeoutError:
             logger.warning(
@@ -214,6 +214,10 @@ class Worker:
         if rest:
             await patiently(lambda: self._ports.runs.release(member, rest))
             self._ports.announcer.queue(self.task_queue, "", amount=0)
+
+    def _torn_down(self) -> bool:
+        """Whether the event loop cancels everything, ours too: the process is about to end."""
+        return not self._stopping and any(task.cancelling() for task in self._loops)
 
     def _serve(self, loop: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(loop, name=name)

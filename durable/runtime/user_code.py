@@ -1,0 +1,75 @@
+"""User code may raise anything: here it becomes data, and nothing of it reaches the event loop.
+
+asyncio lets `SystemExit` and `KeyboardInterrupt` out of a task and thereby ends the loop; a future
+refuses `StopIteration`; a bare `except Exception` misses the rest. An attempt, a callback or a run
+that raised has ended, whatever it was. The one exception is `KeyboardInterrupt`: that is about the
+process, which ends by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from durable.codec.failures import failure_of
+from durable.protocol.failures import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How user code ended: with a `value`, or by an `error`."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+async def ended(code: Awaitable[Any]) -> Ended:
+    """Await user code to its end; raises nothing but `KeyboardInterrupt`.
+
+    Example:
+        >>> async def exits() -> None:
+        ...     raise SystemExit(2)
+        >>> asyncio.run(ended(exits()))
+        Ended(value=None, error=SystemExit(2))
+    """
+    try:
+        return Ended(await code)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the code has ended by it
+        return Ended(error=error)
+
+
+def code_failure(error: BaseException) -> Failure:
+    """What user code raised by itself, as data; with a hint where it meant something else.
+
+    A `CancelledError` that nobody asked for is a failure as any other, never a cancellation of who
+    waits.
+
+    Example:
+        >>> code_failure(SystemExit(2)).message.partition(":")[0]
+        'sys.exit(2) was called'
+    """
+    failure = failure_of(error)
+    if isinstance(error, asyncio.CancelledError):
+        said = failure.message or "something that it waited for was cancelled, and nobody asked for"
+        return replace(failure, kind="application", message=said)
+    if isinstance(error, SystemExit):
+        return replace(failure, message=exit_hint(error))
+    return failure
+
+
+def exit_hint(error: SystemExit) -> str:
+    """What somebody needs to know whose code called `sys.exit`.
+
+    Example:
+        >>> exit_hint(SystemExit("usage: tool FILE")).partition(":")[0]
+        "sys.exit('usage"
+    """
+    argument = "" if error.code is None else repr(error.code)[:200]
+    return (
+        f"sys.exit({argument}) was called: here that ends no process, it is a failure;"
+        " raise an exception that says what is wrong instead"
+    )
