@@ -15,4 +15,7 @@
   for.
 - `retries`: whether, and when, a failed attempt is followed by another.
 - `worker`: the worker: claims what its queue holds, and runs it.
+- `outcomes`: what an attempt that ran in this process brings its run: a fact, or another attempt.
+- `reports`: what the log says of attempts and runs that failed: each once, with what a handler
+  may filter by.
 """

@@ -18,9 +18,9 @@ from durable.definitions import WorkflowDefinition
 from durable.errors import InternalError
 from durable.postgres.retrying import patiently
 from durable.protocol.commands import StartActivity, StartTimer
-from durable.protocol.commits import Commit, Committed, Intent, StepCommitter
+from durable.protocol.commits import Commit, Committed, StepCommitter
 from durable.protocol.facts import Fact, FactKind
-from durable.protocol.failures import Failure, step_failed
+from durable.protocol.failures import Failure
 from durable.replay.cache import RunCache
 from durable.replay.context import RunIdentity
 from durable.replay.run import Run
@@ -33,9 +33,9 @@ from durable.worker import reports
 from durable.worker.alarms import Alarms, Item
 from durable.worker.answers import Answers
 from durable.worker.attempts import Attempts, Outcome
-from durable.worker.held import Arrived, Held, Retry, Turn
+from durable.worker.held import Arrived, Held, Turn
 from durable.worker.leaving import Leaving
-from durable.worker.retries import delay_after
+from durable.worker.outcomes import bring
 
 SURVIVED = 1.0  # seconds after which a run that was held at a death is not suspected any more
 FLUSH_AFTER = 0.05  # a step that runs longer than this is written down, so that people can see it
@@ -320,7 +320,7 @@ class RunHost:
             held.messages.pop(attempt.number, None)
             self._answer(message, self._answers.fail(attempt, message, outcome.failure))
             return
-        self._settle_here(held, attempt, outcome, message)
+        bring(held, attempt, outcome, message, self._clock.now())
         self._pump_soon(held)
 
     def _interrupted(self, attempt: Attempt, held: Held | None) -> None:
@@ -335,33 +335,6 @@ class RunHost:
         self._answering.add(message)
         task = self._spawn(answering)
         task.add_done_callback(lambda _: self._answering.discard(message))
-
-    def _settle_here(
-        self, held: Held, attempt: Attempt, outcome: Outcome, message: int | None
-    ) -> None:
-        failure = outcome.failure
-        if failure is not None:
-            now = self._clock.now()
-            delay = delay_after(attempt, failure, now)
-            reports.attempt_failed(attempt, failure, delay, now)
-            if delay is not None:
-                held.retries.append(Retry(attempt.number, attempt, failure, delay))
-                return
-        fact = Fact(
-            FactKind.ACTIVITY, self._clock.now(), attempt.number, attempt.name, outcome.data,
-            None if failure is None
-            else step_failed("activity", attempt.name, attempt.attempt, failure),
-            attempt.input,
-        )  # fmt: skip
-        failed = None
-        if failure is not None:
-            queue = attempt.options.task_queue or held.claimed.queue
-            failed = Intent(
-                attempt.number, attempt.name, queue, attempt.input, attempt.options,
-                attempt.attempt, failure=failure, dead=True,
-            )  # fmt: skip
-        held.messages.pop(attempt.number, None)
-        held.arrived.append(Arrived(fact, message=message, failed=failed))
 
     def over(self, run_id: int) -> None:
         """Somebody else ended a run that is held here: nothing of it is of use any more."""
