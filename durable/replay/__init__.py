@@ -25,6 +25,7 @@ What cannot be promised:
   and `wait` refuse what has no place of its own; a user's own sets are the linter's business, and
   so are other libraries': anyio cancels the tasks of a group in the order of a set of its own.
 - `asyncio.all_tasks()` has the right members, but no order to rely on.
+- `endings`: ending code that does not want to end: a coroutine that swallows whatever it is told.
 - An async generator that is left half way is closed when the run ends: under asyncio the garbage
   collector would choose the moment.
 """

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from durable.errors import NotDurableError
 from durable.protocol.commands import StartTimer
+from durable.replay.endings import put_down
 from durable.replay.guards import NoOutside, check_task_order, check_wait_order
 from durable.replay.sites import Site, call_site, text
 from durable.replay.steps import Steps, StepTimer
@@ -24,7 +25,7 @@ from durable.replay.tasks import Gone, RunFuture, RunTask, keys_of
 from durable.telemetry.logs import logger
 
 CALLBACKS_MAX = 100_000  # of one drain; a gather of 10,000 activities takes about 20,000
-CLOSED_MAX = 20  # how often a coroutine that ignores its end is told
+ENDING_MAX = 1000  # of a drain at an eviction, and 20 a task: more is a loop that ignores its end
 GENERATORS_SWEPT = 64  # finished ones are looked for each time so many have begun
 _DUE_MAX = 253_402_300_799.0  # the last second of the year 9999: what comes later never comes
 
@@ -165,7 +166,7 @@ class ReplayLoop(NoOutside):
         left = [task for task in self.tasks.values() if task is not main]
         for task in left:
             task.cancel()
-        self.drain()
+        self._drain_quietly()
         for task in left:
             if task.done() and not task.cancelled() and task.exception() is not None:
                 self.call_exception_handler(
@@ -176,12 +177,13 @@ class ReplayLoop(NoOutside):
                     }
                 )
         self._close_generators()
-        self.drain()
+        self._drain_quietly()
 
     def evict(self) -> None:
         """Take down every task; nothing that user code does meanwhile has an effect."""
         self._steps.shut()
         self.replaying = self._gone = True
+        self._callbacks_max = min(self._callbacks_max, ENDING_MAX + 20 * len(self.tasks))
         with self.turn():
             for _ in range(3):  # a `finally` that waits again gets a second and a third cancel
                 if not self.tasks:
@@ -191,8 +193,8 @@ class ReplayLoop(NoOutside):
                 self._drain_quietly()
             self._close_generators()
             self._drain_quietly()
-            for task in list(self.tasks.values()):
-                _put_down(task)
+            while self.tasks:  # one that is put down may begin others
+                put_down(self.tasks.pop(next(iter(self.tasks))), self._label)
         self.tasks.clear()
         self._ready.clear()
         self._watches.clear()
@@ -416,27 +418,3 @@ async def _aclose(generator: AsyncGenerator[Any, Any]) -> None:
 
 def _generator_dropped(_: AsyncGenerator[Any, Any]) -> None:
     """Never happens while the run lives; afterwards there is nothing left to do."""
-
-
-def _put_down(task: RunTask) -> None:
-    """End a task that swallows every cancellation: close its coroutines, the innermost first.
-
-    One that waits again is closed again. Were the outermost closed first, it would be told of an
-    inner one that would not end, could swallow that too, and leave it to the garbage collector.
-    """
-    task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
-    for _ in range(CLOSED_MAX):
-        chain: list[Any] = []
-        current: Any = task.get_coro()
-        while getattr(current, "cr_frame", None) is not None:
-            chain.append(current)
-            current = current.cr_await
-        if not chain:
-            return
-        for coroutine in reversed(chain):
-            try:
-                coroutine.close()
-            except KeyboardInterrupt:
-                raise
-            except BaseException:  # noqa: BLE001, S112 - whatever it says, it is asked again
-                continue

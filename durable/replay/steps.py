@@ -12,6 +12,8 @@ from durable.errors import NotDurableError
 from durable.protocol.commands import CancelStep, Command, Step
 from durable.replay.tasks import Gone, RunFuture
 
+REFUSED_MAX = 1000  # commands of a run that has ended: more come from a loop that swallows the end
+
 
 class StepFuture(RunFuture):
     """What user code awaits of an activity or a child. Cancelling it abandons the step."""
@@ -49,7 +51,7 @@ class Steps:
         frozen: who is running and may only look; empty when commands are allowed.
     """
 
-    __slots__ = ("_outbox", "_shut", "_waiters", "frozen", "held", "issued", "open")
+    __slots__ = ("_outbox", "_refused", "_shut", "_waiters", "frozen", "held", "issued", "open")
 
     def __init__(self) -> None:
         self.issued = 0
@@ -58,16 +60,21 @@ class Steps:
         self._waiters: dict[int, Waiter] = {}
         self._outbox: list[Command] = []
         self._shut = False
+        self._refused = 0
         self.frozen = ""
 
     def next_number(self) -> int:
         """The number that the next command gets; it is taken by `start`.
 
         Raises `Gone` when the run has ended or is being evicted, `NotDurableError` where commands
-        are forbidden for the moment.
+        are forbidden for the moment. Code that swallows `Gone` and tries again without end is let
+        pass after a while: what it then waits for never comes.
         """
         if self._shut:
-            raise Gone
+            self._refused += 1
+            if self._refused <= REFUSED_MAX:
+                raise Gone
+            return 0
         self.check_moving()
         return self.issued + 1
 
@@ -83,6 +90,8 @@ class Steps:
         """Issue a step whose number came from `next_number`."""
         number = step.number
         waiter.number = number
+        if self._shut:
+            return
         self.issued = number
         self.open[number] = step
         self._waiters[number] = waiter
