@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import re
 import typing
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from durable.cli import loops
 from durable.cli.output import Output
 from durable.client.client import Client
 from durable.errors import (
+    ConfigurationError,
     DatabaseError,
     DurableError,
     InternalError,
@@ -26,6 +28,7 @@ from durable.errors import (
     WorkflowEnded,
     WorkflowNotFound,
 )
+from durable.protocol.durations import seconds
 
 P = ParamSpec("P")
 
@@ -38,6 +41,7 @@ class Session:
     out: Output
 
 
+_BARE = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\s*[a-zA-Z\d.])")
 INTERRUPTED = 130  # the exit code of what Ctrl-C stopped
 
 Dsn = Annotated[
@@ -94,6 +98,26 @@ def connected(
 
     common = {"dsn": (Dsn, None), "namespace": (Namespace, "durable"), "as_json": (AsJson, False)}
     return _signed(command, action, common)
+
+
+def duration(text: str) -> str:
+    """A duration of the command line: each of its numbers needs a unit.
+
+    In Python `30` is seconds, as in all of Python; on a command line somebody means days.
+
+    Raises `ConfigurationError` for what is no duration, or lacks a unit.
+
+    Example:
+        >>> duration("1h 30m")
+        '1h 30m'
+    """
+    if bare := _BARE.search(text):
+        number = bare[0]
+        raise ConfigurationError(
+            f"{text!r} lacks a unit: write {number}s, {number}m, {number}h or {number}d"
+        )
+    seconds(text)
+    return text
 
 
 def json_value(text: str) -> Any:

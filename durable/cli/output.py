@@ -1,4 +1,7 @@
-"""Where the command's words go: answers to stdout, notes and errors to stderr."""
+"""Where the command's words go: answers to stdout, notes and errors to stderr.
+
+Nothing else in the package prints, so this is where text of others is made harmless to a terminal.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ import json
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from durable.protocol.failures import Failure
+from durable.telemetry.terminal import CONTINUED, shown, shown_json, shown_lines
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,30 +28,44 @@ class Output:
 
     def answer(self, data: object, text: str) -> None:
         """The answer: `data` as JSON, or `text`."""
-        print(self.dumped(data) if self.as_json else text, flush=True)
+        _print(self.dumped(data) if self.as_json else shown_lines(text), sys.stdout)
 
     def event(self, data: Mapping[str, object], text: str) -> None:
         """One of several answers over time: as JSON each is one line."""
-        print(json.dumps(plain(data)) if self.as_json else text, flush=True)
+        _print(json.dumps(plain(data)) if self.as_json else shown_lines(text), sys.stdout)
 
     def note(self, text: str) -> None:
         """Something that is no part of the answer, such as progress."""
-        print(text, file=sys.stderr, flush=True)
+        _print(shown_lines(text), sys.stderr)
 
     def error(self, kind: str, message: str, hint: str) -> None:
         """What went wrong, and what to do next."""
         if self.as_json:
             told = {"error": {"type": kind, "message": message, "hint": hint}}
-            print(json.dumps(told), file=sys.stderr)
+            _print(json.dumps(told), sys.stderr)
             return
-        print(f"error: {message}", file=sys.stderr)
+        _print("error: " + shown_lines(message).replace("\n", f"\n{CONTINUED}"), sys.stderr)
         if hint:
-            print(f"next:  {hint}", file=sys.stderr)
+            _print(f"next:  {shown(hint)}", sys.stderr)
+
+    def crash(self, traceback: str) -> None:
+        """The traceback of a bug."""
+        _print(shown_lines(traceback), sys.stderr)
+
+    @staticmethod
+    def relay(text: str) -> None:
+        """What a process of ours has printed, as it is."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
     @staticmethod
     def dumped(data: object) -> str:
         """The data as indented JSON."""
-        return json.dumps(plain(data), indent=2, ensure_ascii=False)
+        return shown_json(json.dumps(plain(data), indent=2, ensure_ascii=False))
+
+
+def _print(text: str, where: TextIO) -> None:
+    print(text, file=where, flush=True)
 
 
 def plain(value: Any) -> Any:

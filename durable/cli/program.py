@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from importlib import metadata
 from typing import Annotated
 
@@ -9,6 +11,7 @@ import typer
 
 from durable.cli.developing import dev
 from durable.cli.documents import graph, migrate, yaml
+from durable.cli.output import Output
 from durable.cli.pruning import prune
 from durable.cli.runs import cancel, list_runs, result, resume, show, signal, start, terminate
 from durable.cli.serving import worker
@@ -31,7 +34,7 @@ for _command in (show, signal, cancel, terminate, resume, yaml, graph, migrate, 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - typer's way
     if asked:
-        typer.echo(metadata.version("durable-postgres"))
+        Output().answer("", metadata.version("durable-postgres"))
         raise typer.Exit
 
 
@@ -47,4 +50,8 @@ def _common(
 
 def run() -> None:
     """Run the command line of this process."""
-    program()
+    try:
+        program()
+    except Exception:  # noqa: BLE001 - whatever it is: its traceback goes to a terminal
+        Output().crash(traceback.format_exc().rstrip("\n"))
+        sys.exit(1)

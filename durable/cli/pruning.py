@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 import typer
 
-from durable.cli.command import Session, connected
+from durable.cli.command import Session, connected, duration
 from durable.protocol.retention import Outcome, Pruned
 
 
@@ -34,7 +34,7 @@ async def prune(
             session.out.note(f"{_said(so_far)} so far")
 
     pruned = await session.client.prune(
-        older_than=older_than,
+        older_than=None if older_than is None else duration(older_than),
         keep=cast("list[Outcome]", keep or []),
         streams=streams,
         dry_run=dry_run,

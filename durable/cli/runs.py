@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from durable.cli.command import Session, connected, json_value
+from durable.cli.command import Session, connected, duration, json_value
 from durable.cli.importing import workflow_of
 from durable.cli.showing import run_as_text, runs_as_table
 from durable.client.choosing import Chosen
@@ -18,6 +18,7 @@ from durable.client.handle import Handle
 from durable.decorators.signals import Signal
 from durable.decorators.workflow import Workflow
 from durable.errors import ConfigurationError, ResultTimeout, WorkflowEnded
+from durable.telemetry.terminal import shown
 
 PATIENCE = 1.0  # seconds of waiting before the command says that it waits
 
@@ -59,7 +60,8 @@ async def start(
             workflow, *args, id=run, task_queue=queue, if_running=if_running
         )
     told = {"id": handle.id, "run_id": await handle.run_id()}
-    session.out.answer(told, f"started {handle.id}\nnext: durable result {handle.id}")
+    name = shown(handle.id)
+    session.out.answer(told, f"started {name}\nnext: durable result {name}")
 
 
 @connected
@@ -79,7 +81,7 @@ async def result(
             session.out.note(f"waiting for {run}; Ctrl-C stops the waiting, not the run")
             value = await handle.result()
     else:
-        value = await handle.result(timeout)
+        value = await handle.result(duration(timeout))
     session.out.answer(value, session.out.dumped(value))
 
 
@@ -141,7 +143,8 @@ async def cancel(session: Session, run: Id, reason: Reason = "") -> None:
     await session.client.handle(run).cancel(reason)
     session.out.answer(
         {"id": run, "asked": "cancel"},
-        f"asked {run} to stop\nnext: durable show {run}, or durable terminate {run} if it will not",
+        f"asked {shown(run)} to stop\n"
+        f"next: durable show {shown(run)}, or durable terminate {shown(run)} if it will not",
     )
 
 

@@ -12,11 +12,11 @@ from typing import Annotated
 
 import typer
 
-from durable.cli.command import Session, connected
+from durable.cli.command import Session, connected, duration
 from durable.cli.importing import Served, collect
 from durable.cli.loops import EventLoop
 from durable.cli.supervising import supervise
-from durable.protocol.durations import seconds
+from durable.telemetry.terminal import TerminalFormatter
 from durable.worker.worker import Worker
 
 Target = Annotated[
@@ -46,8 +46,10 @@ async def worker(  # noqa: PLR0913 - the command's options
     until_eof: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Run what a module defines, until SIGTERM or Ctrl-C: both let running activities finish."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
-    seconds(grace)
+    handler = logging.StreamHandler()
+    handler.setFormatter(TerminalFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level="INFO")
+    duration(grace)
     if processes > 1:
         options = [
             *(["--queue", queue] if queue else []),

@@ -11,6 +11,7 @@ from durable.cli.output import wall_clock
 from durable.client.handle import HistoryEvent
 from durable.protocol.failures import Failure
 from durable.store.jobs import ActivityAttempt, RunDescription, RunSummary
+from durable.telemetry.terminal import shown, shown_json
 
 _WIDTH: Final = 60  # characters of a value that are shown on a line
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -34,17 +35,11 @@ def runs_as_table(runs: Sequence[RunSummary], total: int) -> str:
 
 def run_as_text(run: RunDescription, history: Sequence[HistoryEvent]) -> str:
     """All that is known of a run."""
-    return "\n".join(
-        [
-            *_head(run),
-            *_timeline(run, history),
-            *_open_steps(run, history),
-            *_attempts(run),
-            *_state(run),
-            *_ending(run),
-            *_next(run),
-        ]
-    )
+    lines = (
+        _head(run), _timeline(run, history), _open_steps(run, history), _attempts(run), _state(run),
+        _ending(run), _next(run),
+    )  # fmt: skip
+    return "\n".join(shown(line) for part in lines for line in part)
 
 
 def span(seconds: float) -> str:
@@ -69,7 +64,8 @@ def span(seconds: float) -> str:
 
 def _row(run: RunSummary) -> tuple[str, ...]:
     took = run.finished_at and span((run.finished_at - run.started_at).total_seconds())
-    return run.id, run.workflow, run.task_queue, run.state, _at(run.started_at), took or ""
+    cells = (run.id, run.workflow, run.task_queue, run.state, _at(run.started_at), took or "")
+    return tuple(map(shown, cells))
 
 
 def _head(run: RunDescription) -> Iterator[str]:
@@ -175,7 +171,7 @@ def _ending(run: RunDescription) -> Iterator[str]:
     yield {"suspended": "Why it is suspended", "failed": "Why it failed"}.get(run.state, "Why")
     failure: Failure | None = run.failure
     while failure is not None:
-        yield f"  {_said(failure)}"
+        yield from (f"  {line}" for line in _said(failure).split("\n"))
         yield from (f"    {line}" for line in failure.traceback.rstrip().splitlines())
         failure = failure.cause
         if failure is not None:
@@ -204,7 +200,7 @@ def _said(failure: Failure | None) -> str:
 
 
 def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = shown_json(json.dumps(value, ensure_ascii=False))
     return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Sequence
 
@@ -97,9 +96,8 @@ class Supervisor:
             if not told and text.startswith(READY):
                 told = self._served = True
                 self._session.out.note(f"worker {place} is process {process.pid}")
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        sys.stdout.write(rest.decode(errors="replace"))
+            self._session.out.relay(text)
+        self._session.out.relay(rest.decode(errors="replace"))
 
 
 async def _first(*waited: Awaitable[object]) -> None:

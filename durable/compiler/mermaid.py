@@ -20,6 +20,7 @@ from durable.descriptor.model import (
     Worker,
 )
 from durable.protocol.codes import OK, PENDING
+from durable.telemetry.terminal import shown
 
 _SHAPES: Final[Mapping[type, tuple[str, str]]] = {
     Trigger: ("([", "])"),
@@ -39,7 +40,7 @@ def mermaid(app: App) -> str:
     An edge is labelled by what it is followed on; it has none where it is always followed.
     What a reentrant activity asks for leads back to it, which is drawn dotted, once.
     """
-    lines = [f"%% app {app.id}, version {app.version}", "flowchart LR"]
+    lines = [f"%% app {shown(app.id)}, version {app.version}", "flowchart LR"]
     for number, graph in enumerate(app.graphs):
         lines.extend(_graph(graph, f"g{number}"))
     return "\n".join(lines) + "\n"
@@ -47,7 +48,7 @@ def mermaid(app: App) -> str:
 
 def _graph(graph: Graph, prefix: str) -> Iterator[str]:
     nodes = {aid: f"{prefix}_{place}" for place, aid in enumerate(graph.activities)}
-    version = f", version {graph.version}" if graph.version else ""
+    version = f", version {_text(graph.version)}" if graph.version else ""
     yield f'  subgraph {prefix}["{_text(graph.subscribes)}{version}"]'
     for aid, activity in graph.activities.items():
         opening, closing = _SHAPES[type(activity)]
@@ -107,4 +108,4 @@ def _label(aid: str, activity: Activity) -> Iterator[str]:
 def _text(value: object) -> str:
     """Text that Mermaid takes as text, whatever is in it."""
     escapes = {"&": "#amp;", "<": "#lt;", ">": "#gt;", '"': "#quot;", "#": "#35;"}
-    return "".join(escapes.get(c, c) for c in str(value)).replace("\n", " ")
+    return "".join(escapes.get(c, c) for c in shown(str(value).replace("\n", " ")))
