@@ -19,6 +19,8 @@ from durable.telemetry.logs import logger
 
 PAUSE = 0.1  # seconds before the first restart
 PAUSE_MAX = 30.0
+AWAY_MAX = 1.0  # the same while a server is away: it may be back any moment
+SAY_AT, SAY_EVERY = 3, 30  # of such failures in a row, those that somebody should know of
 STEADY = 60.0  # a task that ran for so long has recovered: its next failure counts as the first
 FAILURES_MAX = 10  # in a row, of what does not pass by itself; together about two minutes
 
@@ -59,6 +61,11 @@ class Tasks:
     def __len__(self) -> int:
         return len(self._tasks)
 
+    @property
+    def cancelling(self) -> bool:
+        """Whether any of them is being cancelled."""
+        return any(task.cancelling() for task in self._tasks)
+
     def keep(self, name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         """Run `loop()`, and again should it fail, until it returns or is cancelled."""
         return self._spawn(name, self._attempt(name, loop, self._on_broken))
@@ -91,35 +98,37 @@ class Tasks:
     async def _attempt(
         self, name: str, action: Callable[[], Awaitable[Any]], give_up: Broken
     ) -> None:
-        failures = 0
+        failures = bugs = 0
         while True:
             began = self._clock.monotonic()
             try:
                 await action()
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told and counted
                 if self._clock.monotonic() - began >= STEADY:
-                    failures = 0
+                    failures = bugs = 0
                 failures += 1
-                if failures >= FAILURES_MAX and not retryable(error, host=True):
+                passing = retryable(error, host=True)
+                bugs += not passing
+                if bugs >= FAILURES_MAX:
                     logger.critical(
                         "%s: %r failed %d times, and is given up: %s",
                         self._host, name, failures, error, exc_info=error,
                     )  # fmt: skip
                     give_up(name, error)
                     return
-                self._say(name, failures, error)
+                self._say(name, failures, error, passing=passing)
             else:
                 return
-            await asyncio.sleep(backoff(failures))
+            await asyncio.sleep(backoff(failures, most=AWAY_MAX if passing else PAUSE_MAX))
 
-    def _say(self, name: str, failures: int, error: Exception) -> None:
-        if retryable(error, host=True):
-            logger.warning("%s: %r goes on when Postgres answers: %s", self._host, name, error)
-        else:
+    def _say(self, name: str, failures: int, error: Exception, *, passing: bool) -> None:
+        if not passing:
             logger.error(
                 "%s: %r failed (%d), and is begun again: %s",
                 self._host, name, failures, error, exc_info=error,
             )  # fmt: skip
+        elif failures == SAY_AT or failures % SAY_EVERY == 0:
+            logger.warning("%s: %r goes on when Postgres answers: %s", self._host, name, error)
 
     def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine, name=f"durable {name}")

@@ -16,6 +16,9 @@ from durable.protocol.commits import Arrival
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import Failure, failure_from_json, step_failed
 from durable.protocol.ids import new_request
+from durable.runtime.reconciler import Reserved
+
+RELEASES_MAX = 10  # in a row: then a run is suspended
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +78,27 @@ class Look:
     """What a queue holds.
 
     Whether turns and activities are due, when the next will be (Unix seconds), and the runs of the
-    asking member whose inbox was left unread.
+    asking member whose inbox was left unread; and what the tables hold for that member.
     """
 
     turns: bool
     activities: bool
     next: float | None
     unread: list[int]
+    reserved: Reserved
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """How often in a row a run was released by now, and after how many seconds it is due again."""
+
+    times: int
+    delay: float
+
+    @property
+    def suspended(self) -> bool:
+        """Whether that was once too often."""
+        return self.times >= RELEASES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +199,8 @@ class RunStream:
         )
         at = row["next"]
         due = None if at is None or at.year >= _FOREVER else from_datetime(at)
-        return Look(row["turns"], row["activities"], due, row["unread"])
+        reserved = Reserved(row["reserved"], row["reserved_ids"])
+        return Look(row["turns"], row["activities"], due, row["unread"], reserved)
 
     async def unserved(
         self, queue: str, workflows: Sequence[str], activities: Sequence[str]
@@ -220,6 +238,11 @@ class RunStream:
     async def suspend(self, member: int, run_id: int, revision: int, error: str) -> bool:
         """Stop a run that cannot go on with this code; False when it is no longer ours."""
         return bool(await self._db.fetch(self._sql["suspend"], member, run_id, revision, error))
+
+    async def release_run(self, member: int, run_id: int, error: str) -> Released | None:
+        """Give a run back that cannot go on here, to be tried again later; None: not ours now."""
+        rows = await self._db.fetch(self._sql["release_run"], member, run_id, error)
+        return Released(rows[0]["releases"], rows[0]["delay"]) if rows else None
 
     async def resume(
         self, *, jid: str | None = None, queue: str | None = None, workflows: Sequence[str] = ()

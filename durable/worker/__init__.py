@@ -18,4 +18,9 @@
 - `outcomes`: what an attempt that ran in this process brings its run: a fact, or another attempt.
 - `reports`: what the log says of attempts and runs that failed: each once, with what a handler
   may filter by.
+- `reading`: reading for many runs at once, where what one of them has may be unreadable.
+- `reconciling`: what this worker's member has reserved in the tables, against what the worker
+  holds.
+- `releasing`: how a run leaves this process before its end: suspended, given back, or released to
+  try again.
 """

@@ -6,6 +6,7 @@ Nothing here waits, and nothing is sent: `hosting` does that.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,7 @@ from durable.protocol.commands import (
     Step,
     kind_of,
 )
-from durable.protocol.commits import Arrival, ChildStart, Commit, Intent
+from durable.protocol.commits import Arrival, ChildStart, Commit, Committed, Intent
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import Failure
 from durable.replay.mismatch import ExpectedStep
@@ -123,7 +124,7 @@ class Held:
         self.arrived: deque[Arrived] = deque()
         self.retries: list[Retry] = []
         self.seen: set[int] = set()
-        self.committing = False
+        self.commit: asyncio.Future[Committed] | None = None  # the one in flight
         self.gone = False
         self.flush = False
         self.woken = False
@@ -141,6 +142,11 @@ class Held:
         self._slots = slots
         self._version: str | None = version
         self._fast = 0
+
+    @property
+    def committing(self) -> bool:
+        """Whether a commit is in flight."""
+        return self.commit is not None
 
     @property
     def idle(self) -> bool:

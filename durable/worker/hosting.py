@@ -13,19 +13,18 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from durable.codec.failures import failure_of
 from durable.definitions import WorkflowDefinition
 from durable.errors import InternalError
 from durable.postgres.retrying import patiently
 from durable.protocol.commands import StartActivity, StartTimer
 from durable.protocol.commits import Commit, Committed, StepCommitter
 from durable.protocol.facts import Fact, FactKind
-from durable.protocol.failures import Failure
 from durable.replay.cache import RunCache
 from durable.replay.context import RunIdentity
 from durable.replay.run import Run
 from durable.runtime.clocks import MemberClock
-from durable.streams.activities import Attempt, Settlement
+from durable.runtime.supervision import Tasks
+from durable.streams.activities import Attempt
 from durable.streams.ports import Ports
 from durable.streams.runs import ClaimedRun
 from durable.telemetry.logs import logger
@@ -36,9 +35,12 @@ from durable.worker.attempts import Attempts, Outcome
 from durable.worker.held import Arrived, Held, Turn
 from durable.worker.leaving import Leaving
 from durable.worker.outcomes import bring
+from durable.worker.reading import read_apart
+from durable.worker.releasing import Releasing
 
 SURVIVED = 1.0  # seconds after which a run that was held at a death is not suspected any more
 FLUSH_AFTER = 0.05  # a step that runs longer than this is written down, so that people can see it
+COMMITS = 10.0  # seconds that giving all runs back waits for their commits
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 
@@ -54,7 +56,7 @@ class RunHost:
         clock: the database's time.
         count_max: how many runs may be held in memory.
         bytes_max: how heavy they may be together.
-        audit: looks for rows that are reserved by us without our knowledge.
+        tasks: where it does what has to be waited for.
 
     Attributes:
         member: the id under which it holds them; 0 while this process is nobody.
@@ -64,11 +66,10 @@ class RunHost:
     def __init__(  # noqa: PLR0913 - built in one place, from what each name says
         self, ports: Ports, workflows: Mapping[str, WorkflowDefinition], attempts: Attempts, *,
         queue: str, versions: Mapping[str, str], clock: MemberClock, count_max: int, bytes_max: int,
-        audit: Callable[[], Any],
+        tasks: Tasks,
     ) -> None:  # fmt: skip
         self.member = 0
         self.closing = False
-        self._audit = audit
         self.backlogged = False
         self._ports = ports
         self._workflows = workflows
@@ -83,12 +84,15 @@ class RunHost:
         self._timers = Alarms(clock.now, self._timer_due, clock.doubtful)
         self._limits = Alarms(clock.now, self._limit_due, clock.doubtful)
         self._flushes = Alarms(clock.monotonic, self._flush_due)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = tasks
         self._unread: set[int] = set()
         self._reader: asyncio.Task[None] | None = None
-        self._leaving = Leaving(ports, queue, clock, lambda: self.member, self._spawn)
+        self._leaving = Leaving(ports, queue, clock, lambda: self.member, tasks)
         self._folding: set[int] = set()
         self._answering: set[int] = set()
+        self._releasing = Releasing(
+            ports, self._answers, queue, clock, lambda: self.member, tasks
+        )  # fmt: skip
 
     # --- beginning and end -------------------------------------------------------------------
 
@@ -107,13 +111,29 @@ class RunHost:
         return run_id in self._held
 
     def knows(self, message: int, run_id: int) -> bool:
-        """Whether we know that a row of the worker stream is reserved by us, or may become so."""
+        """Whether we know that a row of the worker stream is reserved by us, or may become so.
+
+        Whatever is under way for its run counts: a replay, a commit, an answer, a release.
+        """
         if message in self._folding or message in self._answering:
+            return True
+        if run_id in self._releasing.going or run_id in self._leaving:
             return True
         if self._answers.pending(message):
             return True
         held = self._held.get(run_id)
         return held is not None and (message == run_id or held.committing or held.has(message))
+
+    def reserved(self) -> set[int]:
+        """The rows that ought to be reserved by us, as far as it can be said at any moment."""
+        known = {*self._held, *self._folding, *self._answering, *self._releasing.going}
+        for held in self._held.values():
+            known.update(held.messages.values())
+        return known | self._leaving.runs
+
+    def settled(self) -> set[int]:
+        """Those runs of them of which nothing is under way: somebody reserved them for us."""
+        return {r for r, held in self._held.items() if not held.committing}
 
     def abandon(self) -> None:
         """Drop everything at once: this member was declared dead, and others have its runs."""
@@ -123,14 +143,9 @@ class RunHost:
 
     async def give_all_back(self) -> None:
         """Finish the commits in flight and give every run back; activities have been drained."""
-        deadline = asyncio.get_running_loop().time() + 10
-        while (
-            any(h.committing for h in self._held.values())
-            and asyncio.get_running_loop().time() < deadline
-        ):
-            await asyncio.wait([*self._tasks], timeout=0.1) if self._tasks else await asyncio.sleep(
-                0.01
-            )
+        while committing := [h.commit for h in self._held.values() if h.commit is not None]:
+            if (await asyncio.wait(committing, timeout=COMMITS))[1]:
+                break  # the server does not answer
         now = self._clock.now()
         due = {
             r: now if h.deferred or h.arrived or not h.settled else h.next_due()
@@ -144,8 +159,7 @@ class RunHost:
         self._timers.close()
         self._limits.close()
         self._flushes.close()
-        if self._tasks:
-            await asyncio.wait([*self._tasks], timeout=5)
+        await self._tasks.wait(5)
 
     # --- taking runs -------------------------------------------------------------------------
 
@@ -156,10 +170,18 @@ class RunHost:
     async def take(self, member: int, claimed: list[ClaimedRun]) -> None:
         """Fold runs that `member` has claimed, and let them go on."""
         behind = [c.run_id for c in claimed if c.revision]
-        facts = await patiently(lambda: self._ports.histories.facts(behind)) if behind else {}
+        try:
+            facts, unreadable = await read_apart(self._ports.histories.facts, behind)
+        except BaseException:  # else nobody would ever take them for forgotten
+            self._folding.difference_update(c.run_id for c in claimed)
+            raise
         if member != self.member:
             self._folding.difference_update(c.run_id for c in claimed)
             return  # declared dead since: others have them
+        for run_id, error in unreadable.items():
+            self._folding.discard(run_id)
+            self._releasing.unread(run_id, error)
+        claimed = [c for c in claimed if c.run_id not in unreadable]
         for c in claimed:
             self._folding.discard(c.run_id)
             self._begin(c, facts.get(c.run_id, []))
@@ -172,7 +194,7 @@ class RunHost:
     def _survived(self, member: int, run_ids: list[int]) -> None:
         """Runs that may have taken a process down have not taken this one down."""
         if member == self.member:
-            self._spawn(self._ports.runs.survived(member, run_ids))
+            self._tasks.once("note of survival", lambda: self._ports.runs.survived(member, run_ids))
 
     def _begin(self, claimed: ClaimedRun, facts: list[Fact]) -> None:
         definition = self._workflows[claimed.workflow]
@@ -185,7 +207,7 @@ class RunHost:
         if (stale := self._held.get(claimed.run_id)) is not None:
             # The database has forgotten that we held it: claims need not survive its crash.
             self._forget(stale)
-            self._spawn(self._rescue(stale))
+            self._releasing.rescue(stale)
         self._held[claimed.run_id] = held
         turn = self._turn_of(held, lambda: held.fold(facts, PYTHON))
         if turn is not None:
@@ -241,21 +263,23 @@ class RunHost:
             return
         if self._committer is None:
             raise InternalError("a turn was taken by a host that has not begun to hold runs")
-        held.committing = True
-        future = asyncio.ensure_future(self._committer.commit(turn.commit))
+        held.commit = future = asyncio.ensure_future(self._committer.commit(turn.commit))
         future.add_done_callback(partial(self._committed, held, turn, turn.commit))
 
     def _committed(
         self, held: Held, turn: Turn, commit: Commit, future: asyncio.Future[Committed]
     ) -> None:
-        held.committing = False
-        if held.gone or future.cancelled():
+        held.commit = None
+        if held.gone:
             self.release(turn.here)
             return
-        error = future.exception()
+        error = (
+            InternalError("a commit was cancelled") if future.cancelled() else future.exception()
+        )
         if error is not None:
             self.release(turn.here)
-            self._suspend(held, error)
+            self._forget(held)
+            self._releasing.let_go(held, error, of_turn=False)
             return
         committed = future.result()
         if not committed.passed:
@@ -307,7 +331,8 @@ class RunHost:
             return
         if held is None or held.gone or attempt.number not in held.run.open:
             if attempt.id is not None:
-                self._answer(attempt.id, self._answers.elsewhere(attempt, attempt.id, outcome))
+                row = attempt.id
+                self._answer(row, lambda: self._answers.elsewhere(attempt, row, outcome))
             return
         if outcome.abandoned:
             return
@@ -316,9 +341,10 @@ class RunHost:
             held.outcomes.append((attempt, outcome))
             return
         message = attempt.id if attempt.id is not None else held.messages.get(attempt.number)
-        if outcome.failure is not None and message is not None:
+        failure = outcome.failure
+        if failure is not None and message is not None:
             held.messages.pop(attempt.number, None)
-            self._answer(message, self._answers.fail(attempt, message, outcome.failure))
+            self._answer(message, lambda: self._answers.fail(attempt, message, failure))
             return
         bring(held, attempt, outcome, message, self._clock.now())
         self._pump_soon(held)
@@ -328,12 +354,17 @@ class RunHost:
         if held is not None:
             self._drop(held)
         elif attempt.id is not None:
-            self._spawn(self._ports.runs.release(self.member, [attempt.id]))
+            row = attempt.id
+            self._tasks.once(
+                f"release of attempt {row}",
+                lambda: self._ports.runs.release(self.member, [row]),
+                otherwise=_told,
+            )
 
-    def _answer(self, message: int, answering: Coroutine[Any, Any, None]) -> None:
+    def _answer(self, message: int, answer: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Have a row answered; from this moment on nobody takes it for one that we forgot."""
         self._answering.add(message)
-        task = self._spawn(answering)
+        task = self._tasks.once(f"answer of attempt {message}", answer, otherwise=_told)
         task.add_done_callback(lambda _: self._answering.discard(message))
 
     def over(self, run_id: int) -> None:
@@ -353,7 +384,7 @@ class RunHost:
         elif run_id in self._leaving:
             self._leaving.heard(run_id)
         if self._unread and (self._reader is None or self._reader.done()):
-            self._reader = self._spawn(self._read_inboxes())
+            self._reader = self._tasks.once("inboxes", self._read_inboxes)
 
     async def _read_inboxes(self) -> None:
         while self._unread:
@@ -361,8 +392,12 @@ class RunHost:
             self._unread.clear()
             before = [(held, held.reading()) for held in runs]
             ids = [held.claimed.run_id for held in runs]
-            inboxes = await patiently(lambda ids=ids: self._ports.histories.inboxes(ids))  # type: ignore[misc]
+            inboxes, unreadable = await read_apart(self._ports.histories.inboxes, ids)
             for held, gone in before:
+                if (error := unreadable.get(held.claimed.run_id)) is not None:
+                    self._forget(held)
+                    self._releasing.let_go(held, error, of_turn=False)
+                    continue
                 held.read(gone, inboxes.get(held.claimed.run_id, ()))
                 self._pump(held)
 
@@ -383,7 +418,11 @@ class RunHost:
             for kind, at in held.limits.get(number, {}).items():
                 if at <= due:
                     limit = float(getattr(step.options, kind) or 0)
-                    self._spawn(self._answers.overdue(held.claimed, step, kind, limit))
+                    self._tasks.once(
+                        f"limit of step {number}",
+                        partial(self._answers.overdue, held.claimed, step, kind, limit),
+                        otherwise=_told,
+                    )
 
     def _flush_due(self, _due: float, item: Item) -> None:
         """Write down what is still open of the steps that were issued a while ago."""
@@ -398,47 +437,12 @@ class RunHost:
     def _suspend(self, held: Held, error: BaseException) -> None:
         """The run cannot go on with this code or this payload: nothing of the turn is written."""
         self._forget(held)
-        reports.run_suspended(held.claimed, error)
-        self._spawn(self._put_aside(held, failure_of(error)))
-
-    async def _put_aside(self, held: Held, failure: Failure) -> None:
-        await self._rescue(held)
-        run_id, revision, runs = held.claimed.run_id, held.revision, self._ports.runs
-        if not await patiently(
-            lambda: runs.suspend(self.member, run_id, revision, failure.to_json())
-        ):
-            await self._release(run_id)  # the history has gone on without us
-        await self._audit()
+        self._releasing.let_go(held, error, of_turn=True)
 
     def _drop(self, held: Held) -> None:
-        """A fence refused the run: give it back, and look for rows that we no longer know of."""
+        """A fence refused the run: give it back."""
         self._forget(held)
-        self._spawn(self._start_over(held))
-
-    async def _start_over(self, held: Held) -> None:
-        # Until it is let go of, no audit may take the run for a forgotten one: let go of twice, it
-        # could be let go of when it has been claimed again.
-        run_id = held.claimed.run_id
-        self._answering.add(run_id)
-        await self._rescue(held)
-        await self._release(run_id)
-        self._answering.discard(run_id)
-        await self._audit()
-
-    async def _rescue(self, held: Held) -> None:
-        """Put results that no commit has written into the inbox: nothing done is done again."""
-        await self._answers.settle(
-            [Settlement(message, data, None) for message, data in held.in_hand()]
-        )
-        for attempt, outcome in held.outcomes:
-            message = attempt.id if attempt.id is not None else held.messages.get(attempt.number)
-            if message is not None:
-                await self._answers.elsewhere(attempt, message, outcome)
-
-    async def _release(self, run_id: int) -> None:
-        now = self._clock.now()
-        if await patiently(lambda: self._ports.runs.give_back(self.member, {run_id: now})):
-            self._ports.announcer.queue(self._queue, "turn")
+        self._releasing.give_back(held)
 
     def _forget(self, held: Held) -> None:
         run_id = held.claimed.run_id
@@ -462,13 +466,6 @@ class RunHost:
         self._forget(held)
         self._leaving.add(run.identity.run_id, due)
 
-    def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and isinstance(error := task.exception(), Exception):
-            logger.error("a task of the worker failed: %s", error, exc_info=error)
+def _told(_name: str, _error: BaseException) -> None:
+    """It was logged, and concerns one run; the reconciler finds the row that is left reserved."""

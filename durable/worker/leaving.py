@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from durable.postgres.retrying import patiently
 from durable.runtime.clocks import MemberClock
+from durable.runtime.supervision import Tasks
 from durable.streams.ports import Ports
 
 SOON = 1.0  # a run given back that is due within so many seconds is announced: polls are slower
@@ -20,7 +20,7 @@ class Leaving:
         queue: the task queue whose workers are told of runs that are due soon.
         clock: the database's time.
         member: who holds the runs.
-        spawn: starts a coroutine as a task of the host.
+        tasks: where it is done.
     """
 
     def __init__(
@@ -29,13 +29,13 @@ class Leaving:
         queue: str,
         clock: MemberClock,
         member: Callable[[], int],
-        spawn: Callable[[Coroutine[Any, Any, None]], Any],
+        tasks: Tasks,
     ) -> None:
         self._ports = ports
         self._queue = queue
         self._clock = clock
         self._member = member
-        self._spawn = spawn
+        self._tasks = tasks
         self._due: dict[int, float | None] = {}  # runs to give back, and when they are due
         self._going: dict[int, float | None] = {}  # those that are on their way
         self._missed: set[int] = set()  # those of them for which something came meanwhile
@@ -53,22 +53,30 @@ class Leaving:
         self._due[run_id] = due
         if not self._busy:
             self._busy = True
-            self._spawn(self._give_back())
+            self._tasks.once("give back", self._give_back, otherwise=self._give_up)
+
+    @property
+    def runs(self) -> set[int]:
+        """Those that are on their way."""
+        return {*self._due, *self._going}
 
     async def _give_back(self) -> None:
         # One batch at a time: a run may be claimed, and leave again, before the answer is here.
-        try:
-            while self._due:
-                self._going, self._due = self._due, {}
-                await patiently(self._write)
-                soon = self._clock.now() + SOON
-                early = any(at is not None and at < soon for at in self._going.values())
-                if early or not self._missed.isdisjoint(self._going):
-                    self._ports.announcer.queue(self._queue, "turn", len(self._going))
-                self._missed.difference_update(self._going)
-                self._going = {}
-        finally:
-            self._busy = False
+        while self._due or self._going:
+            self._going.update(self._due)  # what an earlier try left, too
+            self._due = {}
+            await patiently(self._write)
+            soon = self._clock.now() + SOON
+            early = any(at is not None and at < soon for at in self._going.values())
+            if early or not self._missed.isdisjoint(self._going):
+                self._ports.announcer.queue(self._queue, "turn", len(self._going))
+            self._missed.difference_update(self._going)
+            self._going = {}
+        self._busy = False
+
+    def _give_up(self, _name: str, _error: BaseException) -> None:
+        """Nobody here knows of them any more: so the reconciler frees them."""
+        self._due, self._going, self._busy = {}, {}, False
 
     async def _write(self) -> None:
         await self._ports.runs.give_back(self._member(), self._going)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import ConfigurationError, InternalError
-from durable.postgres.errors import Conflict, ConnectionLost
 from durable.postgres.retrying import patiently
 from durable.protocol.durations import Duration, seconds
 from durable.runtime.notifications import member_news, queue_news
+from durable.runtime.reconciler import Reconciler
+from durable.runtime.supervision import Tasks
 from durable.streams.activities import Attempt
 from durable.streams.membership import Membership
 from durable.streams.ports import ClosingCommitter, Ports
@@ -23,6 +24,7 @@ from durable.worker.attempts import Attempts
 from durable.worker.hints import Hints
 from durable.worker.hosting import RunHost
 from durable.worker.lines import Bell, Place, patience
+from durable.worker.reconciling import Reconciling
 
 POLL = 1.0  # the net beneath the notifications while runs are held, in seconds
 REST = 5.0  # the same for who holds nothing: the sweeper watches the queues, too
@@ -103,15 +105,18 @@ class Worker:
         self._host: RunHost | None = None
         self._hints: Hints | None = None
         self._committer: ClosingCommitter | None = None
-        self._claiming = asyncio.Lock()
+        self._reconciling: Reconciling | None = None
         self._turns = Bell()
         self._due = Bell()
         self._again = asyncio.Event()
         self._starved = False
         self._stopping = False
         self._unserved: set[tuple[str, str]] = set()
-        self._loops: list[asyncio.Task[None]] = []
+        who = f"the worker of task queue {task_queue!r}"
+        self._loops = Tasks(who, self._break)
+        self._work = Tasks(who, self._break)
         self._ending = asyncio.Event()
+        self._stopped: asyncio.Task[None] | None = None
         self._broken: BaseException | None = None
 
     # --- life --------------------------------------------------------------------------------
@@ -127,6 +132,8 @@ class Worker:
         trace: TracebackType | None,
     ) -> None:
         await self.stop()
+        if self._broken is not None and error is None:
+            raise self._broken
 
     async def run(self) -> None:
         """Serve the queue until `stop` is called or this task is cancelled; then stop gracefully.
@@ -135,11 +142,15 @@ class Worker:
         """
         await self.start()
         try:
-            await self._ending.wait()
+            await self.ended()
         finally:
             await asyncio.shield(self.stop())
         if self._broken is not None:
             raise self._broken
+
+    async def ended(self) -> None:
+        """Return when the worker has begun to stop: it was told to, or cannot go on."""
+        await self._ending.wait()
 
     async def start(self) -> None:
         """Join, deploy the generated descriptor, and begin to claim."""
@@ -153,9 +164,12 @@ class Worker:
         self._host = RunHost(
             self._ports, self._workflows, self._attempts, queue=self.task_queue, versions=versions,
             clock=self._membership.clock, count_max=self._bounds[0], bytes_max=self._bounds[1],
-            audit=self._audit,
+            tasks=self._work,
         )  # fmt: skip
         self._hints = Hints(self._host, self._attempts, self._ports.runs)
+        self._reconciling = Reconciling(
+            self._ports.runs, self._host, self._attempts, lambda: self._wake(turns=True, due=True)
+        )
         self._begin(await self._membership.join())
         await self._ports.announcer.hear_queue(self.task_queue, self._heard_queue)
         for queue in await self._ports.runs.resume(
@@ -165,10 +179,10 @@ class Worker:
         self._turns.ring()
         self._due.ring()
         if self._workflows:
-            self._serve(self._claim_turns(), "durable turns")
+            self._loops.keep("turns", self._claim_turns)
         if self._activities:
-            self._serve(self._claim_activities(), "durable activities")
-        self._serve(self._poll(), "durable poll")
+            self._loops.keep("activities", self._claim_activities)
+        self._loops.keep("poll", self._poll)
 
     async def stop(self) -> None:
         """Claim nothing more, wait for running activities, give every run back, and leave."""
@@ -176,9 +190,8 @@ class Worker:
             return
         self._stopping = True
         self._ending.set()
-        for task in self._loops:
-            task.cancel()
-        await asyncio.wait(self._loops)
+        self._loops.cancel()
+        await self._loops.wait(STOP)
         if self._hints is not None:
             self._hints.close()
         await self._ports.announcer.unhear_queue(self.task_queue, self._heard_queue)
@@ -217,20 +230,20 @@ class Worker:
 
     def _torn_down(self) -> bool:
         """Whether the event loop cancels everything, ours too: the process is about to end."""
-        return not self._stopping and any(task.cancelling() for task in self._loops)
+        return not self._stopping and self._loops.cancelling
 
-    def _serve(self, loop: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(loop, name=name)
-        task.add_done_callback(self._loop_ended)
-        self._loops.append(task)
+    def _break(self, name: str, error: BaseException) -> None:
+        """A task of ours cannot go on: end, so that others take what is held here."""
+        if self._broken is None:
+            self._broken = error
+            logger.critical("the worker stops, because its task %r broke: %s", name, error)
+            self._stopped = asyncio.get_running_loop().create_task(self.stop())
 
-    def _loop_ended(self, task: asyncio.Task[None]) -> None:
-        """A loop of ours that raises is a bug: say so, and end `run` instead of idling on."""
-        if task.cancelled() or task.exception() is None:
-            return
-        self._broken = task.exception()
-        logger.critical("the worker's %s loop broke", task.get_name(), exc_info=self._broken)
-        self._ending.set()
+    @property
+    def _flights(self) -> Reconciler:
+        if self._reconciling is None:
+            raise InternalError("a worker that was not started claims nothing")
+        return self._reconciling.flights
 
     @property
     def _started_host(self) -> RunHost:
@@ -242,7 +255,8 @@ class Worker:
         self._committer = self._ports.committer(member)
         self._started_host.begin(member, self._committer)
         channel = self._ports.announcer.member_channel(member)
-        self._serve(self._ports.announcer.hear_own(channel, self._heard_own), "durable hear")
+        announcer = self._ports.announcer
+        self._loops.once("hearing", lambda: announcer.hear_own(channel, self._heard_own))
 
     def _busy(self) -> bool:
         return bool(self._host and self._host.count) or bool(self._attempts.count)
@@ -258,7 +272,10 @@ class Worker:
         host.abandon()
         member, host.member = host.member, 0
         if member:
-            self._serve(self._end_membership(member, self._committer), "durable end of a member")
+            committer = self._committer
+            self._work.once(
+                "end of a member", lambda: self._end_membership(member, committer), otherwise=_said
+            )
 
     def _rejoined(self, member: int) -> None:
         self._begin(member)
@@ -270,6 +287,7 @@ class Worker:
     async def _claim_turns(self) -> None:
         host, loop = self._started_host, asyncio.get_running_loop()
         claimed_at = 0.0
+        self._turns.ring()  # begun again after an error, there may be something that nobody took
         while True:
             await self._turns.rung()
             # What comes within this time goes with one claim; who comes after a rest does not wait.
@@ -279,16 +297,13 @@ class Worker:
             full = True
             while full and host.member:
                 limit = min(CLAIM_MAX, max(1, self._bounds[0] - host.count))
-                try:
-                    async with self._claiming:
-                        member = host.member
-                        claimed = await self._ports.runs.claim(
-                            member, self.task_queue, list(self._workflows), limit, waiting
-                        )
-                        host.expect(claimed)
-                except (ConnectionLost, Conflict):
-                    await self._audit()
-                    continue
+                member = host.member
+                with self._flights.reserving():
+                    claimed = await self._ports.runs.claim(
+                        member, self.task_queue, list(self._workflows), limit, waiting
+                    )
+                    host.expect(claimed)
+                self._flights.turned_up(c.run_id for c in claimed)
                 if claimed:
                     self._membership.awake()
                     await host.take(member, claimed)
@@ -298,6 +313,7 @@ class Worker:
 
     async def _claim_activities(self) -> None:
         host = self._started_host
+        self._due.ring()
         while True:
             await self._due.rung()
             waiting = self._due.hush()
@@ -307,14 +323,10 @@ class Worker:
                 self._starved = limit <= 0
                 if self._starved:
                     break
-                try:
-                    async with self._claiming:
-                        attempts = await self._claim(limit, waiting)
-                        for attempt in attempts:
-                            self._attempts.start(attempt, host.finished)
-                except (ConnectionLost, Conflict):
-                    await self._audit()
-                    continue
+                with self._flights.reserving():
+                    attempts = await self._claim(limit, waiting)
+                    for attempt in attempts:
+                        self._attempts.start(attempt, host.finished)
                 if not attempts and not waiting:
                     self._again.set()
                 full = len(attempts) == limit
@@ -336,37 +348,24 @@ class Worker:
             self._membership.awake()
         return attempts
 
-    async def _audit(self) -> None:
-        """An answer was lost: let go of rows that are reserved for us without our knowledge."""
-        host = self._started_host
-        async with self._claiming:  # a claim whose answer is on its way is not lost
-            held = await patiently(lambda: self._ports.runs.held(host.member))
-            running = {a.id for a in self._attempts.running()}
-            unknown = [
-                i for i, run_id in held.items() if i not in running and not host.knows(i, run_id)
-            ]
-            if unknown:
-                await patiently(lambda: self._ports.runs.release(host.member, unknown))
-        self._wake(turns=True, due=True)
-
     async def _poll(self) -> None:
         host = self._started_host
         looked = self._membership.clock.now()
         while True:
             self._again.clear()
-            due = self._membership.clock.now() + POLL
-            with contextlib.suppress(ConnectionLost, Conflict):
-                if self._membership.clock.now() - looked >= UNSERVED_EVERY:
-                    looked = self._membership.clock.now()
-                    await self._say_what_is_unserved()
-                look = await self._ports.runs.look(
-                    host.member, self.task_queue, list(self._workflows), list(self._activities)
-                )
-                self._wake(turns=look.turns, due=look.activities)
-                for run_id in look.unread:
-                    host.heard(run_id)
-                rest = self._membership.clock.now() + REST
-                due = rest if look.next is None else min(rest, look.next)
+            if self._membership.clock.now() - looked >= UNSERVED_EVERY:
+                looked = self._membership.clock.now()
+                await self._say_what_is_unserved()
+            look = await self._ports.runs.look(
+                host.member, self.task_queue, list(self._workflows), list(self._activities)
+            )
+            self._wake(turns=look.turns, due=look.activities)
+            for run_id in look.unread:
+                host.heard(run_id)
+            if self._reconciling is not None:
+                await self._reconciling.compare(look.reserved)
+            rest = self._membership.clock.now() + REST
+            due = rest if look.next is None else min(rest, look.next)
             await asyncio.sleep(POLL_MIN)
             await self._until(due)
 
@@ -430,6 +429,10 @@ class Worker:
             self._started_host.heard(news.number)
         elif news is not None and self._hints is not None:
             self._hints.heard(news)
+
+
+def _said(_name: str, _error: BaseException) -> None:
+    """It was logged, and concerns what nobody uses any more."""
 
 
 def _by_name(

@@ -100,7 +100,11 @@ select
             select from durable.engine_streams e
             where e.run_id = w.id and e.expired_at is null and e.msg_type in ('step', 'signal', 'cancel')
               and e.created_at < durable.now() - interval '0.5 s' limit 1) unread
-        where w.reserved_by = $4 and w.msg_type = 'turn' limit 500) as unread
+        where w.reserved_by = $4 and w.msg_type = 'turn' limit 500) as unread,
+    -- What the tables say that this member has reserved; where it differs from what it knows, `held` follows.
+    m.reserved, m.reserved_ids
+from (select count(*) as reserved, coalesce(bit_xor(w.id), 0) as reserved_ids
+      from durable.worker_streams w where w.reserved_by = $4 and w.expired_at is null) m
 
 -- name: survived
 -- The cold turns of runs that had taken a process down came to rest.
@@ -110,8 +114,31 @@ update durable.worker_streams set retry_attempt = 0 where id = any($1::bigint[])
 select * from durable.give_back_v1($1, $2::bigint[], $3::timestamptz[])
 
 -- name: held
--- After a broken connection: what does the database think that we hold?
-select id, run_id from durable.worker_streams where reserved_by = $1
+-- What does the database think that we hold? Read where the look's number or ids differ from ours.
+select id, run_id from durable.worker_streams where reserved_by = $1 and expired_at is null
+
+-- name: release_run
+-- Gives back a run that could not go on here for no fault of its own. Each time in a row, without a step between,
+-- its next try waits twice as long, up to five minutes; the tenth suspends it. The job is locked first, as everywhere.
+with job as (
+    select j.run_id, j.revision from durable.jobs j where j.run_id = $2 and j.finished_at is null
+    for no key update
+), mine as (
+    select w.id, job.revision,
+        case when w.released_revision = job.revision then coalesce(w.releases, 0) else 0 end + 1 as releases
+    from job join durable.worker_streams w on w.id = job.run_id
+    where w.reserved_by = $1 and w.msg_type = 'turn'
+    for update of w
+), stopped as (
+    update durable.jobs j set state = 'suspended', error = $3::json
+    from mine m where j.run_id = m.id and m.releases >= 10
+)
+update durable.worker_streams w
+set reserved_by = null, reserved_at = null, releases = m.releases, released_revision = m.revision,
+    visible_at = case when m.releases >= 10 then 'infinity'
+        else durable.now() + make_interval(secs => least(300, power(2, m.releases - 1))) end
+from mine m where w.id = m.id
+returning m.releases, least(300, power(2, m.releases - 1))::float8 as delay
 
 -- name: gone
 -- Of these runs ($2) and attempts ($3) those that a member holds no longer. It was told so by a notification,
@@ -193,7 +220,7 @@ with chosen as (
       and ($1::text is null or j.jid = $1) and ($2::text is null or (j.app_id = $2 and j.graph = any($3::text[])))
     returning j.run_id
 ), woken as (
-    update durable.worker_streams w set visible_at = durable.now(), losses = 0
+    update durable.worker_streams w set visible_at = durable.now(), losses = 0, releases = null
     from chosen c where w.id = c.run_id returning w.stream_name
 )
 select distinct stream_name from woken

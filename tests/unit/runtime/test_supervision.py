@@ -14,7 +14,7 @@ from durable.runtime.supervision import FAILURES_MAX, Tasks, backoff
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervision, "backoff", lambda _failures: 0.0)
+    monkeypatch.setattr(supervision, "backoff", lambda _failures, **_: 0.0)
 
 
 def told() -> tuple[Tasks, list[tuple[str, BaseException]]]:

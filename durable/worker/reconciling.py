@@ -1,0 +1,71 @@
+"""What this worker's member has reserved in the tables, against what the worker holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from durable.postgres.retrying import patiently
+from durable.runtime.clocks import SYSTEM, HostClock
+from durable.runtime.reconciler import Reconciler, Reserved
+from durable.streams.runs import RunStream
+from durable.telemetry.logs import logger
+from durable.worker.attempts import Attempts
+from durable.worker.hosting import RunHost
+
+
+class Reconciling:
+    """The reconciler of one worker.
+
+    Args:
+        runs: the stream that says what is reserved.
+        host: the runs held. attempts: those that run.
+        freed: called when rows were let go of: somebody is to claim them.
+        clock: measures the seconds between two looks.
+    """
+
+    def __init__(
+        self,
+        runs: RunStream,
+        host: RunHost,
+        attempts: Attempts,
+        freed: Callable[[], None],
+        clock: HostClock = SYSTEM,
+    ) -> None:
+        self.flights = Reconciler(clock)
+        self._runs = runs
+        self._host = host
+        self._attempts = attempts
+        self._freed = freed
+
+    def _rows(self) -> set[int]:
+        return {a.id for a in self._attempts.running() if a.id is not None}
+
+    async def compare(self, reserved: Reserved) -> None:
+        """Put right what differs, after a poll has found `reserved`."""
+        member = self._host.member
+        if not member or not self.flights.is_due(reserved, self._host.reserved() | self._rows()):
+            return
+        held = await patiently(lambda: self._runs.held(member))
+        if member != self._host.member:
+            return
+        running = self._rows()
+        found = self.flights.look(
+            held,
+            lambda row, run: row in running or self._host.knows(row, run),
+            self._host.settled() | {row for row in running if self._is_settled(row)},
+        )
+        for row in found.lost:
+            logger.warning("row %d is reserved by us no more; what we do of it is stopped", row)
+            self._host.over(row)
+            self._attempts.stop_message(row)
+        if found.forgotten:
+            logger.warning(
+                "%d rows were reserved by us without our knowledge, and are let go of",
+                len(found.forgotten),
+            )
+            rows = list(found.forgotten)
+            await patiently(lambda: self._runs.release(member, rows))
+            self._freed()
+
+    def _is_settled(self, row: int) -> bool:
+        return not self._host.knows(row, 0)

@@ -1,0 +1,162 @@
+"""How a run leaves this process before its end: suspended, given back, or released to try again.
+
+It is suspended only for its own fault: code that does not fit its history, a payload that Postgres
+refuses. Whatever else went wrong is no reason to stop it for good: it is released, and tried again
+by whoever claims it, later each time. What was done and is on disk nowhere goes into its inbox
+first, so that nothing is done again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from durable.codec.failures import failure_of
+from durable.errors import DatabaseError, InternalError
+from durable.postgres.errors import StatementFault
+from durable.postgres.retrying import patiently
+from durable.protocol.failures import Failure
+from durable.runtime.clocks import MemberClock
+from durable.runtime.supervision import Tasks
+from durable.streams.activities import Settlement
+from durable.streams.ports import Ports
+from durable.telemetry.logs import logger
+from durable.worker import reports
+from durable.worker.answers import Answers
+from durable.worker.held import Held
+
+_ENVIRONMENT = (DatabaseError, InternalError, MemoryError, OSError)
+
+
+def is_own_fault(error: BaseException, *, of_turn: bool) -> bool:
+    """Whether an error is the run's own: its code, its history or its data are at fault.
+
+    What a turn raises (`of_turn`) comes from replaying it, and would come again, unless it is
+    about this process; of what a commit raises, only what Postgres says of the data is.
+
+    >>> is_own_fault(StatementFault("22P02"), of_turn=False)
+    True
+    >>> is_own_fault(DatabaseError("42P01"), of_turn=False)
+    False
+    """
+    if isinstance(error, StatementFault):
+        return True
+    return of_turn and not isinstance(error, _ENVIRONMENT)
+
+
+class Releasing:
+    """Runs on their way out.
+
+    Args:
+        ports: the streams.
+        answers: what becomes of results in hand.
+        queue: the task queue whose workers are told of runs that are free.
+        clock: the database's time.
+        member: who holds the runs.
+        tasks: where it is done.
+    """
+
+    def __init__(
+        self, ports: Ports, answers: Answers, queue: str, clock: MemberClock,
+        member: Callable[[], int], tasks: Tasks,
+    ) -> None:  # fmt: skip
+        self._ports = ports
+        self._answers = answers
+        self._queue = queue
+        self._clock = clock
+        self._member = member
+        self._tasks = tasks
+        self.going: set[int] = set()  # while it is under way nobody takes a run for a forgotten one
+
+    def let_go(self, held: Held, error: BaseException, *, of_turn: bool) -> None:
+        """The run cannot go on here; nothing of its turn is written."""
+        if is_own_fault(error, of_turn=of_turn):
+            self._start(held, "suspend", lambda: self._suspend(held, error))
+        else:
+            logger.error(
+                "run %s could not go on, and is released: %s", held.claimed.jid, error,
+                exc_info=error,
+            )  # fmt: skip
+            self._start(held, "release", lambda: self._release(held, failure_of(error)))
+
+    def give_back(self, held: Held) -> None:
+        """A fence refused the run: whoever claims it next reads how it stands."""
+        self._start(held, "give back", lambda: self._give_back(held))
+
+    def rescue(self, held: Held) -> None:
+        """Save what is in hand of a run that is held anew."""
+        self._tasks.once(
+            f"rescue of {held.claimed.jid}", lambda: self._rescue(held), otherwise=self._failed
+        )
+
+    def unread(self, run_id: int, error: Exception) -> None:
+        """What a claimed run has behind it cannot be read."""
+        logger.error("the history of run %d cannot be read: %s", run_id, error, exc_info=error)
+        self._begin(run_id, f"release {run_id}", lambda: self._free(run_id, failure_of(error)))
+
+    def _start(
+        self, held: Held, what: str, action: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        self._begin(held.claimed.run_id, f"{what} {held.claimed.jid}", action)
+
+    def _begin(
+        self, run_id: int, name: str, action: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        self.going.add(run_id)
+        task = self._tasks.once(name, action, otherwise=self._failed)
+        task.add_done_callback(lambda _: self.going.discard(run_id))
+
+    def _failed(self, _name: str, _error: BaseException) -> None:
+        """It has been logged; the reconciler finds what is still reserved, and frees it."""
+
+    async def _suspend(self, held: Held, error: BaseException) -> None:
+        await self._rescue(held)
+        claimed, runs, failure = held.claimed, self._ports.runs, failure_of(error)
+        if await patiently(
+            lambda: runs.suspend(self._member(), claimed.run_id, held.revision, failure.to_json())
+        ):
+            reports.run_suspended(claimed, error)  # now the table says so, too
+        else:
+            await self._free_now(claimed.run_id)  # the history has gone on without us
+
+    async def _release(self, held: Held, failure: Failure) -> None:
+        await self._rescue(held)
+        await self._free(held.claimed.run_id, failure)
+
+    async def _give_back(self, held: Held) -> None:
+        await self._rescue(held)
+        await self._free_now(held.claimed.run_id)
+
+    async def _free(self, run_id: int, failure: Failure) -> None:
+        runs = self._ports.runs
+        released = await patiently(
+            lambda: runs.release_run(self._member(), run_id, failure.to_json())
+        )
+        if released is None:
+            return
+        if released.suspended:
+            logger.error(
+                "run %d was released %d times in a row, and is suspended: %s",
+                run_id, released.times, failure.message,
+            )  # fmt: skip
+        else:
+            asyncio.get_running_loop().call_later(released.delay, self._announce)
+
+    async def _free_now(self, run_id: int) -> None:
+        now = self._clock.now()
+        if await patiently(lambda: self._ports.runs.give_back(self._member(), {run_id: now})):
+            self._announce()
+
+    def _announce(self) -> None:
+        self._ports.announcer.queue(self._queue, "turn")
+
+    async def _rescue(self, held: Held) -> None:
+        """Put results that no commit has written into the inbox: nothing done is done again."""
+        await self._answers.settle(
+            [Settlement(message, data, None) for message, data in held.in_hand()]
+        )
+        for attempt, outcome in held.outcomes:
+            message = attempt.id if attempt.id is not None else held.messages.get(attempt.number)
+            if message is not None:
+                await self._answers.elsewhere(attempt, message, outcome)
