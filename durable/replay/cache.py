@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from durable.replay.run import Run
+
+OVER = 20  # a twentieth more than there is room for, at a time, when nothing may go
+LOOKED_AT = 100  # runs, to find one that may go: what a new one costs does not grow with the cache
 
 
 class RunCache:
@@ -66,7 +70,7 @@ class RunCache:
         self._runs[run_id] = run
         self._runs.move_to_end(run_id)
         if self._is_full():
-            self.shrink(keep=run_id)
+            self.shrink()
 
     def drop(self, run_id: int) -> Run | None:
         """Forget the run without evicting it, and hand it out; None when it is not here."""
@@ -75,15 +79,33 @@ class RunCache:
             self.weight -= self._weights.pop(run_id)
         return run
 
-    def shrink(self, keep: int | None = None) -> None:
-        """Evict idle runs, oldest first, until the bounds hold; `keep` goes last of all."""
-        for run_id in sorted(self._runs, key=lambda run_id: run_id == keep):  # a stable sort
+    def shrink(self) -> None:
+        """Evict idle runs, oldest first, until the bounds hold.
+
+        Those found busy are in use, and go to the end: so none of them is looked at again and
+        again. One call looks at so many at most; the next one goes on.
+        """
+        for _ in range(min(len(self._runs), LOOKED_AT)):
             if not self._is_full():
                 return
-            run = self._runs[run_id]
-            if not self._busy(run):
+            run_id, run = next(iter(self._runs.items()))
+            if self._busy(run):
+                self._runs.move_to_end(run_id)
+            else:
                 self.drop(run_id)
                 self._evict(run)
+
+    def room(self, most: int, among: int) -> int:
+        """How many runs more could be kept, if idle ones of the `among` oldest went, up to `most`.
+
+        Never none: what all the busy ones wait for may be among the new ones.
+        """
+        room = self._count_max - len(self._runs)
+        if room < most:
+            room = max(0, room) + sum(
+                not self._busy(run) for run in islice(self._runs.values(), among)
+            )
+        return max(1, min(most, max(room, self._count_max // OVER)))
 
     def clear(self) -> None:
         """Evict everything that is idle; busy runs stay, and can be seen by `len`."""

@@ -106,6 +106,10 @@ class RunHost:
         """How many runs are held."""
         return len(self._held)
 
+    def room(self, most: int, among: int) -> int:
+        """How many runs more may be taken, `most` at most; for some of them, others may go."""
+        return self._cache.room(most, among)
+
     def holds(self, run_id: int) -> bool:
         """Whether a run is held here."""
         return run_id in self._held

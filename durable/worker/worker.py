@@ -33,6 +33,7 @@ GATHER = 0.003  # seconds between two claims of runs, unless the first one left 
 POLL_MIN = 0.01  # looks follow each other no faster, and what is delayed is late by no more
 UNSERVED_EVERY = 10  # seconds between two looks for what nobody here can run
 CLAIM_MAX = 500  # one claim's worth of runs: more only delays the first
+CLAIM_AHEAD = 50  # runs that may have to go for others: so many, and two for each that came last
 
 Definition = TypeVar("Definition", WorkflowDefinition, ActivityDefinition)
 
@@ -286,7 +287,7 @@ class Worker:
 
     async def _claim_turns(self) -> None:
         host, loop = self._started_host, asyncio.get_running_loop()
-        claimed_at = 0.0
+        claimed_at, ahead = 0.0, CLAIM_AHEAD
         self._turns.ring()  # begun again after an error, there may be something that nobody took
         while True:
             await self._turns.rung()
@@ -296,7 +297,7 @@ class Worker:
             claimed_at = loop.time()
             full = True
             while full and host.member:
-                limit = min(CLAIM_MAX, max(1, self._bounds[0] - host.count))
+                limit = host.room(CLAIM_MAX, ahead)
                 member = host.member
                 with self._flights.reserving():
                     claimed = await self._ports.runs.claim(
@@ -310,6 +311,7 @@ class Worker:
                 elif not waiting:
                     self._again.set()  # what woke us may become due within the second
                 full = len(claimed) == limit
+                ahead = min(CLAIM_MAX, CLAIM_AHEAD + 2 * len(claimed))
 
     async def _claim_activities(self) -> None:
         host = self._started_host

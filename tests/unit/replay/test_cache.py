@@ -93,3 +93,42 @@ def test_dropping_is_not_evicting_and_clearing_is() -> None:
     keeper.busy = set()
     keeper.cache.clear()
     assert (len(keeper.cache), keeper.cache.weight) == (0, 0)
+
+
+def test_what_a_new_run_costs_does_not_grow_with_the_cache() -> None:
+    """A full cache looks at one run to let it go, and at one that is busy no more than once."""
+    looks = 0
+
+    def busy(run: Run) -> bool:
+        nonlocal looks
+        looks += 1
+        return run.identity.run_id <= 200  # the oldest, as if each waited for a long activity
+
+    gone: list[int] = []
+    cache = RunCache(1000, 10**9, evict=lambda run: gone.append(run.identity.run_id), busy=busy)
+    runs = [begun(n) for n in range(1, 1101)]
+    for run in runs:
+        cache.put(run)
+    assert gone == list(range(201, 301))
+    assert looks <= 100 + 200
+    looks = 0
+    assert [cache.room(100, among) for among in (0, 3, 70)] == [50, 50, 70]
+    assert looks <= 3 + 70
+    for run in runs:
+        run.evict()
+
+
+def test_there_is_room_for_as_many_as_may_go() -> None:
+    """Free places and idle runs count, busy ones do not; one may always be tried."""
+    keeper = Keeper(count_max=4)
+    assert keeper.cache.room(3, 10) == 3
+    for n in (1, 2, 3):
+        keeper.cache.put(begun(n))
+    keeper.busy = {1, 2}
+    assert keeper.cache.room(10, 10) == 2
+    keeper.busy = {1, 2, 3}
+    keeper.cache.put(begun(4))
+    keeper.busy.add(4)
+    assert keeper.cache.room(10, 10) == 1
+    keeper.busy = set()
+    keeper.cache.clear()
