@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from durable.client.runs import Runs
-from durable.codec.failures import exception_of
+from durable.codec.rebuilding import exception_of
 from durable.codec.signature import Signature
 from durable.decorators.signals import Signal
 from durable.errors import (

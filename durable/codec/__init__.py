@@ -6,7 +6,11 @@ The promise: a value comes back as it went in, or `PayloadError` says which part
     signature    `Signature.of(fn)`: a function's arguments, by name, and its result
     guards       says at a glance that a value is sure to survive: the fast road
     differences  compares what came back with what went in: the sure road
-    failures     `failure_of(exception)`, `exception_of(failure)`
+    failures     `failure_of(exception)`, whatever its class does
+    rebuilding   `exception_of(failure)`: whole, or as an `ApplicationError`
+    tagged       values of exceptions, by their exact types
+    careful      looks at exceptions without running their code
+    tracebacks   as text, of a size that is bounded
     payloads     `PayloadCodec`: encryption or compression around the text
     tracebacks  tracebacks that travel: text, with the frames that help, of a
                 size that is bounded

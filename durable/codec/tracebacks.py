@@ -10,7 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-_TEXT_MAX = 20_000  # characters; deep recursion would otherwise fill histories
+from durable.codec import careful
+
+_TEXT_MAX = careful.TEXT_MAX  # characters; deep recursion would otherwise fill histories
+_FRAMES_MAX = 100  # at either end
 _INTERNAL = tuple(
     f"{directory}{os.sep}"
     for directory in (
@@ -24,37 +27,50 @@ REMOTE: Final = "\nRemote traceback:\n"
 """How the note begins that carries a traceback from another process."""
 
 
-def clean(text: str, longest: int = _TEXT_MAX) -> str:
-    r"""Text that Postgres can hold: lone surrogates and NULs spelled out, cut at `longest`.
-
-    Example:
-        >>> clean("a\x00b"), clean("abcdef", 3)
-        ('a\\x00b', 'abc… (3 more characters)')
-    """
-    text = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
-    if len(text) <= longest:
-        return text
-    return f"{text[:longest]}… ({len(text) - longest} more characters)"
-
-
 def remote_traceback(exc: BaseException, notes: Iterable[str] = ()) -> str:
     """The exception's traceback as text, without its causes, which are failures themselves.
 
     Frames of asyncio and durable are left out where others remain; the notes that hang on the
-    exception are kept, and `notes` come last.
+    exception are kept, and `notes` come last. Whatever the exception's class does, there is a text.
     """
-    frames = traceback.extract_tb(exc.__traceback__)
-    useful = [frame for frame in frames if not frame.filename.startswith(_INTERNAL)] or frames
-    hung = list(getattr(exc, "__notes__", ()))
-    if not useful and hung and hung[-1].startswith(REMOTE):
+    hung = careful.notes_of(exc)
+    lines = _frames(exc)
+    if not lines and hung and hung[-1].startswith(REMOTE):
         # Rebuilt here and never raised: what hangs on it already is its traceback.
-        return _middle_cut(clean(hung[-1].removeprefix(REMOTE), 10 * _TEXT_MAX))
-    lines = traceback.format_list(useful)
+        return _middle_cut(careful.clean(hung[-1].removeprefix(REMOTE), 10 * _TEXT_MAX))
     if lines:
         lines.insert(0, "Traceback (most recent call last):\n")
-    lines += traceback.format_exception_only(exc)
+    lines += _last_lines(exc, hung)
     lines += [f"{note}\n" for note in notes]
-    return _middle_cut(clean("".join(lines), 10 * _TEXT_MAX))
+    return _middle_cut(careful.clean("".join(lines), 10 * _TEXT_MAX))
+
+
+def _frames(exc: BaseException) -> list[str]:
+    walked = list(traceback.walk_tb(careful.state_of(exc, "__traceback__")))
+    useful = [one for one in walked if not one[0].f_code.co_filename.startswith(_INTERNAL)]
+    useful = useful or walked
+    if len(useful) > 2 * _FRAMES_MAX:
+        useful = useful[:_FRAMES_MAX] + useful[-_FRAMES_MAX:]
+    try:
+        return traceback.format_list(traceback.StackSummary.extract(iter(useful)))
+    except BaseException:  # noqa: BLE001 - the source comes from loaders, which may be the user's
+        return [
+            f'  File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}\n'
+            for frame, line in useful
+        ]
+
+
+def _last_lines(exc: BaseException, hung: Iterable[str]) -> list[str]:
+    """The exception itself: its class, its text, its notes.
+
+    `traceback.format_exception_only` would look at all causes and members, and may ask values of
+    the user's for what may have been meant.
+    """
+    cls = type(exc)
+    module, _, qualname = careful.path_of(cls).partition(":")
+    name = qualname if module in ("", "builtins", "__main__") else f"{module}.{qualname}"
+    text = careful.text_of(exc)
+    return [f"{name}: {text}\n" if text else f"{name}\n", *(f"{note}\n" for note in hung)]
 
 
 def _middle_cut(text: str) -> str:

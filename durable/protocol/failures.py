@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+_APART = ("cause", "ancestry")  # fields that are not kept, or not as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Failure:
         cause: the failure beneath it.
         name: for `activity`, `child` and `timeout`: the step's name.
         attempts: for those, how often it was tried.
+        ancestry: "module:qualname" of the class and its bases, and the types and ancestries of its
+            group's members and of what it was raised from. Known where it was raised; not kept.
     """
 
     type: str
@@ -37,6 +41,7 @@ class Failure:
     cause: Failure | None = None
     name: str = ""
     attempts: int = 1
+    ancestry: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able dict, empty fields left out."""
@@ -55,7 +60,7 @@ class Failure:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Failure:
         """The inverse of `to_dict`; unknown keys, of a later version, are ignored."""
-        known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__ and k != "cause"}
+        known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__ and k not in _APART}
         cause = data.get("cause")
         return cls(**known, cause=None if cause is None else cls.from_dict(cause))
 

@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from durable.codec.failures import exception_of, failure_of
+from durable.codec.failures import failure_of
+from durable.codec.rebuilding import exception_of
 from durable.definitions import WorkflowDefinition
 from durable.errors import (
     ActivityFailed,

@@ -13,6 +13,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from durable.codec import careful
 from durable.codec.failures import failure_of
 from durable.protocol.failures import Failure
 
@@ -53,22 +54,23 @@ def code_failure(error: BaseException) -> Failure:
         'sys.exit(2) was called'
     """
     failure = failure_of(error)
-    if isinstance(error, asyncio.CancelledError):
+    if issubclass(type(error), asyncio.CancelledError):  # `isinstance` would ask the error
         said = failure.message or "something that it waited for was cancelled, and nobody asked for"
         return replace(failure, kind="application", message=said)
-    if isinstance(error, SystemExit):
+    if issubclass(type(error), SystemExit):
         return replace(failure, message=exit_hint(error))
     return failure
 
 
-def exit_hint(error: SystemExit) -> str:
+def exit_hint(error: BaseException) -> str:
     """What somebody needs to know whose code called `sys.exit`.
 
     Example:
         >>> exit_hint(SystemExit("usage: tool FILE")).partition(":")[0]
         "sys.exit('usage"
     """
-    argument = "" if error.code is None else repr(error.code)[:200]
+    code = careful.attribute(error, "code")
+    argument = "" if code is None else careful.shown(code)
     return (
         f"sys.exit({argument}) was called: here that ends no process, it is a failure;"
         " raise an exception that says what is wrong instead"

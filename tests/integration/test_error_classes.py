@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from durable.postgres.transaction import transaction
 
 from durable.errors import DatabaseError
 from durable.postgres.errors import AccessRefused, Conflict, ConnectionLost, StatementFault
 from durable.postgres.pool import Database, Lane
-from durable.postgres.transaction import transaction
 
 STATEMENTS = [
     ("select 1 / 0", StatementFault),
