@@ -17,6 +17,7 @@ from durable.engine.retention import Janitor, Retention
 from durable.engine.steps.committer import Committer
 from durable.errors import EmbeddedPostgresError
 from durable.postgres.address import Pool
+from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.embedded.launcher import ensure_running
 from durable.postgres.listen import Listener, Notifier
 from durable.postgres.migrate import migrate
@@ -43,6 +44,7 @@ KEEP_EVERY = 0.5  # seconds between two looks at the embedded Postgres
 async def connect(
     dsn: str | Pool | None = None,
     *,
+    direct_dsn: str | None = None,
     namespace: str = "durable",
     retention: RetentionPolicy | Duration | None = None,
     report: Callable[[str], None] | None = None,
@@ -55,6 +57,9 @@ async def connect(
             of the working directory, and stops when the last process that uses it ends. Or an
             asyncpg pool, which stays the caller's to close; connections that cannot be shared
             (commits, LISTEN, the lease of a worker) are opened beside it, to where it connects.
+        direct_dsn: where `dsn`, or the pool, goes through a pooler in transaction mode (PgBouncer):
+            a way round it, for the connections that cannot be shared. Without one, the
+            environment's DURABLE_DIRECT_URL, if `dsn` is the environment's, too.
         namespace: the Postgres schema that holds everything.
         retention: how long ended runs are kept, as `RetentionPolicy` or one duration. It is stored
             and holds for the namespace, in every process, until another is given. Without one
@@ -64,7 +69,9 @@ async def connect(
 
     Raises:
         ConfigurationError: the namespace is no identifier, or the schema is missing and may not be
-            made; a retention of less than a minute; a pool that decodes JSON.
+            made; a retention of less than a minute; a DSN that cannot be read, or that goes through
+            a pooler in transaction mode without a direct one beside it; a pool that decodes JSON,
+            or whose connections are set so that a guarantee would break.
         EmbeddedPostgresError: no Postgres can be started here; the message says what to do.
         DatabaseError: the database cannot be reached.
 
@@ -74,14 +81,18 @@ async def connect(
     schema_name(namespace)
     policy = None if retention is None else retention_policy(retention)
     if isinstance(dsn, Pool):
-        return await _connected(await Database.within(dsn, schema=namespace), policy, report)
-    where = dsn or os.environ.get("DURABLE_DATABASE_URL")  # noqa: TID251 - one of the two readers
+        lent = await Database.within(dsn, schema=namespace, direct=direct_dsn)
+        return await _connected(lent, policy, report)
+    given = os.environ.get("DURABLE_DATABASE_URL") or None  # noqa: TID251 - one of two readers
+    where = given if dsn is None else dsn
+    if direct_dsn is None and where == given:
+        direct_dsn = os.environ.get("DURABLE_DIRECT_URL") or None  # noqa: TID251
     keeper = None
     if where is None:
         embedded = _Embedded(os.environ.get("DURABLE_PG_BIN"), report)  # noqa: TID251
-        where = await embedded.start()
+        where, direct_dsn = await embedded.start(), None
         keeper = asyncio.create_task(embedded.keep(), name="durable embedded postgres")
-    database = await Database.open(where, schema=namespace)
+    database = await Database.open(where, schema=namespace, direct=direct_dsn)
     return await _connected(database, policy, report, keeper)
 
 
@@ -195,7 +206,7 @@ class _Deployer:
             return {}  # a worker of activities alone has no graph of its own
         generated = generate(queue, workflows, activities)
         store = AppStore(self._database.schema)
-        async with self._database.connection() as connection:
+        async with self._database.connection(LONG_DEADLINE) as connection:
             await store.insert(
                 connection,
                 (queue, generated.version),

@@ -49,7 +49,8 @@ Dsn = Annotated[
     typer.Option(
         envvar="DURABLE_DATABASE_URL",
         show_envvar=True,
-        help="The Postgres database; without one an embedded Postgres in .durable/ is used.",
+        help="The Postgres database; without one an embedded Postgres in .durable/ is used. A"
+        " password on the command line is seen by everybody on this machine: use the variable.",
     ),
 ]
 Namespace = Annotated[

@@ -14,6 +14,7 @@ from durable.cli.command import Session, connected
 from durable.cli.importing import split
 from durable.cli.output import Output
 from durable.cli.serving import Queue, Target
+from durable.postgres.dsn import shown
 
 LOOK_SECONDS = 0.5  # how often files are looked at
 FILES_MAX = 20_000  # beyond that looking would cost more than it gives
@@ -28,8 +29,8 @@ async def dev(session: Session, module: Target, queue: Queue = None) -> None:
     client, out = session.client, session.out
     name = split(module)[0]
     out.event(
-        {"dsn": client.dsn, "namespace": client.namespace},
-        f"database  {client.dsn}\n"
+        {"dsn": shown(client.dsn), "namespace": client.namespace},
+        f"database  {shown(client.dsn)}\n"
         f"next      durable start {name}:WORKFLOW --args '[…]'     in another terminal\n"
         f"          durable list, durable show ID\n"
         f"stop      Ctrl-C; what is open goes on at the next start",

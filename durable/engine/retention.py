@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from durable.errors import DatabaseError
+from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.errors import Conflict
 from durable.postgres.pool import Database
 from durable.protocol.retention import Pruned, Pruning, RetentionPolicy
@@ -83,7 +84,7 @@ class Retention:
             await self._forget(connection, [run_id])
 
     async def _transaction(self, batch: Batch, wanted: Pruning) -> tuple[Pruned, bool]:
-        async with self._db.connection() as connection, connection.transaction():
+        async with self._db.connection(LONG_DEADLINE) as connection, connection.transaction():
             return await batch(connection, wanted)
 
     async def _runs(self, connection: Any, wanted: Pruning) -> tuple[Pruned, bool]:

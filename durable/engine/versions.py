@@ -22,6 +22,7 @@ from durable.engine.steps.graph_routing import evaluate
 from durable.errors import ConfigurationError
 from durable.expressions.pipe import compile_value
 from durable.expressions.values import UNDEFINED
+from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.pool import Database
 from durable.protocol.clock import from_datetime
 from durable.store.apps import AppStore
@@ -86,7 +87,7 @@ class Versions:
 
     async def _store(self, app: App, text: str, *, generated: bool) -> None:
         content = content_hash(app)
-        async with self._db.connection() as connection, connection.transaction():
+        async with self._db.connection(LONG_DEADLINE) as connection, connection.transaction():
             await self._apps.lock(connection, app.id)
             if not await self._apps.insert(
                 connection, (app.id, app.version), text, content, generated=generated

@@ -8,6 +8,7 @@ from typing import Any
 from durable.engine.job import compact, decode
 from durable.errors import ConfigurationError
 from durable.hotmesh.wiring import Wiring
+from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.pool import Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.conditions import Condition, condition, conditions, parts
@@ -100,7 +101,7 @@ class Finding:
             print(ticket["context"], await mesh.find_by_id("person", "t2"))
             # → {'team': {'name': 'money'}} None
         """
-        async with self._wiring.database.connection() as connection:
+        async with self._wiring.database.connection(LONG_DEADLINE) as connection:
             store = StateStore(self._wiring.database.schema)
             row = await store.of_id(connection, self.app_id, entity, job_id)
         return None if row is None else _found(row)
@@ -127,7 +128,7 @@ class Finding:
             parts(wanted),
             tuple((compact_json(list(c.path)), c.operator, compact_json(c.value)) for c in wanted),
         )
-        async with self._wiring.database.connection() as connection:
+        async with self._wiring.database.connection(LONG_DEADLINE) as connection:
             store = StateStore(self._wiring.database.schema)
             return [_found(row) for row in await store.find(connection, asked, page)]
 

@@ -41,8 +41,8 @@ class Wiring:
             database = await Database.within(connection, schema=namespace or "durable")
         else:
             raise ConfigurationError(
-                f"connection={connection!r}: give a DSN, a Client from durable.connect(), or an"
-                " asyncpg pool"
+                f"connection= is of type {type(connection).__name__!r}: give a DSN, a Client from"
+                " durable.connect(), or an asyncpg pool"
             )
         try:
             await migrate(database)

@@ -1,13 +1,20 @@
 """The one room that knows asyncpg.
 
-Pool, transactions, LISTEN, migrations, the loader of SQL files, and the embedded server.
+Pool, LISTEN, migrations, the loader of SQL files, and the embedded server.
 
 - `address`: where a database is: a DSN, or wherever a pool of the caller's connects to.
+- `connections`: connections of our own: how they are set, how long they may be silent, how they
+  are given up.
+- `dsn`: data source names: what people have, as a URI for the driver, or without its password for
+  them.
 - `errors`: errors of the driver and the socket in our own words, by the table of SQLSTATEs.
 - `listen`: one connection, any number of channels, a callback each.
 - `migrate`: migrations: numbered `.sql` files, each applied once, under an advisory lock.
 - `pool`: the database as the other rooms see it: statements in, rows out, errors in our own
   words.
+- `poolers`: poolers between us and Postgres, such as PgBouncer: does a connection have a session
+  of its own?
+- `pooling`: pools: of connections of our own, or one that the application lends.
 - `retrying`: sending again what may safely happen twice, until Postgres can be reached.
 - `sql`: loads `.sql` files: one named block per operation, prefixed by a comment that says why.
 - `sqlstate`: what an error of Postgres means, by its SQLSTATE: one table, with a column for each

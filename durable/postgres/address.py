@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 import asyncpg
 
 from durable.errors import ConfigurationError
+from durable.postgres.dsn import read_dsn, shown
 from durable.postgres.sql import Statements
 
 Pool = asyncpg.Pool
 
+CONNECT_TIMEOUT = 10.0
+
 
 class Address:
-    """How to open a connection of one's own, beside those of a pool.
+    """How to open connections to a database.
+
+    Args:
+        dsn: where it is, in any form that `read_dsn` takes.
+        pool: the caller's pool, None where a DSN was given.
+        direct: the DSN of a way round a pooler, for connections that have to keep their session.
 
     Attributes:
-        dsn: for people, and for other processes; without a password where a pool was given.
-        pool: the caller's pool, None where a DSN was given.
+        dsn: as a URI, for other processes; without a password where a pool was given.
+        pool: the caller's pool, or None.
+        direct: the URI of the direct way, or None.
+        keeps_sessions: whether a connection by `dsn` has a session of its own for as long as it
+            lives; False behind a pooler in transaction mode.
     """
 
-    def __init__(self, dsn: str, pool: Pool | None = None) -> None:
-        self.dsn = dsn
+    def __init__(self, dsn: str, pool: Pool | None = None, direct: str | None = None) -> None:
+        self.dsn = read_dsn(dsn)
         self.pool = pool
+        self.direct = None if direct is None else read_dsn(direct)
+        self.keeps_sessions = True
 
     @classmethod
-    async def of_pool(cls, pool: Pool) -> Address:
+    async def of_pool(cls, pool: Pool, direct: str | None = None) -> Address:
         """Where a pool's connections go.
 
         Raises `ConfigurationError` for a pool whose connections read JSON otherwise than as text.
@@ -43,25 +55,44 @@ class Address:
         if row["host"] is None:
             where = f"/{name}?host={quote(row['directory'].strip())}&port={row['port']}"
         else:
-            where = f"{row['host']}:{row['port']}/{name}"
-        return cls(f"postgresql://{user}@{where}", pool)
+            host = f"[{row['host']}]" if ":" in row["host"] else row["host"]
+            where = f"{host}:{row['port']}/{name}"
+        return cls(f"postgresql://{user}@{where}", pool, direct)
 
-    async def connect(self, settings: Mapping[str, str]) -> asyncpg.Connection:
-        """A new connection with these settings of its session, outside of any pool.
+    async def connect(self, name: str, *, direct: bool = True) -> asyncpg.Connection:
+        """A new connection, outside of any pool, whose session nobody has set.
 
         A pool is asked anew each time how it connects: its password may have changed.
+
+        Args:
+            name: what `pg_stat_activity` shows.
+            direct: by the direct way, where there is one.
         """
-        if self.pool is None:
+        dsn = self.direct if direct and self.direct is not None else None
+        if dsn is None and self.pool is not None:
+            return await self._as_pool(name)
+        try:
             return await asyncpg.connect(
-                self.dsn,
-                timeout=10,
-                server_settings=dict(settings),
+                dsn or self.dsn,
+                timeout=CONNECT_TIMEOUT,
+                server_settings={"application_name": name},
                 max_cached_statement_lifetime=0,
+                # Behind a shared session a statement that was prepared is not there the next time.
+                statement_cache_size=100 if direct or self.keeps_sessions else 0,
             )
+        except asyncpg.ClientConfigurationError as error:
+            raise ConfigurationError(
+                f"the DSN {shown(dsn or self.dsn)!r} is not usable: {error}"
+            ) from None
+
+    async def _as_pool(self, name: str) -> asyncpg.Connection:
         made: Any = self.pool  # asyncpg has no public way to ask how a pool connects
         make, args, given = made._connect, made._connect_args, made._connect_kwargs  # noqa: SLF001
-        options: dict[str, Any] = {"timeout": 10, **given}
-        options["server_settings"] = {**(options.get("server_settings") or {}), **settings}
+        options: dict[str, Any] = {"timeout": CONNECT_TIMEOUT, **given}
+        options["server_settings"] = {
+            **(options.get("server_settings") or {}),
+            "application_name": name,
+        }
         options["max_cached_statement_lifetime"] = 0
         connection: asyncpg.Connection = await make(*args, **options)
         return connection

@@ -17,9 +17,10 @@ import asyncpg
 
 from durable.errors import DatabaseError
 from durable.postgres.address import Address
+from durable.postgres.connections import guarded, open_connection
 from durable.postgres.errors import ConnectionLost, translating
-from durable.postgres.pool import open_connection
-from durable.postgres.retrying import patiently
+from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
+from durable.postgres.sql import Statements
 from durable.telemetry.logs import logger
 
 Heard = Callable[[str], None]
@@ -27,6 +28,11 @@ Heard = Callable[[str], None]
 WORDS = 200  # of one notification: its payload has to stay below 8,000 bytes
 REFUSED_PAUSE = 1.0  # seconds until a refused connection is asked for again
 SILENCE = 1.0  # seconds that closing waits for an answer that nobody needs
+# A connection on which nothing is asked does not notice that nobody is there any more.
+PROBE_EVERY = 20.0
+ANSWER = 5.0  # seconds that LISTEN and the probe may take: they wait for nobody
+
+_SQL = Statements("durable.postgres", "sql/sessions.sql", "durable")
 
 
 class Listener:
@@ -42,7 +48,7 @@ class Listener:
 
     async def start(self) -> None:
         """Connect, and stay connected until `close`."""
-        await patiently(self._connect)
+        await retry_until_connected(self._connect, host=False, limit=CALLER_TIMEOUT)
         self._keeper = asyncio.create_task(self._keep(), name="durable listener")
 
     async def close(self) -> None:
@@ -72,15 +78,16 @@ class Listener:
             and self._heard.pop(channel, None) is not None
             and self._connection is not None
         ):
-            with contextlib.suppress(DatabaseError), translating():
-                # A server that does not answer must not hold up who is closing.
-                async with asyncio.timeout(SILENCE), self._lock:
-                    await self._connection.remove_listener(channel, self._on_notification)
+            # A server that does not answer must not hold up who is closing.
+            with contextlib.suppress(DatabaseError):
+                async with self._lock:
+                    with guarded(self._connection, SILENCE):
+                        await self._connection.remove_listener(channel, self._on_notification)
 
     async def _add(self, channel: str) -> None:
-        with translating():
-            async with self._lock:
-                if self._connection is not None:
+        async with self._lock:
+            if self._connection is not None:
+                with guarded(self._connection, ANSWER):
                     await self._connection.add_listener(channel, self._on_notification)
 
     async def _connect(self) -> None:
@@ -99,13 +106,26 @@ class Listener:
 
     async def _keep(self) -> None:
         while True:
-            await self._lost.wait()
             try:
-                await patiently(self._connect)
+                async with asyncio.timeout(PROBE_EVERY):
+                    await self._lost.wait()
+            except TimeoutError:
+                await self._probe()
+                continue
+            try:
+                await retry_until_connected(self._connect)
             except DatabaseError as error:
                 # The polling beneath goes on without us meanwhile.
                 logger.warning("Postgres refuses to let us listen, we ask again: %s", error)
                 await asyncio.sleep(REFUSED_PAUSE)
+
+    async def _probe(self) -> None:
+        """Have a connection that does not answer closed, which is noticed then."""
+        with contextlib.suppress(DatabaseError):
+            async with self._lock:
+                if self._connection is not None:
+                    with guarded(self._connection, ANSWER):
+                        await self._connection.fetch(_SQL["probe"])
 
     def _on_lost(self, connection: Any) -> None:
         if connection is self._connection:

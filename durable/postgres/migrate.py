@@ -29,8 +29,9 @@ from tenacity import (
 )
 
 from durable.errors import ConfigurationError, DatabaseError
+from durable.postgres.connections import open_connection
 from durable.postgres.errors import translating
-from durable.postgres.pool import Database, open_connection
+from durable.postgres.pool import Database
 from durable.postgres.script import Step, steps
 from durable.postgres.sql import Statements, in_schema
 from durable.telemetry.logs import logger
@@ -103,11 +104,7 @@ async def migrate(database: Database) -> list[Migration]:
     try:
         with translating():
             connection = await open_connection(
-                database.address,
-                "durable migrations",
-                statement_timeout="0",
-                lock_timeout="0",
-                idle_in_transaction_session_timeout="0",
+                database.address, "durable migrations", also="migration"
             )
             try:
                 done = await _Migrator(connection, database.schema).run()

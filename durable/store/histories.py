@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
 from durable.protocol.clock import from_datetime
@@ -29,6 +30,6 @@ class HistoryStore:
     async def facts(self, run_ids: Sequence[int]) -> dict[int, list[Fact]]:
         """The facts of each run, in order; a run without any is missing."""
         found: dict[int, list[Fact]] = {}
-        for row in await self._db.fetch(self._sql["facts"], list(run_ids)):
+        for row in await self._db.fetch(self._sql["facts"], list(run_ids), deadline=LONG_DEADLINE):
             found.setdefault(row["run_id"], []).append(fact_of(row))
         return found

@@ -9,6 +9,7 @@ from datetime import MAXYEAR, datetime
 from typing import Any
 from uuid import UUID
 
+from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
 from durable.protocol.failures import Failure, failure_from_json
@@ -236,10 +237,14 @@ class JobStore:
         """Runs, the newest first, older than `before`."""
         filters = _filter(chosen)
         if chosen.attributes is None:
-            rows = await self._db.fetch(self._sql["list"], *filters, before, limit)
+            rows = await self._db.fetch(
+                self._sql["list"], *filters, before, limit, deadline=LONG_DEADLINE
+            )
         else:
             statement = self._sql["list_having"]
-            rows = await self._db.fetch(statement, *filters, before, limit, chosen.attributes)
+            rows = await self._db.fetch(
+                statement, *filters, before, limit, chosen.attributes, deadline=LONG_DEADLINE
+            )
         return [
             RunSummary(
                 r["jid"],
@@ -257,9 +262,13 @@ class JobStore:
         """How many runs there are."""
         filters = _filter(chosen)
         if chosen.attributes is None:
-            return int(await self._db.fetchval(self._sql["count"], *filters))
+            return int(
+                await self._db.fetchval(self._sql["count"], *filters, deadline=LONG_DEADLINE)
+            )
         statement = self._sql["count_having"]
-        return int(await self._db.fetchval(statement, *filters, chosen.attributes))
+        return int(
+            await self._db.fetchval(statement, *filters, chosen.attributes, deadline=LONG_DEADLINE)
+        )
 
     async def terminate(self, run_id: int, failure: Failure) -> Terminated | None:
         """End a run from outside; None when it has ended by itself."""

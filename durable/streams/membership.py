@@ -23,8 +23,8 @@ from typing import Any
 
 from durable.errors import DatabaseError
 from durable.postgres.address import Address
+from durable.postgres.connections import open_connection
 from durable.postgres.errors import ConnectionLost, translating
-from durable.postgres.pool import open_connection
 from durable.runtime.clocks import MemberClock
 from durable.streams.announce import Announcer
 from durable.streams.members import Burial, MemberStore

@@ -56,7 +56,7 @@ async def test_a_table_that_changes_under_a_transaction(database: Database):
     await database.fetch(f'create table "{schema}".changing (a int)')
 
     async def read_change_read() -> None:
-        async with transaction(database) as connection:
+        async with database.connection() as connection, connection.transaction():
             await connection.fetch(f'select * from "{schema}".changing')
             # In the same transaction, so that the driver cannot prepare it anew behind our back.
             await connection.execute(f'alter table "{schema}".changing add b int')

@@ -12,7 +12,8 @@ import asyncpg
 import pytest_asyncio
 
 from durable.engine.steps.workflow_commits import batch_arguments
-from durable.postgres.pool import LANE, SETTINGS, Database
+from durable.postgres.connections import open_connection
+from durable.postgres.pool import Database
 from durable.postgres.sql import Statements
 from durable.protocol.commands import Finish
 from durable.protocol.commits import ChildStart, Commit, Intent
@@ -91,8 +92,8 @@ def _batch(runs: list[int], revision: int, **more: Any) -> list[Any]:
 @pytest_asyncio.fixture
 async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
     """Every hot statement is planned, on empty tables; then come others."""
-    settings = {**SETTINGS, **LANE, "search_path": database.schema}
-    opened = await asyncpg.connect(database.dsn, server_settings=settings)
+    opened = await open_connection(database.address, "test", also="lane")
+    await opened.execute(f'set search_path = "{database.schema}"')
     for name, (package, file) in STATEMENTS.items():
         await opened.execute(
             f"prepare {name} as {Statements(package, file, database.schema)[name]}"

@@ -91,7 +91,7 @@ async def test_direct_connections_use_what_the_pool_uses_now(
     """Arguments that were changed since, such as a new password, hold for the next connection."""
     opened = await Database.within(pool, schema=namespace)
     pool.set_connect_args(dsn, server_settings={"application_name": "theirs", "work_mem": "5MB"})
-    connection = await opened.address.connect({"application_name": "ours"})
+    connection = await opened.address.connect("ours")
     assert await connection.fetchval("show work_mem") == "5MB"
     assert await connection.fetchval("show application_name") == "ours"
     await connection.close()

@@ -24,9 +24,10 @@ from durable.engine.steps.graph_writes import Written
 from durable.engine.versions import Versions
 from durable.errors import JobFailed
 from durable.hotmesh.export import exported
+from durable.postgres.connections import open_connection
 from durable.postgres.errors import ConnectionLost
 from durable.postgres.migrate import migrate
-from durable.postgres.pool import Database, open_connection
+from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
 from durable.streams.graph_messages import WorkStream
 from durable.streams.members import MemberStore
