@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from durable.postgres.transaction import transaction
 
 from durable.errors import DatabaseError
 from durable.postgres.errors import AccessRefused, Conflict, ConnectionLost, StatementFault
