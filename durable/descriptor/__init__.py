@@ -8,6 +8,7 @@ files.py      `$ref` to other files, for documents that come from a path
 layout.py     how a document is laid out as YAML, for people
 findings.py   what is wrong and where: path, line, sentence; pydantic's errors translated
 validate.py   whether a document holds together: one pass, all findings
+ineffective.py what a document says without effect, for whoever deploys it
 escalating.py what a hook's escalation may say
 schemas.py    JSON Schemas by which a graph has its data checked, compiled
 places.py     where values of the mapping language stand, and which references a place may use

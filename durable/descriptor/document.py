@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from durable.descriptor.files import read_file
 from durable.descriptor.findings import Finding, from_pydantic, refuse
+from durable.descriptor.ineffective import warnings_of
 from durable.descriptor.layout import to_yaml
 from durable.descriptor.marks import DEPTH_LIMIT, Mark, read
 from durable.descriptor.model import App, Graph
@@ -29,13 +30,16 @@ class Document(Part):
     app: App
 
 
-def load(source: str | Path | Mapping[str, object]) -> App:
+def load(
+    source: str | Path | Mapping[str, object], warn: Callable[[str], object] | None = None
+) -> App:
     """Read, check and return an app.
 
     Args:
         source: YAML text, a path to a YAML file (a text of one line that does not begin with
             `app:` is a path), or the document as plain data. From a path `$ref: ./other.yaml`
             brings in other files.
+        warn: called with a line for everything that stands there without effect.
 
     Raises `DescriptorError` with one line per finding: line, path, and what is wrong.
 
@@ -53,6 +57,9 @@ def load(source: str | Path | Mapping[str, object]) -> App:
         refuse(found, marks)
         raise
     refuse(findings_of(document.app), marks)
+    if warn is not None:
+        for finding in warnings_of(document.app):
+            warn(finding.text(marks))
     return document.app
 
 

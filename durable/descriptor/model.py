@@ -21,6 +21,7 @@ from durable.descriptor.parts import (
     Flag,
     HookPort,
     Id,
+    JobPort,
     MappedPort,
     Maps,
     OutputPort,
@@ -48,7 +49,7 @@ class ActivityPart(Part):
     """A name for people."""
     output: OutputPort | None = None
     """`output.maps` is merged over the answer; `output.schema` describes it."""
-    job: MappedPort | None = None
+    job: JobPort | None = None
     """`job.maps` is written to the job's data, when the activity has answered."""
     emit: JsonValue = False
     """True: when it has settled, subscribers and an awaiting parent hear of the job's state."""
@@ -246,6 +247,8 @@ class Transition(Part):
 
     to: Id
     """The activity that is entered."""
+    code: JsonValue = None
+    """Without effect: a code is compared where it stands under `conditions`."""
     conditions: Conditions | None = None
     """When it is followed; without any, on every answer that is no error."""
 

@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     JsonValue,
     StringConstraints,
+    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -51,6 +52,7 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Code = Annotated[int, Field(strict=True, ge=100, le=999)]
 CodeText = Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{2}$")]
 CodeRetries = tuple[Annotated[int, Field(strict=True, ge=0, le=1000)], Literal["x"]]
+"""How many retries, and that their delays grow; `[3]` is read as `[3, x]`."""
 Schema = dict[str, JsonValue]
 Maps = dict[str, JsonValue]
 
@@ -92,11 +94,25 @@ def gather_codes(data: object) -> object:
     return {**rest, "byCode": codes} if codes else data
 
 
+class JobPort(MappedPort):
+    """What an activity writes to the job's data."""
+
+    by_code: dict[str, MappedPort] = Field(default_factory=dict)
+    """Code -> maps, written as `job: {422: {maps: …}}` too. Without effect: it is only kept."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_codes(cls, data: object) -> object:
+        """`job: {422: {maps: …}}` is the ancestor's way to write `byCode`."""
+        return gather_codes(data)
+
+
 class OutputPort(MappedPort):
     """The answer of an activity; `by_code` documents what it looks like with other codes."""
 
-    by_code: dict[str, Port] = Field(default_factory=dict)
-    """Code -> a schema of the answer with it; written as `output: {500: {schema: …}}` too."""
+    by_code: dict[str, MappedPort] = Field(default_factory=dict)
+    """Code -> a schema of the answer with it; written as `output: {500: {schema: …}}` too. Maps
+    have no effect there."""
 
     @model_validator(mode="before")
     @classmethod
@@ -141,13 +157,24 @@ class Retry(Part):
     non_retryable: tuple[Text, ...] | None = None
     """Names of exceptions that are not tried again."""
     by_code: dict[CodeText, CodeRetries] = Field(default_factory=dict)
-    """Code -> `[n, x]`: n retries for errors with it; written as `retry: {503: [4, x]}` too."""
+    """Code -> `[n, x]` or `[n]`: n retries for errors with it; also written `retry: {503: [4]}`."""
 
     @model_validator(mode="before")
     @classmethod
     def _gather_codes(cls, data: object) -> object:
         """`retry: {404: [2, x]}` is the ancestor's way to write `byCode`."""
         return gather_codes(data)
+
+    @field_validator("by_code", mode="before")
+    @classmethod
+    def _growing(cls, value: object) -> object:
+        """`[3]` says how many; that delays grow is the only way there is."""
+        if not isinstance(value, dict):
+            return value
+        return {
+            k: [*v, "x"] if isinstance(v, (list, tuple)) and len(v) == 1 else v
+            for k, v in value.items()
+        }
 
     @model_validator(mode="after")
     def _check(self) -> Retry:
@@ -187,9 +214,9 @@ class Stats(Part):
     """
 
     id: JsonValue = None
-    """The job's id: text or a number. A fresh one unless given."""
+    """The job's id: text or a number. A fresh one unless given, and where it is null."""
     key: JsonValue = None
-    """What the measures belong to: jobs with the same key are counted together."""
+    """What the measures belong to: jobs with the same key are counted together; null: not."""
     granularity: Literal["5m", "10m", "15m", "30m", "1h", "infinity"] | None = None
     """The steps of time in which measures are kept. Default 5m; `infinity` is one step."""
     measures: tuple[Measure, ...] = ()
@@ -227,7 +254,7 @@ class Escalation(Part):
     """The span in that trace."""
     expires_at: JsonValue = None
     """Until when it is worth acting."""
-    metadata: Maps | None = None
-    """Whatever else is searched for."""
-    envelope: Maps | None = None
-    """Whatever else whoever acts needs."""
+    metadata: JsonValue = None
+    """Whatever else is searched for: an object, or a reference to one."""
+    envelope: JsonValue = None
+    """Whatever else whoever acts needs: an object, or a reference to one."""

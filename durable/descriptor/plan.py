@@ -70,8 +70,9 @@ class Node:
     Attributes:
         id: its id.
         kind: its kind.
-        parent: the activity from which it is entered; None for the trigger.
-        ancestors: all above it, the trigger first, the parent last.
+        ancestors: all above it on some way, the trigger first.
+        depths: how deep it can lie, 0 being the trigger, the deepest first; mostly there is one.
+        ways: where branches come together in it: the number of each parent; else empty.
         routes: its outgoing transitions.
         reentrant: a worker that is entered again by whatever settles below it.
         reenters: the nearest reentrant activity above it, None if there is none.
@@ -108,9 +109,10 @@ class Node:
 
     id: str
     kind: Kind
-    parent: str | None
     ancestors: tuple[str, ...]
+    depths: tuple[int, ...]
     routes: Routes
+    ways: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     reentrant: bool = False
     reenters: str | None = None
     revolves: bool = False
@@ -262,8 +264,9 @@ def _nodes(graph: Graph, tree: Tree, waits: Mapping[str, str]) -> dict[str, Node
         nodes[aid] = Node(
             id=aid,
             kind=Kind(activity.type),
-            parent=ancestors[-1] if ancestors else None,
             ancestors=ancestors,
+            depths=tree.depths.get(aid, ()),
+            ways=MappingProxyType(_ways(tree, aid)),
             routes=compile_routes(graph.transitions.get(aid, ()), ("transitions", aid)),
             reentrant=_is_reentrant(activity),
             reenters=next(
@@ -277,6 +280,11 @@ def _nodes(graph: Graph, tree: Tree, waits: Mapping[str, str]) -> dict[str, Node
             **_expressions(activity, ("activities", aid)),
         )
     return nodes
+
+
+def _ways(tree: Tree, aid: str) -> dict[str, int]:
+    parents = tree.parents.get(aid, ())
+    return {parent: way for way, parent in enumerate(parents)} if len(parents) > 1 else {}
 
 
 def _is_reentrant(activity: Activity) -> bool:

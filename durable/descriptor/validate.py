@@ -86,7 +86,7 @@ def _hook_topics(graph: Graph) -> Iterator[tuple[str, Path]]:
 
 
 def _shape(graph: Graph, tree: Tree) -> Iterator[Finding]:
-    """One trigger, and every activity below it exactly once."""
+    """One trigger, every activity below it, and no way round but by a cycle."""
     triggers = [aid for aid, part in graph.activities.items() if isinstance(part, Trigger)]
     if len(triggers) != 1:
         names = f": {', '.join(triggers)}" if triggers else ""
@@ -95,11 +95,12 @@ def _shape(graph: Graph, tree: Tree) -> Iterator[Finding]:
         path: Path = ("activities", aid)
         if _SECTION_IN_ID.search(aid):
             yield Finding(path, "an id cannot contain .input, .output or .hook: see references")
-        if len(parents := tree.parents.get(aid, ())) > 1:
+        if aid in tree.circle:
+            names = ", ".join(tree.circle)
             yield Finding(
                 path,
-                f"it is entered from {', '.join(parents)}; an activity has one parent "
-                "(joins do not exist: share data by job.maps)",
+                f"transitions lead in a circle ({names}); what is entered again is named by an"
+                " activity of type cycle",
             )
         elif triggers and aid not in tree.reachable:
             yield Finding(path, "no transition leads to it from the trigger")
@@ -148,6 +149,8 @@ def _cycles(graph: Graph, tree: Tree) -> Iterator[Finding]:
             yield Finding(path, f"there is no activity {activity.ancestor!r} in this graph")
         elif activity.ancestor not in tree.ancestors.get(aid, ()):
             yield Finding(path, f"{activity.ancestor!r} does not lie above {aid!r}")
+        elif activity.ancestor not in tree.always.get(aid, ()):
+            yield Finding(path, f"{activity.ancestor!r} does not lie above {aid!r} on every way")
         elif not isinstance(target, (Hook, Worker, Await)):
             yield Finding(path, "only a hook, a worker or an await can be entered again")
 

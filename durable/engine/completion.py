@@ -25,13 +25,16 @@ def output(job: Job, plan: Plan, now: float) -> dict[str, Any]:
 
 
 def failure(error: Fault, job_id: str) -> JobFailed:
-    """A job's error, to be raised."""
+    """A job's error, to be raised. That of another job, which it awaited, becomes its cause."""
+    failed = _failed(error, job_id)
+    if error.job_id not in ("", job_id):
+        failed.__cause__ = _failed(error, error.job_id)
+    return failed
+
+
+def _failed(error: Fault, job_id: str) -> JobFailed:
     return JobFailed(
-        error.message,
-        code=error.code,
-        job_id=error.job_id or job_id,
-        stack=error.stack,
-        details=error.details,
+        error.message, code=error.code, job_id=job_id, stack=error.stack, details=error.details
     )
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from uuid import UUID
 
 from durable.engine.effects import Reply
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import reply_text
 from durable.errors import JobNotFound
 from durable.postgres.pool import Database
+from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
 from durable.protocol.codes import NOT_FOUND
+from durable.protocol.ids import new_request
 from durable.store.apps import AppStore
 from durable.streams.graph_messages import EngineStream, Sent
 
 
 class Signals:
     """Sends what comes from outside to the engines of an app.
+
+    Each is sent again when the connection breaks, under a request id that is unique in the stream:
+    that of the caller, or one of its own.
 
     Args:
         told: called when something is on its way to them.
@@ -28,27 +33,46 @@ class Signals:
         self._rules = Rules(AppStore(database.schema))
         self._stream = EngineStream(database.schema)
 
-    async def send(self, app_id: str, topic: str, reply: Reply) -> None:
-        """Signal a topic. The signal wakes whoever waits for it, or is kept until somebody does.
+    async def send(self, app_id: str, topic: str, reply: Reply, request: UUID | None = None) -> int:
+        """Signal a topic; the message's id. It wakes who waits for it, or is kept until one does.
 
         Raises `ConfigurationError` for a topic at which no hook of the app ever waits, and for data
         that lacks what the hooks' rules compare.
         """
-        text = reply_text(reply)
-        async with self._db.connection() as connection, connection.transaction():
-            await self._rules.keys(connection, app_id, [(topic, reply.data)])
-            await self._stream.send(connection, [Sent(app_id, "webhook", text, topic=topic)])
-        self._told()
+        message, own = (
+            Sent(app_id, "webhook", reply_text(reply), topic=topic),
+            request or new_request(),
+        )
 
-    async def answer(self, app_id: str, jid: str, at: tuple[str, str], reply: Reply) -> int:
+        async def send() -> int:
+            async with self._db.connection() as connection, connection.transaction():
+                await self._rules.keys(connection, app_id, [(topic, reply.data)])
+                return await self._stream.send_once(connection, message, own)
+
+        sent = await retry_until_connected(send, host=False, limit=CALLER_TIMEOUT)
+        self._told()
+        return sent
+
+    async def answer(
+        self,
+        app_id: str,
+        jid: str,
+        at: tuple[str, str],
+        reply: Reply,
+        request: UUID | None = None,
+    ) -> int:
         """Answer an open activity (its id and dimension) of a running job; the message's id.
 
         Raises `JobNotFound` when no such job runs.
         """
-        text = reply_text(reply)
-        async with self._db.connection() as connection:
-            found: Any = await self._stream.add(connection, app_id, jid, at, text)
+        text, own = reply_text(reply), request or new_request()
+
+        async def answer() -> int | None:
+            async with self._db.connection() as connection:
+                return await self._stream.add(connection, (app_id, jid), at, text, own)
+
+        found = await retry_until_connected(answer, host=False, limit=CALLER_TIMEOUT)
         if found is None:
             raise JobNotFound(f"Job {jid} not found, or it has ended", code=NOT_FOUND, job_id=jid)
         self._told()
-        return int(found)
+        return found

@@ -27,6 +27,7 @@ from durable.postgres.pool import Database
 from durable.protocol.clock import from_datetime
 from durable.store.apps import AppStore
 from durable.store.hooks import HookStore, SignalKey
+from durable.telemetry.logs import logger
 
 PLANS_MAX = 64  # versions of apps kept compiled; jobs of older ones compile theirs again
 
@@ -76,7 +77,7 @@ class Versions:
         finding, and `ConfigurationError` for another app's document, or a version that has other
         content already.
         """
-        app = load(source)
+        app = load(source, warn_of_no_effect)
         if app_id is not None and app.id != app_id:
             raise ConfigurationError(
                 f"this is app {app_id!r}, and the document says app.id: {app.id!r}"
@@ -121,7 +122,9 @@ class Versions:
                 values = [evaluate(expression, payload, came) for expression in expressions]
                 if UNDEFINED not in values:
                     key = SignalKey(app_id, topic, rule, key_of(values))
-                    await self._hooks.park(connection, row["signal_id"], [key], row["message"])
+                    await self._hooks.park(
+                        connection, row["signal_id"], [key], row["message"], row["run_id"]
+                    )
 
     async def activate(self, app_id: str, version: str) -> None:
         """Switch an app to a version, for every engine at once; running jobs stay on theirs.
@@ -173,6 +176,11 @@ async def deploy_generated(database: Database, app_id: str, yaml_text: str, vers
             f" and is to be stored as {app_id!r}, {version}"
         )
     await Versions(database)._store(app, yaml_text, generated=True)  # noqa: SLF001 - the same module
+
+
+def warn_of_no_effect(line: str) -> None:
+    """Log what a document says in vain."""
+    logger.warning("the document says what has no effect: %s", line)
 
 
 def _is_generated(app: App) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from durable.descriptor.document import load, plain
-from durable.engine.versions import Versions
+from durable.engine.versions import Versions, warn_of_no_effect
 from durable.hotmesh.governing import Governor, QuorumSubscriber
 from durable.protocol.durations import Duration, seconds
 from durable.quorum.commands import throttle_of
@@ -26,14 +26,15 @@ class Ruling:
         Args:
             source: as `deploy` takes it; the app may be any.
 
-        Raises `DescriptorError` with a line per finding: line, path, what is wrong.
+        Raises `DescriptorError` with a line per finding: line, path, what is wrong. What has no
+        effect is logged as a warning, as `deploy` does.
 
         Example:
             document = await mesh.plan("desk.yaml")
             print(document["app"]["graphs"][0]["publishes"])
             # → ticket.closed
         """
-        return {"app": plain(load(source))}
+        return {"app": plain(load(source, warn_of_no_effect))}
 
     async def deploy(self, source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
         """Check and store a version of this app; the document as plain data, `{"app": …}`.

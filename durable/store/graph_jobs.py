@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from durable.postgres.pool import Row
 from durable.postgres.sql import Statements
@@ -15,7 +16,8 @@ from durable.postgres.sql import Statements
 class NewJob:
     """A job to be inserted; all data as JSON text. `over`: it has ended, or counts as ended.
 
-    `pending`: for how many seconds it waits to be resumed, None when it begins at once.
+    `pending`: for how many seconds it waits to be resumed, None when it begins at once. `request`:
+    unique; a start that meets its own has happened.
     """
 
     jid: str
@@ -32,6 +34,7 @@ class NewJob:
     reply_to: tuple[str, ...]
     over: bool
     pending: float | None = None
+    request: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,14 @@ class GraphJobStore:
             list(job.reply_to),
             job.over,
             job.pending,
+            job.request,
         )
         return run_id
+
+    async def requested(self, connection: Any, request: UUID) -> Row | None:
+        """The job that this request has started."""
+        row: Row | None = await connection.fetchrow(self._sql["requested"], request)
+        return row
 
     async def lock(self, connection: Any, run_ids: Iterable[int]) -> list[Row]:
         """The jobs that nobody else is stepping, locked until commit."""
@@ -108,6 +117,11 @@ class GraphJobStore:
         """The latest job of an id."""
         row: Row | None = await connection.fetchrow(self._sql["find"], app_id, jid)
         return row
+
+    async def latest(self, connection: Any, app_id: str, jids: Sequence[str]) -> list[Row]:
+        """The latest jobs of these ids, the newest first."""
+        rows: list[Row] = await connection.fetch(self._sql["latest"], app_id, jids)
+        return rows
 
     async def read(self, connection: Any, run_ids: Iterable[int]) -> list[Row]:
         """Jobs as they are now."""

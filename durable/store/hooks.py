@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from durable.postgres.pool import Row
@@ -13,12 +13,13 @@ from durable.postgres.sql import Statements
 
 @dataclass(frozen=True, slots=True)
 class SignalKey:
-    """What a waiter and its signal have in common."""
+    """What a waiter and its signal have in common; `names` are job ids that it may stand for."""
 
     app_id: str
     topic: str
     rule: str
     key: str
+    names: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +92,21 @@ class HookStore:
         return None if row is None else Waiter(row["run_id"], row["dad"], row["aid"])
 
     async def park(
-        self, connection: Any, signal_id: int, keys: Sequence[SignalKey], message: str
+        self,
+        connection: Any,
+        signal_id: int,
+        keys: Sequence[SignalKey],
+        message: str,
+        run_id: int | None = None,
     ) -> None:
-        """Keep a signal for which nobody waits.
+        """Keep a signal for which nobody waits; with `run_id` it is for that job and no other.
 
-        If it is for one job, and that has ended, nobody ever could: it is not kept.
+        If it says itself for which job it is, and that has ended, nobody ever could wait for it: it
+        is not kept.
         """
         app_id, topic, rules, values = self._topic(keys)
         await connection.execute(
-            self._sql["park"], signal_id, app_id, topic, rules, values, message
+            self._sql["park"], signal_id, app_id, topic, rules, values, message, run_id
         )
 
     async def unpark(self, connection: Any, keys: Sequence[SignalKey], run_id: int) -> str | None:
@@ -108,7 +115,7 @@ class HookStore:
         return None if row is None else row["message"]
 
     async def parked(self, connection: Any, app_id: str, topic: str) -> list[Row]:
-        """The early signals of a topic: signal_id, message, created_at."""
+        """The early signals of a topic: signal_id, message, created_at, run_id."""
         rows: list[Row] = await connection.fetch(self._sql["parked"], app_id, topic)
         return rows
 

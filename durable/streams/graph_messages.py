@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
+from uuid import UUID
 
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
@@ -209,13 +210,38 @@ class EngineStream:
         """Take back the work of jobs that have ended."""
         await connection.execute(self._sql["withdraw"], list(run_ids))
 
-    async def add(
-        self, connection: Any, app_id: str, jid: str, at: tuple[str, str], message: str
-    ) -> int | None:
-        """A further answer for the activity (aid, dad) of a running job; None: no such job."""
+    async def send_once(self, connection: Any, message: Sent, request: UUID) -> int:
+        """Write a message unless this request has done so; its id."""
         row: int | None = await connection.fetchval(
-            self._sql["add"], app_id, jid, *at, message, PRIORITY["response"]
+            self._sql["send_once"],
+            message.app_id,
+            message.kind,
+            message.topic,
+            message.message,
+            PRIORITY[message.kind],
+            request,
         )
+        return row or await self._requested(connection, request) or 0
+
+    async def add(
+        self,
+        connection: Any,
+        job: tuple[str, str],
+        at: tuple[str, str],
+        message: str,
+        request: UUID,
+    ) -> int | None:
+        """A further answer for the activity (aid, dad) of a running job (app id, jid); its id.
+
+        None: there is no such job, and this request has not answered it before.
+        """
+        row: int | None = await connection.fetchval(
+            self._sql["add"], *job, *at, message, PRIORITY["response"], request
+        )
+        return row or await self._requested(connection, request)
+
+    async def _requested(self, connection: Any, request: UUID) -> int | None:
+        row: int | None = await connection.fetchval(self._sql["requested"], request)
         return row
 
 

@@ -14,6 +14,7 @@ class Proxy:
 
     Attributes:
         swallowing: while True, what the server says reaches nobody.
+        deaf_after: words after which, once a client has said them, the server is swallowed.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -23,6 +24,7 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.swallowing = False
+        self.deaf_after: bytes | None = None
         self.dsn = ""
 
     async def __aenter__(self) -> Self:
@@ -72,6 +74,8 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(1 << 16):
+                if not replies and self.deaf_after is not None and self.deaf_after in data:
+                    self.swallowing = True
                 if not (replies and self.swallowing):
                     sink.write(data)
                     await sink.drain()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from durable.descriptor.plan import HookKey
@@ -22,7 +23,7 @@ from durable.engine.effects import (
 from durable.engine.job import Scene, compact
 from durable.errors import DescriptorError
 from durable.expressions.expression import Expression
-from durable.expressions.values import UNDEFINED, number
+from durable.expressions.values import UNDEFINED, number, to_text
 from durable.protocol.durations import seconds
 from durable.protocol.graphs import Data
 
@@ -77,16 +78,12 @@ def _duration(scene: Scene) -> float | None:
 def _waits(scene: Scene) -> list[AwaitSignal]:
     topic = scene.node.hook_topic
     keys = scene.plan.hooks.get(topic, ()) if topic else ()
-    return [
-        AwaitSignal(key.topic, key.rule, _key(scene, key))
-        for key in keys
-        if key.to == scene.node.id
-    ]
+    return [_wait(scene, key) for key in keys if key.to == scene.node.id]
 
 
-def _key(scene: Scene, key: HookKey) -> str:
+def _wait(scene: Scene, key: HookKey) -> AwaitSignal:
     values = [_expected(scene, key, expression) for expression in key.expected]
-    return key_of(values)
+    return AwaitSignal(key.topic, key.rule, key_of(values))
 
 
 def _expected(scene: Scene, key: HookKey, expression: Expression) -> object:
@@ -109,3 +106,17 @@ def key_of(values: list[Any]) -> str:
     exact = [number(value) if isinstance(value, float) else value for value in values]
     text = json.dumps(exact, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def names_in(values: Sequence[Any]) -> tuple[str, ...]:
+    """What of a key's values could be the id of a job, as text.
+
+    Example:
+        >>> names_in(["a", 1.0, None, True])
+        ('a', '1')
+    """
+    return tuple(
+        value if isinstance(value, str) else to_text(value)
+        for value in values
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    )

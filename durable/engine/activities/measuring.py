@@ -44,14 +44,15 @@ class Counted:
 def counted(scene: Scene) -> Counted | None:
     """How a job that begins here is counted, None where its trigger counts nothing.
 
-    What is null or undefined is not measured. Raises `DescriptorError` for a key, or a value, that
-    cannot be.
+    A key that is null or undefined is none: such a job is not counted. What is null or undefined
+    is not measured. Raises `DescriptorError` for a key, or a value, that cannot be.
     """
     stats = scene.node.stats
-    if stats is None:
+    key = None if stats is None else _key(scene, stats)
+    if stats is None or key is None:
         return None
     slot = slot_of(scene.job.created_at, stats.minutes)
-    return Counted(_key(scene, stats), slot, ((JOB, "", None), *_values(scene, stats)))
+    return Counted(key, slot, ((JOB, "", None), *_values(scene, stats)))
 
 
 def key_for(plan: Plan, data: Mapping[str, Any]) -> str:
@@ -65,7 +66,13 @@ def key_for(plan: Plan, data: Mapping[str, Any]) -> str:
             f"graph {plan.subscribes!r} keeps no statistics: give its trigger a stats.key"
         )
     job = Job(0, "", plan.app_id, plan.subscribes, plan.app_version, input=data)
-    return _key(Scene(plan, job, node, addresses.ROOT), node.stats)
+    key = _key(Scene(plan, job, node, addresses.ROOT), node.stats)
+    if key is None:
+        raise ConfigurationError(
+            f"graph {plan.subscribes!r} counts no jobs with these data: its stats.key is null or"
+            " undefined for them, so give the query the data that lead to a key"
+        )
+    return key
 
 
 def facets_of(plan: Plan, facets: tuple[str, ...]) -> tuple[str, ...]:
@@ -89,8 +96,10 @@ def facets_of(plan: Plan, facets: tuple[str, ...]) -> tuple[str, ...]:
     return facets
 
 
-def _key(scene: Scene, stats: StatsPlan) -> str:
+def _key(scene: Scene, stats: StatsPlan) -> str | None:
     found = scene.value(stats.key)
+    if found is None:
+        return None
     if isinstance(found, str) and found and storable(found):
         return found
     if isinstance(found, bool | int | float):

@@ -24,10 +24,10 @@ def leg2(scene: Scene, reply: Reply) -> Effects:
 
 
 def job_id(scene: Scene) -> str | None:
-    """The id that `stats.id` gives to the job, None where the caller is free to choose."""
-    if scene.node.job_id is None:
-        return None
+    """The id that `stats.id` gives to the job; None for a fresh one, as null and undefined do."""
     found = scene.value(scene.node.job_id)
+    if found is None:
+        return None
     if isinstance(found, str) and found:
         return found
     if isinstance(found, (int, float)) and not isinstance(found, bool):

@@ -27,14 +27,17 @@ def answer(dad: str, number: int) -> str:
     return f"{dad[: dad.rindex(',')]},{number}"
 
 
-def below(dad: str) -> str:
+def below(dad: str, way: int = 0) -> str:
     """The address at which children of an answer are entered.
 
+    Where branches come together in a child, its second `way` and those after it have a level of
+    their own, so that each has its own dimensions.
+
     Example:
-        >>> below(",0,2")
-        ',0,2,0'
+        >>> below(",0,2"), below(",0,2", 1)
+        (',0,2,0', ',0,2,-1,0')
     """
-    return f"{dad},0"
+    return f"{dad},-{way},0" if way else f"{dad},0"
 
 
 def at_depth(dad: str, depth: int) -> str:

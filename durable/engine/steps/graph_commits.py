@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
+from uuid import UUID
 
 from durable.engine.effects import ArmTimer, Dispatch, Interrupt, SendSignal, StartJob
 from durable.engine.job import COMPLETED, RUNNING
@@ -31,7 +32,7 @@ _WRITTEN = {"job", "instances", "wanted", "left", "ended", "over", "legs"}
 _ELSEWHERE = tuple(f.name for f in fields(Changes) if f.name not in _WRITTEN)
 _COLUMNS = {
     "jid", "app_id", "graph", "version", "state", "status", "input", "output", "error", "metadata",
-    "parent_run_id", "reply_to", "over",
+    "parent_run_id", "reply_to", "over", "request",
 }  # fmt: skip
 _NO_COLUMNS = tuple(f.name for f in fields(NewJob) if f.name not in _COLUMNS)
 
@@ -106,10 +107,15 @@ class Outgoing:
 
 @dataclass(slots=True)
 class Beginning:
-    """A start to be committed; its job's id, which is new, is that of the request too."""
+    """A start to be committed; its job's id is new, and where it has no request, that is it."""
 
     job: NewJob
     out: Outgoing
+
+    @property
+    def request(self) -> UUID:
+        """What tells it from another start that says the same."""
+        return self.job.request or UUID(self.job.jid)
 
 
 @dataclass(slots=True)
@@ -169,7 +175,7 @@ class GraphCommits:
             [s.job.jid for s in starts],
             [s.job.graph for s in starts],
             [s.job.status for s in starts],
-            [s.job.jid for s in starts],
+            [s.request for s in starts],
             [s.job.input for s in starts],
             [s.job.output for s in starts],
             [s.job.metadata for s in starts],
@@ -183,11 +189,11 @@ class GraphCommits:
 
     async def begun(self, lane: Lane, starts: Sequence[Beginning]) -> list[Passed | None]:
         """Which starts have happened: for those of which no answer came."""
-        rows = await lane.fetch(self._sql["begun"], [s.job.jid for s in starts])
-        found = {row["request_id"].hex: row for row in rows}
+        rows = await lane.fetch(self._sql["begun"], [s.request for s in starts])
+        found = {row["request_id"]: row for row in rows}
         return [
             Passed(row["run_id"], row["now"], {}, set(), sent=True)
-            if (row := found.get(s.job.jid)) is not None
+            if (row := found.get(s.request)) is not None
             else None
             for s in starts
         ]

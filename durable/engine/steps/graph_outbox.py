@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from durable.descriptor.plan import Plan
 from durable.engine.effects import (
@@ -41,7 +42,7 @@ class Parent:
 class Stepped:
     """One job's part of a step. `fresh`: it begins with this step; `parent` is who started it.
 
-    `pending`: for how many seconds it then waits to be resumed.
+    `pending`: for how many seconds it then waits to be resumed. `request`: that of its start.
     """
 
     plan: Plan
@@ -50,6 +51,7 @@ class Stepped:
     parent: Parent | None = None
     awaited: bool = True
     pending: float | None = None
+    request: UUID | None = None
 
 
 def work_of(step: Stepped, run_id: int, retry: RetryPolicy) -> list[Work]:

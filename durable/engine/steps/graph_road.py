@@ -37,6 +37,7 @@ from durable.engine.steps.graph_writes import Written
 from durable.errors import DatabaseError, PayloadError
 from durable.postgres.errors import Conflict, ConnectionLost
 from durable.postgres.pool import Database, Lane
+from durable.postgres.retrying import CALLER_TIMEOUT
 from durable.protocol.clock import Clock, from_datetime
 from durable.protocol.extension import Extension
 from durable.protocol.frozen import changed
@@ -130,7 +131,7 @@ class GraphRoad:
         self._here = here
         self._commits = GraphCommits(database.schema, app_id, here.consumer)
         self._start_lane, self._step_lane = Lane(database.address), Lane(database.address)
-        self._starts = Grouped(self._send_starts, most=GROUP, lanes=1)
+        self._starts = Grouped(self._send_starts, most=GROUP, lanes=1, limit=CALLER_TIMEOUT)
         self._answers = Grouped(self._send_answers, most=GROUP, lanes=1)
         self._known: OrderedDict[int, _Known] = OrderedDict()
         self._size = 0
@@ -143,7 +144,11 @@ class GraphRoad:
         first = None if self._closed else self._first(start)
         if first is not None:
             first.beginning.out.sit_down(self._here.seats)
-            job = await self._starts.ask(first)
+            try:
+                job = await self._starts.ask(first)
+            except DatabaseError:
+                first.beginning.out.stand_up(self._here.seats)
+                raise
             if job is not None:
                 return job
         job, written = await self._steps.start(start)
@@ -157,7 +162,7 @@ class GraphRoad:
         plan = None if plans is None else plans.get(start.topic)
         if version is None or plan is None or plan.nodes[plan.trigger].job_id is not None:
             return None
-        if start.extension != NOTHING_BESIDE or start.version is not None:
+        if start.extension != NOTHING_BESIDE or start.version is not None or start.named:
             return None
         # Both roads go on from what is in the tables, so this one must too.
         start = changed(start, data=decode(encode(start.data, f"the input for {start.topic!r}")))
@@ -273,12 +278,6 @@ class GraphRoad:
         flight = self._take_off()
         try:
             passed = await self._begin(firsts, again=again)
-        except (ConnectionLost, Conflict):
-            raise  # it is sent again
-        except DatabaseError:
-            if len(firsts) == 1:
-                firsts[0].beginning.out.stand_up(self._here.seats)
-            raise
         finally:
             flight.set_result(None)
         written = Written()

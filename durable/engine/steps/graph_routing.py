@@ -12,7 +12,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from durable.engine.activities.hook import key_of
+from durable.engine.activities.hook import key_of, names_in
 from durable.errors import ConfigurationError
 from durable.expressions.context import Context
 from durable.expressions.expression import Expression
@@ -76,7 +76,7 @@ def _keys(
     for rule, expressions in rules:
         values = [evaluate(expression, payload, now) for expression in expressions]
         if UNDEFINED not in values:
-            found.append(SignalKey(app_id, topic, rule, key_of(values)))
+            found.append(SignalKey(app_id, topic, rule, key_of(values), names_in(values)))
     if not found:
         wanted = sorted(
             {str(r) for _, expressions in rules for e in expressions for r in e.references}

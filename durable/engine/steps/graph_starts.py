@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 from durable.descriptor.plan import Plan
 from durable.engine.activities import measuring, trigger
@@ -29,6 +30,8 @@ class Start:
         reply_to: channels to tell of the end.
         version: that of the app; None for the active one.
         extension: what it has beside its data, and whether it waits to be resumed.
+        request: tells a start that is sent again from another that says the same.
+        named: whether the caller has chosen the request, and may have made it before.
     """
 
     app_id: str
@@ -40,6 +43,8 @@ class Start:
     parent: Parent | None = None
     awaited: bool = True
     extension: Extension = field(default_factory=Extension)
+    request: UUID | None = None
+    named: bool = False
 
 
 def first_step(
@@ -94,7 +99,15 @@ def first_step(
     else:
         walk.put_off(pending)
         changes = walk.changes()
-    return Stepped(plan, changes, fresh=True, parent=parent, awaited=start.awaited, pending=pending)
+    return Stepped(
+        plan,
+        changes,
+        fresh=True,
+        parent=parent,
+        awaited=start.awaited,
+        pending=pending,
+        request=start.request,
+    )
 
 
 def resumed(plan: Plan, job: Job, now: float, dice: Callable[[], float]) -> Stepped:
@@ -102,7 +115,7 @@ def resumed(plan: Plan, job: Job, now: float, dice: Callable[[], float]) -> Step
     scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, dice=dice)
     counted = measuring.counted(scene)
     if counted is not None:
-        counted = replace(counted, key=job.metadata["key"])
+        counted = replace(counted, key=job.metadata.get("key", counted.key))
     walk = Walk(plan, job, {}, now, dice)
     walk.resume()
     return Stepped(plan, replace(walk.changes(), counted=counted))
@@ -126,4 +139,5 @@ def new_job(step: Stepped) -> NewJob:
         job.reply_to,
         job.finished_at is not None,
         step.pending,
+        step.request,
     )

@@ -22,15 +22,18 @@ from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import error_text, instance_of, job_of, reply_of
 from durable.engine.steps.graph_starts import Start, first_step, resumed
 from durable.engine.steps.graph_walk import Left, Walk
-from durable.engine.steps.graph_writes import GraphWriter, Written, keeps_waiting
+from durable.engine.steps.graph_writes import GraphWriter, Written
+from durable.engine.steps.signal_delivery import Routed, SignalDelivery
 from durable.errors import (
     ConfigurationError,
+    DatabaseError,
     DuplicateJob,
     InternalError,
     JobNotFound,
     PayloadError,
 )
 from durable.postgres.pool import Database, Row
+from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import CONFLICT, NOT_FOUND
 from durable.protocol.frozen import changed
@@ -38,7 +41,6 @@ from durable.protocol.graphs import Fault
 from durable.protocol.retry import RetryPolicy
 from durable.store.apps import AppStore
 from durable.store.graph_jobs import GraphJobStore
-from durable.store.hooks import HookStore, SignalKey
 from durable.store.retention import RetentionStore
 from durable.store.stats import StatsStore
 from durable.streams.graph_messages import EngineStream, Sent
@@ -68,7 +70,7 @@ class _Batch:
     walks: dict[int, Walk] = field(default_factory=dict)
     done: list[int] = field(default_factory=list)
     strays: list[int] = field(default_factory=list)
-    signals: list[tuple[Row, list[SignalKey]]] = field(default_factory=list)
+    signals: list[Routed] = field(default_factory=list)
     steps: list[Stepped] = field(default_factory=list)
     answers: list[Sent] = field(default_factory=list)
     pending: list[int] = field(default_factory=list)
@@ -97,20 +99,52 @@ class GraphSteps:
         self._dice = dice
         self._apps = AppStore(database.schema)
         self._jobs = GraphJobStore(database.schema)
-        self._hooks = HookStore(database.schema)
         self._stream = EngineStream(database.schema, pace)
         self._retention = RetentionStore(database.schema)
         self._rules = Rules(self._apps)
+        self._delivery = SignalDelivery(database.schema, plans, self._rules)
         self._fan_out = FanOut(plans, self._rules, StatsStore(database.schema))
         self._writer = GraphWriter(database.schema, retry)
 
     async def start(self, start: Start) -> tuple[Job, Written]:
         """Start a job; it is walked on until every branch waits.
 
+        With a request it is sent again when the connection breaks, and starts once: the job that
+        the same request has started is the answer.
+
         Raises `ConfigurationError` for a topic that nothing subscribes to, `DuplicateJob` for an id
         that is taken, `DescriptorError` when the trigger cannot make sense of the data.
         """
+        if start.request is None:
+            return await self._start(start)
+        again = start.named  # whether this request may have happened
+        looks = again
+
+        async def send() -> tuple[Job, Written]:
+            nonlocal again, looks
+            looks, again = again, True
+            return await self._start(start, look=looks)
+
+        try:
+            return await retry_until_connected(send, host=False, limit=CALLER_TIMEOUT)
+        except (DatabaseError, DuplicateJob):
+            if not looks:
+                raise
+            async with self._db.connection() as connection:  # it may have won in this very moment
+                found = await self._started(connection, start)
+            if found is None:
+                raise
+            return found
+
+    async def _started(self, connection: Any, start: Start) -> tuple[Job, Written] | None:
+        """What this request has started; who was to be told of it perhaps was not."""
+        row = start.request and await self._jobs.requested(connection, start.request)
+        return (job_of(row), Written(sent=True)) if row else None
+
+    async def _start(self, start: Start, *, look: bool = False) -> tuple[Job, Written]:
         async with self._db.connection() as connection, connection.transaction():
+            if look and (found := await self._started(connection, start)) is not None:
+                return found
             active, now = await self._apps.active(connection, start.app_id)
             version = start.version or active
             if version is None:
@@ -195,14 +229,14 @@ class GraphSteps:
                 return
             batch = _Batch()
             await self._step_jobs(connection, app_id, rows, batch)
-            await self._route(connection, app_id, rows, batch)
+            batch.signals = await self._delivery.route(connection, app_id, rows)
             await self._begin_children(connection, app_id, rows, batch)
             batch.steps.extend(Stepped(w.plan, w.changes()) for w in batch.walks.values())
             await self._writer.lock(
                 connection, batch.steps, [k for _, keys in batch.signals for k in keys]
             )
             step.written = await self._writer.write(connection, batch.steps)
-            await self._deliver(connection, batch)
+            await self._delivery.deliver(connection, batch.signals)
             for row in rows:
                 if row["msg_type"] == "fanout":
                     batch.answers.extend(await self._fan_out.step(connection, row))
@@ -304,32 +338,6 @@ class GraphSteps:
             walk.enter(Left(aid, dad, found.get("cycles", 0), found.get("data")))
         else:
             walk.reply(aid, dad, reply_of(kind, row["message"]))
-
-    async def _route(
-        self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch
-    ) -> None:
-        """Find out by which keys the waiters of signals that have none yet may wait."""
-        signals = [r for r in rows if r["msg_type"] == "webhook" and r["run_id"] is None]
-        if signals:
-            await self._apps.hold(connection, [app_id])
-            payloads = [(r["topic"], decode(r["message"]).get("data") or {}) for r in signals]
-            keys = await self._rules.keys(connection, app_id, payloads)
-            batch.signals = list(zip(signals, keys, strict=True))
-
-    async def _deliver(self, connection: Any, batch: _Batch) -> None:
-        """Give signals to their waiters, or keep them until one comes."""
-        for row, keys in batch.signals:
-            only = decode(row["message"]).get("only")
-            waiter = await self._hooks.find(connection, keys, only)
-            if waiter is None:
-                await self._hooks.park(connection, row["id"], keys, row["message"])
-                await self._stream.consume(connection, [row["id"]])
-                continue
-            await self._stream.address(
-                connection, [(row["id"], waiter.run_id, waiter.dad, waiter.aid)]
-            )
-            if not keeps_waiting(row["message"]):
-                await self._hooks.remove(connection, [waiter])
 
     async def _begin_children(
         self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch

@@ -232,11 +232,20 @@ class Walk:
         return Scene(self.plan, self.job, node, dad, self._find, self.now, self.dice)
 
     def _find(self, node: Node, dad: str) -> Instance | None:
-        at = addresses.at_depth(dad, len(node.ancestors))
-        found = self.instances.get((at, node.id))
+        at, found = self._place(node, dad)
         if found is None and node.id == self.plan.trigger:
             return began(self.job, node.id, at)
         return found
+
+    def _place(self, node: Node, dad: str) -> tuple[str, Instance | None]:
+        """Where on the way to `dad` an activity was entered, or would have been."""
+        at, here = dad, addresses.depth(dad)
+        for depth in node.depths:
+            if depth <= here:
+                at = addresses.at_depth(dad, depth)
+                if (found := self.instances.get((at, node.id))) is not None:
+                    return at, found
+        return at, None
 
     def _guarded(self, scene: Scene, action: Callable[[], None]) -> None:
         """A mapping that cannot be evaluated is the job's failure, and says where it stands."""
@@ -297,8 +306,8 @@ class Walk:
             self._answer(scene, effects.answer, cycles, interruption)
 
     def _ancestor(self, scene: Scene, wanted: Reenter, cycles: int) -> Left:
-        depth = len(self.plan.node(wanted.ancestor).ancestors)
-        dad = addresses.leg1(addresses.at_depth(scene.dad, depth))
+        at, _ = self._place(self.plan.node(wanted.ancestor), scene.dad)
+        dad = addresses.leg1(at)
         return Left(wanted.ancestor, dad, cycles, wanted.data)
 
     def _answer(
@@ -357,8 +366,9 @@ class Walk:
             self.job.status, len(children), stays_open=answer.stays_open
         )
         self.job = changed(self.job, status=status)
-        below = addresses.below(scene.dad)
-        self._ahead.extend(Left(child, below, cycles) for child in children)
+        for child in children:
+            way = self.plan.node(child).ways.get(scene.node.id, 0)
+            self._ahead.append(Left(child, addresses.below(scene.dad, way), cycles))
         if status <= self._enough(scene, answer):
             self._abandons = status > 0
             self._complete(status)

@@ -274,7 +274,7 @@ def _removed(step: Stepped) -> list[Waiter]:
 def _waits(step: Stepped) -> list[tuple[SignalKey, Addressed]]:
     app_id = step.changes.job.app_id
     return [
-        (SignalKey(app_id, a.wanted.topic, a.wanted.rule, a.wanted.key), a)
+        (SignalKey(app_id, w.topic, w.rule, w.key), a)
         for a in step.changes.wanted
-        if isinstance(a.wanted, AwaitSignal)
+        if isinstance(w := a.wanted, AwaitSignal)
     ]

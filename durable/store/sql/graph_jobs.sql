@@ -4,17 +4,26 @@
 -- the id could be for either. No row: taken.
 insert into durable.jobs (
     run_id, jid, scope, app_id, graph, graph_version, state, status, input, output, error, metadata,
-    parent_run_id, reply_to, created_at, finished_at, expires_at)
+    parent_run_id, reply_to, created_at, finished_at, expires_at, request_id)
 select nextval('durable.ids'), $1, $2, $2, $3, $4, $5, $6, $7::json, $8::json, $9::json, $10::json,
     $11, $12::text[], durable.now(), case when $13 then durable.now() end,
     case when $14::float8 is not null then durable.now() + make_interval(secs => $14)
-        when $13 and x.expire > 0 then durable.now() + make_interval(secs => x.expire) end
+        when $13 and x.expire > 0 then durable.now() + make_interval(secs => x.expire) end,
+    $15
 from (select coalesce(($10::json ->> 'expire')::float8, 1) as expire) x
 where not exists (
     select from durable.jobs j where j.scope = $2 and j.jid = $1 and (
         j.finished_at is null or j.state = 'running' or j.expires_at is null or j.expires_at > durable.now()))
 on conflict (scope, jid) where finished_at is null do nothing
 returning run_id
+
+-- name: requested
+-- The job that a request has started.
+select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
+    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
+    j.entity, j.document, j.attributes,
+    durable.now() as now
+from durable.jobs j where j.request_id = $1
 
 -- name: lock
 -- Jobs that another engine is stepping are skipped: it goes on with them, or we come back.
@@ -43,6 +52,18 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j
 from durable.jobs j
 where j.scope = $1 and j.jid = $2 and (j.state <> 'pending' or j.expires_at > durable.now())
 order by j.run_id desc limit 1
+
+-- name: latest
+-- The same of several ids, by one probe each.
+select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
+    j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
+    j.entity, j.document, j.attributes,
+    durable.now() as now
+from unnest($2::text[]) as a(jid) cross join lateral (
+    select * from durable.jobs o
+    where o.scope = $1 and o.jid = a.jid and (o.state <> 'pending' or o.expires_at > durable.now())
+    order by o.run_id desc limit 1) j
+order by j.run_id desc
 
 -- name: read
 select j.run_id, j.jid, j.scope, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,

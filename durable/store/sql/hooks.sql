@@ -36,10 +36,10 @@ where h.run_id = $5 and h.app_id = $1 and h.topic = $2
 order by h.id limit 1
 
 -- name: park
--- One row per rule of the topic, so that whichever hook comes finds it by its own. What is for one job only
--- (`only`) is not kept when that job has ended.
+-- One row per rule of the topic, so that whichever hook comes finds it by its own. What says that it is for one job
+-- only (`only`) is not kept when that job has ended; what is for the job $7 leaves with it.
 insert into durable.early_signals (signal_id, app_id, topic, rule, key, message, created_at, run_id)
-select $1, $2, $3, k.rule, k.key, $6::json, durable.now(), m.only
+select $1, $2, $3, k.rule, k.key, $6::json, durable.now(), coalesce(m.only, $7::bigint)
 from (select (($6::json) ->> 'only')::bigint as only) m, unnest($4::text[], $5::text[]) as k(rule, key)
 where m.only is null or exists (select from durable.jobs j where j.run_id = m.only and j.state = 'running')
 on conflict do nothing
@@ -61,5 +61,5 @@ select signal_id, message from gone limit 1
 
 -- name: parked
 -- The early signals of a topic, each once: a deployment that adds a rule gives them a key for it.
-select distinct on (e.signal_id) e.signal_id, e.message, e.created_at from durable.early_signals e
+select distinct on (e.signal_id) e.signal_id, e.message, e.created_at, e.run_id from durable.early_signals e
 where e.app_id = $1 and e.topic = $2 order by e.signal_id

@@ -64,7 +64,12 @@ from ranks r cross join lateral (
 where (select t.ms from durable.throttle_v1($1, null, $2) as t(ms)) >= 0
 
 -- name: consume
-delete from durable.engine_streams e where e.id = any($1::bigint[])
+-- What has a request id stays for a while, expired and without its contents: who sends it again meets it.
+with answered as (
+    update durable.engine_streams e set expired_at = durable.now(), message = null
+    where e.id = any($1::bigint[]) and e.request_id is not null
+)
+delete from durable.engine_streams e where e.id = any($1::bigint[]) and e.request_id is null
 
 -- name: bury
 -- A message that cannot be applied stays, with its error, out of everybody's way.
@@ -81,6 +86,17 @@ select m.stream_name, m.graph, m.jid, m.run_id, m.aid, m.dad, m.msg_type, m.topi
 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::smallint[], $11::float8[])
     as m(stream_name, graph, jid, run_id, aid, dad, msg_type, topic, message, priority, delay)
+
+-- name: send_once
+-- A message of a caller who may have sent it before. No row: it has.
+insert into durable.engine_streams (
+    stream_name, workflow_name, msg_type, topic, message, priority, request_id, created_at, visible_at)
+values ($1, '', $2, $3, $4::json, $5, $6, durable.now(), durable.now())
+on conflict (request_id) where request_id is not null do nothing
+returning id
+
+-- name: requested
+select e.id from durable.engine_streams e where e.request_id = $1
 
 -- name: address
 -- A signal has found its waiter: its message becomes one for the waiting activity.
@@ -258,8 +274,10 @@ select (
 -- name: add
 -- A further answer for an activity that stays open, from outside of any worker.
 insert into durable.engine_streams (
-    stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, priority, created_at, visible_at)
-select j.app_id, j.graph, j.jid, j.run_id, $3, $4, 'response', null, $5::json, $6, durable.now(), durable.now()
+    stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, priority, request_id, created_at,
+    visible_at)
+select j.app_id, j.graph, j.jid, j.run_id, $3, $4, 'response', null, $5::json, $6, $7, durable.now(), durable.now()
 from durable.jobs j where j.scope = $1 and j.jid = $2 and j.state = 'running'
 order by j.run_id desc limit 1
+on conflict (request_id) where request_id is not null do nothing
 returning id

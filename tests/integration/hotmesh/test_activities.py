@@ -325,7 +325,10 @@ async def test_an_await_waits_for_its_child(begin: Begin) -> None:
     with pytest.raises(JobFailed, match="teapot") as failed:
         await mesh.pubsub("parent", {"wait": True, "n": -500, "child": "c4"}, timeout=30)
     assert failed.value.code == 500
-    assert failed.value.job_id == "c4"
+    mine = await mesh.get_state("parent", failed.value.job_id)  # the job that was started
+    cause = failed.value.__cause__
+    assert isinstance(cause, JobFailed)
+    assert (cause.code, cause.job_id, mine["metadata"]["err"]["job_id"]) == (500, "c4", "c4")
 
 
 async def test_a_child_whose_id_is_taken_is_an_error_of_the_await(begin: Begin) -> None:
@@ -541,7 +544,9 @@ async def test_an_interruption_descends(begin: Begin) -> None:
     await mesh.interrupt("sleeper", "c2")
     with pytest.raises(JobFailed) as failed:
         await waiting
-    assert (failed.value.code, failed.value.job_id) == (410, "c2")
+    assert (failed.value.code, failed.value.job_id) == (410, "p2")
+    assert isinstance(failed.value.__cause__, JobFailed)
+    assert failed.value.__cause__.job_id == "c2"
 
 
 async def test_a_timeout_is_504_and_the_job_goes_on(begin: Begin) -> None:

@@ -249,6 +249,25 @@ async def test_sums_are_those_of_paper(begin: Begin) -> None:
     assert values((await mesh.get_stats("order", QUERY))["measures"])["sum", "price"] == 1
 
 
+@pytest.mark.parametrize("nothing", [{}, {"id": None, "size": None}])
+async def test_an_id_or_key_that_is_nothing_means_a_fresh_id_and_no_key(
+    begin: Begin, nothing: dict[str, Any]
+) -> None:
+    """Null and undefined alike: the job gets an id of its own and is not counted, on resume too."""
+    pipe = "{'@pipe': [['{$self.input.data.size}', '-', '{$self.input.data.primacy}'], ['{@string.concat}']]}"
+    mesh = await begin(ORDERS.replace(pipe, "'{$self.input.data.size}'"))
+    data = {k: v for k, v in order("j").items() if k not in ("id", "size")} | nothing
+    ids = [await mesh.pub("order", data) for _ in range(2)]
+    ids.append(await mesh.pub("order", data, pending=60))
+    await mesh.resume(ids[-1])
+    assert len({len(jid) for jid in ids}) == 1
+    assert len(set(ids)) == 3
+    metadata = (await mesh.get_state("order", ids[0]))["metadata"]
+    assert "key" not in metadata
+    await mesh.pub("order", order("counted"))
+    assert (await mesh.get_stats("order", QUERY))["count"] == 1
+
+
 BAD_DATA = [
     ({"price": "dear"}, "measure sum of 'price' counts must be a number, and is 'dear'"),
     ({"price": True}, "must be a number"),

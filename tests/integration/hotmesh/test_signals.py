@@ -121,7 +121,8 @@ async def test_signal_and_timer_race_and_one_wins(begin: Begin, database: Databa
     await mesh.hook("abc.approve", {"id": "s", "approved": True})
     await until(lambda: _done(mesh, "s"))
     assert (await mesh.get_state("t", "s"))["data"] == {"approved": True}
-    assert await database.fetchval(f'select count(*) from "{database.schema}".engine_streams') == 0
+    left = f'select count(*) from "{database.schema}".engine_streams where expired_at is null'
+    assert await database.fetchval(left) == 0
     out = await mesh.pubsub("t", {"id": "z", "wait": 0.05}, timeout=30)
     assert out["data"].keys() == {"at"}
     assert await _waiting(database, 0)
@@ -130,9 +131,17 @@ async def test_signal_and_timer_race_and_one_wins(begin: Begin, database: Databa
 async def test_a_signal_that_comes_after_the_timer_is_kept(
     begin: Begin, database: Database
 ) -> None:
-    """What arrives for a hook that has timed out is not lost: it waits for the next one of its key."""
-    mesh = await begin(RACE)
-    await mesh.pubsub("t", {"id": "z", "wait": 0.02}, timeout=30)
+    """What arrives for a hook that has timed out is not lost: it waits for the next one of its key in the same job."""
+    longer = RACE.replace("t1: [{to: h1}]", "t1: [{to: h1}, {to: open}]").replace(
+        "        after:", "        open: {type: hook, sleep: 60}\n        after:"
+    )
+    mesh = await begin(longer)
+    await mesh.pub("t", {"id": "z", "wait": 0.02})
+
+    async def timed_out() -> bool:
+        return bool((await mesh.get_state("t", "z"))["data"].get("at"))
+
+    await until(timed_out)
     await mesh.hook("abc.approve", {"id": "z", "approved": "late"})
     await until(lambda: _parked(database, 1))
 

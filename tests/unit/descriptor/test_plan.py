@@ -53,13 +53,13 @@ def test_a_generated_graph_compiles():
         ".activity": Kind.WORKER, ".child": Kind.AWAIT, ".timer": Kind.HOOK, ".signal": Kind.HOOK,
     }  # fmt: skip
     fulfil, charge = plan.nodes["fulfil"], plan.nodes["charge"]
-    assert (fulfil.reentrant, fulfil.parent, fulfil.reenters, fulfil.retry) == (
+    assert (fulfil.reentrant, fulfil.ancestors[-1], fulfil.reenters, fulfil.retry) == (
         True,
         ".start",
         None,
         None,
     )
-    assert (charge.reentrant, charge.parent, charge.reenters) == (False, "fulfil", "fulfil")
+    assert (charge.reentrant, charge.ancestors[-1], charge.reenters) == (False, "fulfil", "fulfil")
     assert charge.ancestors == (".start", "fulfil")
     assert charge.retry == RetryPolicy(
         maximum_attempts=5, backoff_coefficient=2, maximum_interval="300s"

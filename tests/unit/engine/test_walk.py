@@ -216,17 +216,19 @@ def test_dimensions_of_a_cycle() -> None:
         ("'{$self.input.data.id}'", {"id": "a"}, "a"),
         ("'{$self.input.data.id}'", {"id": 7}, "7"),
         ("fixed", {}, "fixed"),
+        ("'{$self.input.data.id}'", {}, None),
+        ("'{$self.input.data.id}'", {"id": None}, None),
     ],
 )
-def test_the_id_of_a_job(stats: str, data: dict[str, Any], expected: str) -> None:
-    """`stats.id` may be text or a number; anything else is refused."""
+def test_the_id_of_a_job(stats: str, data: dict[str, Any], expected: str | None) -> None:
+    """`stats.id` may be text or a number, and nothing asks for a fresh id; anything else is refused."""
     app = load(f"{HEAD}      activities: {{t1: {{type: trigger, stats: {{id: {stats}}}}}}}\n")
     plan = compile_graph(app, app.graphs[0])
     scene = Scene(plan, Job(0, "", "app", "t", "1", input=data), plan.node("t1"), ",0")
     assert trigger.job_id(scene) == expected
     if "input" in stats:
         with pytest.raises(DescriptorError, match=r"stats\.id"):
-            trigger.job_id(replace(scene, job=replace(scene.job, input={})))
+            trigger.job_id(replace(scene, job=replace(scene.job, input={"id": {}})))
 
 
 @pytest.mark.parametrize("kind", ["trigger", "signal", "cycle", "interrupt"])

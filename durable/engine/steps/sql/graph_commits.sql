@@ -1,7 +1,7 @@
 -- name: begin
 -- Starts jobs, with what their first step leads to: one statement for many, all of one app and on its active
 -- version ($2): were another one active by now, nothing happens. Every job has a fresh id, so none is taken; the
--- request id tells whether a start that is sent again has happened. Work for a worker of this process is
+-- request id tells whether a start that is sent again, by us or by our caller, has happened. Work for a worker of this process is
 -- reserved at once, unless a throttle concerns that worker.
 with seats as materialized (
     select s.stream_name, s.member

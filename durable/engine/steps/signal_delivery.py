@@ -1,0 +1,111 @@
+"""What becomes of a signal that is addressed to a topic: its waiter gets it, or it is kept.
+
+A signal whose rule compares the id of a job, or what the job was started with and is the same, is
+for that job and for no other: not for the next one of its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from durable.descriptor.plan import HookKey, Plan
+from durable.engine.activities.hook import key_of
+from durable.engine.collation import addresses
+from durable.engine.job import PENDING, RUNNING, Job, Scene, decode
+from durable.engine.steps.graph_routing import Rules
+from durable.engine.steps.graph_rows import error_text, job_of
+from durable.engine.steps.graph_writes import keeps_waiting
+from durable.errors import DescriptorError
+from durable.expressions.values import UNDEFINED
+from durable.postgres.pool import Row
+from durable.protocol.codes import NOT_FOUND
+from durable.protocol.graphs import Fault
+from durable.store.apps import AppStore
+from durable.store.graph_jobs import GraphJobStore
+from durable.store.hooks import HookStore, SignalKey
+from durable.streams.graph_messages import EngineStream
+from durable.telemetry.logs import logger
+
+Plans = Callable[[Any, str, str], Awaitable[Mapping[str, Plan]]]
+Routed = tuple[Row, list[SignalKey]]
+"""A signal's message, and the keys by which its waiters may wait."""
+
+
+class SignalDelivery:
+    """Delivers the signals of a step, on the connection of the caller."""
+
+    def __init__(self, schema: str, plans: Plans, rules: Rules) -> None:
+        self._plans = plans
+        self._rules = rules
+        self._apps = AppStore(schema)
+        self._hooks = HookStore(schema)
+        self._jobs = GraphJobStore(schema)
+        self._stream = EngineStream(schema)
+
+    async def route(self, connection: Any, app_id: str, rows: Sequence[Row]) -> list[Routed]:
+        """Find out by which keys the waiters of signals that have none yet may wait."""
+        signals = [r for r in rows if r["msg_type"] == "webhook" and r["run_id"] is None]
+        if not signals:
+            return []
+        await self._apps.hold(connection, [app_id])
+        payloads = [(r["topic"], decode(r["message"]).get("data") or {}) for r in signals]
+        keys = await self._rules.keys(connection, app_id, payloads)
+        return list(zip(signals, keys, strict=True))
+
+    async def deliver(self, connection: Any, signals: Sequence[Routed]) -> None:
+        """Give signals to their waiters, or keep them until one comes."""
+        for row, keys in signals:
+            only = decode(row["message"]).get("only")
+            waiter = await self._hooks.find(connection, keys, only)
+            if waiter is None:
+                await self._keep(connection, row, keys)
+                continue
+            await self._stream.address(
+                connection, [(row["id"], waiter.run_id, waiter.dad, waiter.aid)]
+            )
+            if not keeps_waiting(row["message"]):
+                await self._hooks.remove(connection, [waiter])
+
+    async def _keep(self, connection: Any, row: Row, keys: Sequence[SignalKey]) -> None:
+        meant = await self._meant(connection, keys)
+        if meant is None or meant.state in (RUNNING, PENDING):
+            run_id = None if meant is None else meant.run_id
+            await self._hooks.park(connection, row["id"], keys, row["message"], run_id)
+            await self._stream.consume(connection, [row["id"]])
+            return
+        message = (
+            f"the signal on {row['topic']!r} is for job {meant.jid!r}, which has ended,"
+            " and for no later one of that id"
+        )
+        logger.warning("%s: message %d is put aside", message, row["id"])
+        fault = Fault(NOT_FOUND, message, meant.jid)
+        await self._stream.bury(connection, row["id"], error_text(fault) or "{}")
+
+    async def _meant(self, connection: Any, keys: Sequence[SignalKey]) -> Job | None:
+        """The job that a signal is for by its id; None for whoever comes."""
+        names = sorted({name for key in keys for name in key.names})
+        found = await self._jobs.latest(connection, keys[0].app_id, names) if names else []
+        for row in found:
+            plans = await self._plans(connection, row["app_id"], row["graph_version"])
+            plan = plans.get(row["graph"])
+            if plan is not None and any(_waits_by(plan, job_of(row), keys)):
+                return job_of(row)
+        return None
+
+
+def _waits_by(plan: Plan, job: Job, keys: Sequence[SignalKey]) -> Iterator[bool]:
+    """Whether hooks of a job wait by one of these keys, as far as its start and id tell."""
+    wanted = {(key.rule, key.key) for key in keys if job.jid in key.names}
+    for hook in plan.hooks.get(keys[0].topic, ()):
+        yield (hook.rule, _expected(plan, job, hook)) in wanted
+
+
+def _expected(plan: Plan, job: Job, hook: HookKey) -> str | None:
+    trigger = plan.node(plan.trigger)
+    scene = Scene(plan, job, trigger, addresses.ROOT, now=job.created_at)
+    try:
+        values = [scene.evaluate(expression) for expression in hook.expected]
+    except DescriptorError:  # it needs more than what the job was started with
+        return None
+    return None if UNDEFINED in values else key_of(values)
