@@ -71,6 +71,7 @@ from durable.protocol.durations import Duration
 from durable.protocol.retention import Pruned, RetentionPolicy
 from durable.protocol.retry import RetryPolicy
 from durable.protocol.searchable import Attributes
+from durable.protocol.states import RunState
 from durable.replay.context import WorkflowInfo
 from durable.store.jobs import RunDescription, RunSummary
 from durable.virtual.context import VirtualContext
@@ -116,6 +117,7 @@ __all__ = [
     "RetentionPolicy",
     "RetryPolicy",
     "RunDescription",
+    "RunState",
     "RunSummary",
     "SchemaMismatch",
     "Signal",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -18,6 +18,7 @@ from durable.client.handle import Handle
 from durable.decorators.signals import Signal
 from durable.decorators.workflow import Workflow
 from durable.errors import ConfigurationError, ResultTimeout, WorkflowEnded
+from durable.protocol.states import RunState
 from durable.telemetry.terminal import shown
 
 PATIENCE = 1.0  # seconds of waiting before the command says that it waits
@@ -90,8 +91,10 @@ async def list_runs(  # noqa: PLR0913 - the options of a command
     session: Session,
     workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
     state: Annotated[
-        str | None,
-        typer.Option(help="running, suspended, completed, failed, cancelled or terminated."),
+        list[str] | None,
+        typer.Option(
+            help="running, suspended, completed, failed, cancelled or terminated; may be repeated."
+        ),
     ] = None,
     queue: Annotated[str | None, typer.Option(help="Only this task queue.")] = None,
     prefix: Annotated[str | None, typer.Option(help="Only ids that begin so.")] = None,
@@ -104,9 +107,12 @@ async def list_runs(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """List runs, the newest first."""
     chosen: Chosen = {
-        "workflow": workflow, "state": state, "task_queue": queue, "id_prefix": prefix,
+        "workflow": workflow,
+        "state": cast("list[RunState]", state) or None,
+        "task_queue": queue,
+        "id_prefix": prefix,
         "attributes": conditions(where or ()),
-    }  # fmt: skip
+    }
     runs = await session.client.list(limit=limit, **chosen)
     total = await session.client.count(**chosen)
     session.out.answer({"runs": runs, "total": total}, runs_as_table(runs, total))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypedDict
 
+from durable.decorators.workflow import Workflow
 from durable.errors import ConfigurationError
 from durable.protocol.documents import Entity
 from durable.protocol.json_values import compact_json
+from durable.protocol.limits import check_one_of, check_sought
 from durable.protocol.searchable import Attributes, Value, attribute
+from durable.protocol.states import RUN_STATES, RunState
 from durable.store.jobs import RunFilter
 
 
@@ -20,10 +23,10 @@ class Begun(TypedDict, total=False):
 
 
 class Chosen(TypedDict, total=False):
-    """Which runs: those that fit all of these; None means any."""
+    """Which runs: those that fit all of these; None means any. `state`: one, or one of several."""
 
-    workflow: str | None
-    state: str | None
+    workflow: str | Workflow[..., Any] | None
+    state: RunState | Collection[RunState] | None
     task_queue: str | None
     id_prefix: str | None
     attributes: Mapping[str, Value] | None
@@ -43,21 +46,36 @@ def begun_with(begun: Begun) -> str | None:
     return compact_json(state) if state else None
 
 
-def run_filter(chosen: Chosen) -> RunFilter:
-    """The same as the store takes it.
+def run_filter(chosen: Chosen, who: str) -> RunFilter:
+    """The same as the store takes it; `who` asks, for messages.
 
-    Raises `PayloadError` for attributes that no run could have.
+    Raises `PayloadError` for attributes that no run could have, `ConfigurationError` for other
+    things that none could.
     """
     _check(chosen, Chosen)
     attributes = chosen.get("attributes")
     wanted = {name: attribute(name, value) for name, value in (attributes or {}).items()}
+    workflow = chosen.get("workflow")
     return RunFilter(
-        chosen.get("workflow"),
-        chosen.get("state"),
-        chosen.get("task_queue"),
-        chosen.get("id_prefix"),
+        workflow.name if isinstance(workflow, Workflow) else _sought("workflow", workflow, who),
+        _states(chosen.get("state"), who),
+        _sought("task_queue", chosen.get("task_queue"), who),
+        _sought("id_prefix", chosen.get("id_prefix"), who),
         compact_json(wanted) if wanted else None,
     )
+
+
+def _sought(option: str, value: Any, who: str) -> str | None:
+    return None if value is None else check_sought(option, value, who)
+
+
+def _states(given: Any, who: str) -> tuple[RunState, ...] | None:
+    if given is None:
+        return None
+    several = [given] if isinstance(given, str) or not isinstance(given, Collection) else given
+    for state in several:
+        check_one_of("state", state, who, RUN_STATES)
+    return tuple(several)
 
 
 def _check(given: Mapping[str, Any], known: type) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack, overload
+from typing import Any, Literal, Self, TypeVar, Unpack, get_args, overload
 
 from durable.client.choosing import Begun, Chosen, begun_with, run_filter
 from durable.client.handle import Handle
@@ -15,6 +15,15 @@ from durable.decorators.calls import Call, WorkflowCall
 from durable.errors import ConfigurationError, InternalError, WorkflowAlreadyStarted
 from durable.protocol.durations import Duration
 from durable.protocol.ids import new_id, new_request
+from durable.protocol.limits import (
+    BIGINT_MAX,
+    check_count,
+    check_id,
+    check_name,
+    check_one_of,
+    check_priority,
+    check_sought,
+)
 from durable.protocol.retention import Outcome, Pruned, pruning
 from durable.runtime.loops import IN_AN_ACTIVITY
 from durable.store.jobs import RunSummary, Start
@@ -125,11 +134,15 @@ class Client:
                 document: plain data both.
 
         Raises:
-            WorkflowAlreadyStarted: the id is taken, and the policy says no.
+            WorkflowAlreadyStarted: the id is taken, and the policy says no; or it is that of
+                another workflow's run, to which nobody is attached.
+            ConfigurationError: an id, name or number is beyond its limit, which is named; nothing
+                was sent.
             PayloadError: an argument is not of its annotated type, or cannot be written down.
         """
         if isinstance(call, str):
-            workflow, text, signature = call, encode_positional(args), None
+            workflow, signature = check_name("call", call, "client.start()"), None
+            text = encode_positional(args)
             options = None
         else:
             taken = _workflow_call(call, args)
@@ -138,8 +151,13 @@ class Client:
             text = signature.encode_arguments(taken.args, dict(taken.kwargs))
             id = id if id is not None else taken.id  # noqa: A001 - the word users know
         self._runs.home.check("client.start()", _A_CHILD)
-        queue = task_queue or (options.task_queue if options else None) or "default"
+        if task_queue is None:
+            task_queue = (options.task_queue if options else None) or "default"
         rank = priority if priority is not None else (options.priority if options else 0)
+        check_one_of("if_running", if_running, "client.start()", get_args(IfRunning))
+        check_one_of("if_ended", if_ended, "client.start()", get_args(IfEnded))
+        check_priority(rank, "client.start()")
+        queue = check_name("task_queue", task_queue, "client.start()")
         chosen = StartOptions(queue, rank, if_running, if_ended, begun_with(begun))
         run_id, jid = await self._start(workflow, text, id, chosen)
         return Handle(self._runs, jid, run_id, signature)
@@ -157,7 +175,7 @@ class Client:
     def handle(self, id: str) -> Handle[Any]:
         """The newest run of an id; whether there is one shows at the first use."""
         self._runs.home.check("client.handle()")
-        return Handle(self._runs, id)
+        return Handle(self._runs, check_sought("id", id, "client.handle()"))
 
     async def list(
         self, *, before: int | None = None, limit: int = 100, **chosen: Unpack[Chosen]
@@ -166,21 +184,27 @@ class Client:
 
         Args:
             before: only runs with a smaller `run_id`: the last one of the page before.
-            limit: at most so many.
-            **chosen: only those of this `workflow`, in this `state`, of this `task_queue`, whose
-                id has this `id_prefix`, that have these `attributes`. What is not given, or None,
-                means any.
+            limit: at most so many, and at least one.
+            **chosen: only those of this `workflow` (or its name), in this `state` or in one of
+                these (running, suspended, completed, failed, cancelled, terminated), of this
+                `task_queue`, whose id has this `id_prefix`, that have these `attributes`. What is
+                not given, or None, means any.
+
+        Raises `ConfigurationError` for what no run could have, such as an unknown state.
 
         Example:
             >>> await client.list(state="running", attributes={"customer": "ann"})  # doctest: +SKIP
         """
         self._runs.home.check("client.list()")
-        return await self._runs.jobs.list(run_filter(chosen), before, limit)
+        if before is not None:
+            check_count("before", before, "client.list()", most=BIGINT_MAX)
+        check_count("limit", limit, "client.list()")
+        return await self._runs.jobs.list(run_filter(chosen, "client.list()"), before, limit)
 
     async def count(self, **chosen: Unpack[Chosen]) -> int:
         """How many runs there are; filters as in `list`."""
         self._runs.home.check("client.count()")
-        return await self._runs.jobs.count(run_filter(chosen))
+        return await self._runs.jobs.count(run_filter(chosen, "client.count()"))
 
     async def prune(
         self, *, older_than: Duration | None = None, keep: Iterable[Outcome] = (),
@@ -214,6 +238,7 @@ class Client:
     async def resume(self, id: str) -> bool:
         """Let a suspended run be tried again; False when the id has none that is suspended."""
         self._runs.home.check("client.resume()")
+        check_sought("id", id, "client.resume()")
         queues = await self._runs.ports.runs.resume(jid=id)
         for queue in queues:
             self._runs.ports.announcer.queue(queue, "turn", amount=0)
@@ -222,7 +247,7 @@ class Client:
     async def _start(
         self, workflow: str, text: str, id: str | None, chosen: StartOptions
     ) -> tuple[int, str]:
-        jid = id if id is not None else new_id()
+        jid = new_id() if id is None else check_id("id", id, "client.start()")
         start = Start(
             new_request(), jid, chosen.task_queue, workflow, text, chosen.priority,
             "fresh" if id is None else _POLICIES[chosen.if_ended], self._runs.waiters.channel,

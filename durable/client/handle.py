@@ -22,6 +22,8 @@ from durable.protocol.clock import to_datetime
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.facts import Fact
 from durable.protocol.failures import Failure
+from durable.protocol.limits import check_sought
+from durable.protocol.states import RunState
 from durable.store.jobs import Ended, RunDescription
 
 _A_CHILD = "await the workflow's own call, `await fulfil(order)`, or wait for it in an activity"
@@ -120,7 +122,7 @@ class Handle(Generic[R]):
             raise _gone(self.id)
         raise ending(ended)
 
-    async def status(self) -> str:
+    async def status(self) -> RunState:
         """One word: running, suspended, completed, failed, cancelled or terminated."""
         self._runs.home.check("handle.status()")
         return (await self.describe()).state
@@ -160,6 +162,7 @@ class Handle(Generic[R]):
         Returns when the request is on disk; a run that has ended already is left as it is.
         """
         self._runs.home.check("handle.cancel()")
+        check_sought("reason", reason, "handle.cancel()")
         try:
             await self._runs.arrive(
                 await self.run_id(), self.id, "cancel", "cancel", json.dumps(reason)
@@ -172,6 +175,7 @@ class Handle(Generic[R]):
     async def terminate(self, reason: str = "") -> None:
         """End the run at once, running no more of its code; one that has ended stays as it is."""
         self._runs.home.check("handle.terminate()")
+        check_sought("reason", reason, "handle.terminate()")
         await self._runs.terminate(await self.run_id(), reason)
 
 

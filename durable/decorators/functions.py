@@ -11,8 +11,8 @@ from types import FrameType, FunctionType
 from typing import Any
 
 from durable.codec.signature import Signature
-from durable.decorators.overrides import check_text
 from durable.errors import ConfigurationError, DefinitionError
+from durable.protocol.limits import check_text
 
 _NAME_LENGTH_MAX = 200  # names become stream names and ids of a graph
 _WORD = re.compile(r"\w+")

@@ -7,10 +7,9 @@ from typing import Any, TypedDict
 
 from durable.errors import ConfigurationError
 from durable.protocol.durations import Duration, seconds
+from durable.protocol.limits import check_priority, check_text
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.protocol.retry import RetryPolicy
-
-_PRIORITY_MAX = 32_767  # a smallint of either sign
 
 
 class ActivityOverrides(TypedDict, total=False):
@@ -95,16 +94,6 @@ def workflow_options(base: WorkflowOptions, given: WorkflowOverrides, who: str) 
     return dataclasses.replace(base, **changes)
 
 
-def check_text(option: str, value: Any, who: str) -> str:
-    """A name or id: text, not empty, without control characters or surrounding blanks."""
-    if isinstance(value, str) and value and value == value.strip() and value.isprintable():
-        return value
-    raise ConfigurationError(
-        f"{who}: {option}={value!r}: give text that is not empty, without control characters"
-        " and without blanks around it"
-    )
-
-
 def _check_names(given: Any, declared: Any, who: str) -> None:
     unknown = sorted(given.keys() - declared.__annotations__.keys())
     if unknown:
@@ -117,12 +106,7 @@ def _check_names(given: Any, declared: Any, who: str) -> None:
 def _check_placement(changes: dict[str, Any], who: str) -> None:
     if changes.get("task_queue") is not None:
         check_text("task_queue", changes["task_queue"], who)
-    priority = changes.get("priority", 0)
-    if type(priority) is not int or abs(priority) > _PRIORITY_MAX:
-        raise ConfigurationError(
-            f"{who}: priority={priority!r}: give an int between"
-            f" -{_PRIORITY_MAX} and {_PRIORITY_MAX}; larger goes first"
-        )
+    check_priority(changes.get("priority", 0), who)
 
 
 def _timeout(option: str, value: Duration | None, who: str) -> float | None:

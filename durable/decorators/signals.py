@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any, Generic, TypeVar, cast, final, overload
 
 from durable.codec.adapters import Adapter
-from durable.decorators.overrides import check_text
 from durable.decorators.verbs import inside
+from durable.protocol.limits import check_name
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Signal(Generic[T]):
     def __init__(self: Signal[Any], name: str, payload: Any) -> None: ...
 
     def __init__(self, name: str, payload: Any = None) -> None:
-        self.name = check_text("name", name, "Signal")
+        self.name = check_name("name", name, "Signal()")
         self.adapter = Adapter(payload, owner=f"signal {name!r}", path="payload")
 
     async def receive(self) -> T:

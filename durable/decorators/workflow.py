@@ -13,10 +13,10 @@ from durable.decorators.functions import checked, name_of, refused, signature_of
 from durable.decorators.overrides import (
     WorkflowDeclaration,
     WorkflowOverrides,
-    check_text,
     workflow_options,
 )
 from durable.definitions import WorkflowDefinition
+from durable.protocol.limits import check_text
 from durable.protocol.options import WorkflowOptions
 
 P = ParamSpec("P")

@@ -29,4 +29,7 @@ Plain frozen values; no loop, clock, dice or socket is imported here.
 - `retention`: how long what has ended is kept, and what a pruning is asked for and answers.
 - `searchable`: searchable attributes of a run: named texts, numbers and booleans by which runs
   are found.
+- `limits`: limits of ids, names and numbers, checked by whoever is given them, before anything is
+  sent.
+- `states`: the states that a run can be in.
 """

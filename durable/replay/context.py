@@ -18,6 +18,7 @@ from durable.errors import NotDurableError
 from durable.protocol.commands import StartActivity, StartChild
 from durable.protocol.documents import Entity
 from durable.protocol.json_values import compact_json
+from durable.protocol.limits import check_id, check_name
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.protocol.searchable import Attributes
 from durable.replay.loop import ReplayLoop
@@ -124,11 +125,11 @@ class Context:
         Raises `PayloadError` or `TypeError` for arguments that do not fit; no number is used then.
         """
         self._steps.next_number()
+        chosen = options or definition.options
+        self._check_placement(definition.name, chosen.task_queue)
         encoded = definition.signature.encode_arguments(args, kwargs)
         number = self._steps.next_number()
-        step = StartActivity(
-            number, definition.name, encoded, options or definition.options, text(self._loop.site())
-        )
+        step = StartActivity(number, definition.name, encoded, chosen, text(self._loop.site()))
         return self._issue(step, definition.signature)
 
     def child(
@@ -142,16 +143,24 @@ class Context:
         """Issue a child workflow, now; await the future for its result.
 
         Its id is "{id of this run}/{number of the step}" unless one is given.
+        Raises `ConfigurationError` for an id that none can have; no number is used then.
         """
         self._steps.next_number()
+        chosen = options or definition.options
+        self._check_placement(definition.name, chosen.task_queue)
         encoded = definition.signature.encode_arguments(args, kwargs)
         number = self._steps.next_number()
         child_id = f"{self._identity.id}/{number}" if id is None else id
+        if self.is_seeded:  # earlier versions let Postgres decide: their runs must go on likewise
+            check_id("id", child_id, f"the child {definition.name}()")
         step = StartChild(
-            number, definition.name, child_id, encoded, options or definition.options,
-            text(self._loop.site()),
-        )  # fmt: skip
+            number, definition.name, child_id, encoded, chosen, text(self._loop.site())
+        )
         return self._issue(step, definition.signature)
+
+    def _check_placement(self, name: str, queue: str | None) -> None:
+        if self.is_seeded and queue is not None:
+            check_name("task_queue", queue, f"{name}()")
 
     def _issue(self, step: StartActivity | StartChild, signature: Any) -> StepFuture:
         future = StepFuture(loop=self._loop)

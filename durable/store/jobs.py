@@ -14,6 +14,7 @@ from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
 from durable.protocol.failures import Failure, failure_from_json
 from durable.protocol.ids import new_seed
+from durable.protocol.states import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class RunSummary:
     run_id: int
     workflow: str
     task_queue: str
-    state: str
+    state: RunState
     started_at: datetime
     finished_at: datetime | None
 
@@ -118,7 +119,7 @@ class RunDescription:
     run_id: int
     workflow: str
     task_queue: str
-    state: str
+    state: RunState
     started_at: datetime
     finished_at: datetime | None
     version: str | None
@@ -141,7 +142,7 @@ class RunFilter:
     """Which runs to list; None means any. `attributes`: a JSON object of what they must have."""
 
     workflow: str | None = None
-    state: str | None = None
+    states: tuple[RunState, ...] | None = None
     task_queue: str | None = None
     id_prefix: str | None = None
     attributes: str | None = None
@@ -284,8 +285,9 @@ class JobStore:
         )
 
 
-def _filter(chosen: RunFilter) -> tuple[str | None, ...]:
+def _filter(chosen: RunFilter) -> tuple[Any, ...]:
     prefix = chosen.id_prefix
     if prefix is not None:
         prefix = prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return chosen.workflow, chosen.state, chosen.task_queue, prefix
+    states = None if chosen.states is None else list(chosen.states)
+    return chosen.workflow, states, chosen.task_queue, prefix

@@ -13,6 +13,7 @@ from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import ConfigurationError, InternalError
 from durable.postgres.retrying import patiently
 from durable.protocol.durations import Duration, seconds
+from durable.protocol.limits import BIGINT_MAX, check_count, check_name
 from durable.runtime.notifications import member_news, queue_news
 from durable.runtime.reconciler import Reconciler
 from durable.runtime.supervision import Tasks
@@ -81,7 +82,12 @@ class Worker:
         max_threads: int | None = None, max_runs: int = 10_000, max_bytes: int = 512 << 20,
         grace: Duration = 10,
     ) -> None:  # fmt: skip
-        self.task_queue = task_queue
+        self.task_queue = check_name("task_queue", task_queue, "Worker()")
+        check_count("max_activities", max_activities, "Worker()")
+        check_count("max_runs", max_runs, "Worker()")
+        check_count("max_bytes", max_bytes, "Worker()", most=BIGINT_MAX)
+        if max_threads is not None:
+            check_count("max_threads", max_threads, "Worker()")
         self._ports = client.ports
         self._workflows = _by_name(workflows, WorkflowDefinition, "workflows", "@durable.workflow")
         self._activities = _by_name(

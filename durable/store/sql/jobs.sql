@@ -89,7 +89,7 @@ from durable.worker_streams where run_id = $1 and msg_type = 'activity' order by
 select run_id, jid, app_id, graph, state, created_at, finished_at
 from durable.jobs
 where scope = ''
-  and ($1::text is null or graph = $1) and ($2::text is null or state = $2)
+  and ($1::text is null or graph = $1) and ($2::text[] is null or state = any($2))
   and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
   and ($5::bigint is null or run_id < $5)
 order by run_id desc limit $6
@@ -97,7 +97,7 @@ order by run_id desc limit $6
 -- name: count
 select count(*) from durable.jobs
 where scope = ''
-  and ($1::text is null or graph = $1) and ($2::text is null or state = $2)
+  and ($1::text is null or graph = $1) and ($2::text[] is null or state = any($2))
   and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
 
 -- name: list_having
@@ -106,7 +106,7 @@ where scope = ''
 select run_id, jid, app_id, graph, state, created_at, finished_at
 from durable.jobs
 where scope = '' and attributes @> $7::jsonb
-  and ($1::text is null or graph = $1) and ($2::text is null or state = $2)
+  and ($1::text is null or graph = $1) and ($2::text[] is null or state = any($2))
   and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
   and ($5::bigint is null or run_id < $5)
 order by run_id desc limit $6
@@ -114,7 +114,7 @@ order by run_id desc limit $6
 -- name: count_having
 select count(*) from durable.jobs
 where scope = '' and attributes @> $5::jsonb
-  and ($1::text is null or graph = $1) and ($2::text is null or state = $2)
+  and ($1::text is null or graph = $1) and ($2::text[] is null or state = any($2))
   and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
 
 -- name: terminate
