@@ -5,7 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from durable.errors import DurableError
 from durable.protocol.failures import Failure
+
+
+class UnknownKind(DurableError):
+    """A fact or message was written by a later version, in a form that this one does not know.
+
+    No fault of the run: it is left to a process that knows the form.
+    """
+
+    def __init__(self, what: str, kind: str) -> None:
+        super().__init__(
+            f"{what} of the kind {kind!r} was written by a later version of durable: the run is"
+            " left to a worker of that version"
+        )
 
 
 class FactKind(StrEnum):
@@ -18,6 +32,19 @@ class FactKind(StrEnum):
     SIGNAL = "signal"  # name: the signal's; data: its payload
     CANCEL = "cancel"  # cancellation was asked for; data: the reason, a JSON string
     FINISHED = "finished"  # name: the outcome's state; data or failure
+
+
+def fact_kind(word: str) -> FactKind:
+    """The kind that a word of the database names. Raises `UnknownKind` for one of a later version.
+
+    Example:
+        >>> fact_kind("timer")
+        <FactKind.TIMER: 'timer'>
+    """
+    try:
+        return FactKind(word)
+    except ValueError:
+        raise UnknownKind("a fact", word) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
 from durable.protocol.clock import from_datetime
-from durable.protocol.facts import Fact, FactKind
+from durable.protocol.facts import Fact, fact_kind
 from durable.protocol.failures import failure_from_json
 
 
 def fact_of(row: Row) -> Fact:
     """A row of `history` as a fact."""
     return Fact(
-        FactKind(row["kind"]), from_datetime(row["at"]), row["number"], row["name"], row["data"],
+        fact_kind(row["kind"]), from_datetime(row["at"]), row["number"], row["name"], row["data"],
         failure_from_json(row["failure"]), row["input"],
     )  # fmt: skip
 

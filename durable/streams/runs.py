@@ -13,7 +13,7 @@ from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
 from durable.protocol.clock import from_datetime, to_datetime
 from durable.protocol.commits import Arrival
-from durable.protocol.facts import Fact, FactKind
+from durable.protocol.facts import Fact, FactKind, UnknownKind, fact_kind
 from durable.protocol.failures import Failure, failure_from_json, step_failed
 from durable.protocol.ids import new_request
 from durable.runtime.reconciler import Reserved
@@ -90,15 +90,14 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """How often in a row a run was released by now, and after how many seconds it is due again."""
+    """How often in a row a run was released by now, and after how many seconds it is due again.
+
+    `suspended`: that was once too often.
+    """
 
     times: int
     delay: float
-
-    @property
-    def suspended(self) -> bool:
-        """Whether that was once too often."""
-        return self.times >= RELEASES_MAX
+    suspended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +147,14 @@ def _of_child(failure: Failure) -> Failure:
 
 
 def arrival(row: Row) -> Arrival:
-    """An inbox row as the fact that it may become."""
-    kind = {"signal": FactKind.SIGNAL, "cancel": FactKind.CANCEL}.get(row["msg_type"])
-    if kind is None:
-        kind = FactKind(row["topic"])
+    """An inbox row as the fact that it may become. Raises `UnknownKind` for a later version's."""
     settles = row["msg_type"] == "step"
+    if settles:
+        kind = fact_kind(row["topic"])
+    elif row["msg_type"] in ("signal", "cancel"):
+        kind = FactKind(row["msg_type"])
+    else:
+        raise UnknownKind("a message", row["msg_type"])
     failure = failure_from_json(row["error"])
     if settles and failure is not None:
         if kind is FactKind.CHILD:
@@ -239,10 +241,19 @@ class RunStream:
         """Stop a run that cannot go on with this code; False when it is no longer ours."""
         return bool(await self._db.fetch(self._sql["suspend"], member, run_id, revision, error))
 
-    async def release_run(self, member: int, run_id: int, error: str) -> Released | None:
-        """Give a run back that cannot go on here, to be tried again later; None: not ours now."""
-        rows = await self._db.fetch(self._sql["release_run"], member, run_id, error)
-        return Released(rows[0]["releases"], rows[0]["delay"]) if rows else None
+    async def release_run(
+        self, member: int, run_id: int, error: str, *, for_good: bool = False
+    ) -> Released | None:
+        """Give a run back that cannot go on here, to be tried again later; None: not ours now.
+
+        `for_good`: however often that happens, it is not suspended.
+        """
+        most = 2**31 - 1 if for_good else RELEASES_MAX
+        rows = await self._db.fetch(self._sql["release_run"], member, run_id, error, most)
+        if not rows:
+            return None
+        times = rows[0]["releases"]
+        return Released(times, rows[0]["delay"], times >= most)
 
     async def resume(
         self, *, jid: str | None = None, queue: str | None = None, workflows: Sequence[str] = ()

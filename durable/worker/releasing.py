@@ -16,7 +16,7 @@ from durable.codec.failures import failure_of
 from durable.errors import DatabaseError, InternalError
 from durable.postgres.errors import StatementFault
 from durable.postgres.retrying import patiently
-from durable.protocol.failures import Failure
+from durable.protocol.facts import UnknownKind
 from durable.runtime.clocks import MemberClock
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Settlement
@@ -71,14 +71,16 @@ class Releasing:
 
     def let_go(self, held: Held, error: BaseException, *, of_turn: bool) -> None:
         """The run cannot go on here; nothing of its turn is written."""
-        if is_own_fault(error, of_turn=of_turn):
+        if isinstance(error, UnknownKind):
+            self._start(held, "release", lambda: self._release(held, error))
+        elif is_own_fault(error, of_turn=of_turn):
             self._start(held, "suspend", lambda: self._suspend(held, error))
         else:
             logger.error(
                 "run %s could not go on, and is released: %s", held.claimed.jid, error,
                 exc_info=error,
             )  # fmt: skip
-            self._start(held, "release", lambda: self._release(held, failure_of(error)))
+            self._start(held, "release", lambda: self._release(held, error))
 
     def give_back(self, held: Held) -> None:
         """A fence refused the run: whoever claims it next reads how it stands."""
@@ -92,8 +94,9 @@ class Releasing:
 
     def unread(self, run_id: int, error: Exception) -> None:
         """What a claimed run has behind it cannot be read."""
-        logger.error("the history of run %d cannot be read: %s", run_id, error, exc_info=error)
-        self._begin(run_id, f"release {run_id}", lambda: self._free(run_id, failure_of(error)))
+        if not isinstance(error, UnknownKind):
+            logger.error("the history of run %d cannot be read: %s", run_id, error, exc_info=error)
+        self._begin(run_id, f"release {run_id}", lambda: self._free(run_id, error))
 
     def _start(
         self, held: Held, what: str, action: Callable[[], Coroutine[Any, Any, None]]
@@ -120,18 +123,19 @@ class Releasing:
         else:
             await self._free_now(claimed.run_id)  # the history has gone on without us
 
-    async def _release(self, held: Held, failure: Failure) -> None:
+    async def _release(self, held: Held, error: BaseException) -> None:
         await self._rescue(held)
-        await self._free(held.claimed.run_id, failure)
+        await self._free(held.claimed.run_id, error)
 
     async def _give_back(self, held: Held) -> None:
         await self._rescue(held)
         await self._free_now(held.claimed.run_id)
 
-    async def _free(self, run_id: int, failure: Failure) -> None:
-        runs = self._ports.runs
+    async def _free(self, run_id: int, error: BaseException) -> None:
+        runs, failure = self._ports.runs, failure_of(error)
+        later = isinstance(error, UnknownKind)  # another build can go on with it, however late
         released = await patiently(
-            lambda: runs.release_run(self._member(), run_id, failure.to_json())
+            lambda: runs.release_run(self._member(), run_id, failure.to_json(), for_good=later)
         )
         if released is None:
             return
@@ -141,6 +145,8 @@ class Releasing:
                 run_id, released.times, failure.message,
             )  # fmt: skip
         else:
+            if later:
+                logger.warning("run %d is given back for %.0f s: %s", run_id, released.delay, error)
             asyncio.get_running_loop().call_later(released.delay, self._announce)
 
     async def _free_now(self, run_id: int) -> None:

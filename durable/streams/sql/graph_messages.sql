@@ -1,6 +1,7 @@
 -- name: claim
 -- What is due for the graphs of these apps. The rows stay locked until the step that consumes them commits,
--- so they need no lease. The list of types is that of the index. A paused engine does not even look.
+-- so they need no lease. The first list of types is that of the index; what is not in the second was written by a
+-- later version, and is left to its engines. A paused engine does not even look.
 -- `ranks` are the priorities that there are, one probe each: so that what is due is found without going
 -- through all that waits.
 with recursive ranks as (
@@ -21,6 +22,7 @@ with recursive ranks as (
         from durable.engine_streams e
         where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel') and e.priority = r.priority
           and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
+          and e.msg_type in ('interrupt', 'timehook', 'webhook', 'transition', 'result', 'response', 'fanout', 'await')
         order by e.visible_at -- as the index is, and no further: else a plan may take another index, and sort
         limit $2 for update of e skip locked
     ) d
@@ -59,6 +61,7 @@ from ranks r cross join lateral (
     select e.visible_at from durable.engine_streams e
     where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel') and e.priority = r.priority
       and e.reserved_by is null and e.expired_at is null
+      and e.msg_type in ('interrupt', 'timehook', 'webhook', 'transition', 'result', 'response', 'fanout', 'await')
     order by e.visible_at limit 1
 ) d
 where (select t.ms from durable.throttle_v1($1, null, $2) as t(ms)) >= 0

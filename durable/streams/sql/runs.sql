@@ -119,7 +119,7 @@ select id, run_id from durable.worker_streams where reserved_by = $1 and expired
 
 -- name: release_run
 -- Gives back a run that could not go on here for no fault of its own. Each time in a row, without a step between,
--- its next try waits twice as long, up to five minutes; the tenth suspends it. The job is locked first, as everywhere.
+-- its next try waits twice as long, up to five minutes; the $4th suspends it. The job is locked first, as everywhere.
 with job as (
     select j.run_id, j.revision from durable.jobs j where j.run_id = $2 and j.finished_at is null
     for no key update
@@ -131,14 +131,14 @@ with job as (
     for update of w
 ), stopped as (
     update durable.jobs j set state = 'suspended', error = $3::json
-    from mine m where j.run_id = m.id and m.releases >= 10
+    from mine m where j.run_id = m.id and m.releases >= $4
 )
 update durable.worker_streams w
 set reserved_by = null, reserved_at = null, releases = m.releases, released_revision = m.revision,
-    visible_at = case when m.releases >= 10 then 'infinity'
-        else durable.now() + make_interval(secs => least(300, power(2, m.releases - 1))) end
+    error = $3::json, visible_at = case when m.releases >= $4 then 'infinity'
+        else durable.now() + make_interval(secs => least(300, power(2, least(m.releases, 20) - 1))) end
 from mine m where w.id = m.id
-returning m.releases, least(300, power(2, m.releases - 1))::float8 as delay
+returning m.releases, least(300, power(2, least(m.releases, 20) - 1))::float8 as delay
 
 -- name: gone
 -- Of these runs ($2) and attempts ($3) those that a member holds no longer. It was told so by a notification,
@@ -194,10 +194,10 @@ union
 select h.request_id from durable.history h where h.run_id = any($1::bigint[]) and h.request_id = any($2::uuid[])
 
 -- name: inboxes
--- What has arrived, in the order of arrival.
+-- What has arrived, in the order of arrival; messages of later versions, too, so that they are not passed over.
 select id, run_id, msg_type, topic, aid, dad, message, error, created_at, retry_attempt, request_id
 from durable.engine_streams
-where run_id = any($1::bigint[]) and expired_at is null and msg_type in ('step', 'signal', 'cancel')
+where run_id = any($1::bigint[]) and expired_at is null
 order by id
 
 -- name: suspend
