@@ -6,9 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
-from durable.postgres.pool import Database
 from durable.postgres.sql import Statements
 from durable.protocol.clock import from_datetime
 from durable.protocol.options import ActivityOptions
@@ -77,10 +76,23 @@ class Settlement:
     error: str | None
 
 
+class Asks(Protocol):
+    """Where statements go: the pool, or a connection of one's own."""
+
+    @property
+    def schema(self) -> str:
+        """The namespace."""
+        ...
+
+    async def fetch(self, statement: str, *args: Any) -> list[Any]:
+        """Run one statement; its rows."""
+        ...
+
+
 class ActivityStream:
     """The activity rows of `worker_streams`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Asks) -> None:
         self._db = database
         self._sql = Statements("durable.streams", "sql/activities.sql", database.schema)
 

@@ -17,14 +17,14 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
 
 from durable.errors import DatabaseError
 from durable.postgres.address import Address
 from durable.postgres.connections import open_connection
-from durable.postgres.errors import ConnectionLost, translating
+from durable.postgres.errors import ConnectionLost, retryable, translating
 from durable.runtime.clocks import MemberClock
 from durable.streams.announce import Announcer
 from durable.streams.members import Burial, MemberStore
@@ -40,6 +40,9 @@ RETURN = 10.0
 CLOCK_READINGS = 4  # of the database's clock at the beginning; the quickest counts
 SILENCE = 15.0  # a connection that does not answer for so long is given up
 TIDY_EVERY = 30  # sweeps
+
+
+Ask = Callable[[Callable[[Any], Awaitable[Any]]], Awaitable[Any]]
 
 
 class Membership:
@@ -83,6 +86,7 @@ class Membership:
         self._resting = False
         self._thread: threading.Thread | None = None
         self._joined: asyncio.Future[int] | None = None
+        self._work: asyncio.Task[None] | None = None
         self._known = 0  # the id that the joining loop has been told
         self._locked = False
         self._connection: Any = None
@@ -111,14 +115,49 @@ class Membership:
             with contextlib.suppress(RuntimeError):  # the thread's loop has ended by itself
                 self._inner.call_soon_threadsafe(self._nudge.set)
 
-    async def leave(self) -> None:
+    async def leave(self, within: float = 10.0) -> None:
         """Stop being a member, after everything held was given back."""
+        await asyncio.to_thread(self.leave_at_once, within)
+
+    def leave_at_once(self, within: float) -> bool:
+        """The same from any thread, whatever its loop does; whether it was done in time.
+
+        What is held still is freed as of one who died: what may not be repeated ends as unknown.
+        """
         self._stopping = True
-        if self._inner is not None and self._nudge is not None:
-            with contextlib.suppress(RuntimeError):  # the thread's loop has ended by itself
-                self._inner.call_soon_threadsafe(self._nudge.set)
-        if self._thread is not None:
-            await asyncio.to_thread(self._thread.join, 10)
+        self._beat_now()
+        return self.joined_within(within)
+
+    def joined_within(self, seconds: float) -> bool:
+        """Wait so long for the member's thread to end; whether it has, or never began."""
+        if self._thread is None:
+            return True
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def stay(self, work: Callable[[Ask], Coroutine[Any, Any, None]]) -> None:
+        """Leave when `work` is done, which asks by the member's connection, on its thread."""
+        if self._inner is not None:
+            with contextlib.suppress(RuntimeError):
+                self._inner.call_soon_threadsafe(self._begin_work, work)
+
+    def _begin_work(self, work: Callable[[Ask], Coroutine[Any, Any, None]]) -> None:
+        self._work = asyncio.create_task(self._until_done(work), name="durable last work")
+
+    async def _until_done(self, work: Callable[[Ask], Coroutine[Any, Any, None]]) -> None:
+        try:
+            while True:
+                try:
+                    await work(self._query)
+                except DatabaseError as error:  # it is begun again, and fenced by the member's id
+                    if not retryable(error, host=True):
+                        raise
+                    await asyncio.sleep(0.2)
+                else:
+                    return
+        finally:
+            self._stopping = True
+            self._beat_now()
 
     def _run(self) -> None:
         try:

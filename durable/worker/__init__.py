@@ -23,4 +23,6 @@
   holds.
 - `releasing`: how a run leaves this process before its end: suspended, given back, or released to
   try again.
+- `lingering`: attempts whose code goes on after a stop: their member stays for them, and settles
+  them itself.
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
@@ -25,6 +26,7 @@ from durable.streams.members import UNKNOWN
 from durable.telemetry.logs import logger
 
 UNWIND = 5.0  # seconds that code has to end in after it was cancelled; then it is left behind
+CANCELLED = 1.0  # the same at a stop, which has little time
 LATE = 0.05  # a timer that comes later than this says that something else blocked the loop
 
 
@@ -63,7 +65,7 @@ class _Running:
     """An attempt and its code: a task, or (`task` None) a job on a thread.
 
     `verdict`: how it ends unless its code returns a value yet; `settled`: it has ended, though its
-    code may go on.
+    code may go on. `returned`: its thread is done; `heir`: who is told then, instead of the loop.
     """
 
     attempt: Attempt
@@ -73,6 +75,8 @@ class _Running:
     task: asyncio.Task[Outcome] | None = None
     verdict: Outcome | None = None
     settled: bool = False
+    returned: bool = False
+    heir: Done | None = None
     timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
 
 
@@ -109,6 +113,7 @@ class Attempts:
         self._freed: Callable[[], None] = lambda: None
         self.unknown: set[int | None] = set()
         self._idle = asyncio.Event()
+        self._handing = threading.Lock()
 
     def on_freed(self, freed: Callable[[], None]) -> None:
         """Have `freed()` called whenever a slot becomes free."""
@@ -195,12 +200,28 @@ class Attempts:
         return False
 
     async def drain(self, grace: float) -> None:
-        """Wait up to `grace` seconds for what runs, then cancel the rest."""
+        """Wait up to `grace` seconds for what runs, then cancel the rest, and wait a moment more.
+
+        Threads hear of it by their next heartbeat; what still runs afterwards is for `detach`.
+        """
         await self._until_idle(grace)
         for entry in list(self._running.values()):
-            self._end(entry, _ABANDONED)
-        await self._until_idle(1.0)
+            if entry.task is not None:
+                self._end(entry, _ABANDONED)
+            entry.heart.stopped = True
+        await self._until_idle(CANCELLED)
         self._threads.close()
+
+    def detach(self, heir: Done) -> list[Attempt]:
+        """Hand over what still runs and has a row: `heir` is told how each ended, on any thread."""
+        detached = []
+        with self._handing:
+            for entry in list(self._running.values()):
+                if entry.attempt.id is not None and not entry.returned:
+                    entry.heir = heir
+                    self._forget(entry)
+                    detached.append(entry.attempt)
+        return detached
 
     async def _until_idle(self, limit: float) -> None:
         self._idle.clear()
@@ -299,6 +320,8 @@ class Attempts:
 
     def _code_ended(self, entry: _Running, outcome: Outcome) -> None:
         self._take(entry.definition, -1)
+        if entry.heir is not None and entry.task is not None:
+            entry.heir(entry.attempt, outcome if entry.verdict is None else _ABANDONED)
         verdict = entry.verdict
         if verdict is not None and (verdict.abandoned or outcome.data is None):
             outcome = verdict
@@ -307,15 +330,7 @@ class Attempts:
     def _settle(self, entry: _Running, outcome: Outcome) -> None:
         """The attempt has ended, though its code may go on."""
         if not entry.settled:
-            entry.settled = True
-            for timer in entry.timers.values():
-                timer.cancel()
-            del self._running[id(entry)]
-            key = _key(entry.attempt)
-            entries = self._by_step[key]
-            entries.remove(entry)
-            if not entries:
-                del self._by_step[key]
+            self._forget(entry)
             if outcome.interrupted and entry.attempt.last:
                 self.unknown.add(entry.attempt.id)
                 outcome = Outcome(failure=UNKNOWN)
@@ -323,6 +338,17 @@ class Attempts:
         if not self._running:
             self._idle.set()
         self._freed()
+
+    def _forget(self, entry: _Running) -> None:
+        entry.settled = True
+        for timer in entry.timers.values():
+            timer.cancel()
+        del self._running[id(entry)]
+        key = _key(entry.attempt)
+        entries = self._by_step[key]
+        entries.remove(entry)
+        if not entries:
+            del self._by_step[key]
 
     # --- user code ---------------------------------------------------------------------------
 
@@ -347,6 +373,11 @@ class Attempts:
 
         def job() -> None:
             outcome, interrupt = context.run(_on_thread, entry)
+            with self._handing:
+                entry.returned = True
+            if entry.heir is not None:
+                entry.heir(entry.attempt, outcome)
+                return
             with contextlib.suppress(RuntimeError):  # the loop has been closed
                 loop.call_soon_threadsafe(self._thread_ended, entry, outcome, interrupt)
 
@@ -372,6 +403,8 @@ def _on_thread(entry: _Running) -> tuple[Outcome, KeyboardInterrupt | None]:
     except KeyboardInterrupt as interrupt:
         return _INTERRUPTED, interrupt
     except BaseException as error:  # noqa: BLE001 - as in `_code`
+        if entry.heart.stopped and isinstance(error, asyncio.CancelledError):
+            return _ABANDONED, None  # it heard by its heartbeat that nobody waits
         return Outcome(failure=code_failure(error)), None
 
 

@@ -145,6 +145,13 @@ class RunHost:
         for held in list(self._held.values()):
             self._forget(held)
 
+    def write_down(self) -> None:
+        """Give every step that runs here a row, by which a stop can keep it without its run."""
+        for held in list(self._held.values()):
+            if held.deferred:
+                held.flush = True
+                self._pump(held)
+
     async def give_all_back(self) -> None:
         """Finish the commits in flight and give every run back; activities have been drained."""
         while committing := [h.commit for h in self._held.values() if h.commit is not None]:

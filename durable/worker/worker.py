@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Protocol, Self
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import ConfigurationError, InternalError
@@ -22,21 +22,21 @@ from durable.streams.membership import Membership
 from durable.streams.ports import ClosingCommitter, Ports
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
+from durable.worker.given import Defined, by_name
 from durable.worker.hints import Hints
 from durable.worker.hosting import RunHost
 from durable.worker.lines import Bell, Place, patience
+from durable.worker.lingering import Lingering
 from durable.worker.reconciling import Reconciling
 
 POLL = 1.0  # the net beneath the notifications while runs are held, in seconds
 REST = 5.0  # the same for who holds nothing: the sweeper watches the queues, too
-STOP = 15.0  # seconds that a stop waits for the database
+EXTRA = 5.0  # seconds that a stop may take after its grace, whatever the database does
 GATHER = 0.003  # seconds between two claims of runs, unless the first one left some
 POLL_MIN = 0.01  # looks follow each other no faster, and what is delayed is late by no more
 UNSERVED_EVERY = 10  # seconds between two looks for what nobody here can run
 CLAIM_MAX = 500  # one claim's worth of runs: more only delays the first
 CLAIM_AHEAD = 50  # runs that may have to go for others: so many, and two for each that came last
-
-Definition = TypeVar("Definition", WorkflowDefinition, ActivityDefinition)
 
 
 class HasPorts(Protocol):
@@ -45,15 +45,6 @@ class HasPorts(Protocol):
     @property
     def ports(self) -> Ports:
         """The streams, and ports to the engine."""
-        ...
-
-
-class Defined(Protocol):
-    """Something decorated with `@workflow` or `@activity`."""
-
-    @property
-    def definition(self) -> Any:
-        """Its definition."""
         ...
 
 
@@ -89,8 +80,8 @@ class Worker:
         if max_threads is not None:
             check_count("max_threads", max_threads, "Worker()")
         self._ports = client.ports
-        self._workflows = _by_name(workflows, WorkflowDefinition, "workflows", "@durable.workflow")
-        self._activities = _by_name(
+        self._workflows = by_name(workflows, WorkflowDefinition, "workflows", "@durable.workflow")
+        self._activities = by_name(
             activities, ActivityDefinition, "activities", "@durable.activity"
         )
         if not self._workflows and not self._activities:
@@ -110,6 +101,7 @@ class Worker:
         )  # fmt: skip
         self._attempts.on_freed(self._freed)
         self._host: RunHost | None = None
+        self._lingering: Lingering | None = None
         self._hints: Hints | None = None
         self._committer: ClosingCommitter | None = None
         self._reconciling: Reconciling | None = None
@@ -192,29 +184,73 @@ class Worker:
         self._loops.keep("poll", self._poll)
 
     async def stop(self) -> None:
-        """Claim nothing more, wait for running activities, give every run back, and leave."""
+        """Claim nothing more, wait for running activities, give every run back, and leave.
+
+        Returns after `grace` and at most five seconds more. Threads cannot be stopped: where one
+        goes on, this process stays a member for its attempt alone, which nobody else runs
+        meanwhile; what came of it is recorded when it ends. See `gone` and `leave_at_once`.
+        """
         if self._host is None or self._stopping:
             return
         self._stopping = True
         self._ending.set()
+        end = asyncio.get_running_loop().time() + self._grace + EXTRA
         self._loops.cancel()
-        await self._loops.wait(STOP)
+        await self._loops.wait(1.0)
         if self._hints is not None:
             self._hints.close()
-        await self._ports.announcer.unhear_queue(self.task_queue, self._heard_queue)
         self._host.closing = True
+        self._host.write_down()
         started = {a.id for a in self._attempts.running() if a.last}
         await self._attempts.drain(self._grace)
+        clock, outer = self._membership.clock, asyncio.get_running_loop()
+        lingering = Lingering(self._ports.schema, self._membership.id, clock, outer.is_closed)
+        lingering.add(self._attempts.detach(lingering.ended))
+        self._lingering = lingering
         try:
-            async with asyncio.timeout(STOP):
-                await self._host.give_all_back()
-                await self._release_the_rest(started | self._attempts.unknown)
-                await self._end_membership(self._host.member, self._committer)
+            async with asyncio.timeout_at(end - 1.0):
+                await self._wind_up(started | self._attempts.unknown)
         except TimeoutError:
             logger.warning(
                 "the database does not answer: others will notice that this worker is gone"
             )
-        await self._membership.leave()
+        if lingering.left:
+            self._say_what_lingers(lingering)
+            self._membership.stay(lingering.settle)
+        else:
+            await self._membership.leave(max(1.0, end - outer.time()))
+
+    async def _wind_up(self, started: set[int | None]) -> None:
+        await self._ports.announcer.unhear_queue(self.task_queue, self._heard_queue)
+        host = self._started_host
+        await host.give_all_back()
+        await self._release_the_rest(started | {a.id for a in self._lingering_attempts})
+        await self._end_membership(host.member, self._committer)
+
+    @property
+    def _lingering_attempts(self) -> list[Attempt]:
+        return [] if self._lingering is None else self._lingering.left
+
+    def _say_what_lingers(self, lingering: Lingering) -> None:
+        names = ", ".join(sorted({f"{a.name} (run {a.jid})" for a in lingering.left}))
+        logger.warning(
+            "stopped, but for threads that go on: %s; nobody else runs these attempts until they"
+            " end or this process does: call durable.heartbeat() in them to hear of a stop",
+            names,
+        )
+
+    async def gone(self) -> None:
+        """After `stop`: return when threads that went on have ended, and this member has left."""
+        while not await asyncio.to_thread(self._membership.joined_within, 1.0):
+            pass
+
+    def leave_at_once(self, within: float = 1.0) -> bool:
+        """Free what is held as of a process that died; from any thread, before the process exits.
+
+        Attempts that may not be repeated end as "outcome unknown". Returns whether it was done in
+        time; else others do it when they notice.
+        """
+        return self._membership.leave_at_once(within)
 
     async def _end_membership(self, member: int, committer: ClosingCommitter | None) -> None:
         """Close what was made for one member."""
@@ -266,7 +302,8 @@ class Worker:
         self._loops.once("hearing", lambda: announcer.hear_own(channel, self._heard_own))
 
     def _busy(self) -> bool:
-        return bool(self._host and self._host.count) or bool(self._attempts.count)
+        held = self._host is not None and self._host.count
+        return bool(held or self._attempts.count or self._lingering_attempts)
 
     def _lost(self) -> None:
         """Declared dead: others go on with what was held, so cancel it and write nothing."""
@@ -285,6 +322,8 @@ class Worker:
             )
 
     def _rejoined(self, member: int) -> None:
+        if self._stopping:
+            return
         self._begin(member)
         self._turns.ring()
         self._due.ring()
@@ -441,22 +480,3 @@ class Worker:
 
 def _said(_name: str, _error: BaseException) -> None:
     """It was logged, and concerns what nobody uses any more."""
-
-
-def _by_name(
-    given: Iterable[Defined], kind: type[Definition], option: str, decorator: str
-) -> dict[str, Definition]:
-    found: dict[str, Definition] = {}
-    for item in given:
-        definition = getattr(item, "definition", None)
-        if not isinstance(definition, kind):
-            raise ConfigurationError(
-                f"{option} takes functions decorated with {decorator}, not {item!r}"
-            )
-        if definition.name in found and found[definition.name] != definition:
-            raise ConfigurationError(
-                f"two of the {option} are named {definition.name!r} "
-                f"({found[definition.name].site} and {definition.site}): give one of them name=…"
-            )
-        found[definition.name] = definition
-    return found

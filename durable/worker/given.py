@@ -1,0 +1,49 @@
+"""What a worker is given to serve: decorated functions, each name once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol, TypeVar
+
+from durable.definitions import ActivityDefinition, WorkflowDefinition
+from durable.errors import ConfigurationError
+
+Definition = TypeVar("Definition", WorkflowDefinition, ActivityDefinition)
+
+
+class Defined(Protocol):
+    """Something decorated with `@workflow` or `@activity`."""
+
+    @property
+    def definition(self) -> Any:
+        """Its definition."""
+        ...
+
+
+def by_name(
+    given: Iterable[Defined], kind: type[Definition], option: str, decorator: str
+) -> dict[str, Definition]:
+    """What a worker was given, by name.
+
+    Args:
+        given: what the user passed.
+        kind: what it must be.
+        option: the name of the option, for the message.
+        decorator: what makes such things, likewise.
+
+    Raises `ConfigurationError` for anything else, and for two of one name.
+    """
+    found: dict[str, Definition] = {}
+    for item in given:
+        definition = getattr(item, "definition", None)
+        if not isinstance(definition, kind):
+            raise ConfigurationError(
+                f"{option} takes functions decorated with {decorator}, not {item!r}"
+            )
+        if definition.name in found and found[definition.name] != definition:
+            raise ConfigurationError(
+                f"two of the {option} are named {definition.name!r} "
+                f"({found[definition.name].site} and {definition.site}): give one of them name=…"
+            )
+        found[definition.name] = definition
+    return found

@@ -1,0 +1,100 @@
+"""Attempts whose code goes on after a stop: their member stays for them, and settles them itself.
+
+A thread cannot be stopped. Were its attempt let go of, another worker would run it beside. So the
+member's thread goes on beating until the code has ended, tells the tables what came of it by its
+own connection, since pool and loop may be gone, and leaves then. Everything else has been given
+back by that time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from durable.protocol.clock import Clock
+from durable.streams.activities import ActivityStream, Attempt, Settlement
+from durable.worker.attempts import Outcome
+from durable.worker.retries import delay_after
+
+LOOK = 0.1  # seconds between two looks for what has ended
+
+Query = Callable[[Callable[[Any], Awaitable[Any]]], Awaitable[Any]]
+
+
+class Lingering:
+    """What goes on after a stop.
+
+    Args:
+        schema: the namespace.
+        member: who holds the attempts.
+        clock: the database's time.
+        is_over: whether nothing can end any more that did not run on a thread: its loop is closed.
+    """
+
+    def __init__(self, schema: str, member: int, clock: Clock, is_over: Callable[[], bool]) -> None:
+        self._schema = schema
+        self._member = member
+        self._clock = clock
+        self._is_over = is_over
+        self._left: dict[int, Attempt] = {}
+        self._ended: queue.SimpleQueue[tuple[Attempt, Outcome]] = queue.SimpleQueue()
+
+    @property
+    def left(self) -> list[Attempt]:
+        """What has not been settled yet; may be read by any thread."""
+        return list(self._left.values())
+
+    def add(self, attempts: Iterable[Attempt]) -> None:
+        """These go on."""
+        self._left.update((a.id, a) for a in attempts if a.id is not None)
+
+    def ended(self, attempt: Attempt, outcome: Outcome) -> None:
+        """One has ended; called on any thread."""
+        self._ended.put((attempt, outcome))
+
+    async def settle(self, query: Query) -> None:
+        """Settle each when it ends; returns when none is left. Runs on the member's loop."""
+        stream = ActivityStream(_Own(self._schema, query))
+        while self._left:
+            try:
+                attempt, outcome = self._ended.get_nowait()
+            except queue.Empty:
+                if self._is_over():
+                    return  # the rest is freed as of one who died
+                await asyncio.sleep(LOOK)
+            else:
+                try:
+                    await self._settle(stream, attempt, outcome)
+                except BaseException:
+                    self._ended.put((attempt, outcome))  # the answer is lost: it is sent again
+                    raise
+                self._left.pop(attempt.id or 0, None)
+
+    async def _settle(self, stream: ActivityStream, attempt: Attempt, outcome: Outcome) -> None:
+        message = attempt.id or 0
+        if outcome.data is not None:
+            await stream.settle(self._member, [Settlement(message, outcome.data, None)])
+        elif outcome.failure is not None:
+            delay = delay_after(attempt, outcome.failure, self._clock.now())
+            error = outcome.failure.to_json()
+            if delay is None:
+                await stream.settle(self._member, [Settlement(message, None, error)])
+            else:
+                await stream.retry(self._member, [(message, error, delay)])
+        elif not attempt.last:
+            await stream.unclaim(self._member, [message])
+        # Else leaving says of it that its outcome is unknown.
+
+
+class _Own:
+    """The member's connection, as streams ask it."""
+
+    def __init__(self, schema: str, query: Query) -> None:
+        self.schema = schema
+        self._query = query
+
+    async def fetch(self, statement: str, *args: Any) -> list[Any]:
+        found: list[Any] = await self._query(lambda connection: connection.fetch(statement, *args))
+        return found
