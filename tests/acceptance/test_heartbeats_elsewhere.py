@@ -111,7 +111,7 @@ async def healthy() -> str:
 @durable.activity(retry=ONCE)
 async def blocking() -> str:
     """Blocks the loop for longer than its neighbour may be silent."""
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.125)  # between two beats
     time.sleep(3 * LIMIT)  # noqa: ASYNC251 - that is what is tested
     return "blocked"
 

@@ -161,8 +161,7 @@ async def once(key: str, seconds: float) -> str:
     try:
         return str(await charge(f"{key}/charge", seconds))
     except durable.ActivityFailed as error:
-        cause: Any = error.cause
-        return f"{type(error).__name__}: {type(cause).__name__}: {cause}"
+        return f"{type(error).__name__}: {error}"
 
 
 def once_worths(key: str) -> list[str]:
