@@ -7,8 +7,9 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from typing import Any
 import asyncpg
 
 from durable.streams.members import lock_class
-from tests.faults.programs import JOURNAL
+from tests.faults.programs import BOOTED, JOURNAL
 
 CLOCKS = 0.1  # seconds by which a member's idea of the database's clock may be off when it is busy
 ROOT = Path(__file__).parents[2]
@@ -114,22 +115,27 @@ class WorkerProcess:
     @classmethod
     async def spare(
         cls, dsn: str, namespace: str, journal: Journal, env: dict[str, str] | None = None,
-        **options: float,
+        *, module: str = "tests.faults.worker_process", words: Sequence[str] = (), **options: float,
     ) -> WorkerProcess:  # fmt: skip
-        """Start one that has everything imported, soon, and waits for `serve`."""
+        """Start one that has everything imported, soon, and waits for `serve`.
+
+        `module`: another program that prints "ready"; `words`: what it is given beside.
+        """
         with await asyncio.to_thread(Path(f"{journal.path}.log").open, "ab") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.faults.worker_process", dsn, namespace,
+                sys.executable, "-m", module, dsn, namespace, *words,
                 *[f"{k}={v}" for k, v in options.items()],
                 cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
-                env={**os.environ, JOURNAL: str(journal.path), **(env or {})},
+                env={
+                    **os.environ, JOURNAL: str(journal.path), **(env or {}),
+                    BOOTED: str(time.time() - time.monotonic()),
+                },
             )  # fmt: skip
         return cls(process)
 
     async def serve(self) -> None:
         """Have it serve; returns when it does."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"serve\n")
+        self.tell("serve")
         await self.says("ready")
 
     async def says(self, word: str, *, within: float = 60.0) -> None:
@@ -148,6 +154,16 @@ class WorkerProcess:
         except TimeoutError:
             return True
         return False
+
+    @property
+    def exited(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._process.returncode
+
+    def tell(self, word: str) -> None:
+        """Write a line to its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word}\n".encode())
 
     def send(self, number: int) -> None:
         """Send it a signal."""

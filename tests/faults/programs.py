@@ -14,6 +14,7 @@ from typing import Any
 import durable
 
 JOURNAL = "DURABLE_FAULTS_JOURNAL"
+BOOTED = "DURABLE_FAULTS_BOOTED"  # the wall clock's time when the monotonic one was 0
 
 SOON = durable.RetryPolicy(maximum_attempts=6, initial_interval=0.05, backoff_coefficient=1)
 ONCE = durable.RetryPolicy(maximum_attempts=1)
@@ -23,8 +24,12 @@ never = durable.Signal("never", int)
 
 
 def note(word: str, label: str) -> None:
-    """Append "word label pid time" to the journal; one write, so that lines do not mix."""
-    line = f"{word} {label} {os.getpid()} {time.time():.6f}\n".encode()
+    """Append "word label pid time" to the journal; one write, so that lines do not mix.
+
+    The time is the machine's, also where the process's wall clock has been made to step.
+    """
+    at = time.monotonic() + float(os.environ.get(BOOTED, "nan"))
+    line = f"{word} {label} {os.getpid()} {at:.6f}\n".encode()
     descriptor = os.open(os.environ[JOURNAL], os.O_APPEND | os.O_CREAT | os.O_WRONLY)
     try:
         os.write(descriptor, line)

@@ -25,6 +25,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self.swallowing = False
         self.deaf_after: bytes | None = None
+        self._frozen: set[asyncio.StreamWriter] = set()
         self.dsn = ""
 
     async def __aenter__(self) -> Self:
@@ -49,6 +50,19 @@ class Proxy:
         for writer in self._writers:
             writer.transport.abort()
 
+    def freeze(self) -> None:
+        """Let every connection that there is go dead without a word, as a lost route does.
+
+        What is sent on it from now on, either way, reaches nobody; new connections are served.
+        """
+        self._frozen |= self._writers
+
+    def drop_frozen(self) -> None:
+        """Break the connections that went dead, as the system does after a quarter of an hour."""
+        for writer in self._frozen:
+            writer.transport.abort()
+        self._frozen.clear()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if isinstance(self._address, str):
             upstream = await asyncio.open_unix_connection(self._address)
@@ -68,6 +82,7 @@ class Proxy:
             upstream[1].transport.abort()
             self._tasks.discard(task)
             self._writers -= {writer, upstream[1]}
+            self._frozen -= {writer, upstream[1]}
 
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, replies: bool
@@ -76,7 +91,7 @@ class Proxy:
             while data := await source.read(1 << 16):
                 if not replies and self.deaf_after is not None and self.deaf_after in data:
                     self.swallowing = True
-                if not (replies and self.swallowing):
+                if not (replies and self.swallowing) and sink not in self._frozen:
                     sink.write(data)
                     await sink.drain()
         sink.transport.abort()
