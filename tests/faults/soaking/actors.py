@@ -54,6 +54,8 @@ class Actors:
         await asyncio.to_thread(clock.write_text, "+0")
         actor = Actor(name, f"tests.faults.soaking.{module}", words, proxy, clock)
         await self._start(actor)
+        assert actor.process is not None
+        await actor.process.says("ready")
         self.all.append(actor)
         self._keeping.append(asyncio.create_task(self._keep(actor)))
         return actor

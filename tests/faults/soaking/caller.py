@@ -148,5 +148,6 @@ async def main(dsn: str, namespace: str, path: str) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
-    sys.stdin.readline()
+    while os.read(0, 1) != b"\n":  # and no byte more: the next line is for the loop
+        pass
     asyncio.run(main(*sys.argv[1:4]))
