@@ -12,6 +12,7 @@ issued. The same facts give the same commands, in every process, on every day. W
 - `context`: what `sleep`, `now`, `random` and a call of an activity find when they look around.
 - `mailbox`: signals. Receiving is no command: it takes what the history has delivered.
 - `mismatch`: the code does other things than its history says.
+- `reaches`: what reaches into a run from outside of its turn ends it, by an error where it awaits.
 - `sites`: "file:line" of the user's call.
 - `run`: one run, from its first fact to its `Finish`.
 - `cache`: the runs that a worker keeps in memory.

@@ -12,6 +12,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from durable.errors import NotDurableError
 from durable.protocol.commands import StartTimer
 from durable.replay.endings import put_down
 from durable.replay.guards import NoOutside, check_task_order, check_wait_order
+from durable.replay.reaches import Reach, check_wrapped, reach_of
 from durable.replay.sites import Site, call_site, text
 from durable.replay.steps import Steps, StepTimer
 from durable.replay.tasks import Gone, RunFuture, RunTask, keys_of
@@ -43,6 +45,8 @@ class ReplayLoop(NoOutside):
         tasks: the live tasks in order of creation (strongly held: asyncio holds them weakly).
         context: what `durable.replay.context.current()` finds; set by the run.
         variables: the run's own context variables, nobody else's.
+        reach: who reached into the run from outside of its turn, the first one.
+        on_reached: called then, on whatever thread.
         replaying: silences reports of unhandled exceptions.
         of_workflow: what tells it from other loops, to whom cannot import this room.
     """
@@ -55,6 +59,8 @@ class ReplayLoop(NoOutside):
         self.now = 0.0
         self.context: Any = None
         self.replaying = False
+        self.reach: Reach | None = None
+        self.on_reached: Callable[[], None] = lambda: None
         self.tasks: dict[int, RunTask] = {}
         self.variables = contextvars.Context()
         self._label = label
@@ -65,7 +71,8 @@ class ReplayLoop(NoOutside):
         self._generators: dict[int, AsyncGeneratorType[Any, Any]] = {}
         self._task_key, self._future_key = keys_of(seed)
         self._tasks_made = 0
-        self._running = False
+        self._thread = 0  # that of the turn; 0 outside of one
+        self._home = 0  # that of the last turn
         self._gone = False
         self._eager = False
         self._handler: Callable[[Any, dict[str, Any]], object] | None = None
@@ -79,11 +86,11 @@ class ReplayLoop(NoOutside):
         hooks = sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)  # noqa: SLF001
         sys.set_asyncgen_hooks(self._generator_begins, _generator_dropped)
-        self._running = True
+        self._thread = self._home = get_ident()
         try:
             yield
         finally:
-            self._running = False
+            self._thread = 0
             sys.set_asyncgen_hooks(*hooks)
             asyncio._set_running_loop(outer)  # noqa: SLF001
 
@@ -222,28 +229,47 @@ class ReplayLoop(NoOutside):
 
     # --- what asyncio calls ------------------------------------------------------------------
 
-    def _check_turn(self) -> None:
-        if not self._running:
-            raise NotDurableError(
-                f"{self._label} was touched from outside of its turn (a future or queue of a"
-                " workflow, used by other code): send it a signal instead"
-            )
+    def is_own_turn(self) -> bool:
+        """Whether it is the run's own code that asks."""
+        return self._thread == get_ident()
+
+    def reached(self, reach: Reach) -> None:
+        """Somebody else reached into the run: it is ended, by an error where it awaits.
+
+        Raises `NotDurableError` unless that was another thread: who does it on the run's own is
+        told too. Runs of earlier versions wait on, as they did then.
+        """
+        ends = self.context is not None and self.context.is_seeded
+        if ends and self.reach is None:
+            self.reach = reach
+            self.on_reached()
+        if get_ident() != self._home and (ends or self._gone):
+            return
+        raise NotDurableError(
+            f"{self._label} was touched from outside of its turn (a future or queue of a"
+            " workflow, used by other code): send it a signal instead"
+        )
 
     def call_soon(  # type: ignore[override]  # typeshed binds args to the callback
         self, callback: Callable[..., object], *args: Any, context: Variables = None
     ) -> asyncio.Handle:
         """Run `callback` in this drain."""
-        if not self._running:
-            self._check_turn()
         handle = asyncio.Handle(callback, args, self, context)
+        if self._thread != get_ident():
+            self.reached(reach_of("loop.call_soon()", callback, args, self))
+            return handle  # never run
         self._ready.append(handle)
         return handle
 
     def call_soon_threadsafe(  # type: ignore[override]  # as above
         self, callback: Callable[..., object], *args: Any, context: Variables = None
     ) -> asyncio.Handle:
-        """As `call_soon`; refused to other threads."""
+        """As `call_soon`; from another thread it ends the run, by an error where that awaits."""
         if asyncio._get_running_loop() is not self:  # noqa: SLF001
+            seeded = self.context is not None and self.context.is_seeded
+            if seeded or self._gone:
+                self.reached(reach_of("loop.call_soon_threadsafe()", callback, args, self))
+                return asyncio.Handle(callback, args, self, context)  # never run
             raise NotDurableError(
                 "loop.call_soon_threadsafe() / asyncio.run_coroutine_threadsafe() from another"
                 " thread cannot be replayed: do it in an activity, or send a signal"
@@ -260,8 +286,9 @@ class ReplayLoop(NoOutside):
         self, when: float, callback: Callable[..., object], *args: Any, context: Variables = None
     ) -> asyncio.TimerHandle:
         """Run `callback` at `when` (Unix seconds): a durable timer, unless that has come."""
-        if not self._running:
-            self._check_turn()
+        if self._thread != get_ident():
+            self.reached(reach_of("loop.call_at()", callback, args, self))
+            return StepTimer(when, callback, args, self, context)  # never run
         if when != when:  # noqa: PLR0124 - the test for NaN
             raise ValueError("a timer cannot be due at NaN")
         timer = StepTimer(when, callback, args, self, context)
@@ -292,6 +319,8 @@ class ReplayLoop(NoOutside):
     def create_future(self) -> RunFuture:
         """A future with a fixed place in sets."""
         check_wait_order(_NUMBERED, 2)
+        if self.context is not None and self.context.is_seeded:
+            check_wrapped(sys._getframe(1))  # noqa: SLF001 - the only way to see who asks
         return self.number(RunFuture(loop=self))
 
     def number(self, future: RunFuture) -> RunFuture:
@@ -309,8 +338,9 @@ class ReplayLoop(NoOutside):
         eager_start: bool | None = None,
     ) -> RunTask:
         """A task with a fixed place in sets and a name that is the same on replay."""
-        if not self._running:
-            self._check_turn()
+        if self._thread != get_ident():
+            self.reached(Reach("loop.create_task()", None))
+            raise NotDurableError("loop.create_task() from another thread cannot be replayed")
         check_task_order(coro, 2)
         self._tasks_made += 1
         self._task_key += 1
@@ -347,7 +377,7 @@ class ReplayLoop(NoOutside):
 
     def is_running(self) -> bool:
         """Whether this is a turn."""
-        return self._running
+        return self._thread != 0
 
     def is_closed(self) -> bool:
         """Whether the run has been evicted."""

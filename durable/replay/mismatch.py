@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from durable.errors import NonDeterminismError
+from durable.errors import NonDeterminismError, NotDurableError
 from durable.protocol.commands import Finish, Step, kind_of
 from durable.protocol.facts import Fact, FactKind
 from durable.replay.sites import text, waiting_site
@@ -124,12 +124,17 @@ def check_open(
 
 def check_finished(fact: Fact, finished: Finish | None, where: Where) -> None:
     """The run ended as the last fact of its history says."""
-    if fact.name in _UNKNOWN_END:
+    if fact.name in _UNKNOWN_END or (finished is None and _was_reached(fact)):
         return
     if finished is None:
         raise where.error(0, fact.name, "not ended: it waits")
     if finished.state != fact.name:
         raise where.error(0, fact.name, finished.state)
+
+
+def _was_reached(fact: Fact) -> bool:
+    """Whether a thread ended the run by reaching into it, which replay does not do again."""
+    return fact.failure is not None and fact.failure.type == NotDurableError.__name__
 
 
 def after_the_end(fact: Fact, finished: Finish, where: Where) -> NonDeterminismError:

@@ -31,7 +31,8 @@ from durable.replay.mismatch import (
     check_settled,
     python_hint,
 )
-from durable.replay.sites import NOWHERE
+from durable.replay.reaches import raise_where_it_awaits
+from durable.replay.sites import NOWHERE, waiting_site
 from durable.replay.steps import StepFuture, Steps, StepTimer
 from durable.replay.tasks import Gone, RunTask
 from durable.runtime.user_code import code_failure
@@ -175,6 +176,32 @@ class Run:
         except BaseException:
             self.evict()
             raise
+
+    @property
+    def reached(self) -> bool:
+        """Whether somebody reached into it from outside of its turn, and it is to be ended."""
+        return self._loop.reach is not None and self.finished is None and not self._dead
+
+    def on_reached(self, reached: Callable[[], None]) -> None:
+        """Have `reached()` called when that happens, on whatever thread."""
+        self._loop.on_reached = reached
+
+    def end_reached(self) -> list[Command]:
+        """End it: the error is raised where it awaits, and whatever the code does then, it failed.
+
+        Nothing else of what the code does is sent, since no replay would do it again.
+        """
+        reach, main = self._loop.reach, self._main
+        if reach is None or main is None:
+            raise InternalError(f"{self._label} was not reached into")
+        error = reach.error(self._label, waiting_site(self._where.main))
+        with self._loop.turn():
+            raise_where_it_awaits(error, reach, main)
+            self._loop.drain()
+            self._steps.shut()
+        self._steps.take()
+        self.finished = Finish("failed", failure=failure_of(error))
+        return [self.finished]
 
     def evict(self) -> None:
         """End its tasks without a trace, and let go of everything. Can be called twice."""

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from durable.replay.reaches import Reach
 from durable.replay.sites import NOWHERE, Site
 
 _NUMBER_BITS = 24
@@ -41,6 +42,22 @@ class RunFuture(asyncio.Future[Any]):
 
     def __hash__(self) -> int:
         return self.key
+
+    def set_result(self, result: Any) -> None:
+        """Settle it; from outside of the run's turn that ends the run instead."""
+        loop: Any = self.get_loop()
+        if loop.is_own_turn():
+            super().set_result(result)
+        else:
+            loop.reached(Reach("a result for a future", self))
+
+    def set_exception(self, exception: type | BaseException, /) -> None:
+        """Likewise."""
+        loop: Any = self.get_loop()
+        if loop.is_own_turn():
+            super().set_exception(exception)
+        else:
+            loop.reached(Reach("an exception for a future", self))
 
 
 class RunTask(asyncio.Task[Any]):

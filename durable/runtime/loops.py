@@ -7,6 +7,8 @@ would hang, or fail in the words of a driver; awaited in a workflow they would e
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from durable.errors import ConfigurationError, NotDurableError
@@ -54,3 +56,9 @@ class HomeLoop:
             f"{gone}: connect within the same asyncio.run(), or in each thread for itself; or hand"
             " the call to its loop: asyncio.run_coroutine_threadsafe(call, loop)"
         )
+
+
+def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+    """Have a loop call something soon, from any thread; nothing where the loop is closed."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback)

@@ -258,6 +258,8 @@ class Held:
             fact = self._complete(arrived.fact)
             commands += self.run.apply(fact)
             self._carried.append(fact)
+        if self.run.reached:
+            commands += self.run.end_reached()
         return self._turn(used, commands, self._retried())
 
     def _wanted(self, fact: Fact) -> bool:

@@ -23,6 +23,7 @@ from durable.replay.cache import RunCache
 from durable.replay.context import RunIdentity
 from durable.replay.run import Run
 from durable.runtime.clocks import MemberClock
+from durable.runtime.loops import call_on
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Attempt
 from durable.streams.ports import Ports
@@ -215,6 +216,8 @@ class RunHost:
         )  # fmt: skip
         run = Run(definition, identity)
         held = Held(claimed, run, slots=self, version=self._versions[claimed.workflow])
+        loop = asyncio.get_running_loop()
+        run.on_reached(partial(call_on, loop, partial(self._pump, held)))
         if (stale := self._held.get(claimed.run_id)) is not None:
             # The database has forgotten that we held it: claims need not survive its crash.
             self._forget(stale)
@@ -242,7 +245,11 @@ class RunHost:
     def _pump(self, held: Held) -> None:
         """Take a turn, if there is something to do and no commit in flight."""
         held.woken = False
-        if held.committing or held.gone or not (held.arrived or held.retries or held.flush):
+        if (
+            held.committing
+            or held.gone
+            or not (held.arrived or held.retries or held.flush or held.run.reached)
+        ):
             return
         turn = self._turn_of(held, held.take_turn)
         if turn is not None:

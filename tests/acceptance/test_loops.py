@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +14,8 @@ import pytest
 import durable
 from durable.client.client import Client
 from durable.client.handle import Handle
+from durable.replay.context import RunIdentity
+from durable.replay.run import Run
 from durable.worker.worker import Worker
 
 go = durable.Signal("go")
@@ -95,3 +100,138 @@ async def test_a_client_on_another_loop_is_refused_and_serves_its_own(client: Cl
         assert await target.status() == "running"
         assert await client.execute(quick(), id="after") == "done"
         await target.terminate()
+
+
+EXECUTOR = ThreadPoolExecutor(1)
+TOLD: list[BaseException] = []
+
+
+def _in_a_thread(act: Callable[[], object]) -> None:
+    """Do it on a thread, and keep what that was told."""
+
+    def run() -> None:
+        try:
+            act()
+        except BaseException as error:  # noqa: BLE001 - whatever the thread is told
+            TOLD.append(error)
+
+    threading.Thread(target=run).start()
+
+
+async def _wrap_future() -> object:
+    return await asyncio.wrap_future(EXECUTOR.submit(int))
+
+
+async def _executor() -> object:
+    return await asyncio.get_running_loop().run_in_executor(EXECUTOR, int)
+
+
+async def _to_thread() -> object:
+    return await asyncio.to_thread(int)
+
+
+async def _threadsafe() -> object:  # as aiosqlite does
+    future = asyncio.get_running_loop().create_future()
+    _in_a_thread(lambda: future.get_loop().call_soon_threadsafe(future.set_result, 1))
+    return await future
+
+
+async def _bare_future() -> object:  # as anyio.to_thread does
+    future: asyncio.Future[int] = asyncio.Future()
+
+    def report(settled: asyncio.Future[int], result: int) -> None:
+        settled.set_result(result)
+
+    _in_a_thread(lambda: future.get_loop().call_soon_threadsafe(report, future, 1))
+    return await future
+
+
+async def _in_a_child_task() -> object:
+    return (await asyncio.gather(_threadsafe(), durable.sleep("1 day")))[0]
+
+
+async def _set_result() -> object:
+    future = asyncio.get_running_loop().create_future()
+    _in_a_thread(lambda: future.set_result(1))
+    return await future
+
+
+async def _queue() -> object:
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    _in_a_thread(lambda: _once_somebody_waits(queue))
+    return await queue.get()
+
+
+def _once_somebody_waits(queue: asyncio.Queue[int]) -> None:
+    getters: Any = vars(queue)["_getters"]
+    while not getters:
+        threading.Event().wait(0.001)
+    queue.put_nowait(1)
+
+
+async def _coroutine_threadsafe() -> object:
+    loop = asyncio.get_running_loop()
+
+    def submit() -> None:
+        coroutine = asyncio.sleep(0)
+        asyncio.run_coroutine_threadsafe(coroutine, loop)
+        coroutine.close()
+
+    _in_a_thread(submit)
+    return await loop.create_future()
+
+
+async def _swallowed() -> object:
+    try:
+        await _threadsafe()
+    except durable.NotDurableError:
+        await durable.sleep("1 day")
+    return "went on"
+
+
+THREADS = {
+    "wrap_future": _wrap_future, "run_in_executor": _executor, "to_thread": _to_thread,
+    "call_soon_threadsafe": _threadsafe, "a future of its own": _bare_future,
+    "in a child task": _in_a_child_task, "set_result": _set_result, "put_nowait": _queue,
+    "run_coroutine_threadsafe": _coroutine_threadsafe, "swallowed": _swallowed,
+}  # fmt: skip
+
+
+@durable.workflow
+async def hands_over(how: str) -> str:
+    """Hands work to a thread, and waits for it."""
+    return str(await THREADS[how]())
+
+
+async def test_a_workflow_that_waits_for_a_thread_is_told_where_it_awaits(client: Client) -> None:
+    """Each way fails its run with `NotDurableError` at the await, and hurts nobody else.
+
+    The threads are told nothing, and a run that swallows the error has failed all the same.
+    """
+    async with Worker(client, workflows=[quick, waits, hands_over]):
+        beside = await client.start(waits(), id="beside")
+        for how in THREADS:
+            handle = await client.start(hands_over(how), id=how)
+            with pytest.raises(durable.WorkflowFailed) as found:
+                await handle.result(timeout=10)
+            assert isinstance(found.value.cause, durable.NotDurableError), how
+            assert "in an activity" in str(found.value.cause), how
+            assert "hands_over" in "".join(found.value.cause.__notes__), how
+            assert [e.kind for e in await handle.history()][-1] == "finished"
+        await beside.signal(go)
+        assert await beside.result(timeout=10) == "done"
+    assert TOLD == []
+
+
+async def test_a_run_that_a_thread_ended_replays_to_where_it_waited(client: Client) -> None:
+    """Its history is no mismatch, although no thread comes at replay."""
+    async with Worker(client, workflows=[hands_over]):
+        handle = await client.start(hands_over("call_soon_threadsafe"))
+        with pytest.raises(durable.WorkflowFailed):
+            await handle.result(timeout=10)
+    run_id = await handle.run_id()
+    facts = (await client.ports.histories.facts([run_id]))[run_id]
+    again = Run(waits.definition, RunIdentity(run_id, handle.id, "waits"))
+    for fact in [replace(facts[0], input="{}"), *facts[1:]]:
+        again.apply(fact)
+    again.evict()

@@ -1,0 +1,72 @@
+"""What reaches into a run from outside of its turn: another thread, or code that is not its own.
+
+A workflow that hands work to a thread waits for what is in no history. The thread is told nothing;
+the run is ended by a `NotDurableError` that is raised where it awaits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from durable.errors import NotDurableError
+from durable.replay.sites import Site, text
+
+_FUTURES_FILE = asyncio.futures.__file__
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Who was reached: `future` is what somebody may be awaiting, None if that is not known."""
+
+    what: str
+    future: asyncio.Future[Any] | None
+
+    def error(self, label: str, site: Site) -> NotDurableError:
+        """What the code that awaits is told."""
+        place = f", which waits at {text(site)}," if site[0] else ""
+        return NotDurableError(
+            f"{self.what} reached into {label}{place} from another thread, or from code that is"
+            " not its own: what it brings is in no history and cannot be replayed. Do the work in"
+            " an activity, or send a signal"
+        )
+
+
+def reach_of(what: str, callback: Any, args: Iterable[Any], loop: object) -> Reach:
+    """The future of `loop` that a callback was to settle, if it can be seen."""
+    for each in (getattr(callback, "__self__", None), *args):
+        if isinstance(each, asyncio.Future) and each.get_loop() is loop:
+            return Reach(what, each)
+    return Reach(what, None)
+
+
+def raise_where_it_awaits(error: NotDurableError, reach: Reach, main: asyncio.Task[Any]) -> None:
+    """Have it raised at the await, within a turn; without one the main task is cancelled."""
+    future = reach.future
+    if future is None or future.done():
+        future = _awaited(main)
+    if future is None or future.done():
+        main.cancel(str(error))
+    else:
+        future.set_exception(error)
+
+
+def _awaited(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
+    """What a task waits for in the end, through the tasks that it waits for."""
+    waiter: Any = getattr(task, "_fut_waiter", None)
+    while isinstance(waiter, asyncio.Task):
+        waiter = getattr(waiter, "_fut_waiter", None)
+    return waiter if isinstance(waiter, asyncio.Future) else None
+
+
+def check_wrapped(frame: FrameType) -> None:
+    """Refuse the future that `asyncio.wrap_future` makes for what a thread will bring."""
+    code = frame.f_code
+    if code.co_name == "wrap_future" and code.co_filename == _FUTURES_FILE:
+        raise NotDurableError(
+            "asyncio.wrap_future() waits for another thread or process, whose outcome is in no"
+            " history and cannot be replayed: do it in an activity"
+        )
