@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from durable.cli.output import wall_clock
 from durable.client.handle import HistoryEvent
-from durable.protocol.failures import Failure
+from durable.protocol.failures import Failure, report, summary
+from durable.protocol.retry import FOR_EVER
 from durable.store.jobs import ActivityAttempt, RunDescription, RunSummary
 from durable.telemetry.terminal import shown, shown_json
 
@@ -134,12 +135,17 @@ def _standing(step: dict[str, Any], attempt: ActivityAttempt | None) -> str:
         return f"due {_at(due)} ({_when(due)})"
     if attempt is None:
         return ""
-    which = f"attempt {attempt.attempt} of {attempt.maximum_attempts}"
+    which = _which(attempt)
     if attempt.state == "running":
         return f"{which}, running"
     if attempt.visible_at > wall_clock():
         return f"{which}, next try {_at(attempt.visible_at)} ({_when(attempt.visible_at)})"
     return f"{which}, waiting for a worker of queue {attempt.task_queue}"
+
+
+def _which(attempt: ActivityAttempt) -> str:
+    limit = "" if attempt.maximum_attempts >= FOR_EVER else f" of {attempt.maximum_attempts}"
+    return f"attempt {attempt.attempt}{limit}"
 
 
 def _attempts(run: RunDescription) -> Iterator[str]:
@@ -149,7 +155,7 @@ def _attempts(run: RunDescription) -> Iterator[str]:
     yield ""
     yield "Failed attempts"
     for attempt in failures:
-        which = f"attempt {attempt.attempt} of {attempt.maximum_attempts}"
+        which = _which(attempt)
         yield f"  #{attempt.number} {attempt.name}, {which}: {_said(attempt.failure)}"
 
 
@@ -169,13 +175,7 @@ def _ending(run: RunDescription) -> Iterator[str]:
         return
     yield ""
     yield {"suspended": "Why it is suspended", "failed": "Why it failed"}.get(run.state, "Why")
-    failure: Failure | None = run.failure
-    while failure is not None:
-        yield from (f"  {line}" for line in _said(failure).split("\n"))
-        yield from (f"    {line}" for line in failure.traceback.rstrip().splitlines())
-        failure = failure.cause
-        if failure is not None:
-            yield "  caused by"
+    yield from report(run.failure, "  ")
 
 
 def _next(run: RunDescription) -> Iterator[str]:
@@ -194,9 +194,7 @@ def _next(run: RunDescription) -> Iterator[str]:
 
 
 def _said(failure: Failure | None) -> str:
-    if failure is None:
-        return ""
-    return f"{failure.type}: {failure.message}" if failure.message else failure.type
+    return "" if failure is None else summary(failure)
 
 
 def _short(value: object) -> str:

@@ -19,9 +19,9 @@ from durable.errors import (
     WorkflowTerminated,
 )
 from durable.protocol.clock import to_datetime
-from durable.protocol.durations import Duration, seconds
+from durable.protocol.durations import Duration, wait_seconds
 from durable.protocol.facts import Fact
-from durable.protocol.failures import Failure
+from durable.protocol.failures import Failure, summary
 from durable.protocol.limits import check_sought
 from durable.protocol.states import RunState
 from durable.store.jobs import Ended, RunDescription
@@ -110,7 +110,7 @@ class Handle(Generic[R]):
         """
         self._runs.home.check("handle.result()", _A_CHILD)
         run_id = await self.run_id()
-        limit = None if timeout is None else seconds(timeout)
+        limit = None if timeout is None else wait_seconds(timeout)
         ended = await self._runs.waiters.wait(run_id, limit, self.id)
         if ended.state == "completed":
             text = ended.output or "null"
@@ -186,7 +186,7 @@ def _gone(id: str) -> WorkflowNotFound:
 def ending(ended: Ended) -> WorkflowEnded:
     """The error that tells how a run ended without a result."""
     failure = ended.failure
-    said = f": {failure.message}" if failure is not None and failure.message else ""
+    said = "" if failure is None else summary(failure).removeprefix(failure.type)
     if ended.state == "cancelled":
         return WorkflowCancelled(f"the workflow {ended.jid!r} was cancelled{said}", id=ended.jid)
     if ended.state == "terminated":

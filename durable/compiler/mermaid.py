@@ -95,7 +95,8 @@ def _label(aid: str, activity: Activity) -> Iterator[str]:
         kind = {Worker: "runs", Await: "child", Signal: "signals"}[type(activity)]
         yield f"{kind} {_text(activity.topic)}"
     if isinstance(activity, Worker) and activity.retry is not None:
-        yield f"up to {activity.retry.policy().maximum_attempts} attempts"
+        most = activity.retry.policy().maximum_attempts
+        yield "tried for ever" if most is None else f"up to {most} attempts"
     if isinstance(activity, Hook):
         if activity.sleep is not None:
             yield f"sleeps {_text(activity.sleep)}"

@@ -22,7 +22,7 @@ def retry_of(policy: RetryPolicy) -> Retry | None:
     usual = RetryPolicy()
     given: dict[str, object] = {}
     if policy.maximum_attempts != usual.maximum_attempts:
-        given["maximumAttempts"] = policy.maximum_attempts
+        given["maximumAttempts"] = policy.most
     if policy.backoff_coefficient != usual.backoff_coefficient:
         given["backoffCoefficient"] = number(policy.backoff_coefficient)
     if seconds(policy.maximum_interval) != seconds(usual.maximum_interval):

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, TypedDict
 
 from durable.errors import ConfigurationError
-from durable.protocol.durations import Duration, seconds
+from durable.protocol.durations import NEVER, Duration, seconds
 from durable.protocol.limits import check_priority, check_text
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.protocol.retry import RetryPolicy
@@ -118,4 +118,4 @@ def _timeout(option: str, value: Duration | None, who: str) -> float | None:
         raise ConfigurationError(f"{who}: {option}: {error}") from error
     if result == 0:
         raise ConfigurationError(f"{who}: {option}={value!r} leaves no time; None means no limit")
-    return result
+    return None if result >= NEVER else result

@@ -8,14 +8,17 @@ from datetime import datetime
 from random import Random
 
 from durable.errors import DurableError
-from durable.protocol.durations import Duration, seconds
+from durable.protocol.durations import Duration, wait_seconds
 from durable.replay.context import Context, WorkflowInfo, current
 
 
 async def sleep(duration: Duration) -> None:
-    """Wait for this long, restarts included: seconds, `timedelta`, or text such as "30 days"."""
+    """Wait for this long, restarts included: seconds, `timedelta`, or text such as "30 days".
+
+    What is negative is over at once; what would end after the year 9999, as `math.inf`, never ends.
+    """
     context = inside("durable.sleep()", "elsewhere use asyncio.sleep()")
-    await context.sleep(seconds(duration))
+    await context.sleep(wait_seconds(duration))
 
 
 async def wait_until(
@@ -28,7 +31,7 @@ async def wait_until(
     `timedelta` or text) runs out.
     """
     context = inside("durable.wait_until()", "elsewhere use an asyncio.Condition")
-    await context.wait_until(predicate, None if timeout is None else seconds(timeout))
+    await context.wait_until(predicate, None if timeout is None else wait_seconds(timeout))
 
 
 def now() -> datetime:

@@ -19,4 +19,5 @@ export.py         a job as a document, for people
 asking.py     the methods of `HotMesh` that ask for jobs by what was counted of them
 finding.py    the methods of `HotMesh` that find jobs by what they keep: their entity and their
               attributes
+faults.py     what a callback raised, as messages of graphs carry it
 """

@@ -32,7 +32,7 @@ def described_policy(policy: RetryPolicy | None) -> dict[str, Any] | None:
     if policy is None:
         return None
     return {
-        "maximumAttempts": policy.maximum_attempts,
+        "maximumAttempts": policy.most,
         "backoffCoefficient": policy.backoff_coefficient,
         "maximumInterval": policy.maximum_interval,
         "initialInterval": policy.initial_interval,

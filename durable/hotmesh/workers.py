@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from durable.codec.failures import failure_of
 from durable.engine.effects import Reply
-from durable.engine.job import decode, encode
+from durable.engine.job import decode
 from durable.engine.steps.graph_rows import error_text, reply_from, reply_text
 from durable.errors import DatabaseError, PayloadError
+from durable.hotmesh.faults import described_error
 from durable.hotmesh.profiles import ERRORS, code_of, described_policy
 from durable.hotmesh.settings import Callback, Message, WorkerSettings
 from durable.postgres.retrying import patiently
-from durable.protocol.codes import FAILED
-from durable.protocol.durations import seconds
 from durable.protocol.graphs import Fault
-from durable.runtime.user_code import Ended, ended, exit_hint
+from durable.runtime.user_code import Ended, ended
 from durable.streams.graph_messages import Taken, WorkStream
 from durable.streams.pacing import Pace
 from durable.streams.seats import Seat
@@ -315,7 +314,7 @@ class WorkerLoop:
     async def _handle(self, member: int, taken: Taken, call: asyncio.Task[Ended]) -> None:
         end = _end_of(call)
         if end.error is not None:
-            await self._failed(member, taken, end.error, final=_is_final(end.error, taken))
+            await self._failed(member, taken, end.error, final=False)
             return
         try:
             reply = _reply(end.value, self._settings.topic)
@@ -339,10 +338,13 @@ class WorkerLoop:
     async def _failed(
         self, member: int, taken: Taken, error: BaseException, *, final: bool
     ) -> None:
-        described = described_error(error, taken.jid)
+        failure = failure_of(error)
+        described = described_error(error, taken.jid, failure)
         text = error_text(described) or "{}"
-        if not final and not taken.spent(described.code):
-            await self._again(member, taken, described, _delay(error, taken))
+        if not (final or taken.retry.forbids(failure) or taken.spent(described.code)):
+            advised = failure.next_retry_delay
+            delay = taken.retry.delay(taken.attempt) if advised is None else advised
+            await self._again(member, taken, described, delay)
             return
         logger.warning(
             "topic %r, job %r: attempt %d failed: %s; there is no other",
@@ -419,42 +421,8 @@ def _reply(answer: Any, topic: str) -> Reply:
     )
 
 
-def described_error(error: BaseException, jid: str) -> Fault:
-    """An exception as messages carry it; a whole number in its `code` is the job's code."""
-    code = getattr(error, "code", None)
-    known = code if isinstance(code, int) and not isinstance(code, bool) else FAILED
-    said = str(error) or type(error).__name__
-    if isinstance(error, SystemExit):
-        known, said = FAILED, exit_hint(error)  # its `code` is meant for a process
-    stack = "".join(traceback.format_exception(error))
-    message = "; ".join([said, *getattr(error, "__notes__", ())])
-    return Fault(known, message, jid, stack, _details(error))
-
-
 def _extras(taken: Taken) -> dict[str, Any]:
     return {
         "workflow": taken.graph, "workflow_id": taken.jid, "run_id": taken.run_id,
         "activity": taken.aid, "step": taken.dad, "attempt": taken.attempt,
     }  # fmt: skip
-
-
-def _details(error: BaseException) -> Any:
-    """What an exception says beside its message; as text where JSON could not hold it."""
-    details = getattr(error, "details", None)
-    try:
-        encode(details, "the details of an error")
-    except PayloadError:
-        return repr(details)
-    return details
-
-
-def _is_final(error: BaseException, taken: Taken) -> bool:
-    named = {kind.__name__ for kind in type(error).__mro__} | {getattr(error, "type", "")}
-    return bool(getattr(error, "non_retryable", False)) or not named.isdisjoint(
-        taken.retry.non_retryable_names
-    )
-
-
-def _delay(error: BaseException, taken: Taken) -> float:
-    wanted = getattr(error, "next_retry_delay", None)
-    return taken.retry.delay(taken.attempt) if wanted is None else seconds(wanted)

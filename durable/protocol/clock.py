@@ -7,6 +7,7 @@ from typing import Protocol
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799  # years 1 and 9999
 
 
 class Clock(Protocol):
@@ -23,7 +24,12 @@ def whole(at: float) -> float:
 
 
 def to_datetime(at: float) -> datetime:
-    """Unix seconds as an aware datetime, exact to the microsecond."""
+    """Unix seconds as an aware datetime, exact to the microsecond.
+
+    Beyond the years that a datetime has, it is the last one, or the first.
+    """
+    if not _FIRST <= at <= _LAST:
+        return datetime.max.replace(tzinfo=UTC) if at > 0 else datetime.min.replace(tzinfo=UTC)
     return _EPOCH + _MICROSECOND * round(at * 1e6)
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 import re
 from datetime import timedelta
+from typing import Final
 
 from durable.errors import ConfigurationError
 
 Duration = float | int | str | timedelta
+
+NEVER: Final = 7_500 * 365.2425 * 86_400.0
+"""Seconds; whatever is longer is as long. So no moment that comes of it is beyond the year 9999,
+where the calendars of Python and of the driver end."""
 
 _UNITS = {
     "ms": 0.001, "millisecond": 0.001, "milliseconds": 0.001,
@@ -24,8 +29,8 @@ _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*")
 def seconds(value: Duration) -> float:
     """The duration in seconds; a bare number, or text without a unit, is seconds.
 
-    Raises `ConfigurationError` for text that is no duration, and for what is negative or not
-    finite.
+    What is longer than 7,500 years, `math.inf` included, is `NEVER`. Raises `ConfigurationError`
+    for text that is no duration, for NaN, and for what is negative.
 
     Example:
         >>> seconds("1 hour 30 min"), seconds("300s"), seconds(2)
@@ -40,10 +45,33 @@ def seconds(value: Duration) -> float:
             f"{value!r} is no duration: give seconds, a timedelta, or text like '30 days'"
         )
     else:
-        result = float(value)
-    if not math.isfinite(result) or result < 0:
-        raise ConfigurationError(f"{value!r} is no duration: it must be finite and not negative")
-    return result
+        # Compared as it is: an int may be larger than any float.
+        result = math.copysign(NEVER, value > 0 or -1) if abs(value) > NEVER else float(value)
+    if not result >= 0:
+        raise ConfigurationError(
+            f"{_shown(value)} is no duration: it must be a number, and not negative"
+        )
+    return min(result, NEVER)
+
+
+def wait_seconds(value: Duration) -> float:
+    """As `seconds`, for waits: one that is over before it begins (negative) is 0, as in asyncio.
+
+    Example:
+        >>> wait_seconds(-1), wait_seconds("1 min")
+        (0.0, 60.0)
+    """
+    if isinstance(value, timedelta):
+        return seconds(max(value, timedelta()))
+    is_past = isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0
+    return 0.0 if is_past else seconds(value)
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.100}"
+    except ValueError:  # an int of more digits than Python writes
+        return "an int of thousands of digits"
 
 
 def _parse(text: str) -> float:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+_SHOWN_MAX = 5  # members of a group in one line
+_LENGTH_MAX = 2_000  # characters of such a line
+_APPLICATION_ERROR = "durable.errors:ApplicationError"  # its details are the user's
 _APART = ("cause", "ancestry")  # fields that are not kept, or not as they are
 
 
@@ -69,6 +73,45 @@ class Failure:
         return json.dumps(self.to_dict(), separators=(",", ":"))
 
 
+def members(failure: Failure) -> list[Failure]:
+    """What is in an exception group; nothing for any other failure."""
+    held = failure.details.get("exceptions") if isinstance(failure.details, dict) else None
+    if not isinstance(held, list) or failure.path in ("", _APPLICATION_ERROR):
+        return []
+    return [Failure.from_dict(one) for one in held if isinstance(one, dict) and "type" in one]
+
+
+def summary(failure: Failure) -> str:
+    """One line: type and message; of a group also those of its members, nested ones too.
+
+    Example:
+        >>> summary(Failure("ValueError", "no"))
+        'ValueError: no'
+    """
+    said = f"{failure.type}: {failure.message}" if failure.message else failure.type
+    within = members(failure)
+    if not within:
+        return said
+    shown = "; ".join(summary(one) for one in within[:_SHOWN_MAX])
+    more = f"; and {len(within) - _SHOWN_MAX} more" if len(within) > _SHOWN_MAX else ""
+    return f"{said[:_LENGTH_MAX]} [{shown[:_LENGTH_MAX]}{more}]"
+
+
+def report(failure: Failure, indent: str = "") -> Iterator[str]:
+    """All that is known, line by line: tracebacks, the members of groups, the causes."""
+    at: Failure | None = failure
+    while at is not None:
+        yield from (f"{indent}{line}" for line in summary(at).split("\n"))
+        yield from (f"{indent}  {line}" for line in at.traceback.rstrip().splitlines())
+        within = members(at)
+        for number, member in enumerate(within, 1):
+            yield f"{indent}  in it, {number} of {len(within)}"
+            yield from report(member, indent + "    ")
+        at = at.cause
+        if at is not None:
+            yield f"{indent}caused by"
+
+
 def step_failed(kind: str, name: str, attempts: int, failure: Failure) -> Failure:
     """What a run sees of a failed step: the step's family around what went wrong.
 
@@ -83,10 +126,10 @@ def step_failed(kind: str, name: str, attempts: int, failure: Failure) -> Failur
     if kind == "activity" and failure.kind == "lost":
         return replace(failure, name=name, attempts=attempts)
     if kind == "child":
-        message = f"the child workflow {name} did not complete: {failure.type}: {failure.message}"
+        message = f"the child workflow {name} did not complete: {summary(failure)}"
         return Failure("ChildFailed", message, "child", name=name, cause=failure)
     tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    message = f"{name} failed after {tried}: {failure.type}: {failure.message}"
+    message = f"{name} failed after {tried}: {summary(failure)}"
     return Failure(
         "ActivityFailed", message, "activity", name=name, attempts=attempts, cause=failure
     )

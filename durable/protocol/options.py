@@ -32,7 +32,7 @@ class ActivityOptions:
     @property
     def repeatable(self) -> bool:
         """Whether an attempt whose outcome is unknown may be run again."""
-        return self.retry.maximum_attempts > 1
+        return self.retry.most > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Attempt:
     @property
     def last(self) -> bool:
         """Whether no attempt follows this one."""
-        return self.attempt >= self.options.retry.maximum_attempts
+        return self.attempt >= self.options.retry.most
 
 
 def metadata_of(options: ActivityOptions) -> str | None:
@@ -50,19 +50,23 @@ def metadata_of(options: ActivityOptions) -> str | None:
         if (value := getattr(options, key)) is not None
     }
     if options.retry.non_retryable:
-        extra["non_retryable"] = options.retry.non_retryable_names
+        extra["final"] = options.retry.non_retryable_names
+        # For a build before this one, which compares the bare names of classes.
+        extra["non_retryable"] = [n.rpartition(":")[2].rpartition(".")[2] for n in extra["final"]]
     return json.dumps(extra) if extra else None
 
 
 def options_of(row: Any) -> ActivityOptions:
     """The options that a row stands for: the inverse of its columns and `metadata_of`."""
     extra = json.loads(row["metadata"]) if row["metadata"] else {}
+    bare = extra.pop("non_retryable", ())
+    unwanted = extra.pop("final", bare)
     retry = RetryPolicy(
         maximum_attempts=row["max_retry_attempts"],
         backoff_coefficient=row["backoff_coefficient"],
         maximum_interval=row["maximum_interval_seconds"],
         initial_interval=row["initial_interval_seconds"],
-        non_retryable=tuple(extra.pop("non_retryable", ())),
+        non_retryable=tuple(unwanted),
     )
     return ActivityOptions(retry=retry, priority=row["priority"], **extra)
 

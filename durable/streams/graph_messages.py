@@ -109,12 +109,12 @@ class Taken:
 
     def spent(self, code: int) -> bool:
         """Whether no attempt may follow this one after an error of the code."""
-        return self.attempt >= self.attempts.get(code, self.retry.maximum_attempts)
+        return self.attempt >= self.attempts.get(code, self.retry.most)
 
     @property
     def last(self) -> bool:
         """Whether no attempt may follow this one."""
-        return self.attempt >= self.retry.maximum_attempts
+        return self.attempt >= self.retry.most
 
 
 class EngineStream:
@@ -200,7 +200,7 @@ class EngineStream:
             [w.topic for w in work],
             [w.message for w in work],
             [w.metadata for w in work],
-            [w.retry.maximum_attempts for w in work],
+            [w.retry.most for w in work],
             [w.retry.backoff_coefficient for w in work],
             [seconds(w.retry.maximum_interval) for w in work],
             [None if value is None else seconds(value) for value in first],
@@ -273,7 +273,7 @@ class WorkStream:
         if self._retry is not None:
             first = self._retry.initial_interval
             policy = (
-                self._retry.maximum_attempts,
+                self._retry.most,
                 float(self._retry.backoff_coefficient),
                 seconds(self._retry.maximum_interval),
                 None if first is None else seconds(first),

@@ -12,7 +12,7 @@ from typing import Any
 
 from durable.protocol.clock import to_datetime
 from durable.protocol.commands import StartActivity
-from durable.protocol.failures import Failure
+from durable.protocol.failures import Failure, report, summary
 from durable.streams.activities import Attempt
 from durable.streams.runs import ClaimedRun
 
@@ -26,7 +26,7 @@ def attempt_failed(attempt: Attempt, failure: Failure, delay: float | None, now:
         then = "there is no other attempt"
     else:
         then = f"next try {_at(now, delay)} (in {delay:g} s)"
-    most = attempt.options.retry.maximum_attempts
+    most = attempt.options.retry.maximum_attempts or "any number"
     activity_logger.warning(
         "activity %s of run %r: attempt %d of %s of step %d failed: %s; %s",
         attempt.name, attempt.jid, attempt.attempt, most, attempt.number, _said(failure), then,
@@ -78,8 +78,8 @@ def _at(now: float, delay: float) -> str:
 
 
 def _said(failure: Failure, *, traceback: bool = False) -> str:
-    said = f"{failure.type}: {failure.message}" if failure.message else failure.type
     if traceback:
-        return f"{said}\n{failure.traceback.rstrip()}" if failure.traceback else said
+        return "\n".join(report(failure))
+    said = summary(failure)
     where = [line.strip() for line in failure.traceback.splitlines() if line.startswith("  File ")]
     return f"{said} ({where[-1]})" if where else said

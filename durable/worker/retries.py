@@ -13,9 +13,7 @@ def delay_after(attempt: Attempt, failure: Failure, now: float) -> float | None:
     `schedule_to_close` would be over by then.
     """
     retry = attempt.options.retry
-    if attempt.last or failure.non_retryable or failure.kind == "payload":
-        return None
-    if failure.type in retry.non_retryable_names:
+    if attempt.last or retry.forbids(failure):
         return None
     delay = failure.next_retry_delay
     if delay is None:

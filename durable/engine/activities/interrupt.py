@@ -34,8 +34,10 @@ def leg1(scene: Scene) -> Effects:
 
 def _expire(scene: Scene) -> float | None:
     found = scene.value(scene.node.expire)
-    if found is None or isinstance(found, (int, float)):
-        return found
+    if found is None:
+        return None
+    if isinstance(found, (int, float)) and found <= 0:
+        return float(found)
     return seconds(found)
 
 

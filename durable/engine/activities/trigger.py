@@ -48,4 +48,6 @@ def lifetime(scene: Scene) -> dict[str, Any]:
 def expire(scene: Scene) -> float:
     """Seconds that the job keeps its id after its end; 0 and less mean for ever."""
     found = scene.value(scene.plan.expire, EXPIRE)
-    return float(found) if isinstance(found, (int, float)) else seconds(found)
+    if isinstance(found, bool) or (isinstance(found, (int, float)) and found <= 0):
+        return float(found)
+    return seconds(found)

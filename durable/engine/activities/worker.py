@@ -10,7 +10,7 @@ def leg1(scene: Scene) -> Effects:
     """Send the mapped input to the workers of the topic."""
     data = scene.data(scene.node.input)
     topic = scene.text(scene.node.topic, "topic")
-    attempts = {code: policy.maximum_attempts for code, policy in scene.node.retries.items()}
+    attempts = {code: policy.most for code, policy in scene.node.retries.items()}
     return Effects((Dispatch(topic, data, scene.node.retry, attempts),), input=data)
 
 

@@ -299,7 +299,7 @@ def _work(
         [w.topic for _, w, _ in rows],
         [w.message for _, w, _ in rows],
         [w.metadata for _, w, _ in rows],
-        [p.maximum_attempts for p in policies],
+        [p.most for p in policies],
         [p.backoff_coefficient for p in policies],
         [seconds(p.maximum_interval) for p in policies],
         [None if p.initial_interval is None else seconds(p.initial_interval) for p in policies],

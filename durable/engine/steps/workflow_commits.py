@@ -104,7 +104,7 @@ def scalar_arguments(member: int, token: int, commit: Commit) -> tuple[Any, ...]
 def _policy(policy: RetryPolicy) -> tuple[int, float, float, float | None]:
     initial = None if policy.initial_interval is None else seconds(policy.initial_interval)
     return (
-        policy.maximum_attempts,
+        policy.most,
         float(policy.backoff_coefficient),
         seconds(policy.maximum_interval),
         initial,

@@ -113,7 +113,7 @@ def test_equal_policies_have_one_spelling() -> None:
     text = generate("q", [fulfil.definition], [full.definition]).document
     app = load(text)
     worker = app.graphs[0].activities["charge"]
-    assert worker.retry.policy() == RetryPolicy(2, 1.5, "60s", 0.25, ("ValueError", "No"))
+    assert worker.retry.policy() == RetryPolicy(2, 1.5, "60s", 0.25, ("builtins:ValueError", "No"))
 
 
 def test_a_type_without_schema_is_left_open() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable.errors import ConfigurationError
+from durable.codec.failures import failure_of
+from durable.errors import ApplicationError, ConfigurationError
+from durable.protocol.failures import Failure
 from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
 
@@ -51,6 +54,17 @@ def test_delays_grow_to_the_longest(coefficient: float, first: float, longest: f
         {"backoff_coefficient": float("nan")},
         {"maximum_interval": "long"},
         {"initial_interval": -1},
+        {"maximum_attempts": 2**31},
+        {"maximum_attempts": 10**5000},
+        {"maximum_attempts": 2.5},
+        {"maximum_attempts": "3"},
+        {"maximum_attempts": math.nan},
+        {"backoff_coefficient": math.inf},
+        {"backoff_coefficient": 10**400},
+        {"backoff_coefficient": "2"},
+        {"non_retryable": 5},
+        {"non_retryable": (int,)},
+        {"non_retryable": (ValueError("x"),)},
     ],
 )
 def test_policies_that_make_no_sense(options: Any):
@@ -62,7 +76,7 @@ def test_policies_that_make_no_sense(options: Any):
 def test_names_that_are_not_retried():
     """Classes and names may be mixed; a list becomes a tuple, so that the policy stays a value."""
     policy = RetryPolicy(non_retryable=[ValueError, "CardDeclined"])  # type: ignore[arg-type]
-    assert policy.non_retryable_names == ("ValueError", "CardDeclined")
+    assert policy.non_retryable_names == ("builtins:ValueError", "CardDeclined")
     assert hash(policy) == hash(RetryPolicy(non_retryable=(ValueError, "CardDeclined")))
 
 
@@ -70,3 +84,82 @@ def test_only_one_attempt_means_not_repeatable():
     """A step with one attempt must not be run again when its outcome is unknown."""
     assert ActivityOptions().repeatable
     assert not ActivityOptions(retry=RetryPolicy(maximum_attempts=1)).repeatable
+
+
+def test_for_ever():
+    """None, infinity and what stands for them in columns are one policy."""
+    endless = RetryPolicy(maximum_attempts=None)
+    assert endless == RetryPolicy(maximum_attempts=math.inf)  # type: ignore[arg-type]
+    assert endless == RetryPolicy(maximum_attempts=endless.most)
+    assert endless.most == 2**31 - 1
+    assert RetryPolicy(maximum_attempts=5).most == 5
+
+
+class NotFound(LookupError):
+    """A class of the user's."""
+
+
+class ConnectionError(Exception):  # noqa: A001 - the same name as another's is the point
+    """A library's, which has a name of Python's, too."""
+
+
+class Declined(ApplicationError):
+    """A subclass of durable's own."""
+
+
+def by(cause: BaseException) -> Exception:
+    """A ValueError raised from it."""
+    error = ValueError("payment failed")
+    error.__cause__ = cause
+    return error
+
+
+def after(handled: BaseException) -> Exception:
+    """A ValueError raised while it was handled."""
+    error = ValueError("so was the other")
+    error.__context__ = handled
+    return error
+
+
+@pytest.mark.parametrize(
+    ("exc", "unwanted", "forbidden"),
+    [
+        (NotFound("x"), NotFound, True),
+        (NotFound("x"), LookupError, True),
+        (NotFound("x"), KeyError, False),
+        (FileNotFoundError(2, "x"), OSError, True),
+        (ValueError("x"), Exception, True),
+        (ConnectionError("x"), ConnectionError, True),
+        (ConnectionError("x"), OSError, False),
+        (ConnectionResetError("x"), ConnectionError, False),
+        (ConnectionError("x"), "ConnectionError", True),
+        (NotFound("x"), "LookupError", True),
+        (NotFound("x"), f"{__name__}.NotFound", True),
+        (NotFound("x"), f"{__name__}:NotFound", True),
+        (NotFound("x"), "__main__:NotFound", True),
+        (NotFound("x"), "elsewhere:NotFound", False),
+        (Declined("x"), Declined, True),
+        (Declined("x"), ApplicationError, True),
+        (ApplicationError("x", type="T"), "T", True),
+        (ExceptionGroup("g", [KeyError("k"), NotFound("x")]), NotFound, True),
+        (ExceptionGroup("g", [ExceptionGroup("h", [NotFound("x")])]), LookupError, True),
+        (by(NotFound("x")), NotFound, True),
+        (by(by(ExceptionGroup("g", [NotFound("x")]))), NotFound, True),
+        (after(NotFound("x")), NotFound, False),
+        (by(ApplicationError("stolen", non_retryable=True)), (), True),
+        (ExceptionGroup("g", [ApplicationError("stolen", non_retryable=True)]), (), True),
+        (after(ApplicationError("stolen", non_retryable=True)), (), False),
+        (ValueError("x"), (), False),
+    ],
+)
+def test_what_is_never_tried_again(exc: Exception, unwanted: Any, forbidden: object):
+    """Classes by identity, subclasses too; names; within groups and explicit causes."""
+    policy = RetryPolicy(non_retryable=unwanted if unwanted == () else (unwanted,))
+    assert policy.forbids(failure_of(exc)) is forbidden
+
+
+def test_rows_of_an_earlier_build_name_classes_barely():
+    """A policy that was written with bare names, and a failure without ancestry, still agree."""
+    policy = RetryPolicy(non_retryable=("CardDeclined",))
+    assert policy.forbids(Failure("CardDeclined", "no"))
+    assert policy.forbids(Failure("ApplicationError", "no", path="app:CardDeclined"))
