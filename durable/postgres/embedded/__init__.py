@@ -6,6 +6,7 @@
     endpoint     where the server listens, and the DSN that leads there
     binaries     which Postgres programs to run
     ownership    which uid runs them, when we are root
+    trust        whether `.durable/` is ours, and opening files in it without following links
     relocation   a copy of the programs that this uid can reach
     home         the names of the files below `.durable/`
     locks        flock, with a deadline

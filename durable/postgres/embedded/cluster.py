@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from durable.errors import EmbeddedPostgresError
-from durable.postgres.embedded import failures, ownership, watcher
+from durable.postgres.embedded import failures, ownership, trust, watcher
 from durable.postgres.embedded.binaries import Programs
 from durable.postgres.embedded.home import Home
 from durable.postgres.embedded.ownership import Account
@@ -41,7 +41,7 @@ def major_of(home: Home) -> int | None:
         EmbeddedPostgresError: something else lies where the data should be.
     """
     try:
-        text = (home.data / "PG_VERSION").read_text()
+        text = trust.read(home.data / "PG_VERSION")
     except FileNotFoundError:
         if home.data.exists() and any(home.data.iterdir()):
             raise EmbeddedPostgresError(
@@ -99,7 +99,8 @@ def adopt(home: Home, account: Account | None, report: Callable[[str], None]) ->
 
 
 def _initdb(home: Home, programs: Programs, fresh: Path, maker: Account | None) -> None:
-    with home.password.open("rb") as password, watcher.door(fresh) as (descriptor, name):
+    secret = trust.opened(home.password, os.O_RDONLY)
+    with os.fdopen(secret, "rb") as password, watcher.door(fresh) as (descriptor, name):
         command = [
             *_named(),
             str(programs.initdb),

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from durable.errors import EmbeddedPostgresError
-from durable.postgres.embedded import ownership
+from durable.postgres.embedded import ownership, trust
 from durable.postgres.embedded.cluster import DATABASE, SUPERUSER
 from durable.postgres.embedded.home import Home
 from durable.postgres.embedded.ownership import Account
@@ -97,7 +97,7 @@ def record(home: Home, endpoint: Endpoint, account: Account | None) -> None:
 def recorded(home: Home) -> Endpoint | None:
     """Return the endpoint of the server that runs, or ran last; None when there was none."""
     try:
-        found = json.loads(home.endpoint.read_text(encoding="utf-8"))
+        found = json.loads(trust.read(home.endpoint))
         return Endpoint(str(found["host"]), int(found["port"]), str(found["version"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None  # never written, or by hand: the next start writes it anew
@@ -105,7 +105,7 @@ def recorded(home: Home) -> Endpoint | None:
 
 def password(home: Home) -> str:
     """Return the superuser's password."""
-    return home.password.read_text(encoding="utf-8").strip()
+    return trust.read(home.password).strip()
 
 
 def check(home: Home) -> None:

@@ -19,8 +19,12 @@ class Home:
 
     @classmethod
     def at(cls, path: Path) -> Home:
-        """Return the home at `path`, made absolute: the working directory may change later."""
-        return cls(path.expanduser().resolve())
+        """Return the home at `path`, made absolute: the working directory may change later.
+
+        The last name is left as it is: should it be a link, that is for others to see.
+        """
+        given = path.expanduser()
+        return cls(given.parent.resolve() / given.name)
 
     @property
     def data(self) -> Path:

@@ -22,6 +22,7 @@ from durable.postgres.embedded import (
     locks,
     ownership,
     relocation,
+    trust,
     watcher,
 )
 from durable.postgres.embedded.binaries import Programs
@@ -114,6 +115,7 @@ class Launcher:
         if found is not None:
             return found
         try:
+            trust.examine(self.home, ownership.owners(self.home))
             account = ownership.server_account(self.home)
             ownership.prepare(self.home, account)
             with locks.exclusive(self.home.start_lock, wait_seconds=START_SECONDS_MAX):
@@ -187,7 +189,7 @@ class Launcher:
     ) -> str | None:
         """Start a watcher and wait for its word: None when the server is ready, else the log."""
         ownership.write_once(self.home.log, "", account)
-        with self.home.log.open("ab") as log:
+        with os.fdopen(trust.opened(self.home.log, os.O_WRONLY | os.O_APPEND), "ab") as log:
             before = log.seek(0, os.SEEK_END)
             with subprocess.Popen(  # noqa: S603 - our own script
                 [_python(), "-I", "-S", watcher.__file__, str(self.home.root)],
@@ -204,7 +206,7 @@ class Launcher:
                     answer = b""
         if answer.decode().strip() == watcher.READY:
             return None
-        with self.home.log.open("rb") as log:
+        with os.fdopen(trust.opened(self.home.log, os.O_RDONLY), "rb") as log:
             log.seek(before)
             return log.read().decode(errors="replace")
 
@@ -253,7 +255,7 @@ def _is_well(home: Home) -> bool:
 
 
 def _rotate(home: Home) -> None:
-    if home.log.exists() and home.log.stat().st_size > LOG_BYTES_MAX:
+    if home.log.exists() and home.log.lstat().st_size > LOG_BYTES_MAX:
         home.log.replace(home.log.with_suffix(".log.1"))
 
 

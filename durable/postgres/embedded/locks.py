@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from durable.errors import EmbeddedPostgresError
+from durable.postgres.embedded import trust
 
 RETRY_SECONDS = 0.02  # a blocking flock has no deadline, so a busy lock is tried again
 DESCRIPTORS = Path("/dev/fd")  # Linux and macOS: the open files of the process that looks
@@ -19,7 +20,7 @@ DESCRIPTORS_MAX = 4096  # looked through where that directory is missing
 def is_held(path: Path) -> bool:
     """Tell whether any process holds `path` exclusively; a missing file is held by nobody."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = trust.opened(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
@@ -39,7 +40,7 @@ def exclusive(path: Path, *, wait_seconds: float) -> Iterator[None]:
     Raises:
         EmbeddedPostgresError: another process held it for all of `wait_seconds`.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    descriptor = trust.opened(path, os.O_RDWR)
     try:
         _take(descriptor, fcntl.LOCK_EX, path, wait_seconds)
         yield
@@ -53,7 +54,7 @@ def share(path: Path, *, wait_seconds: float) -> int:
     Raises:
         EmbeddedPostgresError: another process held it exclusively for all of `wait_seconds`.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    descriptor = trust.opened(path, os.O_RDWR)
     try:
         _take(descriptor, fcntl.LOCK_SH, path, wait_seconds)
     except BaseException:

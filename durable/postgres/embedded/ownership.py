@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from durable.errors import EmbeddedPostgresError
+from durable.postgres.embedded import trust
 from durable.postgres.embedded.home import Home
 
 SPARE_UIDS = range(54320, 54400)  # beside what distributions give to users and to daemons
@@ -45,10 +46,7 @@ class Account:
 
     def own_tree(self, directory: Path) -> None:
         """Make `directory` and all in it the account's."""
-        for path, directories, files in os.walk(directory):
-            self.own(Path(path))
-            for name in (*directories, *files):
-                self.own(Path(path, name))
+        trust.own_tree(directory, self.uid, self.gid)
 
 
 def identity(account: Account | None) -> Identity:
@@ -71,10 +69,27 @@ def server_account(home: Home) -> Account | None:
     for path in (home.data, home.root, *home.root.parents[:1]):
         if (owner := _owner(path)) is not None and owner != 0:
             return Account(owner, _group_of(owner))
+    return _nobody_in_particular()
+
+
+def _nobody_in_particular() -> Account:
+    """Return an account that stands for nobody: a number without a name, else one with a name."""
     for uid in SPARE_UIDS:
         if _is_mapped(uid) and not _has_name(uid):
             return Account(uid, uid)
     return named_account()
+
+
+def owners(home: Home) -> set[int]:
+    """Return whose `.durable/` may be, for us to use it.
+
+    Our own; for root also that of whose the project is, and of whom it would run Postgres as.
+    """
+    if os.geteuid() != 0:
+        return {os.geteuid()}
+    project = _owner(home.root.parent)
+    spare = {uid for uid in SPARE_UIDS if not _has_name(uid)}
+    return {0, project or named_account().uid, *spare}
 
 
 def named_account() -> Account:
@@ -117,7 +132,7 @@ def prepare(home: Home, account: Account | None) -> None:
 def write_once(path: Path, text: str, account: Account | None) -> None:
     """Create the file `path` with `text`, readable by its owner alone, unless it is there."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        descriptor = trust.opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
     except FileExistsError:
         return
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -171,7 +186,7 @@ def _refuse_strangers(home: Home, owner: int | None) -> None:
 
 def _owner(path: Path) -> int | None:
     try:
-        return path.stat().st_uid
+        return path.lstat().st_uid
     except FileNotFoundError:
         return None
 

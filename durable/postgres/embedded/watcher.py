@@ -136,7 +136,8 @@ class Watcher:
                     os.kill(os.getpid(), signal.SIGKILL)
 
         drops = order.uid >= 0
-        with Path(order.log).open("ab") as log, door(Path(order.data)) as (descriptor, name):
+        log_file = os.open(order.log, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(log_file, "ab") as log, door(Path(order.data)) as (descriptor, name):
             return subprocess.Popen(  # noqa: S603 - the launcher's command
                 [*order.command, "-D", name if drops else order.data],
                 cwd="/",  # before 16, Postgres wants to come back to where it was started
@@ -324,7 +325,7 @@ def _pid_in_file(data: Path) -> int | None:
 
 
 def _open(path: str) -> int:
-    return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def _try_lock(descriptor: int, wait_seconds: float) -> bool:
