@@ -49,18 +49,31 @@ def load(
         >>> app.graphs[0].subscribes, app.version
         ('t', '1')
     """
+    app, marks = _shaped(source)
+    refuse(findings_of(app), marks)
+    if warn is not None:
+        for finding in warnings_of(app):
+            warn(finding.text(marks))
+    return app
+
+
+def load_stored(text: str) -> App:
+    """As `load`, for what was checked when it was stored.
+
+    What is refused today, and was not then (a pattern, for one), ends the job that comes to it: it
+    does not keep the engines of the app from the whole version.
+    """
+    return _shaped(text)[0]
+
+
+def _shaped(source: str | Path | Mapping[str, object]) -> tuple[App, Mark | None]:
     data, marks = _read(source)
     try:
-        document = Document.model_validate(data)
+        return Document.model_validate(data).app, marks
     except ValidationError as error:
         found = from_pydantic(error.errors(include_url=False, include_context=False), data)
         refuse(found, marks)
         raise
-    refuse(findings_of(document.app), marks)
-    if warn is not None:
-        for finding in warnings_of(document.app):
-            warn(finding.text(marks))
-    return document.app
 
 
 def _read(source: str | Path | Mapping[str, object]) -> tuple[object, Mark | None]:

@@ -4,6 +4,10 @@ A step that fails is rolled back whole. When it was a conflict or a lost connect
 taken again. Else the batch is halved until the message that cannot be applied stands alone; that
 one is put aside as a dead letter, with its error, and its job ends with the error too: nothing
 waits in silence.
+
+What takes the process down says nothing, and the next engine takes it up. So after an engine of the
+app has died, the others apply messages one by one for a while, and count each try beforehand. A
+message that three engines died of is put aside like one that cannot be applied.
 """
 
 from __future__ import annotations
@@ -13,13 +17,20 @@ import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from durable.engine.steps.graph_steps import GraphSteps, Step
+from durable.engine.steps.graph_steps import TRIES_MAX, GraphSteps, Step
 from durable.engine.steps.graph_writes import Written
 from durable.postgres.errors import Conflict, ConnectionLost
+from durable.postgres.retrying import retry_until_connected
 from durable.protocol.codes import FAILED
 from durable.protocol.graphs import Fault
 from durable.streams.pacing import Pace
 from durable.telemetry.logs import logger
+
+CAREFUL = 10.0  # seconds after the death of an engine was noticed
+DEADLY = (
+    f"{TRIES_MAX} engines in a row died while they applied a message of this job: look for what its"
+    " data does to the process (memory, native crashes, exits)"
+)
 
 Felt = Callable[[Mapping[str, int], float], None]
 
@@ -49,6 +60,7 @@ class Interpreter:
         self._pace = pace or Pace("")
         self._felt = felt
         self.applied = self.buried = 0
+        self._careful_until: float | None = None
 
     async def drain(self) -> bool:
         """Apply all that is due; whether another engine held some of it: look again soon.
@@ -56,11 +68,53 @@ class Interpreter:
         Throttled, it is one step.
         """
         while True:
+            if await self._is_careful():
+                went_on = await self._apply_one()
+                if went_on is not None or self._pace.delay > 0:
+                    return bool(went_on)
+                continue
             step = await self._apply(None)
+            if step.engine_lost:
+                self._begin_to_be_careful()
+                continue
             if not step.claimed or self._pace.delay > 0:
                 return False
             if step.skipped == len(step.claimed):
                 return True
+
+    def _begin_to_be_careful(self) -> None:
+        logger.warning(
+            "an engine of app %r died: messages are applied one by one for %d s",
+            self._app_id,
+            CAREFUL,
+        )
+        self._careful_until = asyncio.get_running_loop().time() + CAREFUL
+
+    async def _is_careful(self) -> bool:
+        if self._careful_until is None:
+            return False
+        if asyncio.get_running_loop().time() < self._careful_until:
+            return True
+        await self._steps.forget_lost_engines(self._app_id)
+        self._careful_until = None
+        return False
+
+    async def _apply_one(self) -> bool | None:
+        """Apply the next message alone; False: there is none, True: another engine holds it."""
+        chosen = await self._steps.choose(self._app_id)
+        if chosen is None:
+            return False
+        message_id, tries = chosen
+        if tries >= TRIES_MAX:
+            await self._put_aside(message_id, Fault(FAILED, DEADLY), None)
+            return None
+        step = Step()
+        try:
+            step = await self._apply([message_id])
+        finally:
+            if not step.claimed or step.skipped:
+                await retry_until_connected(lambda: self._steps.uncount_try(message_id))
+        return None if step.claimed and not step.skipped else True
 
     async def _apply(self, only: Sequence[int] | None) -> Step:
         step = Step()
@@ -85,17 +139,20 @@ class Interpreter:
         return step
 
     async def _bury(self, message_id: int, error: BaseException) -> None:
+        stack = "".join(traceback.format_exception(error))
+        described = Fault(FAILED, f"{type(error).__name__}: {error}", stack=stack)
+        await self._put_aside(message_id, described, error)
+
+    async def _put_aside(self, message_id: int, fault: Fault, error: BaseException | None) -> None:
         logger.error(
             "message %d of app %r cannot be applied and was put aside: %s",
             message_id,
             self._app_id,
-            error,
+            fault.message,
             exc_info=error,
         )
         self.buried += 1
-        stack = "".join(traceback.format_exception(error))
-        described = Fault(FAILED, f"{type(error).__name__}: {error}", stack=stack)
-        self._told(await self._steps.bury(message_id, described))
+        self._told(await self._steps.bury(message_id, fault))
 
 
 async def _outcome(action: Coroutine[Any, Any, None]) -> BaseException | None:

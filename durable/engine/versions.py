@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from durable.descriptor.document import content_hash, dump, load
+from durable.descriptor.document import content_hash, dump, load, load_stored
 from durable.descriptor.model import App
 from durable.descriptor.plan import Plan, compile_graph, rule_of
 from durable.engine.activities.hook import key_of
@@ -51,7 +51,7 @@ class Versions:
             row = await self._apps.version(connection, app_id, version)
             if row is None:
                 raise ConfigurationError(f"version {version} of app {app_id!r} is not deployed")
-            found = _compiled(load(_inline(row["descriptor"])))
+            found = _compiled(load_stored(_inline(row["descriptor"])))
             self._plans[app_id, version] = found
             if len(self._plans) > PLANS_MAX:
                 self._plans.popitem(last=False)

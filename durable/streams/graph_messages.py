@@ -136,6 +136,14 @@ class EngineStream:
         self._pace.claimed(rows)
         return rows
 
+    async def count_try(self, connection: Any, message_id: int, by: int = 1) -> None:
+        """Count a try to apply a message; by -1 that is taken back."""
+        await connection.execute(self._sql["count_try"], [message_id], by)
+
+    async def forget_lost_engines(self, connection: Any, app_id: str) -> None:
+        """Forget the engines of an app that died without leaving."""
+        await connection.execute(self._sql["forget_lost_engines"], app_id)
+
     async def claim_these(self, connection: Any, ids: Sequence[int]) -> list[Row]:
         """Those of these messages that are still there and free, locked until commit."""
         rows: list[Row] = await connection.fetch(self._sql["claim_these"], list(ids))

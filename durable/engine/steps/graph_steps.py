@@ -50,16 +50,21 @@ Plans = Callable[[Any, str, str], Awaitable[Mapping[str, Plan]]]
 """Gives, on a connection, the plans of an app's version, by the topic to which they subscribe."""
 
 BATCH_MAX = 64  # messages in one step: their locks are few, and a batch that fails is soon bisected
+TRIES_MAX = 3  # engines that may die of a message before it is put aside
 
 
 @dataclass
 class Step:
-    """One step: what it claimed, even if it failed, counted by type too, and what came of it."""
+    """One step: what it claimed, even if it failed, counted by type too, and what came of it.
+
+    `engine_lost`: nothing was applied, since an engine has died of something lately.
+    """
 
     claimed: list[int] = field(default_factory=list)
     skipped: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)
     written: Written = field(default_factory=Written)
+    engine_lost: bool = False
 
 
 @dataclass
@@ -227,6 +232,9 @@ class GraphSteps:
             step.kinds = Counter(row["msg_type"] for row in rows)
             if not rows:
                 return
+            if rows[0]["engine_lost"]:
+                step.engine_lost = True
+                return  # the rows are free again at once: they are applied one by one
             batch = _Batch()
             await self._step_jobs(connection, app_id, rows, batch)
             batch.signals = await self._delivery.route(connection, app_id, rows)
@@ -372,6 +380,30 @@ class GraphSteps:
                 code = getattr(error, "code", NOT_FOUND)
                 reply = Reply("result", {}, "error", code, Fault(code, str(error), parent.jid))
                 batch.answers.append(to_parent(app_id, row["topic"], parent, reply))
+
+    async def choose(self, app_id: str) -> tuple[int, int] | None:
+        """The next message, and how often it has been tried; this try is counted, and committed.
+
+        One that was tried `TRIES_MAX` times is not counted again: it is to be put aside.
+        """
+        async with self._db.connection() as connection, connection.transaction():
+            rows = await self._stream.claim(connection, app_id, 1)
+            if not rows:
+                return None
+            message_id, tries = rows[0]["id"], rows[0]["retry_attempt"]
+            if tries < TRIES_MAX:
+                await self._stream.count_try(connection, message_id)
+            return message_id, tries
+
+    async def uncount_try(self, message_id: int) -> None:
+        """Take a try back that was not the end of this process."""
+        async with self._db.connection() as connection:
+            await self._stream.count_try(connection, message_id, -1)
+
+    async def forget_lost_engines(self, app_id: str) -> None:
+        """Be careful no more on behalf of the engines that died until now."""
+        async with self._db.connection() as connection:
+            await self._stream.forget_lost_engines(connection, app_id)
 
     async def bury(self, message_id: int, error: Fault) -> Written:
         """Put a message aside that cannot be applied, and end its job with the error."""

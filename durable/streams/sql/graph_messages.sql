@@ -30,13 +30,27 @@ with recursive ranks as (
     limit $2
 )
 select id, stream_name, run_id, aid, dad, jid, msg_type, topic, message, retry_attempt,
-    (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) as throttle
+    (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) as throttle,
+    (select exists (
+        select from durable.quorum q where q.app_id = $1 and q.topic is null
+          and not exists (select from durable.members m where m.member_id = q.member_id))) as engine_lost
 from due order by priority desc, visible_at, id
+
+-- name: count_try
+-- Counts that an engine is about to apply these, before it does: should that be its end, the count stays.
+-- And takes the count back ($2 = -1) from what is still there when it was not.
+update durable.engine_streams e set retry_attempt = e.retry_attempt + $2
+where e.id = any($1::bigint[]) and e.expired_at is null
+
+-- name: forget_lost_engines
+-- Those that died without leaving. As long as they are there, others are careful.
+delete from durable.quorum q where q.app_id = $1 and q.topic is null
+  and not exists (select from durable.members m where m.member_id = q.member_id)
 
 -- name: claim_these
 -- A part of a batch that could not be applied as a whole.
 select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt,
-    0 as throttle
+    0 as throttle, false as engine_lost
 from durable.engine_streams e
 where e.id = any($1::bigint[]) and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
 order by e.priority desc, e.visible_at, e.id
