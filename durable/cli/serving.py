@@ -15,7 +15,7 @@ import typer
 from durable.cli.command import Session, connected, duration
 from durable.cli.importing import Served, collect
 from durable.cli.loops import EventLoop
-from durable.cli.supervising import supervise
+from durable.cli.supervising import first_of, supervise
 from durable.telemetry.terminal import TerminalFormatter
 from durable.worker.worker import Worker
 
@@ -70,20 +70,18 @@ async def worker(  # noqa: PLR0913 - the command's options
 async def _serve(
     session: Session, served: Sequence[Served], grace: str, stop: asyncio.Event
 ) -> None:
+    workers = []
     async with AsyncExitStack() as running:
         for one in served:
             workflows, activities = one.workflows.values(), one.activities.values()
-            await running.enter_async_context(
-                Worker(
-                    session.client,
-                    workflows=workflows,
-                    activities=activities,
-                    task_queue=one.queue,
-                    grace=grace,
-                )
-            )
+            worker = Worker(
+                session.client, workflows=workflows, activities=activities, task_queue=one.queue,
+                grace=grace,
+            )  # fmt: skip
+            workers.append(await running.enter_async_context(worker))
             session.out.event(_told(one), f"serving {_words(one)}")
-        await stop.wait()
+        # One that cannot go on ends all: its error is raised at the end, and is the exit code.
+        await first_of(stop.wait(), *[worker.ended() for worker in workers])
         session.out.note(f"stopping: running activities have {grace}; a second Ctrl-C ends at once")
     session.out.note("stopped")
 

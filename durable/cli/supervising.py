@@ -61,16 +61,16 @@ class Supervisor:
             process = await started(self._session.client, self._module, self._options, stdout=PIPE)
             began = loop.time()
             telling = asyncio.create_task(self._forward(process, place))
-            await _first(process.wait(), self._stop.wait())
+            await first_of(process.wait(), self._stop.wait())
             if self._stop.is_set():
                 await ended(process, self._grace + STOP_EXTRA)
-                await _first(telling, asyncio.sleep(LAST_WORDS))
+                await first_of(telling, asyncio.sleep(LAST_WORDS))
                 return
-            await _first(telling, asyncio.sleep(LAST_WORDS))
+            await first_of(telling, asyncio.sleep(LAST_WORDS))
             self._died(process, place)
             if loop.time() - began > STEADY:
                 pause = PAUSE
-            await _first(asyncio.sleep(pause), self._stop.wait())
+            await first_of(asyncio.sleep(pause), self._stop.wait())
             pause = min(2 * pause, PAUSE_MAX)
 
     def _died(self, process: Process, place: int) -> None:
@@ -100,7 +100,7 @@ class Supervisor:
         self._session.out.relay(rest.decode(errors="replace"))
 
 
-async def _first(*waited: Awaitable[object]) -> None:
+async def first_of(*waited: Awaitable[object]) -> None:
     """Return when the first is done; the others are cancelled."""
     tasks = [asyncio.ensure_future(one) for one in waited]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from durable.engine.steps.graph_steps import TRIES_MAX, GraphSteps, Step
 from durable.engine.steps.graph_writes import Written
-from durable.postgres.errors import Conflict, ConnectionLost
+from durable.errors import DatabaseError
+from durable.postgres.errors import StatementFault, retryable
 from durable.postgres.retrying import retry_until_connected
 from durable.protocol.codes import FAILED
 from durable.protocol.graphs import Fault
+from durable.runtime.supervision import FAILURES_MAX
 from durable.streams.pacing import Pace
 from durable.telemetry.logs import logger
 
@@ -59,6 +62,7 @@ class Interpreter:
         self._told = told
         self._pace = pace or Pace("")
         self._felt = felt
+        self._failures: Counter[int] = Counter()
         self.applied = self.buried = 0
         self._careful_until: float | None = None
 
@@ -126,17 +130,38 @@ class Interpreter:
             self.applied += len(step.claimed) - step.skipped
             self._told(step.written)
             return step
-        if isinstance(error, ConnectionLost | Conflict) or not step.claimed:
+        if not step.claimed or self._passes(error, step.claimed):
             raise error
         if len(step.claimed) > 1:
             middle = len(step.claimed) // 2
+            waiting: DatabaseError | None = None
             for half in (step.claimed[:middle], step.claimed[middle:]):
-                await self._apply(half)
+                try:
+                    await self._apply(half)
+                except DatabaseError as later:  # the other half need not wait for this one
+                    waiting = later
+            if waiting is not None:
+                raise waiting
         elif only is None or len(only) > 1:
             await self._apply(step.claimed)
         else:
             await self._bury(step.claimed[0], error)
         return step
+
+    def _passes(self, error: BaseException, claimed: Sequence[int]) -> bool:
+        """Whether an error says nothing of the messages, and they are to be taken again later.
+
+        A bug in a statement, or a table that is away, may yet pass: a message that meets one is put
+        aside only when it has done so, alone, as often as a task of a host may fail.
+        """
+        if not isinstance(error, DatabaseError) or isinstance(error, StatementFault):
+            return False
+        if retryable(error, host=True):
+            return True
+        if len(claimed) > 1:
+            return False
+        self._failures[claimed[0]] += 1
+        return self._failures[claimed[0]] < FAILURES_MAX
 
     async def _bury(self, message_id: int, error: BaseException) -> None:
         stack = "".join(traceback.format_exception(error))
@@ -152,6 +177,7 @@ class Interpreter:
             exc_info=error,
         )
         self.buried += 1
+        self._failures.pop(message_id, None)
         self._told(await self._steps.bury(message_id, fault))
 
 

@@ -20,4 +20,6 @@ asking.py     the methods of `HotMesh` that ask for jobs by what was counted of 
 finding.py    the methods of `HotMesh` that find jobs by what they keep: their entity and their
               attributes
 faults.py     what a callback raised, as messages of graphs carry it
+breaking.py   what breaks one of a mesh's own tasks for good ends the mesh, loudly
+starting.py   the methods of `HotMesh` that begin jobs, and end them from outside
 """

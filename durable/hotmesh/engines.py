@@ -11,9 +11,10 @@ from durable.engine.steps.graph_road import GraphRoad
 from durable.engine.timers import Timers
 from durable.errors import DatabaseError
 from durable.hotmesh.profiles import described_policy
-from durable.postgres.errors import Conflict
+from durable.postgres.errors import Conflict, retryable
 from durable.protocol.codes import FAILED, OK
 from durable.protocol.retry import RetryPolicy
+from durable.runtime.supervision import Broken, Tasks
 from durable.streams.pacing import Pace
 from durable.telemetry.logs import logger
 
@@ -34,8 +35,13 @@ class EngineLoop:
         self._app_id = app_id
         self._wake = asyncio.Event()
         self._claiming = asyncio.Lock()
+        self.on_broken: Broken = lambda _name, _error: None
+        self._tasks = Tasks(f"the engine of app {app_id!r}", self._break)
         self._task: asyncio.Task[None] | None = None
         self.road: GraphRoad | None = None
+
+    def _break(self, name: str, error: BaseException) -> None:
+        self.on_broken(name, error)
 
     def wake(self, _payload: str = "") -> None:
         """There is something to apply."""
@@ -43,7 +49,7 @@ class EngineLoop:
 
     def start(self) -> None:
         """Begin."""
-        self._task = asyncio.create_task(self._run(), name=f"hotmesh engine {self._app_id}")
+        self._task = self._tasks.keep("steps", self._run)
 
     async def stop(self) -> None:
         """Stop; a step in flight is rolled back or done, never half."""
@@ -85,6 +91,8 @@ class EngineLoop:
         except Conflict:
             return SOON
         except DatabaseError as error:
+            if not retryable(error, host=True):
+                raise  # it is counted: see `Tasks`
             logger.warning(
                 "the engine of app %r goes on when the database answers: %s", self._app_id, error
             )

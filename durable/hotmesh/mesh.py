@@ -21,6 +21,7 @@ from durable.engine.timers import Timers
 from durable.engine.versions import Versions
 from durable.errors import ConfigurationError
 from durable.hotmesh.asking import Asking
+from durable.hotmesh.breaking import Breaking
 from durable.hotmesh.engines import EngineLoop
 from durable.hotmesh.escalations import Escalations
 from durable.hotmesh.finding import Finding
@@ -52,10 +53,11 @@ Data = Mapping[str, Any]
 Output = dict[str, Any]
 
 
-class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking):
+class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking):
     """One app of a graph engine on Postgres, as this process takes part in it.
 
-    Made by `init`; `stop` ends it, and so does the end of an `async with`.
+    Made by `init`; `stop` ends it, and so does the end of an `async with`. It ends by itself where
+    one of its own tasks breaks for good: then `broken` says by what, and so does `async with`.
 
     Example:
         >>> mesh = await HotMesh.init(  # doctest: +SKIP
@@ -174,6 +176,7 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking):
             timers = Timers(self._wiring.database, self._pace)
             self._engine = EngineLoop(interpreter, timers, self.app_id, self._pace)
             self._engine.retry = self._settings.retry
+            self._engine.on_broken = self._break
             self._road = self._engine.road = self._make_road(membership)
             await listener.listen(channels.engine(self.namespace, self.app_id), self._engine.wake)
         self._membership = membership
@@ -236,6 +239,7 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking):
         stream = WorkStream(self._wiring.database, self.app_id, worker.topic, worker.retry, pace)
         loop = WorkerLoop(worker, stream, membership, self._wake_engine, pace)
         loop.road = self._road
+        loop.on_broken = self._break
         self._workers[name] = loop
         await self._wiring.listener.listen(channels.queue(self.namespace, name), loop.wake)
         return loop
@@ -261,6 +265,7 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking):
         at: TracebackType | None,
     ) -> None:
         await self.stop()
+        self._raise_broken(error)
 
     @staticmethod
     def guid() -> str:

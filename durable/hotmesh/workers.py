@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -17,8 +17,11 @@ from durable.errors import DatabaseError, PayloadError
 from durable.hotmesh.faults import described_error
 from durable.hotmesh.profiles import ERRORS, code_of, described_policy
 from durable.hotmesh.settings import Callback, Message, WorkerSettings
+from durable.postgres.errors import StatementFault, retryable
 from durable.postgres.retrying import patiently
 from durable.protocol.graphs import Fault
+from durable.runtime.reconciler import Reconciler
+from durable.runtime.supervision import Broken, Tasks
 from durable.runtime.user_code import Ended, ended
 from durable.streams.graph_messages import Taken, WorkStream
 from durable.streams.pacing import Pace
@@ -28,7 +31,6 @@ from durable.telemetry.spans import working
 
 POLL = 1.0  # seconds: the net beneath notifications that never came
 TROUBLE = 0.5  # seconds of rest when the database cannot be reached
-FORGOTTEN = 5.0  # seconds after which a reservation that we know nothing of is given back
 
 
 class Member(Protocol):
@@ -84,6 +86,13 @@ class WorkerLoop:
         self._claiming = asyncio.Lock()
         self._running: dict[asyncio.Task[Any], Taken] = {}
         self._dropped: set[asyncio.Task[Any]] = set()
+        self.on_broken: Broken = _nobody
+        self._tasks = Tasks(
+            f"the worker of topic {settings.topic!r}",
+            self._break,
+        )
+        self._reconciler = Reconciler()
+        self._flights: deque[int] = deque()  # seats that are taken and not answered yet
         self._task: asyncio.Task[None] | None = None
         self._kept = 0  # slots kept for what is being claimed or committed
         self._backlog = True  # whether work waits in the stream, as far as we know
@@ -91,7 +100,6 @@ class WorkerLoop:
         self._stopping = False
         self._idle = asyncio.Event()
         self._late: list[int] = []  # work that came when we had begun to stop
-        self._unknown: dict[int, float] = {}
         self._given_back: set[int] = set()
         self._counts: Counter[int] = Counter()
 
@@ -105,6 +113,9 @@ class WorkerLoop:
         """Whether a callback runs."""
         return bool(self._running)
 
+    def _break(self, name: str, error: BaseException) -> None:
+        self.on_broken(name, error)
+
     def wake(self, _payload: str = "") -> None:
         """There is something to take."""
         self._backlog = True
@@ -116,11 +127,14 @@ class WorkerLoop:
         if closed or self._backlog or self.free <= 0 or self.pace.delay > 0:
             return None
         self._kept += 1
+        self._flights.append(self._reconciler.begin())
         return Seat(self._member.id, self.pace.consumer, self._settings.retry)
 
     def seated(self, seat: Seat, taken: Taken | None) -> None:
         """What became of a seat: work that begins now, or nothing."""
         self._kept -= 1
+        if self._flights:  # which one does not matter: the youngest is counted out last
+            self._reconciler.end(self._flights.popleft())
         if taken is None or taken.id in self._given_back:
             self._check_idle()
         elif self._stopping:
@@ -131,7 +145,7 @@ class WorkerLoop:
 
     def start(self) -> None:
         """Begin."""
-        self._task = asyncio.create_task(self._run(), name=f"hotmesh worker {self._settings.topic}")
+        self._task = self._tasks.keep(f"claims of {self._settings.topic}", self._run)
 
     def abandon(self) -> None:
         """Stop what runs: this member was declared dead, and others go on with its messages."""
@@ -207,6 +221,8 @@ class WorkerLoop:
                     await self._free_forgotten(member, held)
                     return POLL if due is None else min(max(due, 0.005), POLL)
         except DatabaseError as error:
+            if not retryable(error, host=True):
+                raise  # it is counted: see `Tasks`
             logger.warning(
                 "the worker of topic %r goes on when the database answers: %s",
                 self._settings.topic,
@@ -220,21 +236,25 @@ class WorkerLoop:
         """Take up to so much work, and begin it; how much it was."""
         self._kept += asked
         taken: Sequence[Taken] = ()
-        try:
-            taken = await self._stream.take(member, asked)
-        finally:
-            self._kept -= asked
-        for one in taken:
-            self._begin(member, one)
+        with self._reconciler.reserving():
+            try:
+                taken = await self._stream.take(member, asked)
+            finally:
+                self._kept -= asked
+            for one in taken:
+                self._begin(member, one)
+        self._reconciler.turned_up(one.id for one in taken)
         return len(taken)
 
     async def _free_forgotten(self, member: int, held: Sequence[int]) -> None:
         """Give back what we hold and know nothing of: the connection broke before its answer."""
-        now, mine = asyncio.get_running_loop().time(), {t.id for t in self._running.values()}
-        self._unknown = {i: self._unknown.get(i, now) for i in held if i not in mine}
-        if late := [i for i, since in self._unknown.items() if now - since > FORGOTTEN]:
-            self._given_back.update(late)  # should the answer come yet, it comes too late
-            await self._stream.give_back(member, late)
+        mine = {t.id for t in self._running.values()}
+        found = self._reconciler.look(
+            {row: row for row in held}, lambda row, _: row in mine, expected=()
+        )
+        if found.forgotten:
+            self._given_back.update(found.forgotten)  # should the answer come yet, it is too late
+            await self._stream.give_back(member, found.forgotten)
             self.wake()
 
     # --- one attempt -----------------------------------------------------------------------------
@@ -279,15 +299,19 @@ class WorkerLoop:
     def _answered_fast(
         self, member: int, taken: Taken, call: asyncio.Task[Ended], answer: asyncio.Future[bool]
     ) -> None:
-        passed = not answer.cancelled() and answer.result()
+        failed = answer.cancelled() or answer.exception() is not None
+        passed = not failed and answer.result()
         if passed or call in self._dropped:
             self._over(call)
         else:
             self._record(member, taken, call)
 
     def _record(self, member: int, taken: Taken, call: asyncio.Task[Ended]) -> None:
-        task = asyncio.create_task(
-            self._handle(member, taken, call), name=f"hotmesh {taken.topic} {taken.jid}"
+        # It is sent until it has arrived, or cannot: meanwhile the row is known, and stays ours.
+        task = self._tasks.once(
+            f"answer of {taken.topic} {taken.jid}",
+            lambda: self._handle(member, taken, call),
+            otherwise=_nobody,
         )
         del self._running[call]
         self._running[task] = taken
@@ -330,7 +354,7 @@ class WorkerLoop:
             return
         try:
             held = await patiently(lambda: self._stream.answer(member, taken, text))
-        except DatabaseError as refused:  # for good: too large, too deep, …
+        except StatementFault as refused:  # for good: too large, too deep, …
             await self._failed(member, taken, refused, final=True)
             return
         self._after(taken, held=held)
@@ -379,6 +403,10 @@ class WorkerLoop:
             logger.info(
                 "topic %r, job %r: the answer came too late and was dropped", taken.topic, taken.jid
             )
+
+
+def _nobody(_name: str, _error: BaseException) -> None:
+    """It was logged; the reconciler finds the row that is left reserved."""
 
 
 async def _called(callback: Callback, message: Message) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from durable.postgres.errors import StatementFault
 from durable.postgres.retrying import patiently
 from durable.protocol.clock import Clock
 from durable.protocol.commands import StartActivity
@@ -49,9 +50,15 @@ class Answers:
             await self.settle([Settlement(message, None, error)])
             return
         with self._answering([message]):
-            written = await patiently(
-                lambda: self._ports.activities.retry(self._member(), [(message, error, delay)])
-            )
+            try:
+                written = await patiently(
+                    lambda: self._ports.activities.retry(self._member(), [(message, error, delay)])
+                )
+            except StatementFault as refused:
+                error = _unwritable(refused).to_json()
+                written = await patiently(
+                    lambda: self._ports.activities.retry(self._member(), [(message, error, delay)])
+                )
         for queue, _ in written:
             self._ports.announcer.queue(queue, "activity")
 
@@ -69,12 +76,26 @@ class Answers:
         if not settlements:
             return
         with self._answering([s.id for s in settlements]):
-            reached = await patiently(
+            for _, who in await self._settled(settlements):
+                if who is not None:
+                    self._tell(who)
+
+    async def _settled(self, settlements: Sequence[Settlement]) -> list[tuple[int, Reached | None]]:
+        """What Postgres refuses to write of one attempt becomes its failure, and no other's."""
+        try:
+            return await patiently(
                 lambda: self._ports.activities.settle(self._member(), settlements)
             )
-        for _, who in reached:
-            if who is not None:
-                self._tell(who)
+        except StatementFault as refused:
+            if len(settlements) == 1:
+                failed = Settlement(settlements[0].id, None, _unwritable(refused).to_json())
+                return await patiently(
+                    lambda: self._ports.activities.settle(self._member(), [failed])
+                )
+        found = []
+        for settlement in settlements:
+            found += await self._settled([settlement])
+        return found
 
     async def overdue(
         self, claimed: ClaimedRun, step: StartActivity, kind: str, limit: float
@@ -103,3 +124,11 @@ class Answers:
             yield
         finally:
             self._pending.difference_update(messages)
+
+
+def _unwritable(refused: StatementFault) -> Failure:
+    """What became of an attempt cannot be written down: neither will the next attempt's be."""
+    return Failure(
+        type="PayloadError", kind="payload", non_retryable=True,
+        message=f"what the activity returned or raised cannot be stored: {refused}",
+    )  # fmt: skip

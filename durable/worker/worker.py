@@ -189,9 +189,17 @@ class Worker:
         Returns after `grace` and at most five seconds more. Threads cannot be stopped: where one
         goes on, this process stays a member for its attempt alone, which nobody else runs
         meanwhile; what came of it is recorded when it ends. See `gone` and `leave_at_once`.
+        Whoever calls it while it is under way waits for its end, too.
         """
-        if self._host is None or self._stopping:
-            return
+        if self._host is not None:
+            await asyncio.shield(self._begin_stop())
+
+    def _begin_stop(self) -> asyncio.Task[None]:
+        if self._stopped is None:
+            self._stopped = asyncio.get_running_loop().create_task(self._stop())
+        return self._stopped
+
+    async def _stop(self) -> None:
         self._stopping = True
         self._ending.set()
         end = asyncio.get_running_loop().time() + self._grace + EXTRA
@@ -199,8 +207,8 @@ class Worker:
         await self._loops.wait(1.0)
         if self._hints is not None:
             self._hints.close()
-        self._host.closing = True
-        self._host.write_down()
+        self._started_host.closing = True
+        self._started_host.write_down()
         started = {a.id for a in self._attempts.running() if a.last}
         await self._attempts.drain(self._grace)
         clock, outer = self._membership.clock, asyncio.get_running_loop()
@@ -214,6 +222,7 @@ class Worker:
             logger.warning(
                 "the database does not answer: others will notice that this worker is gone"
             )
+        self._work.cancel()  # what could not be sent by now, nobody waits for
         if lingering.left:
             self._say_what_lingers(lingering)
             self._membership.stay(lingering.settle)
@@ -280,7 +289,7 @@ class Worker:
         if self._broken is None:
             self._broken = error
             logger.critical("the worker stops, because its task %r broke: %s", name, error)
-            self._stopped = asyncio.get_running_loop().create_task(self.stop())
+            self._begin_stop()
 
     @property
     def _flights(self) -> Reconciler:

@@ -15,4 +15,6 @@
 - `graph_starts`: how a job begins: its first step.
 - `graph_walk`: one job's way through its graph within one step; pure.
 - `graph_writes`: writing what steps of graph jobs lead to, in the transaction of the caller.
+- `signal_delivery`: what becomes of a signal that is addressed to a topic: its waiter gets it, or
+  it is kept.
 """

@@ -16,6 +16,7 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from durable.descriptor.plan import Plan
 from durable.engine.job import Instance, Job, decode, encode
@@ -146,8 +147,9 @@ class GraphRoad:
             first.beginning.out.sit_down(self._here.seats)
             try:
                 job = await self._starts.ask(first)
-            except DatabaseError:
-                first.beginning.out.stand_up(self._here.seats)
+            except BaseException:  # cancelled, or a bug: the seats are of use to others
+                if first.beginning.out.seats:
+                    first.beginning.out.stand_up(self._here.seats)
                 raise
             if job is not None:
                 return job
@@ -217,7 +219,12 @@ class GraphRoad:
             known.queue.popleft()
             known.busy = True
             following.advance.out.sit_down(self._here.seats)
-            self._answers.ask(following)
+            self._answers.ask(following).add_done_callback(partial(self._sent, following))
+
+    def _sent(self, one: _Next, sent: asyncio.Future[bool]) -> None:
+        """Where the statement was never answered, the answer takes the other road."""
+        if sent.cancelled() or sent.exception() is not None:
+            self._stepped(one, None, Written())
 
     def _following(self, known: _Known, answer: _Answer) -> _Next | None:
         taken, now = answer.taken, self._here.clock.now()
