@@ -147,7 +147,7 @@ class GraphRoad:
             first.beginning.out.sit_down(self._here.seats)
             try:
                 job = await self._starts.ask(first)
-            except BaseException:  # cancelled, or a bug: the seats are of use to others
+            except Exception:  # whatever it is: the seats are of use to others
                 if first.beginning.out.seats:
                     first.beginning.out.stand_up(self._here.seats)
                 raise

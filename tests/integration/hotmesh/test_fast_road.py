@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 
 from durable.errors import JobFailed
-from durable.hotmesh import workers
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.errors import ConnectionLost
 from durable.postgres.pool import Database
+from durable.runtime import reconciler
 from tests.integration.hotmesh.conftest import Begin, echo, until
 
 ONE = """
@@ -219,7 +219,7 @@ async def test_a_connection_that_breaks_around_a_commit_costs_nothing(
     begin: Begin, monkeypatch: pytest.MonkeyPatch, lane: str, when: str
 ) -> None:
     """Whether it has happened is found out: each job starts once, and each callback runs once."""
-    monkeypatch.setattr(workers, "FORGOTTEN", 0.5)
+    monkeypatch.setattr(reconciler, "APART", 0.5)
     calls: list[int] = []
 
     async def work(message: dict[str, Any]) -> dict[str, Any]:
