@@ -14,6 +14,8 @@
     loops       the event loop that a command runs on: asyncio's own, or
                 uvloop's
     pruning     the command that deletes what ended long ago
+    ending      how the process of `durable worker` ends: gracefully when told,
+                at once when that is not enough
     supervising `durable worker --processes N`: several workers, each started
                 again when it dies
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 import typer
 
 from durable.cli.command import Session, connected, duration
+from durable.cli.ending import EXTRA, Ending
 from durable.cli.importing import Served, collect
 from durable.cli.loops import EventLoop
 from durable.cli.supervising import first_of, supervise
+from durable.protocol.durations import seconds
 from durable.telemetry.terminal import TerminalFormatter
 from durable.worker.worker import Worker
 
@@ -33,6 +34,11 @@ Loop = Annotated[
 ]
 Grace = Annotated[str, typer.Option(help="How long a stop waits for running activities.")]
 
+HardLimit = Annotated[
+    str | None,
+    typer.Option(help="When a stop exits, whatever still runs; 15 s after the grace unless given."),
+]
+
 
 @connected
 async def worker(  # noqa: PLR0913 - the command's options
@@ -41,6 +47,7 @@ async def worker(  # noqa: PLR0913 - the command's options
     *,
     queue: Queue = None,
     grace: Grace = "10s",
+    hard_limit: HardLimit = None,
     processes: Processes = 1,
     loop: Loop = EventLoop.ASYNCIO,
     until_eof: Annotated[bool, typer.Option(hidden=True)] = False,
@@ -50,39 +57,48 @@ async def worker(  # noqa: PLR0913 - the command's options
     handler.setFormatter(TerminalFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level="INFO")
     duration(grace)
+    limit = seconds(grace) + EXTRA if hard_limit is None else seconds(duration(hard_limit))
     if processes > 1:
         options = [
             *(["--queue", queue] if queue else []),
             *(["--json"] if session.out.as_json else []),
-            "--loop",
-            loop.value,
+            *("--loop", loop.value, "--grace", grace, "--hard-limit", f"{limit}s"),
         ]
-        await supervise(session, module, options, grace, processes)
+        await supervise(session, module, options, limit, processes)
         return
     served = collect(module, queue)
-    stop = asyncio.Event()
+    workers = [
+        Worker(
+            session.client,
+            workflows=one.workflows.values(),
+            activities=one.activities.values(),
+            task_queue=one.queue,
+            grace=grace,
+        )
+        for one in served
+    ]
+    ending = Ending(workers, limit)
     if until_eof:
-        _stop_at_eof(stop)
-    with _stopped_by_signals(stop):
-        await _serve(session, served, grace, stop)
+        _stop_at_eof(ending)
+    with ending.signals():
+        await _serve(session, served, workers, ending)
 
 
 async def _serve(
-    session: Session, served: Sequence[Served], grace: str, stop: asyncio.Event
+    session: Session, served: Sequence[Served], workers: Sequence[Worker], ending: Ending
 ) -> None:
-    workers = []
     async with AsyncExitStack() as running:
-        for one in served:
-            workflows, activities = one.workflows.values(), one.activities.values()
-            worker = Worker(
-                session.client, workflows=workflows, activities=activities, task_queue=one.queue,
-                grace=grace,
-            )  # fmt: skip
-            workers.append(await running.enter_async_context(worker))
+        for one, serving in zip(served, workers, strict=True):
+            await running.enter_async_context(serving)
             session.out.event(_told(one), f"serving {_words(one)}")
         # One that cannot go on ends all: its error is raised at the end, and is the exit code.
-        await first_of(stop.wait(), *[worker.ended() for worker in workers])
-        session.out.note(f"stopping: running activities have {grace}; a second Ctrl-C ends at once")
+        await first_of(ending.told.wait(), *(one.ended() for one in workers))
+        ending.begin()
+        session.out.note("stopping: running activities have their grace; Ctrl-C again ends at once")
+        await asyncio.gather(*(one.stop() for one in workers))
+    if any(one.lingering for one in workers):
+        session.out.note("stopped, but for threads that go on: waiting for them")
+        await asyncio.gather(*(one.gone() for one in workers))
     session.out.note("stopped")
 
 
@@ -103,33 +119,13 @@ def _words(served: Served) -> str:
     return f"queue {served.queue}: {'; '.join(words)}"
 
 
-@contextmanager
-def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
-    """The first SIGTERM or SIGINT sets the event; the next has its usual effect."""
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-
-    def heard() -> None:
-        stop.set()
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-    for number in numbers:
-        loop.add_signal_handler(number, heard)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-
-def _stop_at_eof(stop: asyncio.Event) -> None:
+def _stop_at_eof(ending: Ending) -> None:
     """Stop when whoever started this process, and holds the other end of stdin, is gone."""
     loop = asyncio.get_running_loop()
     stdin = sys.stdin.fileno()
 
     def closed() -> None:  # nothing is ever written there
         loop.remove_reader(stdin)
-        stop.set()
+        ending.begin()
 
     loop.add_reader(stdin, closed)

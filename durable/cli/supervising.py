@@ -11,14 +11,13 @@ import typer
 
 from durable.cli.children import ended, started
 from durable.cli.command import Session
-from durable.protocol.durations import seconds
 
 PAUSE = 0.5  # seconds before the first new start; each that follows soon waits twice as long
 PAUSE_MAX = 30.0
 STEADY = 60.0  # who has served for so long has recovered
 LAST_WORDS = 1.0  # seconds: what a worker has started itself may hold its stdout open for ever
 CHUNK = 1 << 16
-STOP_EXTRA = 20.0  # a worker gives back what it holds after its own grace
+STOP_EXTRA = 5.0  # a worker ends by itself at its limit
 READY = ("serving ", '{"serving"')  # how a worker says, in either form, that it serves
 
 
@@ -33,25 +32,36 @@ class Supervisor:
         session: the database, and where to say what happens.
         module: what the workers serve.
         options: further options of `durable worker`.
-        grace: how long a stop waits for running activities, in seconds.
+        limit: within how many seconds a worker ends that was told to.
     """
 
-    def __init__(self, session: Session, module: str, options: Sequence[str], grace: float) -> None:
+    def __init__(self, session: Session, module: str, options: Sequence[str], limit: float) -> None:
         self._session = session
         self._module = module
         self._options = options
-        self._grace = grace
+        self._limit = limit
+        self._processes: set[Process] = set()
         self._stop = asyncio.Event()
         self._served = False
         self._code = 0
 
     async def run(self, count: int) -> int:
-        """Keep `count` workers until SIGTERM or SIGINT; the exit code."""
+        """Keep `count` workers until SIGTERM or SIGINT, at the second of which they exit at once.
+
+        Returns the exit code.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._heard)
         await asyncio.gather(*[self._keep(n + 1) for n in range(count)])
         return self._code
+
+    def _heard(self) -> None:
+        if self._stop.is_set():
+            for process in self._processes:
+                if process.returncode is None:
+                    process.terminate()
+        self._stop.set()
 
     async def _keep(self, place: int) -> None:
         """One worker after the other, until told to stop."""
@@ -59,13 +69,15 @@ class Supervisor:
         pause = PAUSE
         while not self._stop.is_set():
             process = await started(self._session.client, self._module, self._options, stdout=PIPE)
+            self._processes.add(process)
             began = loop.time()
             telling = asyncio.create_task(self._forward(process, place))
             await first_of(process.wait(), self._stop.wait())
             if self._stop.is_set():
-                await ended(process, self._grace + STOP_EXTRA)
+                await ended(process, self._limit + STOP_EXTRA)
                 await first_of(telling, asyncio.sleep(LAST_WORDS))
                 return
+            self._processes.discard(process)
             await first_of(telling, asyncio.sleep(LAST_WORDS))
             self._died(process, place)
             if loop.time() - began > STEADY:
@@ -110,11 +122,10 @@ async def first_of(*waited: Awaitable[object]) -> None:
 
 
 async def supervise(
-    session: Session, module: str, options: Sequence[str], grace: str, count: int
+    session: Session, module: str, options: Sequence[str], limit: float, count: int
 ) -> None:
     """Serve `module` by `count` processes; raises `typer.Exit` when none can be started."""
-    options = [*options, "--grace", grace, *(["--json"] if session.out.as_json else [])]
-    supervisor = Supervisor(session, module, options, seconds(grace))
+    supervisor = Supervisor(session, module, options, limit)
     code = await supervisor.run(count)
     if code:
         raise typer.Exit(code)

@@ -237,6 +237,11 @@ class Worker:
         await self._end_membership(host.member, self._committer)
 
     @property
+    def lingering(self) -> bool:
+        """Whether threads have gone on after `stop`, and have not ended."""
+        return bool(self._lingering_attempts)
+
+    @property
     def _lingering_attempts(self) -> list[Attempt]:
         return [] if self._lingering is None else self._lingering.left
 
