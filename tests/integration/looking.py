@@ -18,6 +18,8 @@ def _element(value: Any) -> str:
         return "NULL"
     if isinstance(value, datetime):
         value = value.isoformat()
+    if isinstance(value, bytes):
+        value = f"\\x{value.hex()}"
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
 

@@ -66,7 +66,12 @@ STATEMENTS = {
 
 def _starts(count: int) -> list[list[Any]]:
     rows = [(new_request(), f"r-{n}", "q", "flow", "{}", 0, "allow") for n in range(count)]
-    return [*([row[i] for row in rows] for i in range(7)), [None] * count, [None] * count]
+    return [
+        *([row[i] for row in rows] for i in range(7)),
+        [None] * count,
+        [None] * count,
+        [None] * count,
+    ]
 
 
 def _messages(runs: list[int]) -> list[list[Any]]:
