@@ -85,6 +85,18 @@ def _read(source: str | Path | Mapping[str, object]) -> tuple[object, Mark | Non
     return read_file(Path(source))
 
 
+def path_of(source: str | Path | Mapping[str, object]) -> Path | None:
+    """The file that a source names, None where it is the document itself.
+
+    Example:
+        >>> path_of("calc.yaml").name, path_of("app: {}")
+        ('calc.yaml', None)
+    """
+    if isinstance(source, Path):
+        return source
+    return Path(source) if isinstance(source, str) and _is_path(source) else None
+
+
 def _unwritable(data: Mapping[str, object]) -> list[Finding]:
     """What pydantic lets pass in plain data, though YAML text could not have brought it."""
     findings: list[Finding] = []

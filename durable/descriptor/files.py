@@ -6,6 +6,10 @@ JSON Schema and is left as it is.
 
 from __future__ import annotations
 
+import json
+import re
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -99,3 +103,24 @@ def _step(data: object, mark: Mark, key: str, what: str) -> tuple[object, Mark]:
     if isinstance(data, list) and key.isdecimal() and int(key) < len(data):
         return data[int(key)], mark.inner[int(key)]
     raise DescriptorError(f"{what}: there is no {key!r} in that file")
+
+
+def write_resolved(source: Path, app_id: str, version: str, document: Mapping[str, object]) -> Path:
+    """Write a document, in which nothing refers to other files any more, beside its source.
+
+    It is JSON, in `.hotmesh.<id>.<version>.json`, and takes the place of what was there at once.
+
+    Raises `OSError` where that cannot be written.
+    """
+    name = re.sub(r"[^\w.-]", "_", f".hotmesh.{app_id}.{version}.json")
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=source.parent, prefix=name, suffix=".tmp", delete=False
+    ) as file:
+        file.write(f"{text}\n")
+    written = Path(file.name)
+    try:
+        return written.replace(source.parent / name)
+    except OSError:
+        written.unlink()
+        raise

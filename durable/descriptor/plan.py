@@ -91,6 +91,7 @@ class Node:
         status, code: of a signal, what the hook is told. Of an interrupt `code` is the error's.
         target, reason, throw, descend, expire, stack: of an interrupt, its options.
         retries: of a worker, code -> the policy for errors of that code.
+        computes: whether its `job.maps` call functions, which may give what JSON cannot hold.
         spreads: the wildcard keys of its `job.maps`.
         emit: whether the job's state is published when it has settled.
         persist: whether the job then counts as ended, though it stays open.
@@ -136,6 +137,7 @@ class Node:
     expire: Expression | None = None
     stack: Expression | None = None
     retries: Mapping[int, RetryPolicy] = field(default_factory=lambda: MappingProxyType({}))
+    computes: bool = False
     spreads: tuple[Spread, ...] = ()
     emit: Expression | None = None
     persist: Expression | None = None
@@ -296,6 +298,7 @@ class _Parts(TypedDict, total=False):
 
     retry: RetryPolicy
     retries: Mapping[int, RetryPolicy]
+    computes: bool
     spreads: tuple[Spread, ...]
     stats: StatsPlan
     to_all: bool
@@ -305,6 +308,7 @@ class _Parts(TypedDict, total=False):
 def _parts_of_kind(activity: Activity, at: Path) -> _Parts:
     found: _Parts = {}
     if activity.job is not None and activity.job.maps is not None:
+        found["computes"] = "@" in json.dumps(activity.job.maps)
         found["spreads"] = divide(activity.job.maps, (*at, "job", "maps"))[1]
     if isinstance(activity, Worker) and activity.retry is not None:
         found["retry"] = activity.retry.policy()

@@ -40,8 +40,29 @@ def encode(value: Any, what: str) -> str:
     except UnicodeEncodeError:  # half a character: as an escape it is kept as it is
         return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
-        raise PayloadError(f"{what} cannot be written as JSON: {error}") from error
+        found = not_finite(value) if isinstance(error, ValueError) else None
+        raise PayloadError(f"{what} cannot be written as JSON: {found or error}") from error
     return text
+
+
+def not_finite(value: Any) -> str | None:
+    """Where in plain data a number is that JSON cannot hold, and which; None: there is none.
+
+    Example:
+        >>> not_finite({"a": [1, math.nan]}), not_finite({"a": 1.5})
+        ('a.1 is NaN', None)
+    """
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), value)]
+    while waiting:
+        path, found = waiting.pop()
+        if isinstance(found, float) and not math.isfinite(found):
+            named = "NaN" if math.isnan(found) else "Infinity" if found > 0 else "-Infinity"
+            return f"{'.'.join(path) or 'it'} is {named}"
+        if isinstance(found, Mapping):
+            waiting.extend(((*path, str(key)), inner) for key, inner in found.items())
+        elif isinstance(found, (list, tuple)):
+            waiting.extend(((*path, str(index)), inner) for index, inner in enumerate(found))
+    return None
 
 
 def _plain(value: object) -> Any:

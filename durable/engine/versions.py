@@ -147,6 +147,13 @@ class Versions:
         async with self._db.connection() as connection:
             return (await self._apps.active(connection, app_id))[0]
 
+    async def published(self, app_id: str) -> tuple[Mapping[str, Plan] | None, float]:
+        """As `active`; None for the plans as long as no version was ever activated."""
+        async with self._db.connection() as connection:
+            version, now = await self._apps.active(connection, app_id)
+            plans = None if version is None else await self.plans(connection, app_id, version)
+            return plans, from_datetime(now)
+
     async def active(self, app_id: str) -> tuple[Mapping[str, Plan], float]:
         """The plans of the active version, by topic, and the database's time in Unix seconds.
 

@@ -20,7 +20,7 @@ class Breaking:
     broken: BaseException | None = None
     _ending: asyncio.Task[Any] | None = None
 
-    async def stop(self, grace: Duration = 10) -> None:
+    async def _stop(self, grace: Duration = 10) -> None:
         """Of `HotMesh`."""
         raise NotImplementedError
 
@@ -31,7 +31,7 @@ class Breaking:
             logger.critical(
                 "HotMesh %r stops, because its task %r broke: %s", self.app_id, name, error
             )
-            self._ending = asyncio.get_running_loop().create_task(self.stop())
+            self._ending = asyncio.get_running_loop().create_task(self._stop())
 
     def _raise_broken(self, error: BaseException | None) -> None:
         if self.broken is not None and error is None:

@@ -30,7 +30,12 @@ def exported(
         activities.append(_line(instance, kind, dimension, given))
     process["data"] = dict(job.data)
     process["metadata"] = job.described(plan.trigger, now)
-    story = {"dependencies": [], "process": process, "status": job.status, "activities": activities}
+    story = {
+        "dependencies": [],
+        "process": process,
+        "status": str(job.status),
+        "activities": activities,
+    }
     if job.entity is not None or job.document or job.attributes:
         story["entity"] = {
             "kind": job.entity,

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from durable.engine.job import encode
@@ -181,13 +182,31 @@ class Governor:
 
     async def throttle(self, throttle: Throttle) -> bool:
         """Store a throttle, and wait until those whom it concerns have heard of it."""
-        if throttle.target == "guid":
-            present = await self._roster.present()
-            if all(consumer.guid != throttle.name for consumer in present):
-                raise ConfigurationError(
-                    f"no engine or worker of app {self._app_id!r} has the guid {throttle.name!r};"
-                    " roll_call() lists them as engine_id"
-                )
+        if throttle.target != "guid":
+            return await self._slow(throttle)
+        named = await self._named(throttle)
+        return all([await self._slow(replace(throttle, name=c.guid, of=None)) for c in named])
+
+    async def _named(self, throttle: Throttle) -> list[Consumer]:
+        """Those whom a guid means: that consumer, or of its process the workers of a topic."""
+        present = await self._roster.present()
+        found = [c for c in present if c.guid == throttle.name]
+        if throttle.of is not None:
+            processes = {c.member_id for c in found if c.topic is None}
+            found = [
+                c
+                for c in {*found, *(c for c in present if c.member_id in processes)}
+                if c.topic == throttle.of
+            ]
+        if not found:
+            what = "" if throttle.of is None else f" that serves topic {throttle.of!r}"
+            raise ConfigurationError(
+                f"no engine or worker of app {self._app_id!r}{what} has the guid {throttle.name!r};"
+                " roll_call() lists them as engine_id"
+            )
+        return found
+
+    async def _slow(self, throttle: Throttle) -> bool:
         await self._throttles.set(self._app_id, throttle)
         called = await self._bus.call(
             throttle.message(),
@@ -212,6 +231,7 @@ class Governor:
                 **self._described(consumer),
                 "stream_depth": depths.get(consumer.topic, 0),
                 "answered": consumer.guid in called.answers,
+                "timestamp": to_datetime(consumer.seen_at).isoformat(),
                 **called.answers.get(consumer.guid, {}),
             }
             for consumer in called.present

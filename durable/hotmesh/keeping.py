@@ -57,11 +57,11 @@ class Keeping:
     async def export(self, job_id: str) -> dict[str, Any]:
         """A job as a document: what each activity did.
 
-        `{"dependencies": [], "process": …, "status": …, "activities": […]}`. `process` is by
-        dimension and activity, with the job's own `data` and `metadata`. `activities` has a dict
-        for each activity in the order in which they were entered: `name`, `type`, `dimension`,
-        `started_at`, `completed_at`, `duration_ms`, `code`, `input`, `output`, and `hook` or
-        `error` where there is one.
+        `{"dependencies": [], "process": …, "status": …, "activities": […]}`. `status` is the
+        semaphore as text, such as "0". `process` is by dimension and activity, with the job's own
+        `data` and `metadata`. `activities` has a dict for each activity in the order in which they
+        were entered: `name`, `type`, `dimension`, `started_at`, `completed_at`, `duration_ms`,
+        `code`, `input`, `output`, and `hook` or `error` where there is one.
 
         Raises `JobNotFound` when no job has that `job_id`.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Awaitable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from durable.descriptor.plan import Plan
 from durable.engine.completion import Jobs
@@ -53,6 +55,21 @@ Data = Mapping[str, Any]
 Output = dict[str, Any]
 
 
+class Stopping(Protocol):
+    """What `stop` is, of a mesh and of the class."""
+
+    def __call__(self, grace: Duration = 10) -> Awaitable[None]:
+        """Stop, with so much time for what callbacks have begun."""
+        ...
+
+
+class _Stop:
+    """One name for two methods: `mesh.stop()` stops a mesh, `HotMesh.stop()` all of them."""
+
+    def __get__(self, mesh: HotMesh | None, owner: type[HotMesh]) -> Stopping:
+        return owner._stop_all if mesh is None else mesh._stop  # noqa: SLF001 - of the same class
+
+
 class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking):
     """One app of a graph engine on Postgres, as this process takes part in it.
 
@@ -71,10 +88,17 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
         {'result': 3}
     """
 
+    disconnecting: ClassVar[bool] = False
+    """Whether `HotMesh.stop()` was called, and no mesh was begun since."""
+    # The one thing that outlives a mesh: `HotMesh.stop()` is documented to end them all.
+    _living: ClassVar[weakref.WeakKeyDictionary[HotMesh, asyncio.AbstractEventLoop]] = (
+        weakref.WeakKeyDictionary()
+    )
+
     def __init__(self, settings: MeshSettings, wiring: Wiring) -> None:
         self.app_id = settings.app_id
         self.namespace = wiring.database.schema
-        self.engine_id = new_id()
+        self.engine_id = settings.guid or new_id()
         self._settings = settings
         self._wiring = wiring
         self._versions = Versions(wiring.database)
@@ -112,19 +136,24 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
     @classmethod
     async def init(
         cls,
+        config: Mapping[str, Any] | None = None,
         *,
-        app_id: str,
+        app_id: str | None = None,
         engine: Mapping[str, Any] | None = None,
-        workers: Sequence[Mapping[str, Any]] = (),
+        workers: Sequence[Mapping[str, Any]] | None = None,
         namespace: str | None = None,
+        **more: Any,
     ) -> Self:
         """Connect, and take part in an app: as an engine, as workers, or both.
 
         Args:
+            config: the options below as one dict. Each may be written as HotMesh does: `appId`,
+                `logLevel`, `retryPolicy`.
             app_id: the app, as its document names it.
             engine: `{"connection": …, "retry": …, "retain": …}`. With it, this process moves jobs
-                on. The connection is a DSN, a `Client` or an asyncpg pool (which stays the
-                caller's to close); `retry` is the policy of work for which neither activity nor
+                on. The connection is a DSN, a `Client`, an asyncpg pool (which stays the caller's
+                to close) or `{"class": …, "options": {"connectionString": …}}`, whose class is not
+                looked at; `retry` is the policy of work for which neither activity nor
                 worker has one; `retain` is for how long an expired job stays readable before it is
                 deleted: one duration, a `RetentionPolicy`, or None for ever. It is stored, and
                 holds for the app until another is given (10 minutes if none ever was).
@@ -134,6 +163,10 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
                 with `code` or `status` if it is not simply done. What it raises is tried again as
                 `retry` says.
             namespace: the Postgres schema; "durable", or that of the client, unless given.
+            more: `guid`, by which others name this process (a fresh one unless given), and
+                `log_level` of the logger "durable". `reclaim_delay`, `reclaim_count` and
+                `task_queue`, here or of engine and workers, are taken and have no effect: who is
+                gone is missed within seconds.
 
         Raises `ConfigurationError` for options that make no sense, `DatabaseError` when there is no
         database.
@@ -148,12 +181,15 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
                 workers=[{"topic": "sort", "callback": sort}],
             )
         """
-        settings = mesh_settings(app_id, namespace, engine, workers)
+        given = {"app_id": app_id, "engine": engine, "workers": workers, "namespace": namespace}
+        settings = mesh_settings(config, {**given, **more})
         wiring = await Wiring.open(settings.connection, settings.namespace)
         mesh = cls(settings, wiring)
+        HotMesh.disconnecting = False
+        HotMesh._living[mesh] = asyncio.get_running_loop()
         try:
             if settings.retain is not None:
-                await wiring.retention.keep(settings.retain, app_id)
+                await wiring.retention.keep(settings.retain, settings.app_id)
             await mesh._begin()
         except BaseException:
             await mesh.stop()
@@ -277,15 +313,29 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
         """
         return new_id()
 
-    async def stop(self, grace: Duration = 10) -> None:
+    stop = _Stop()
+
+    @classmethod
+    async def _stop_all(cls, grace: Duration = 10) -> None:
         """Take no more messages, let callbacks finish for `grace`, give the rest back, leave.
+
+        `HotMesh.stop()`, of the class, stops every mesh that this event loop runs; from then on
+        `HotMesh.disconnecting` is True until the next one begins.
 
         Example:
             await mesh.stop(grace="5 seconds")
         """
+        HotMesh.disconnecting = True
+        loop = asyncio.get_running_loop()
+        ours = [mesh for mesh, home in HotMesh._living.items() if home is loop]
+        await asyncio.gather(*(mesh.stop(grace) for mesh in ours))
+
+    async def _stop(self, grace: Duration = 10) -> None:
+        """Take no more messages, let callbacks finish for `grace`, give the rest back, leave."""
         if self._stopped:
             return
         self._stopped = True
+        HotMesh._living.pop(self, None)
         for worker in self._workers.values():
             await worker.stop(seconds(grace))
         if self._road is not None:

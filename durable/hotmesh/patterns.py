@@ -65,8 +65,9 @@ class Patterns:
     async def _look(self) -> None:
         """Listen to the topics of the active version."""
         async with self._looking:
-            plans, _ = await self._versions.active(self._app_id)
-            for topic in {p.publishes for p in plans.values() if p.publishes} - self._known:
+            plans, _ = await self._versions.published(self._app_id)
+            topics = {p.publishes for p in (plans or {}).values() if p.publishes}
+            for topic in topics - self._known:
                 await self._topics.add(topic, self._heard)
                 self._known.add(topic)
 
@@ -104,8 +105,11 @@ class Listening:
 
         Args:
             topic: what a graph `publishes`, for all of its jobs, or that with ".<job id>" for one.
-            callback: gets the topic, and the job as `get_state` gives it. It may be async; what it
-                raises is logged.
+            callback: gets the topic that the graph publishes (without a job's id), and the job as
+                `get_state` gives it. It may be async; what it raises is logged.
+
+        Raises `ConfigurationError` for a topic that no graph of the active version publishes;
+        before any version is active, every topic is taken.
 
         Example:
             heard = []
@@ -131,9 +135,8 @@ class Listening:
         In the pattern `*` stands for any characters, `?` for one, `[ab]` for one of these. It is
         compared with what graphs publish, and with that and ".<job id>": `order.*` fits
         `order.done`, and `*.42` the job 42 of any graph. A job is told once for each pattern.
-        Topics that a later version brings are heard from a moment after its activation.
-
-        Raises `ConfigurationError` when no version of the app is active.
+        Topics that a later version brings, also the first, are heard from a moment after its
+        activation.
 
         Example:
             await mesh.psub("ticket.*", closed)

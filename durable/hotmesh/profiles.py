@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any, Final
 
 from durable.protocol.codes import FAILED, OK, PENDING
@@ -9,6 +11,7 @@ from durable.protocol.retry import RetryPolicy
 from durable.runtime.user_code import Ended
 
 ERRORS: Final = 400  # answers from this code on are errors
+SIGNATURE_MAX: Final = 4000  # characters of a callback's source that roll call tells
 
 _BY_STATUS: Final = {"error": FAILED, "pending": PENDING}
 
@@ -25,6 +28,15 @@ def code_of(end: Ended) -> int:
     else:
         code, otherwise = None, OK
     return code if isinstance(code, int) and not isinstance(code, bool) else otherwise
+
+
+def signature_of(callback: Callable[..., Any]) -> str:
+    """The source of a callback, as far as it can be read, up to `SIGNATURE_MAX` characters."""
+    try:
+        text = inspect.cleandoc(inspect.getsource(callback))
+    except (OSError, TypeError):  # an object that is called like a function, or code from nowhere
+        text = str(getattr(callback, "__qualname__", type(callback).__qualname__))
+    return text[:SIGNATURE_MAX]
 
 
 def described_policy(policy: RetryPolicy | None) -> dict[str, Any] | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from durable.descriptor.document import load, plain
+from durable.descriptor.document import load, path_of, plain
+from durable.descriptor.files import write_resolved
 from durable.engine.versions import Versions, warn_of_no_effect
 from durable.hotmesh.governing import Governor, QuorumSubscriber
 from durable.protocol.durations import Duration, seconds
 from durable.quorum.commands import throttle_of
+from durable.telemetry.logs import logger
 
 
 class Ruling:
@@ -44,6 +47,9 @@ class Ruling:
         Args:
             source: YAML text, a path to a file (whose `$ref`s may name others), or plain data.
 
+        Beside a file the document is written with all `$ref`s resolved, as
+        `.hotmesh.<id>.<version>.json`; where that cannot be written, a warning says so.
+
         Raises `DescriptorError` with a line per finding, and `ConfigurationError` for another app's
         document, or a version that was deployed with other content. Nothing is stored then.
 
@@ -52,7 +58,17 @@ class Ruling:
             print(document["app"]["version"])
             # → 1
         """
-        return {"app": plain(await self._versions.deploy(source, self.app_id))}
+        app = await self._versions.deploy(source, self.app_id)
+        document: dict[str, Any] = {"app": plain(app)}
+        if (path := path_of(source)) is not None:
+            try:
+                await asyncio.to_thread(write_resolved, path, app.id, app.version, document)
+            except OSError as error:
+                logger.warning(
+                    "version %s of app %r is deployed, and was not written beside %s: %s",
+                    app.version, app.id, path, error,
+                )  # fmt: skip
+        return document
 
     async def activate(self, version: str | int, delay: Duration = 0.25) -> bool:
         """Switch the app to a deployed version; True. From now on every start runs on it.
@@ -90,8 +106,10 @@ class Ruling:
 
         Args:
             options: throttle (-1: pause; 0: resume; else the milliseconds between two claims, each
-                of one message) and for whom: guid (an `engine_id` of `roll_call`), topic (its
-                workers), or scope ("engines", "workers", "all"; the last unless given).
+                of one message) and for whom: everybody unless given; guid (an `engine_id` of
+                `roll_call`), topic (its workers), both (the workers of that topic which have that
+                guid, or are in the process whose engine has it), or scope ("engines", "workers",
+                "all").
             more: the same options, as keywords.
 
         The narrowest throttle that was set for a consumer applies, and setting a wide one ends the
@@ -115,11 +133,12 @@ class Ruling:
             delay: how long to wait for answers.
 
         Each has namespace, app_id, engine_id (its guid), worker_topic (of a worker), stream,
-        stream_depth (messages that wait), throttle (in force for it), inited, host, pid, and
-        `answered`: False for one that lives and did not answer in time. Who answers adds counts
-        (what it has done, by code), error_count, retry (its policy), duress_level, duress_score_ms,
-        duress_per_type, duress_throttle_ms (its rest between claims for duress) and system (memory
-        and load); a worker adds how many callbacks are running, and its concurrency.
+        stream_depth (messages that wait), throttle (in force for it), inited, timestamp (when it
+        was seen alive), host, pid, and `answered`: False for one that lives and did not answer in
+        time. Who answers adds counts (what it has done, by code), error_count, retry (its policy),
+        duress_level, duress_score_ms, duress_per_type, duress_throttle_ms (its rest between claims
+        for duress) and system (memory and load); a worker adds how many callbacks are running, its
+        concurrency, and the source of its callback (`signature`).
 
         Example:
             profiles = await mesh.roll_call()

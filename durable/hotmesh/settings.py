@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from durable.errors import ConfigurationError
+from durable.hotmesh.options import (
+    UNUSED,
+    configuration,
+    connection_of,
+    guid_of,
+    listed,
+    named,
+    set_log_level,
+)
 from durable.protocol.retention import RetentionPolicy, retention_policy
 from durable.protocol.retry import RetryPolicy
 
@@ -24,6 +33,9 @@ _RETRY = {
     "nonRetryable": "non_retryable",
 }
 
+_ENGINE = frozenset({"connection", "retry", "retain", "readonly"}) | UNUSED - {"name"}
+_WORKER = frozenset({"topic", "callback", "retry", "connection", "concurrency"}) | UNUSED - {"name"}
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
@@ -39,7 +51,8 @@ class WorkerSettings:
 class MeshSettings:
     """One mesh. `connection`: a DSN, `Client` or pool; `engine`: whether this process moves jobs.
 
-    `retain`: for how long expired jobs can still be looked at; None: as before.
+    `retain`: for how long expired jobs can still be looked at; None: as before. `guid`: that of
+    this process; None for a fresh one.
     """
 
     app_id: str
@@ -49,27 +62,42 @@ class MeshSettings:
     retry: RetryPolicy
     retain: RetentionPolicy | None
     workers: tuple[WorkerSettings, ...]
+    guid: str | None = None
 
 
-def mesh_settings(
-    app_id: str,
-    namespace: str | None,
-    engine: Mapping[str, Any] | None,
-    workers: Sequence[Mapping[str, Any]],
-) -> MeshSettings:
-    """Check the options of `HotMesh.init`.
+def mesh_settings(config: Mapping[str, Any] | None, more: Mapping[str, Any]) -> MeshSettings:
+    """Check the options of `HotMesh.init`: one dict, and keywords.
 
     Raises `ConfigurationError` that says what is wrong, and what would be right.
     """
+    given = configuration(config, more)
+    app_id, engine = given.get("app_id"), given.get("engine")
     if not isinstance(app_id, str) or not app_id:
         raise ConfigurationError(
             "HotMesh.init needs app_id, the `app.id` of the document that is deployed"
         )
-    found = _known("engine", engine or {}, {"connection", "retry", "retain", "readonly"})
+    found = named("engine", {} if engine is None else engine, _ENGINE)
+    workers = [named("a worker", options, _WORKER) for options in listed(given.get("workers", ()))]
     readonly = found.get("readonly", False)
     if not isinstance(readonly, bool):
         raise ConfigurationError(f"engine: readonly={readonly!r} must be True or False")
-    connections = [o["connection"] for o in (found, *workers) if o.get("connection") is not None]
+    set_log_level(given.get("log_level"))
+    return MeshSettings(
+        app_id,
+        _one_connection([found, *workers]),
+        given.get("namespace"),
+        engine is not None and not readonly,
+        retry_policy(found.get("retry")) or RetryPolicy(),
+        retention_policy(found["retain"], least=0) if "retain" in found else None,
+        tuple(worker_settings(options) for options in workers),
+        guid_of(given.get("guid")),
+    )
+
+
+def _one_connection(options: Sequence[Mapping[str, Any]]) -> Any:
+    connections = [
+        connection_of(o["connection"]) for o in options if o.get("connection") is not None
+    ]
     if not connections:
         raise ConfigurationError(
             'HotMesh.init needs a connection: engine={"connection": "postgresql://…"},'
@@ -80,26 +108,12 @@ def mesh_settings(
             "engine and workers of one HotMesh share one connection;"
             " call HotMesh.init once per database"
         )
-    return MeshSettings(
-        app_id,
-        connections[0],
-        namespace,
-        engine is not None and not readonly,
-        retry_policy(found.get("retry")) or RetryPolicy(),
-        retention_policy(found["retain"], least=0) if "retain" in found else None,
-        tuple(worker_settings(options) for options in workers),
-    )
+    return connections[0]
 
 
-def _known(where: str, options: Mapping[str, Any], keys: set[str]) -> Mapping[str, Any]:
-    if unknown := sorted(options.keys() - keys):
-        raise ConfigurationError(f"{where} has unknown options {unknown}; known are {sorted(keys)}")
-    return options
-
-
-def worker_settings(options: Mapping[str, Any]) -> WorkerSettings:
+def worker_settings(given: Mapping[str, Any]) -> WorkerSettings:
     """Check the options of one worker; raises `ConfigurationError`."""
-    _known("a worker", options, {"topic", "callback", "retry", "connection", "concurrency"})
+    options = named("a worker", given, _WORKER)
     topic, callback = options.get("topic"), options.get("callback")
     if not isinstance(topic, str) or not topic:
         raise ConfigurationError(
@@ -138,8 +152,10 @@ def retry_policy(given: Any) -> RetryPolicy | None:
         raise ConfigurationError(
             f"retry={given!r}: give a RetryPolicy, or a dict such as {{'maximumAttempts': 5}}"
         )
-    named: dict[str, Any] = {_RETRY.get(str(key), str(key)): value for key, value in given.items()}
-    _known("retry", named, set(_RETRY.values()))
-    if "non_retryable" in named:
-        named["non_retryable"] = tuple(named["non_retryable"])
-    return RetryPolicy(**named)
+    policy: dict[str, Any] = {_RETRY.get(str(key), str(key)): value for key, value in given.items()}
+    if unknown := sorted(policy.keys() - set(_RETRY.values())):
+        known = sorted(_RETRY.values())
+        raise ConfigurationError(f"retry has unknown options {unknown}; known are {known}")
+    if "non_retryable" in policy:
+        policy["non_retryable"] = tuple(policy["non_retryable"])
+    return RetryPolicy(**policy)

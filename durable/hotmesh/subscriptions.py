@@ -55,10 +55,13 @@ class Subscriptions:
         self._topics: dict[str, _Subscription] = {}
 
     async def add(self, topic: str, callback: Subscriber) -> None:
-        """Call `callback(topic, job)` for each job that ends on the topic from now on."""
+        """Call `callback(topic, job)` for each job that ends on the topic from now on.
+
+        As long as no version is active, any topic may be named: who publishes there is to come.
+        """
         if topic not in self._topics:
             graphs, now = await self._graphs(topic)
-            if not graphs:
+            if graphs is not None and not graphs:
                 raise ConfigurationError(f"no graph of app {self._app_id!r} publishes to {topic!r}")
             found = _Subscription(self._app_id, topic, now, self._jobs, self._ended)
             self._topics[topic] = found
@@ -68,15 +71,18 @@ class Subscriptions:
             found.start()
         self._topics[topic].callbacks.append(callback)
 
-    async def _graphs(self, topic: str) -> tuple[list[str], float]:
-        plans, now = await self._versions.active(self._app_id)
+    async def _graphs(self, topic: str) -> tuple[list[str] | None, float]:
+        """The graphs that publish to a topic; None as long as no version is active."""
+        plans, now = await self._versions.published(self._app_id)
+        if plans is None:
+            return None, now
         covering = [p for p in plans.values() if p.publishes and _covers(p.publishes, topic)]
         return [plan.subscribes for plan in covering], now
 
     async def _ended(self, topic: str, since: float) -> tuple[list[int], float]:
         """The runs that ended since a moment in graphs of the topic, and the time."""
         graphs, now = await self._graphs(topic)
-        return await self._jobs.ended_since(self._app_id, graphs, to_datetime(since)), now
+        return await self._jobs.ended_since(self._app_id, graphs or (), to_datetime(since)), now
 
     async def remove(self, topic: str) -> None:
         """Stop calling anybody for the topic."""
@@ -162,11 +168,12 @@ class _Subscription:
             self._seen[number] = at
             if self._topic in topics_of(job, plan):
                 for callback in list(self.callbacks):
-                    await self._call(callback, output(job, plan, now))
+                    topic = plan.publishes or self._topic
+                    await self._call(callback, topic, output(job, plan, now))
 
-    async def _call(self, callback: Subscriber, job: dict[str, Any]) -> None:
+    async def _call(self, callback: Subscriber, topic: str, job: dict[str, Any]) -> None:
         """One subscriber's failure is its own: it is logged, and the others hear of the job."""
-        task = asyncio.ensure_future(_called(callback, self._topic, job))
+        task = asyncio.ensure_future(_called(callback, topic, job))
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a subscriber of %r failed: %s", self._topic, error, exc_info=error)

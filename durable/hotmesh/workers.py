@@ -15,7 +15,7 @@ from durable.engine.job import decode
 from durable.engine.steps.graph_rows import error_text, reply_from, reply_text
 from durable.errors import DatabaseError, PayloadError
 from durable.hotmesh.faults import described_error
-from durable.hotmesh.profiles import ERRORS, code_of, described_policy
+from durable.hotmesh.profiles import ERRORS, code_of, described_policy, signature_of
 from durable.hotmesh.settings import Callback, Message, WorkerSettings
 from durable.postgres.errors import StatementFault, retryable
 from durable.postgres.retrying import patiently
@@ -190,6 +190,7 @@ class WorkerLoop:
             "counts": {str(code): n for code, n in sorted(self._counts.items())},
             "error_count": errors,
             "retry": described_policy(self._settings.retry),
+            "signature": signature_of(self._settings.callback),
         }
 
     async def _run(self) -> None:

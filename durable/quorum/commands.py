@@ -17,11 +17,13 @@ class Throttle:
     """How fast to claim: -1 not at all, else milliseconds between claims, 0 as fast as can be.
 
     `target` is "all", "engines", "workers", "topic" or "guid"; `name` the topic or guid, else "".
+    `of`: of a guid, the topic that its worker serves.
     """
 
     milliseconds: int
     target: str
     name: str = ""
+    of: str | None = None
 
     def concerns(self, guid: str, topic: str | None) -> bool:
         """Whether it is for this consumer; `topic` is None for an engine."""
@@ -61,10 +63,10 @@ def throttle_of(options: Mapping[str, Any]) -> Throttle:
     if scope not in _SCOPES:
         raise ConfigurationError(f"scope={scope!r}: it is one of {', '.join(_SCOPES)}")
     guid, topic = options.get("guid"), options.get("topic")
-    if guid and (topic or scope != "all"):
-        raise ConfigurationError("a throttle with a guid is for that consumer; leave the rest out")
+    if guid and not topic and scope != "all":
+        raise ConfigurationError("a throttle with a guid is for that consumer; leave out the scope")
     if topic and scope == "engines":
         raise ConfigurationError("engines serve no topic: leave out the topic, or the scope")
     if guid:
-        return Throttle(value, "guid", str(guid))
+        return Throttle(value, "guid", str(guid), str(topic) if topic else None)
     return Throttle(value, "topic", str(topic)) if topic else Throttle(value, scope)

@@ -13,7 +13,7 @@ from durable.streams.members import lock_class
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """An engine (`topic` None) or a worker, and the throttle in force for it."""
+    """An engine (`topic` None) or a worker, the throttle in force for it, and when it was seen."""
 
     guid: str
     topic: str | None
@@ -22,6 +22,7 @@ class Consumer:
     pid: int
     joined_at: float
     throttle: int
+    seen_at: float
 
     def __str__(self) -> str:
         what = "engine" if self.topic is None else f"worker of topic {self.topic!r},"

@@ -132,7 +132,8 @@ def vars_of(cls: type[Any]) -> dict[str, Callable[..., Any]]:
 
 
 def _is_own(value: object) -> bool:
-    return inspect.isfunction(value) or isinstance(value, (classmethod, staticmethod))
+    kinds = (classmethod, staticmethod, type(vars(HotMesh)["stop"]))
+    return inspect.isfunction(value) or isinstance(value, kinds)
 
 
 def sections(method: Callable[..., Any]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from durable.descriptor.plan import Node
 from durable.descriptor.spreads import Spread, SpreadKind
 from durable.engine.effects import Answer
-from durable.engine.job import Instance, Scene, encode
+from durable.engine.job import Instance, Scene, encode, not_finite
 from durable.errors import DescriptorError
 from durable.expressions.values import UNDEFINED
 from durable.protocol.frozen import changed
@@ -51,7 +51,12 @@ def _instance(scene: Scene, answer: Answer) -> Instance:
 
 def shared(scene: Scene) -> dict[str, Any]:
     """The job's data once `job.maps` have been written into it, slots of wildcards one by one."""
-    data = {**scene.job.data, **scene.data(scene.node.job)}
+    mapped = scene.data(scene.node.job)
+    if scene.node.computes and (found := not_finite(mapped)) is not None:
+        raise DescriptorError(
+            f"in its job.maps {found}, which JSON cannot hold: give it a value that it can"
+        )
+    data = {**scene.job.data, **mapped}
     for spread, values in _spread(scene):
         if spread.kind is SpreadKind.SLOTS:
             before = data.get(spread.key)

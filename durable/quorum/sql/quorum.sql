@@ -16,7 +16,7 @@ where t.app_id = g.app_id and t.target = 'guid' and t.name = g.guid
 -- name: present
 -- Who takes part and is alive: Postgres lets a member's lock go when its process dies. With what waits for each.
 select q.guid, q.topic, m.member_id, m.host, m.pid, extract(epoch from q.joined_at)::float8 as joined_at,
-    t.ms as throttle
+    t.ms as throttle, extract(epoch from durable.now())::float8 as seen_at
 from durable.quorum q
 join durable.members m on m.member_id = q.member_id
 cross join lateral durable.throttle_v1(q.app_id, q.topic, q.guid) as t(ms)

@@ -123,7 +123,7 @@ async def test_what_it_was_created_with_is_there_when_it_begins(begin: Begin) ->
     mesh = await begin(GRAPH, work=Bench().work)
     await mesh.pub("t", DATA, extended={"pending": 60, "search": {"who": "ann"}})
     assert await mesh.query_state("j", ["who", ":"]) == {"who": "ann", ":": -1}
-    assert (await mesh.export("j"))["status"] == -1
+    assert (await mesh.export("j"))["status"] == "-1"
     assert (await mesh.get_raw("j"))[":"] == -1
     await mesh.resume("j")
     assert await until(lambda: ended(mesh, "j"))

@@ -235,6 +235,6 @@ async def test_a_status_that_was_asked_for_is_there_at_once(begin: Begin) -> Non
     jid = await mesh.pub("status", {"code": 200})
     assert await mesh.get_status(jid) == 1
     exported = await mesh.export(jid)
-    assert exported["status"] == 1
+    assert exported["status"] == "1"
     await mesh.interrupt("status", jid)
     assert await until(lambda: mesh.get_status(jid)) == -999_999_999

@@ -286,7 +286,7 @@ async def test_a_lost_notification_delays_a_resume_by_a_second_at_most(
         ({"throttle": True}, None),
         ({}, None),
         ({"throttle": 1, "scope": "some"}, None),
-        ({"throttle": 1, "guid": "g", "topic": "t"}, None),
+        ({"throttle": 1, "guid": "g", "topic": "t"}, Throttle(1, "guid", "g", "t")),
         ({"throttle": 1, "topic": "t", "scope": "engines"}, None),
         ({"throttle": 1, "who": "x"}, None),
     ],
