@@ -214,8 +214,10 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
             self._engine.retry = self._settings.retry
             self._engine.on_broken = self._break
             self._road = self._engine.road = self._make_road(membership)
+            membership.silence.watch(*self._road.pulses)
             await listener.listen(channels.engine(self.namespace, self.app_id), self._engine.wake)
         self._membership = membership
+        membership.on_broken = self._break
         for worker in self._settings.workers:
             await self._add_worker(worker, membership)
         loops: list[Loop] = [*self._workers.values()]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 import asyncpg
 
@@ -14,6 +17,8 @@ from durable.postgres.sql import Statements
 Pool = asyncpg.Pool
 
 CONNECT_TIMEOUT = 10.0
+AT_ONCE = 2  # connections of one process that are being opened
+JITTER = 0.1  # seconds
 
 
 class Address:
@@ -37,6 +42,9 @@ class Address:
         self.pool = pool
         self.direct = None if direct is None else read_dsn(direct)
         self.keeps_sessions = True
+        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            WeakKeyDictionary()
+        )
 
     @classmethod
     async def of_pool(cls, pool: Pool, direct: str | None = None) -> Address:
@@ -68,6 +76,22 @@ class Address:
             name: what `pg_stat_activity` shows.
             direct: by the direct way, where there is one.
         """
+        async with self._gate():
+            return await self._connect(name, direct=direct)
+
+    async def jitter(self) -> None:
+        """Wait a moment before a connection that broke is opened again, as thousands may at once.
+
+        A server that is just back is not to be met by all of them in one moment.
+        """
+        dice = random.random
+        await asyncio.sleep(dice() * JITTER)
+
+    def _gate(self) -> asyncio.Semaphore:
+        """Two at a time; of each loop its own, for a semaphore belongs to one."""
+        return self._gates.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
+
+    async def _connect(self, name: str, *, direct: bool) -> asyncpg.Connection:
         dsn = self.direct if direct and self.direct is not None else None
         if dsn is None and self.pool is not None:
             return await self._as_pool(name)

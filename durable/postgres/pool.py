@@ -163,6 +163,8 @@ class Lane:
         """
         connection = self._connection
         if connection is None or connection.is_closed():
+            if connection is not None:
+                await self._address.jitter()
             with translating():
                 connection = await open_connection(self._address, "durable commits", also="lane")
             self._connection, self._deadline = connection, DEADLINE

@@ -26,6 +26,8 @@ from durable.postgres.address import Address
 from durable.postgres.connections import open_connection
 from durable.postgres.errors import ConnectionLost, retryable, translating
 from durable.runtime.clocks import MemberClock
+from durable.runtime.silence import SILENT, Silence
+from durable.runtime.supervision import FAILURES_MAX, Broken, Tasks, backoff
 from durable.streams.announce import Announcer
 from durable.streams.members import Burial, MemberStore
 from durable.telemetry.logs import logger
@@ -40,6 +42,12 @@ RETURN = 10.0
 CLOCK_READINGS = 4  # of the database's clock at the beginning; the quickest counts
 SILENCE = 15.0  # a connection that does not answer for so long is given up
 TIDY_EVERY = 30  # sweeps
+PROMPT = 1.0  # seconds: a beat that is answered later says nothing of the lanes
+SAY_AT, SAY_EVERY = 5, 60  # beats in a row that failed, after which somebody should know
+
+
+def _nobody(_name: str, _error: BaseException) -> None:
+    """Whose host does not listen; it was logged."""
 
 
 Ask = Callable[[Callable[[Any], Awaitable[Any]]], Awaitable[Any]]
@@ -59,6 +67,9 @@ class Membership:
         on_prune: called there when it is this member's turn to prune, about once a minute of all.
 
     Attributes:
+        silence: the lanes that this member is to look at: where one is silent, while the member's
+            own connection answers, it leaves and joins anew.
+        on_broken: called on the joining loop when the member's thread cannot go on.
         place: how many members of this name came before it, and how many there are, lately.
     """
 
@@ -93,6 +104,9 @@ class Membership:
         self._using = asyncio.Lock()  # the thread's: a lock binds to the loop that first waits
         self._quiet = 0.0
         self._tries = 0
+        self._silent = False
+        self.silence = Silence(self.clock.host)
+        self.on_broken: Broken = _nobody
 
     async def join(self) -> int:
         """Become a member; the id under which this process now holds leases."""
@@ -162,14 +176,28 @@ class Membership:
     def _run(self) -> None:
         try:
             asyncio.run(self._live())
+        except Exception as error:  # noqa: BLE001 - whatever it is: the host ends by it
+            self._call(self._say_broken, error)
         finally:
             if not self._stopping:  # without its beat this process must not go on writing
                 self._call(self._on_lost)
 
+    def _say_broken(self, error: Exception) -> None:
+        joined, self._joined = self._joined, None
+        if joined is not None and not joined.done():
+            joined.set_exception(error)
+            return
+        logger.critical("the thread of member %d broke: %s", self.id, error, exc_info=error)
+        self.on_broken("membership", error)
+
     async def _live(self) -> None:
         self._inner = asyncio.get_running_loop()
         self._nudge = asyncio.Event()
-        sweeper = asyncio.create_task(self._sweep())
+        sweeper = Tasks(
+            f"member {self._name!r}",
+            lambda name, error: self._call(self.on_broken, name, error),
+            self.clock.host,
+        ).keep("sweep", self._sweep)
         try:
             await self._beat_until_stopped()
         finally:
@@ -179,24 +207,60 @@ class Membership:
             self._drop()
 
     async def _beat_until_stopped(self) -> None:
+        failures = 0
         while not self._stopping:
+            began = self.clock.monotonic()
             try:
                 await self._beat()
+                if self._silent:
+                    await self._leave_for_another()
+                    continue
             except DatabaseError as error:
+                failures += 1
                 self._quiet = self.clock.monotonic() + RETURN
                 self._drop()
                 if self._joined is not None and not isinstance(error, ConnectionLost):
                     self._call(self._joined.set_exception, error)
                     self._stopping = True
                     return
-                await self._pause(0.2)
+                self._say(failures, error)
+                await self._pause(backoff(failures, first=0.2, most=2.0))
                 continue
+            failures = 0
+            if self.clock.monotonic() - began < PROMPT:
+                self._call(self._look_at_lanes)
             self._resting = not self._busy()
             await self._pause(BEAT_IDLE if self._resting else BEAT_BUSY)
             self._resting = False
         with contextlib.suppress(DatabaseError):
             burial = await self._query(lambda c: self._store.bury(c, self.id))
             self._call(self._tell, burial)
+
+    def _say(self, failures: int, error: DatabaseError) -> None:
+        """A refusal that does not pass ends the host in the end; all others are waited out."""
+        if not retryable(error, host=True) and failures >= FAILURES_MAX:
+            raise error
+        if failures == SAY_AT or failures % SAY_EVERY == 0:
+            logger.warning("member %d beats again when Postgres lets it: %s", self.id, error)
+
+    def _look_at_lanes(self) -> None:
+        """After a beat that was answered at once, on the loop whose lanes they are."""
+        if self.silence.look() >= SILENT and not self._silent:
+            logger.warning(
+                "member %d beats, but a connection of its host has completed nothing for %g s: it"
+                " leaves, so that others take what it holds, and joins anew", self.id, SILENT,
+            )  # fmt: skip
+            self._silent = True
+            self._beat_now()
+
+    async def _leave_for_another(self) -> None:
+        """Reap ourselves by the connection that answers; the next beat joins as a new member."""
+        burial = await self._query(lambda c: self._store.bury(c, self.id))
+        self._silent = False
+        self._call(self._on_lost)
+        self._call(self._tell, burial)
+        self.id = 0
+        self._drop()
 
     async def _beat(self) -> None:
         if self.id == 0:
@@ -293,6 +357,8 @@ class Membership:
 
     async def _ask(self, ask: Callable[[Any], Any]) -> Any:
         if not self._is_open():
+            if self._connection is not None:
+                await self._address.jitter()
             self._locked = False
             self._connection = await open_connection(self._address, "durable member")
             # An idle member would not notice until its next beat that it has lost its lock.

@@ -9,6 +9,7 @@ from typing import Protocol
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.postgres.address import Address
 from durable.protocol.commits import Histories, StepCommitter
+from durable.runtime.silence import Pulse
 from durable.streams.activities import ActivityStream
 from durable.streams.announce import Announcer
 from durable.streams.runs import RunStream
@@ -17,8 +18,13 @@ from durable.streams.runs import RunStream
 class ClosingCommitter(StepCommitter, Protocol):
     """A committer that a worker made for itself, and closes."""
 
-    async def close(self) -> None:
-        """Finish what is waiting."""
+    @property
+    def pulses(self) -> Sequence[Pulse]:
+        """Signs of life of its lanes."""
+        ...
+
+    async def close(self, grace: float | None = None) -> None:
+        """Finish what is waiting, for so many seconds; what waits then is cancelled."""
         ...
 
 

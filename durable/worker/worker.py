@@ -31,6 +31,7 @@ from durable.worker.reconciling import Reconciling
 
 POLL = 1.0  # the net beneath the notifications while runs are held, in seconds
 REST = 5.0  # the same for who holds nothing: the sweeper watches the queues, too
+COMMITS = 2.0  # seconds that commits in flight have when a membership ends
 EXTRA = 5.0  # seconds that a stop may take after its grace, whatever the database does
 GATHER = 0.003  # seconds between two claims of runs, unless the first one left some
 POLL_MIN = 0.01  # looks follow each other no faster, and what is delayed is late by no more
@@ -99,6 +100,7 @@ class Worker:
             self._activities, self._membership.clock, tasks=max_activities,
             threads=max_threads or 2 * (os.cpu_count() or 1), ending=self._torn_down,
         )  # fmt: skip
+        self._membership.on_broken = self._break
         self._attempts.on_freed(self._freed)
         self._host: RunHost | None = None
         self._lingering: Lingering | None = None
@@ -269,7 +271,7 @@ class Worker:
     async def _end_membership(self, member: int, committer: ClosingCommitter | None) -> None:
         """Close what was made for one member."""
         if committer is not None:
-            await committer.close()
+            await committer.close(COMMITS)
         await self._ports.announcer.unhear_own(self._ports.announcer.member_channel(member))
 
     async def _release_the_rest(self, started: set[int | None]) -> None:
@@ -311,6 +313,7 @@ class Worker:
     def _begin(self, member: int) -> None:
         self._committer = self._ports.committer(member)
         self._started_host.begin(member, self._committer)
+        self._membership.silence.watch(*self._committer.pulses)
         channel = self._ports.announcer.member_channel(member)
         announcer = self._ports.announcer
         self._loops.once("hearing", lambda: announcer.hear_own(channel, self._heard_own))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from typing import Any, Self
 
 import asyncpg
+
+_NAME = re.compile(rb"application_name\0([^\0]*)\0")
 
 
 class Proxy:
@@ -14,6 +17,7 @@ class Proxy:
 
     Attributes:
         swallowing: while True, what the server says reaches nobody.
+        muted: the name of an application; its connections, and new ones, are dead without a word.
         deaf_after: words after which, once a client has said them, the server is swallowed.
     """
 
@@ -24,6 +28,7 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.swallowing = False
+        self.muted: str | None = None
         self.deaf_after: bytes | None = None
         self._frozen: set[asyncio.StreamWriter] = set()
         self.dsn = ""
@@ -72,10 +77,11 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         self._writers |= {writer, upstream[1]}
+        name: list[str] = []
         try:
             await asyncio.gather(
-                self._pump(reader, upstream[1], replies=False),
-                self._pump(upstream[0], writer, replies=True),
+                self._pump(reader, upstream[1], name, replies=False),
+                self._pump(upstream[0], writer, name, replies=True),
             )
         finally:
             writer.transport.abort()
@@ -85,10 +91,15 @@ class Proxy:
             self._frozen -= {writer, upstream[1]}
 
     async def _pump(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, replies: bool
-    ) -> None:
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, name: list[str], *,
+        replies: bool,
+    ) -> None:  # fmt: skip
         with contextlib.suppress(OSError):
             while data := await source.read(1 << 16):
+                if not name and (found := _NAME.search(data)):
+                    name.append(found[1].decode())
+                if self.muted is not None and self.muted in name:
+                    continue
                 if not replies and self.deaf_after is not None and self.deaf_after in data:
                     self.swallowing = True
                 if not (replies and self.swallowing) and sink not in self._frozen:

@@ -11,7 +11,7 @@ from durable.postgres.pool import Database
 from durable.protocol.ids import new_request
 from durable.store.jobs import JobStore, Start
 from durable.streams.activities import ActivityStream
-from durable.streams.members import MemberStore
+from durable.streams.members import MemberStore, lock_class
 from durable.streams.runs import RunStream
 
 ME = 1_000_001
@@ -113,3 +113,33 @@ async def test_who_comes_later_takes_only_what_has_been_waiting(
         assert await claim(30) == [waited]
         assert await claim(30) == []
         assert await claim(0) == [came]
+
+
+async def test_most_members_are_not_dead_because_they_are_late(
+    database: Database, session: asyncpg.Connection
+) -> None:
+    """A locked member whose beat is a minute old is reaped; not if more than half are as late."""
+    members = MemberStore(database.schema)
+    me, *others = [await members.join(session, "q", "here", 1) for _ in range(5)]
+    for member in others:
+        assert await members.lock(session, member)
+
+    async def dead(late: int) -> set[int]:
+        await session.execute(
+            "update members set beat_at = clock_timestamp() - interval '61 s'"
+            " where member_id = any($1::bigint[])",
+            others[:late],
+        )
+        await session.execute(
+            "update sweeps set since = clock_timestamp() - interval '1 hour',"
+            " swept_at = clock_timestamp() - interval '2 s'"
+        )
+        return set((await members.sweep(session, me)).dead)
+
+    assert await dead(2) == set(others[:2])
+    assert await dead(3) == set()
+    await session.fetch(
+        "select pg_advisory_unlock($1::int, (1 + $2::bigint % 2147483646)::int)",
+        lock_class(database.schema), others[0],
+    )  # fmt: skip
+    assert await dead(3) == {others[0]}  # its lock is free: there is no doubt

@@ -43,6 +43,7 @@ from durable.protocol.clock import Clock, from_datetime
 from durable.protocol.extension import Extension
 from durable.protocol.frozen import changed
 from durable.protocol.retry import RetryPolicy
+from durable.runtime.silence import Pulse
 from durable.streams.graph_messages import Taken, work_stream
 from durable.streams.grouping import Grouped
 from durable.streams.seats import Seats
@@ -137,6 +138,7 @@ class GraphRoad:
         self._known: OrderedDict[int, _Known] = OrderedDict()
         self._size = 0
         self._active: str | None = None
+        self.pulses = (Pulse(), Pulse())
         self._closed = False
         self._flying: set[asyncio.Future[None]] = set()
 
@@ -284,7 +286,8 @@ class GraphRoad:
     async def _send_starts(self, firsts: list[_First], again: bool) -> list[Job | None]:  # noqa: FBT001 - Grouped's
         flight = self._take_off()
         try:
-            passed = await self._begin(firsts, again=again)
+            with self.pulses[0]:
+                passed = await self._begin(firsts, again=again)
         finally:
             flight.set_result(None)
         written = Written()
@@ -321,7 +324,8 @@ class GraphRoad:
     async def _send_answers(self, nexts: list[_Next], _again: bool) -> list[bool]:  # noqa: FBT001 - Grouped's
         flight, flew = self._take_off(), asyncio.get_running_loop().time()
         try:
-            passed = await self._commits.advance(self._step_lane, [n.advance for n in nexts])
+            with self.pulses[1]:
+                passed = await self._commits.advance(self._step_lane, [n.advance for n in nexts])
         except (ConnectionLost, Conflict):
             raise  # it is sent again; what has happened is refused then
         except DatabaseError as error:

@@ -47,7 +47,10 @@ with recursive quick as materialized (
                             and l.classid::bigint = $1::bigint & 4294967295
                             and l.objid::bigint = 1 + m.member_id % 2147483646 and l.objsubid = 2))
            or (m.beat_at < clock_timestamp() - interval '60 s'
-               and (select since from swept) < clock_timestamp() - interval '25 s'))
+               and (select since from swept) < clock_timestamp() - interval '25 s'
+               -- If it is most of them, it is not they who are dead: only a free lock is proof then.
+               and (select 2 * count(*) filter (where o.beat_at < clock_timestamp() - interval '60 s') <= count(*)
+                    from durable.members o)))
     union
     select h.id from holders h
     where h.id is not null and not exists (select from durable.members m where m.member_id = h.id)

@@ -1,0 +1,130 @@
+"""A member beats while its host's connections are dead: silence is not life."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import asyncpg
+import pytest
+
+import durable
+from durable.app import connect
+from durable.client.client import Client
+from durable.runtime.silence import Pulse, Silence
+from durable.streams import membership
+from durable.streams.membership import Membership
+from durable.worker import worker as workers
+from durable.worker.worker import Worker
+from tests.acceptance.waiting import eventually
+from tests.integration.proxy import Proxy
+from tests.unit.runtime.test_clocks import Hands
+
+
+@durable.activity
+async def tick() -> int:
+    await asyncio.sleep(0.05)
+    return 1
+
+
+@durable.workflow
+async def clock(ticks: int) -> int:
+    return sum([await tick() for _ in range(ticks)])
+
+
+async def test_a_member_whose_commits_are_silent_leaves_and_joins_anew(
+    dsn: str, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The connections of commits are dead: the member reaps itself, and another has its runs."""
+    monkeypatch.setattr(membership, "SILENT", 1.0)
+    monkeypatch.setattr(workers, "COMMITS", 0.2)
+    caplog.set_level(logging.WARNING)
+    admin = await asyncpg.connect(dsn)
+
+    async def members() -> set[int]:
+        rows = await admin.fetch(f'select member_id from "{client.namespace}".members')
+        return {row[0] for row in rows}
+
+    async with (
+        Proxy(dsn) as proxy,
+        await connect(proxy.dsn, namespace=client.namespace) as far,
+        Worker(far, workflows=[clock], activities=[tick], grace=0),
+    ):
+        (first,) = await members()
+        handles = [await client.start(clock(20)) for _ in range(5)]
+        await asyncio.sleep(0.3)
+        proxy.muted = "durable commits"
+        async with Worker(client, workflows=[clock], activities=[tick]):
+
+            async def left() -> bool:
+                return first not in await members()
+
+            await eventually(left, within=15)
+            assert [await h.result(timeout=20) for h in handles] == [20] * 5
+
+            async def joined() -> bool:
+                return len(await members()) == 2
+
+            await eventually(joined)
+        proxy.muted = None
+    await admin.close()
+    assert "joins anew" in caplog.text
+
+
+def test_time_that_the_loop_was_blocked_is_no_silence() -> None:
+    """Only looks count, each for a second at most; whatever completes something is alive."""
+    hands, pulse = Hands(), Pulse()
+    silence = Silence(hands)
+    silence.watch(pulse)
+    with pulse:
+        hands.passes(60)
+        assert silence.look() == 1.0
+        hands.passes(0.5)
+        assert silence.look() == 1.5
+    assert silence.look() == 0.0
+    hands.passes(60)
+    assert silence.look() == 0.0  # nothing waits
+
+
+async def test_the_end_of_a_members_thread_ends_its_worker(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug in the thread is no silent death: `run` raises it."""
+    worker = Worker(client, workflows=[clock], grace=0)
+    async with asyncio.timeout(20):
+        running = asyncio.create_task(worker.run())
+
+        async def joined() -> bool:
+            return bool(worker._membership.id)
+
+        await eventually(joined)
+
+        async def broken(_self: Membership) -> None:
+            raise KeyError("a bug")
+
+        monkeypatch.setattr(Membership, "_beat", broken)
+        worker._membership._beat_now()
+        with pytest.raises(KeyError, match="a bug"):
+            await running
+
+
+async def test_two_connections_at_a_time_are_opened(client: Client) -> None:
+    """Whoever reconnects waits for its turn: a server that is back is not met by all at once."""
+    address = client.ports.address
+    most, now = 0, 0
+    real = address._connect
+
+    async def counted(name: str, *, direct: bool) -> asyncpg.Connection:
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        try:
+            return await real(name, direct=direct)
+        finally:
+            now -= 1
+
+    address._connect = counted  # type: ignore[method-assign]
+    opened = await asyncio.gather(*[address.connect("test") for _ in range(6)])
+    for connection in opened:
+        connection.terminate()
+    assert most == 2
