@@ -113,6 +113,11 @@ def retryable(error: BaseException, *, host: bool) -> bool:
     return (found.host if host else found.caller) is Verdict.RETRY
 
 
+def timed_out(error: BaseException) -> bool:
+    """Whether a statement took too long: the server's answer to it, or that none came."""
+    return isinstance(error, DeadlinePassed | StatementTimeout)
+
+
 def _severity(error: asyncpg.PostgresError) -> Any:
     # In the server's language since 7.4, in English since 9.6; a pooler may leave the second out.
     return getattr(error, "severity_en", None) or getattr(error, "severity", None)

@@ -15,13 +15,15 @@ import asyncpg
 
 from durable.errors import DatabaseError
 from durable.postgres.address import Address, Pool
-from durable.postgres.connections import DEADLINE, allow, guarded, open_connection
-from durable.postgres.errors import translating
+from durable.postgres.connections import DEADLINE, LONG_DEADLINE, allow, guarded, open_connection
+from durable.postgres.errors import DeadlinePassed, StatementTimeout, translating
 from durable.postgres.poolers import find_out
 from durable.postgres.pooling import Connections, LentPool, OwnPool
 from durable.postgres.sql import schema_name
 
 Row = asyncpg.Record
+
+RECOVERED = 100  # statements in time, after which a lane's deadline is the usual one again
 
 
 class Database:
@@ -140,21 +142,33 @@ class Database:
 
 
 class Lane:
-    """One connection held by one user, for statements whose round trip is the cost that counts."""
+    """One connection held by one user, for statements whose round trip is the cost that counts.
 
-    def __init__(self, address: Address) -> None:
+    After a statement that took too long the next ones have twice as long, for a while: a server
+    that is slow today gets done what is sent again.
+
+    Args:
+        address: the database.
+        deadline: seconds that a statement has.
+    """
+
+    def __init__(self, address: Address, deadline: float = DEADLINE) -> None:
         self._address = address
         self._connection: asyncpg.Connection | None = None
-        self._deadline = DEADLINE
+        self._usual = self._given = deadline
+        self._session = DEADLINE  # for which the session's timeout is set
+        self._in_time = 0
 
-    async def fetch(self, statement: str, *args: Any, deadline: float = DEADLINE) -> Sequence[Row]:
+    async def fetch(
+        self, statement: str, *args: Any, deadline: float | None = None
+    ) -> Sequence[Row]:
         """Run one statement on the held connection, opening it when there is none.
 
         Args:
             statement: what to run.
             args: its parameters.
-            deadline: seconds after which the connection is closed; the server's own timeout lies
-                below it.
+            deadline: seconds after which the connection is closed, unless the lane's own; the
+                server's own timeout lies below it.
 
         Raises:
             DeadlinePassed: no answer came in time, and what became of it is not known.
@@ -167,12 +181,22 @@ class Lane:
                 await self._address.jitter()
             with translating():
                 connection = await open_connection(self._address, "durable commits", also="lane")
-            self._connection, self._deadline = connection, DEADLINE
-        with guarded(connection, deadline):
-            if deadline != self._deadline:
-                await allow(connection, deadline)
-                self._deadline = deadline
-            return await connection.fetch(statement, *args)
+            self._connection, self._session = connection, DEADLINE
+        given = self._given if deadline is None else deadline
+        try:
+            with guarded(connection, given):
+                if given != self._session:
+                    await allow(connection, given)
+                    self._session = given
+                rows = await connection.fetch(statement, *args)
+        except (DeadlinePassed, StatementTimeout):
+            self._given, self._in_time = min(2 * given, LONG_DEADLINE), 0
+            raise
+        if self._given != self._usual:
+            self._in_time += 1
+            if self._in_time == RECOVERED:
+                self._given = self._usual
+        return rows
 
     async def close(self) -> None:
         """Close the connection."""

@@ -14,6 +14,7 @@ from durable.engine.steps import committer as committers
 from durable.engine.steps import workflow_commits
 from durable.postgres.errors import StatementFault
 from durable.protocol.commits import Commit, Committed
+from tests.acceptance.waiting import eventually
 from tests.integration.test_committer import Scene, scene, step  # noqa: F401 - a fixture
 
 MANY = 6
@@ -123,3 +124,33 @@ async def test_a_lane_that_is_cancelled_leaves_nobody_waiting(scene: Scene) -> N
     await scene.direct.execute("rollback")
     await closing
     assert not await scene.direct.fetch("select from history where run_id = $1", runs[0])
+
+
+async def test_a_batch_that_takes_too_long_is_sent_in_halves(scene: Scene) -> None:  # noqa: F811
+    """Each half has twice the time: a slow server gets done what it could not do at once."""
+    runs = await scene.runs(MANY)
+    await scene.direct.execute(
+        "create function slow() returns trigger language plpgsql as $$ begin"
+        " perform pg_sleep(0.1); return new; end $$;"
+        "create trigger slow before insert on history for each row execute function slow()"
+    )
+    committer = scene.committer()
+    lane = committer._lanes[0]._lane
+    lane._usual = lane._given = 0.6  # 0.4 seconds for the server, which needs 0.6
+    found = await outcomes(list(map(committer.commit, map(step, runs))))
+    assert [c.passed for c in found] == [True] * MANY
+    assert lane._given == 1.2  # one timeout, and no more
+
+
+async def test_the_look_up_waits_for_what_is_at_work(scene: Scene) -> None:  # noqa: F811
+    """A commit that its server has not finished is no commit that did not happen."""
+    (run_id,) = await scene.runs(1)
+    committer = scene.committer()
+    statements, lane = committer._statements, committer._lanes[0]._lane
+    await scene.direct.execute(f"begin; update jobs set token = 77 where run_id = {run_id}")
+    asked = asyncio.create_task(statements.outcomes(lane, committer.member, [run_id]))
+    waiting = "select count(*) from pg_locks where not granted and locktype = 'transactionid'"
+    await eventually(lambda: scene.direct.fetchval(waiting))
+    assert not asked.done()
+    await scene.direct.execute("commit")
+    assert (await asked)[run_id].token == 77

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from durable.app import connect
 from durable.errors import DatabaseError
-from durable.postgres import listen, pooling
+from durable.postgres import listen, pool, pooling
 from durable.postgres.address import Address
 from durable.postgres.connections import open_connection
 from durable.postgres.errors import Conflict, ConnectionLost, DeadlinePassed, StatementTimeout
@@ -180,3 +180,25 @@ async def test_waiting_for_a_connection_is_fair_and_ends(
     await own.close()
     with pytest.raises(DatabaseError, match="closed"):
         await own.fetch("select 1")
+
+
+async def test_what_took_too_long_has_twice_the_time(database: Database):
+    """A lane is patient for a while after a timeout, and as strict as before when all is well."""
+    lane = Lane(database.address, deadline=0.6)  # 0.4 seconds for the server
+    with pytest.raises(StatementTimeout):
+        await lane.fetch("select pg_sleep(0.6)")
+    await lane.fetch("select pg_sleep(0.6)")
+    for _ in range(pool.RECOVERED - 1):
+        await lane.fetch("select 1")
+    with pytest.raises(StatementTimeout):
+        await lane.fetch("select pg_sleep(0.6)")
+    await lane.close()
+
+
+async def test_the_doubled_deadline_is_the_last_that_was_given(database: Database):
+    """A statement with a deadline of its own that it missed doubles that one."""
+    lane = Lane(database.address)
+    with pytest.raises(StatementTimeout):
+        await lane.fetch("select pg_sleep(30)", deadline=0.3)
+    assert (await lane.fetch("show statement_timeout"))[0][0] == "400ms"
+    await lane.close()

@@ -17,7 +17,7 @@ from typing import Any
 
 from durable.engine.steps.workflow_commits import BatchOutcome, CommitStatements
 from durable.postgres.address import Address
-from durable.postgres.errors import retryable
+from durable.postgres.errors import retryable, timed_out
 from durable.postgres.pool import Lane
 from durable.postgres.retrying import patiently
 from durable.protocol.commits import Commit, Committed
@@ -133,7 +133,9 @@ class Committer:
         if retryable(error, host=True):
             for waiting in rest:
                 waiting.failures += 1
-            if len(rest) == 1 or all(w.failures < ALONE_AFTER for w in rest):
+            # What took too long is sent in halves, for which the lane has twice the time.
+            together = not timed_out(error) and all(w.failures < ALONE_AFTER for w in rest)
+            if len(rest) == 1 or together:
                 return rest
         elif len(rest) == 1:
             rest[0].refuse(error)

@@ -224,7 +224,8 @@ class CommitStatements:
         return read_batch(commits, rows)
 
     async def outcomes(self, lane: Lane, member: int, run_ids: Sequence[int]) -> dict[int, Outcome]:
-        """How runs stand after an unknown outcome."""
+        """How runs stand after an unknown outcome, once whatever is at work on them has ended."""
+        await lane.fetch(self._sql["settled"], list(run_ids))
         return {
             r["run_id"]: Outcome(
                 r["revision"],

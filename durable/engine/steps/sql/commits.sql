@@ -225,6 +225,11 @@ select 'child', a.run_id, a.child_id, a.queue, null from asked a
 union all
 select 'inbox', t.run_id, null, null, null from taken t
 
+-- name: settled
+-- A commit whose answer was lost may be at work still, until the server's timeout ends it: wait for its locks. What it
+-- wrote is read by a second statement, whose snapshot is younger.
+select from durable.jobs where run_id = any($1::bigint[]) order by run_id for no key update
+
 -- name: outcomes
 -- After a connection broke during a commit: what do the rows say? `held` are the attempts that are reserved
 -- by this member: the ids of those that the commit wrote went with the answer.
