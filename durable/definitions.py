@@ -6,10 +6,11 @@ its options. It holds no connection and registers itself nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from durable.codec.adapters import Adapter
 from durable.codec.signature import Signature
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 
@@ -27,11 +28,30 @@ class ActivityDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredSignals:
+    """The signals that a workflow's code refers to.
+
+    `adapters` by their names; `complete`: it can receive no others, as far as its code shows.
+    """
+
+    adapters: Mapping[str, Adapter]
+    complete: bool
+
+
+def _any_signal() -> DeclaredSignals:
+    return DeclaredSignals({}, complete=False)
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowDefinition:
-    """A workflow: an async function that is replayed."""
+    """A workflow: an async function that is replayed.
+
+    `signals` is asked when the graph is generated: by then the module has all its names.
+    """
 
     name: str
     fn: Callable[..., Any]
     signature: Signature
     options: WorkflowOptions
     site: str  # "file:line" of the function
+    signals: Callable[[], DeclaredSignals] = field(default=_any_signal, compare=False)

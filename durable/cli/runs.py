@@ -15,7 +15,6 @@ from durable.cli.showing import run_as_text, runs_as_table
 from durable.client.choosing import Chosen
 from durable.client.client import Client, IfRunning
 from durable.client.handle import Handle
-from durable.decorators.signals import Signal
 from durable.decorators.workflow import Workflow
 from durable.errors import ConfigurationError, ResultTimeout, WorkflowEnded
 from durable.protocol.states import RunState
@@ -137,8 +136,8 @@ async def signal(
         typer.Argument(parser=json_value, metavar="[JSON]", help="Its payload; null if absent."),
     ] = "null",
 ) -> None:
-    """Send a signal to a run."""
-    await session.client.handle(run).signal(Signal(name, Any), payload)
+    """Send a signal to a run; name and payload are checked by what its workers have deployed."""
+    await session.client.handle(run).signal(name, payload)
     session.out.answer({"id": run, "signal": name}, f"signalled {name} to {run}")
 
 
@@ -164,10 +163,13 @@ async def terminate(session: Session, run: Id, reason: Reason = "") -> None:
 
 @connected
 async def resume(session: Session, run: Id) -> None:
-    """Let a suspended run be tried again."""
+    """Let a suspended run be tried again, and signals that were put aside be delivered again."""
     status = await session.client.handle(run).status()
     if not await session.client.resume(run):
-        raise ConfigurationError(f"the run {run!r} is {status}, not suspended: nothing to resume")
+        raise ConfigurationError(
+            f"the run {run!r} is {status}, not suspended, and has put no signal aside: nothing to"
+            " resume"
+        )
     session.out.answer(
         {"id": run, "state": "running"}, f"{run} will be tried again by the next worker"
     )

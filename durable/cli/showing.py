@@ -37,8 +37,8 @@ def runs_as_table(runs: Sequence[RunSummary], total: int) -> str:
 def run_as_text(run: RunDescription, history: Sequence[HistoryEvent]) -> str:
     """All that is known of a run."""
     lines = (
-        _head(run), _timeline(run, history), _open_steps(run, history), _attempts(run), _state(run),
-        _ending(run), _next(run),
+        _head(run), _timeline(run, history), _open_steps(run, history), _attempts(run),
+        _put_aside(run), _state(run), _ending(run), _next(run),
     )  # fmt: skip
     return "\n".join(shown(line) for part in lines for line in part)
 
@@ -157,6 +157,17 @@ def _attempts(run: RunDescription) -> Iterator[str]:
     for attempt in failures:
         which = _which(attempt)
         yield f"  #{attempt.number} {attempt.name}, {which}: {_said(attempt.failure)}"
+
+
+def _put_aside(run: RunDescription) -> Iterator[str]:
+    if not run.put_aside:
+        return
+    yield ""
+    yield "Signals that its code could not read, and that were put aside"
+    for aside in run.put_aside:
+        yield f"  {_at(aside.at)}  {aside.name} {_short(aside.payload)}: {_said(aside.failure)}"
+    if run.finished_at is None:
+        yield f"Next: mend the code and restart the worker, then: durable resume {run.id}"
 
 
 def _state(run: RunDescription) -> Iterator[str]:

@@ -236,13 +236,19 @@ class Client:
         return await self._runs.retention.prune(wanted, tell)
 
     async def resume(self, id: str) -> bool:
-        """Let a suspended run be tried again; False when the id has none that is suspended."""
+        """Let a suspended run be tried again, and signals that a run put aside be delivered again.
+
+        False when the id has no run that is suspended, nor an open one that put signals aside.
+        """
         self._runs.home.check("client.resume()")
         check_sought("id", id, "client.resume()")
         queues = await self._runs.ports.runs.resume(jid=id)
         for queue in queues:
             self._runs.ports.announcer.queue(queue, "turn", amount=0)
-        return bool(queues)
+        again = await self._runs.ports.runs.deliver_again(id)
+        for reached in again:
+            self._runs.tell(reached)
+        return bool(queues or again)
 
     async def _start(
         self, workflow: str, text: str, id: str | None, chosen: StartOptions

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
+from durable.client.declared import check_signal
 from durable.client.runs import Runs
+from durable.codec.adapters import Adapter
 from durable.codec.rebuilding import exception_of
 from durable.codec.signature import Signature
 from durable.decorators.signals import Signal
 from durable.errors import (
+    ConfigurationError,
     WorkflowCancelled,
     WorkflowEnded,
     WorkflowFailed,
@@ -144,16 +147,36 @@ class Handle(Generic[R]):
             await self.describe()  # it has only begun, or it is gone
         return [event_of(revision, fact) for revision, fact in enumerate(facts, start=1)]
 
-    async def signal(self, signal: Signal[T], payload: T = None) -> None:  # type: ignore[assignment]
+    @overload
+    async def signal(self, signal: Signal[T], payload: T = None) -> None: ...  # type: ignore[assignment]
+    @overload
+    async def signal(self, signal: str, payload: Any = None) -> None: ...
+
+    async def signal(self, signal: Signal[Any] | str, payload: Any = None) -> None:
         """Tell the run something; when this returns, it is on disk, and the run will receive it.
 
-        Raises `PayloadError` when the payload is not of the signal's type, `WorkflowEnded` when the
-        run has ended already, `WorkflowNotFound` when there is none.
+        Args:
+            signal: the declared signal; or its name, where that cannot be imported. Then name and
+                payload are checked by what the run's workers have deployed.
+            payload: of the signal's type; plain data under a name.
+
+        Raises:
+            PayloadError: the payload is not of the signal's type.
+            ConfigurationError: the workflow has no signal of this name.
+            WorkflowEnded: the run has ended already.
+            WorkflowNotFound: there is none.
         """
         self._runs.home.check("handle.signal()")
-        await self._runs.arrive(
-            await self.run_id(), self.id, "signal", signal.name, signal.adapter.encode(payload)
-        )
+        if isinstance(signal, str):
+            name, text = signal, _ANY.encode(payload)
+            await check_signal(self._runs.jobs, await self.run_id(), name, text)
+        elif isinstance(signal, Signal):
+            name, text = signal.name, signal.adapter.encode(payload)
+        else:
+            raise ConfigurationError(
+                f"handle.signal() takes a declared signal, or the name of one, not {signal!r:.100}"
+            )
+        await self._runs.arrive(await self.run_id(), self.id, "signal", name, text)
 
     async def cancel(self, reason: str = "") -> None:
         """Ask the workflow to stop: `asyncio.CancelledError` is raised where it waits.
@@ -177,6 +200,9 @@ class Handle(Generic[R]):
         self._runs.home.check("handle.terminate()")
         check_sought("reason", reason, "handle.terminate()")
         await self._runs.terminate(await self.run_id(), reason)
+
+
+_ANY = Adapter(Any, owner="handle.signal()", path="payload")
 
 
 def _gone(id: str) -> WorkflowNotFound:

@@ -47,8 +47,12 @@ class Runs:
             raise WorkflowEnded(
                 f"the workflow {name!r} has ended: it takes no {msg_type} any more", id=name
             )
+        self.tell(reached)
+
+    def tell(self, reached: Reached) -> None:
+        """Wake who holds a run that has something in its inbox, or its queue."""
         if reached.holder is not None:
-            self.ports.announcer.inbox(reached.holder, run_id)
+            self.ports.announcer.inbox(reached.holder, reached.run_id)
         elif reached.queue is not None:
             self.ports.announcer.queue(reached.queue, "turn")
 

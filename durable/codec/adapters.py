@@ -51,6 +51,11 @@ class Machine:
         self._extra: Any = None if _says_extra(self.adapter.core_schema) else "forbid"
         self.guard: Guard = guard_for(hint)
 
+    @property
+    def forbids_extra(self) -> bool:
+        """Whether unknown fields are refused: always, unless a model says what to do with them."""
+        return self._extra is not None
+
     def write(self, value: Any) -> str:
         """The text of a value that the guard is sure of."""
         try:
@@ -128,6 +133,11 @@ class Adapter:
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema of the type."""
         return (self._machine or self.prepare()).adapter.json_schema(by_alias=False)
+
+    @property
+    def refuses_unknown(self) -> bool:
+        """Whether fields that the type does not have are refused, wherever they stand."""
+        return (self._machine or self.prepare()).forbids_extra
 
     def prepare(self) -> Machine:
         """Build now what is otherwise built at first use. `DefinitionError` for a bad type."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from durable.compiler.names import SIGNAL_SUFFIX, by_name, check_apart, check_queue
 from durable.compiler.policies import activity_settings, retry_of, workflow_settings
-from durable.compiler.schemas import schema_of
+from durable.compiler.schemas import schema_of, signals_schema
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.descriptor.document import content_hash, dump
 from durable.descriptor.model import (
@@ -105,7 +105,10 @@ def _graph(flow: WorkflowDefinition, steps: Sequence[ActivityDefinition]) -> Gra
         ACTIVITY: Worker(type="worker", topic=_data(name, "topic")),
         CHILD: Await(type="await", topic=_data(name, "topic")),
         TIMER: Hook(type="hook", sleep=_data(name, "seconds")),
-        SIGNAL: Hook(type="hook", hook=HookPort(topic=name + SIGNAL_SUFFIX)),
+        SIGNAL: Hook(
+            type="hook",
+            hook=HookPort(topic=name + SIGNAL_SUFFIX, schema=signals_schema(flow.signals())),
+        ),
     }
     function = Worker(
         type="worker", topic=name, reentrant=True, settings=workflow_settings(flow.options)

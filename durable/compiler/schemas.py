@@ -9,6 +9,8 @@ from typing import Any, Final
 from pydantic import JsonValue
 from pydantic.errors import PydanticUserError
 
+from durable.codec.adapters import Adapter
+from durable.definitions import DeclaredSignals
 from durable.errors import DefinitionError
 
 _NAMED: Final = frozenset({"properties", "$defs", "patternProperties", "dependentSchemas"})
@@ -31,6 +33,47 @@ def schema_of(make: Callable[[], dict[str, Any]]) -> dict[str, JsonValue]:
         # Of a type without a JSON Schema nothing can be said; the codec still holds values to it.
         return {}
     return _untitled(schema)
+
+
+def signals_schema(declared: DeclaredSignals) -> dict[str, JsonValue] | None:
+    """What may be signalled to a workflow: a property for each signal, none else if that is known.
+
+    None where nothing is known.
+    """
+    properties: dict[str, JsonValue] = {
+        name: _payload(adapter) for name, adapter in sorted(declared.adapters.items())
+    }
+    if declared.complete:
+        told: dict[str, JsonValue] = {"properties": properties} if properties else {}
+        return {"type": "object", **told, "additionalProperties": False}
+    return {"type": "object", "properties": properties} if properties else None
+
+
+def _payload(adapter: Adapter) -> dict[str, JsonValue]:
+    if adapter.hint is None:
+        return {"type": "null"}
+    schema = schema_of(adapter.json_schema)
+    return _closed(schema) if schema and adapter.refuses_unknown else schema
+
+
+def _closed(schema: Any) -> Any:
+    """The schema with all objects closed whose properties are told: others are refused."""
+    if isinstance(schema, list):
+        return [_closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {
+        key: value if key in _DATA else _closed_in(key, value) for key, value in schema.items()
+    }
+    if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema:
+        closed["additionalProperties"] = False
+    return closed
+
+
+def _closed_in(key: str, value: Any) -> Any:
+    if key in _NAMED and isinstance(value, dict):
+        return {name: _closed(inner) for name, inner in value.items()}
+    return _closed(value)
 
 
 def _untitled(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:

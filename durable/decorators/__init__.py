@@ -12,6 +12,8 @@
                 waits any more
     state       what workflow code keeps about itself for others to see and
                 find: attributes and the entity
+    declared    which signals a workflow's code refers to, found by reading the
+                code and what its names mean
 
 Nothing registers itself: a decorator returns a frozen value, and a worker is given those it serves.
 """

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, final, overload
 
 from durable.decorators.activity import dress
 from durable.decorators.calls import Call, WorkflowCall
+from durable.decorators.declared import declared_signals
 from durable.decorators.functions import checked, name_of, refused, signature_of, site_of
 from durable.decorators.overrides import (
     WorkflowDeclaration,
@@ -130,5 +132,6 @@ def _defined(fn: Callable[..., Any], declared: WorkflowDeclaration) -> Workflow[
             signature=signature_of(plain),
             options=workflow_options(WorkflowOptions(), overrides, who),
             site=site_of(plain),
+            signals=partial(declared_signals, plain),
         )
     )

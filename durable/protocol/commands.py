@@ -61,7 +61,24 @@ class Finish:
     failure: Failure | None = None
 
 
-Command = Step | CancelStep | Finish
+@dataclass(frozen=True, slots=True)
+class PutAside:
+    """The signal that was to be received next cannot be read: it is kept with why, and passed over.
+
+    Args:
+        revision: of the fact by which it came.
+        name: the signal's.
+        data: its encoded payload.
+        failure: why it cannot be read.
+    """
+
+    revision: int
+    name: str
+    data: str | None
+    failure: Failure
+
+
+Command = Step | CancelStep | PutAside | Finish
 
 
 def kind_of(step: Step) -> str:

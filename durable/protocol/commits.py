@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from durable.protocol.commands import Finish
+from durable.protocol.commands import Finish, PutAside
 from durable.protocol.facts import Fact
 from durable.protocol.failures import Failure
 from durable.protocol.ids import new_seed
@@ -76,6 +76,7 @@ class Commit:
         version: content hash of the graph that the run is pinned to, with its first commit.
         attributes, entity: the run's searchable attributes and its document from now on, whole, as
             JSON; None leaves what was there.
+        aside: signals that the code could not read.
     """
 
     run_id: int
@@ -94,6 +95,7 @@ class Commit:
     hold: int = field(kw_only=True)  # no default: a fence that may be forgotten is none
     attributes: str | None = None
     entity: str | None = None
+    aside: tuple[PutAside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from random import Random
 from typing import Any
 
 from durable.codec.adapters import Adapter
+from durable.codec.failures import failure_of
 from durable.definitions import ActivityDefinition, WorkflowDefinition
-from durable.errors import NotDurableError
-from durable.protocol.commands import StartActivity, StartChild
+from durable.errors import NotDurableError, PayloadError
+from durable.protocol.commands import PutAside, StartActivity, StartChild
 from durable.protocol.documents import Entity
 from durable.protocol.json_values import compact_json
 from durable.protocol.limits import check_id, check_name
@@ -173,11 +174,22 @@ class Context:
     async def receive(self, name: str, adapter: Adapter) -> Any:
         """The next unread signal of this name, in order of arrival; waits for one.
 
-        Cancelling the wait loses nothing. A payload that cannot be read raises `PayloadError` here;
-        it is taken then, and stays visible in the history.
+        Cancelling the wait loses nothing. One whose payload cannot be read is put aside, with the
+        reason, and the next one is taken. In runs of earlier versions it raises `PayloadError`.
         """
-        letter = await self._mailbox.take(name, self._loop)
-        return None if letter.data is None else adapter.decode(letter.data)
+        while True:
+            letter = await self._mailbox.take(name, self._loop)
+            if letter.aside:
+                continue
+            try:
+                return None if letter.data is None else adapter.decode(letter.data)
+            except PayloadError as error:
+                if not self.is_seeded:
+                    raise
+                if self._loop.replaying:  # it could be read once: the code is another
+                    self._loop.unreadable = error
+                    await self._loop.create_future()
+                self._steps.send(PutAside(letter.revision, name, letter.data, failure_of(error)))
 
     async def wait_until(
         self,

@@ -16,7 +16,7 @@ from threading import get_ident
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, TypeVar
 
-from durable.errors import NotDurableError
+from durable.errors import NotDurableError, PayloadError
 from durable.protocol.commands import StartTimer
 from durable.replay.endings import put_down
 from durable.replay.guards import NoOutside, check_task_order, check_wait_order
@@ -46,6 +46,7 @@ class ReplayLoop(NoOutside):
         context: what `durable.replay.context.current()` finds; set by the run.
         variables: the run's own context variables, nobody else's.
         reach: who reached into the run from outside of its turn, the first one.
+        unreadable: why a signal that had been received cannot be read at replay.
         on_reached: called then, on whatever thread.
         replaying: silences reports of unhandled exceptions.
         of_workflow: what tells it from other loops, to whom cannot import this room.
@@ -60,6 +61,7 @@ class ReplayLoop(NoOutside):
         self.context: Any = None
         self.replaying = False
         self.reach: Reach | None = None
+        self.unreadable: PayloadError | None = None
         self.on_reached: Callable[[], None] = lambda: None
         self.tasks: dict[int, RunTask] = {}
         self.variables = contextvars.Context()

@@ -14,11 +14,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """An unread signal: its name, its encoded payload, and when it came (Unix seconds)."""
+    """An unread signal: its name, its encoded payload, and when it came (Unix seconds).
+
+    `revision` is that of its fact; `aside`: who received it could not read it, and passed it over.
+    """
 
     name: str
     data: str | None
     at: float
+    revision: int = 0
+    aside: bool = False
 
 
 class _Line:

@@ -151,6 +151,7 @@ class Run:
             with self._loop.turn():
                 self._feed(fact)
                 self._loop.drain()
+                self._check_readable()
                 if self._outcome is not None and self.finished is None and self._main is not None:
                     self._loop.wind_up(self._main)
                     self.finished = self._outcome
@@ -283,8 +284,16 @@ class Run:
         else:
             waiter.set_exception(_raised(fact, fact.failure))
 
+    def _check_readable(self) -> None:
+        if (error := self._loop.unreadable) is not None:
+            raise PayloadError(
+                f"{self._label}: a signal that its code has received cannot be read any more:"
+                f" {error}"
+            )
+
     def _signalled(self, fact: Fact) -> None:
-        self._mailbox.put(Letter(fact.name, fact.data, fact.at))
+        aside = fact.failure is not None
+        self._mailbox.put(Letter(fact.name, fact.data, fact.at, self._context.revision, aside))
 
     def _cancel(self, fact: Fact) -> None:
         if self._cancelled or self._main is None:

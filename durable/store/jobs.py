@@ -94,6 +94,19 @@ class ActivityAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalAside:
+    """A signal that the run's code could not read: its payload as JSON has it, why not, and when.
+
+    It is delivered again by `client.resume(id)`, or `durable resume ID`.
+    """
+
+    name: str
+    payload: Any
+    failure: Failure | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """A line of a list of runs."""
 
@@ -112,7 +125,8 @@ class RunDescription:
 
     `pending` lists the open commands that are written down (number, kind, name, due); `activities`
     the attempts with rows, failed ones included; `failure` why it failed or is suspended; `worker`
-    the queue name of the member that holds it, None when none does; `wakes_at` when it is next due.
+    the queue name of the member that holds it, None when none does; `wakes_at` when it is next due;
+    `put_aside` the signals that its code could not read.
     """
 
     id: str
@@ -135,6 +149,7 @@ class RunDescription:
     wakes_at: datetime | None
     attributes: dict[str, str | int | float | bool]
     entity: dict[str, Any] | None
+    put_aside: tuple[SignalAside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +176,7 @@ def _attempt(row: Row) -> ActivityAttempt:
     )  # fmt: skip
 
 
-def _description(row: Row, activities: Sequence[Row]) -> RunDescription:
+def _description(row: Row, activities: Sequence[Row], aside: Sequence[Row]) -> RunDescription:
     wakes = row["visible_at"]
     return RunDescription(
         id=row["jid"], run_id=row["run_id"], workflow=row["graph"], task_queue=row["app_id"],
@@ -174,6 +189,13 @@ def _description(row: Row, activities: Sequence[Row]) -> RunDescription:
         worker=row["member"], wakes_at=None if wakes is None or wakes.year >= MAXYEAR else wakes,
         attributes=json.loads(row["attributes"] or "{}"),
         entity=None if row["document"] is None else json.loads(row["document"]),
+        put_aside=tuple(
+            SignalAside(
+                a["topic"], json.loads(a["message"] or "null"), failure_from_json(a["error"]),
+                a["dead_lettered_at"],
+            )
+            for a in aside
+        ),
     )  # fmt: skip
 
 
@@ -232,7 +254,15 @@ class JobStore:
         row = await self._db.fetchrow(self._sql["describe"], run_id)
         if row is None:
             return None
-        return _description(row, await self._db.fetch(self._sql["open_activities"], run_id))
+        activities = await self._db.fetch(self._sql["open_activities"], run_id)
+        aside = await self._db.fetch(self._sql["put_aside"], run_id)
+        return _description(row, activities, aside)
+
+    async def deployed(self, run_id: int) -> tuple[str, list[str]]:
+        """The workflow of a run, and the documents generated for its task queue, newest first."""
+        rows = await self._db.fetch(self._sql["deployed"], run_id)
+        documents = [r["descriptor"] for r in rows if r["descriptor"] is not None]
+        return (rows[0]["graph"] if rows else ""), documents
 
     async def list(self, chosen: RunFilter, before: int | None, limit: int) -> list[RunSummary]:
         """Runs, the newest first, older than `before`."""

@@ -262,6 +262,11 @@ class RunStream:
         rows = await self._db.fetch(self._sql["resume"], jid, queue, list(workflows))
         return [r["stream_name"] for r in rows]
 
+    async def deliver_again(self, jid: str) -> list[Reached]:
+        """Put signals that the open run of an id has put aside into its inbox again."""
+        rows = await self._db.fetch(self._sql["deliver_again"], jid)
+        return [Reached(r["run_id"], r["reserved_by"], r["stream_name"]) for r in rows]
+
     async def arrive(self, messages: Sequence[Message]) -> dict[UUID, Reached]:
         """Put messages into inboxes; by request id, those that were taken.
 

@@ -17,6 +17,7 @@ from durable.protocol.commands import (
     CancelStep,
     Command,
     Finish,
+    PutAside,
     StartActivity,
     StartChild,
     StartTimer,
@@ -76,6 +77,7 @@ class _Draft:
     turn: Turn = field(default_factory=lambda: Turn(None))
     children: list[ChildStart] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
+    aside: list[PutAside] = field(default_factory=list)
     finish: Finish | None = None
     pending: str | None = None
     state: tuple[str | None, str | None] = (None, None)  # attributes and entity, if they changed
@@ -84,7 +86,7 @@ class _Draft:
     def says_something(self) -> bool:
         """Whether there is anything to commit, of what the run itself has done."""
         told = self.write or self.state != (None, None)
-        return told or bool(self.cancelled or self.finish or self.intents)
+        return told or bool(self.cancelled or self.aside or self.finish or self.intents)
 
 
 class Slots(Protocol):
@@ -319,7 +321,7 @@ class Held:
                 issued=draft.issued, pending=draft.pending, inbox=inbox, settled=settled,
                 cancelled=tuple(draft.cancelled), intents=tuple(draft.intents),
                 children=tuple(draft.children), finish=draft.finish, attributes=draft.state[0],
-                entity=draft.state[1],
+                entity=draft.state[1], aside=tuple(draft.aside),
             )  # fmt: skip
         return turn
 
@@ -338,6 +340,8 @@ class Held:
             draft.write = True
         elif isinstance(command, CancelStep):
             self._cancel(command.number, draft.turn, draft.cancelled)
+        elif isinstance(command, PutAside):
+            draft.aside.append(command)
         else:
             draft.finish = command
 
@@ -413,6 +417,9 @@ class Held:
 
     def _commit(self, **fields: Any) -> Commit:
         facts = list(self._carried)
+        for aside in fields["aside"]:
+            if (place := aside.revision - self.revision - 1) >= 0:
+                facts[place] = replace(facts[place], failure=aside.failure)
         finish: Finish | None = fields["finish"]
         if finish is not None:
             at = self.run.time

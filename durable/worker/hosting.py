@@ -308,6 +308,8 @@ class RunHost:
             self._drop(held)
             return
         held.passed(commit, committed.messages)
+        for aside in commit.aside:
+            reports.signal_put_aside(held.claimed, aside)
         for number, message in committed.messages.items():
             self._attempts.written(held.claimed.run_id, number, message)
         if commit.finish is not None:

@@ -11,7 +11,7 @@ from datetime import UTC, timedelta
 from typing import Any
 
 from durable.protocol.clock import to_datetime
-from durable.protocol.commands import StartActivity
+from durable.protocol.commands import PutAside, StartActivity
 from durable.protocol.failures import Failure, report, summary
 from durable.streams.activities import Attempt
 from durable.streams.runs import ClaimedRun
@@ -60,6 +60,16 @@ def run_suspended(claimed: ClaimedRun, error: BaseException) -> None:
     workflow_logger.error(
         "workflow %s, run %r is suspended: %s",
         claimed.workflow, claimed.jid, error, extra=_run(claimed),
+    )  # fmt: skip
+
+
+def signal_put_aside(claimed: ClaimedRun, aside: PutAside) -> None:
+    """A signal could not be read, and was passed over."""
+    workflow_logger.warning(
+        "workflow %s, run %r: the signal %r cannot be read, and was put aside: %s; when the code or"
+        " the sender is right, `durable resume %s` delivers it again",
+        claimed.workflow, claimed.jid, aside.name, aside.failure.message, claimed.jid,
+        extra={**_run(claimed), "signal": aside.name},
     )  # fmt: skip
 
 

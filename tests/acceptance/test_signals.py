@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -176,3 +178,86 @@ async def test_async_for_receives_until_it_is_cancelled(client: Client) -> None:
     await handle.signal(go)
     async with Worker(client, workflows=[collect_until_go]):
         assert await handle.result(timeout=10) == [1, 2, 3]
+
+
+async def test_a_signal_that_cannot_be_read_is_put_aside_and_the_run_goes_on(
+    client: Client,
+) -> None:
+    """Early or awaited, it is passed over and kept with its reason; a cold replay does the same."""
+    handle = await client.start(collect(2), id="c")
+    await handle.signal(durable.Signal("number", str), "early")
+    async with Worker(client, workflows=[collect]):
+        await eventually(lambda: _has_aside(handle, 1))
+        await handle.signal(durable.Signal("number", str), "late")
+        await handle.signal(number, 7)
+        await eventually(lambda: _has_aside(handle, 2))
+        assert await handle.status() == "running"
+    described = await handle.describe()
+    assert [(a.name, a.payload) for a in described.put_aside] == [
+        ("number", "early"), ("number", "late"),
+    ]  # fmt: skip
+    assert all(a.failure and a.failure.type == "PayloadError" for a in described.put_aside)
+    async with Worker(client, workflows=[collect]):
+        await handle.signal(number, 8)
+        assert await handle.result(timeout=10) == [7, 8]
+    told = [event for event in await handle.history() if event.kind == "signal"]
+    assert [event.failure is not None for event in told] == [True, True, False, False]
+
+
+@durable.workflow(name="collect")
+async def collect_words(count: int) -> list[str]:
+    """The same workflow once it takes text."""
+    return [await durable.Signal("number", str).receive() for _ in range(count)]
+
+
+async def test_a_signal_put_aside_is_delivered_again_once_by_resume(client: Client) -> None:
+    """To a run that is held, and to one that is not: by code that can read it, it is received."""
+    handle = await client.start(collect(1), id="c")
+    async with Worker(client, workflows=[collect]):
+        await handle.signal(durable.Signal("number", str), "seven")
+        await eventually(lambda: _has_aside(handle, 1))
+        assert await client.resume("c")
+        await eventually(lambda: _has_received(handle, 2))
+        await eventually(lambda: _has_aside(handle, 1))
+    assert await client.resume("c")
+    assert not await client.resume("c")
+    async with Worker(client, workflows=[collect_words]):
+        assert await client.handle("c").result(timeout=10) == ["seven"]
+    assert (await handle.describe()).put_aside == ()
+
+
+async def test_a_received_signal_that_the_new_code_cannot_read_suspends(client: Client) -> None:
+    """At replay nothing that was received is passed over: the run waits for code that reads it."""
+    handle = await client.start(collect(2), id="c")
+    async with Worker(client, workflows=[collect]):
+        await handle.signal(number, 7)
+        await eventually(lambda: _has_received(handle))
+
+    @durable.workflow(name="collect")
+    async def other(count: int) -> list[Sized]:
+        return [await durable.Signal("number", Sized).receive() for _ in range(count)]
+
+    async with Worker(client, workflows=[other]):
+        await handle.signal(number, 8)
+        await eventually(lambda: _is(handle, "suspended"))
+    async with Worker(client, workflows=[collect]):
+        assert await handle.result(timeout=10) == [7, 8]
+
+
+@dataclass
+class Sized:
+    """A payload of another shape."""
+
+    size: int
+
+
+async def _has_aside(handle: durable.Handle[Any], count: int) -> bool:
+    return len((await handle.describe()).put_aside) == count
+
+
+async def _has_received(handle: durable.Handle[Any], count: int = 1) -> bool:
+    return [event.kind for event in await handle.history()].count("signal") == count
+
+
+async def _is(handle: durable.Handle[Any], state: str) -> bool:
+    return await handle.status() == state

@@ -111,6 +111,7 @@ async def client_side(order: Order) -> None:
     assert_type(await client.execute(parent(order)), str)
     await handle.signal(approval, Approval(by="ann"))
     await handle.signal(go)
+    await handle.signal("approval", {"by": "ann"})
     begun = await client.start(fulfil(order), attributes={"vip": True}, entity={"lines": []})
     assert_type(begun, durable.Handle[Label])
     assert_type(await client.list(attributes={"vip": True}), list[durable.RunSummary])

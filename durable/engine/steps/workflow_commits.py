@@ -56,9 +56,8 @@ def is_plain(commit: Commit) -> bool:
         and commit.version is None
         and commit.attributes is None
         and commit.entity is None
-        and not (
-            commit.inbox or commit.settled or commit.cancelled or commit.intents or commit.children
-        )
+        and not (commit.inbox or commit.settled or commit.cancelled)
+        and not (commit.intents or commit.children or commit.aside)
     )
 
 
@@ -68,7 +67,7 @@ def is_end(commit: Commit) -> bool:
         commit.finish is not None
         and commit.status == 1
         and not (commit.inbox or commit.settled or commit.cancelled)
-        and not (commit.intents or commit.children)
+        and not (commit.intents or commit.children or commit.aside)
         and commit.attributes is None
         and commit.entity is None
         and not any(fact.request for fact in commit.facts)
@@ -153,6 +152,14 @@ def batch_arguments(member: int, token: int, commits: Sequence[Commit], metadata
         *_columns(children, 7), [f.request for c in commits for f in c.facts],
         [c.hold for c in commits], [c.attributes for c in commits], [c.entity for c in commits],
         [k.seed for c in commits for k in c.children],
+        *_columns(
+            [
+                (c.run_id, a.revision, a.name, a.data, a.failure.to_json())
+                for c in commits
+                for a in c.aside
+            ],
+            5,
+        ),
     ]  # fmt: skip
 
 

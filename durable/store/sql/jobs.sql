@@ -84,6 +84,11 @@ select id, aid, dad, stream_name, retry_attempt, max_retry_attempts, visible_at,
     dead_lettered_at, error
 from durable.worker_streams where run_id = $1 and msg_type = 'activity' order by id
 
+-- name: put_aside
+-- Signals that a run's code could not read, in the order in which it met them.
+select topic, message, error, dead_lettered_at from durable.engine_streams
+where run_id = $1 and msg_type = 'signal' and dead_lettered_at is not null order by id
+
 -- name: list
 -- Newest first. Every filter may be null.
 select run_id, jid, app_id, graph, state, created_at, finished_at
@@ -167,3 +172,12 @@ union all
 select 'attempt', r.id, r.reserved_by, null, null from running r where r.reserved_by is not null
 union all
 select 'relative', r.id, r.reserved_by, r.stream_name, null from relatives r
+
+-- name: deployed
+-- The workflow of a run, and the documents that were generated for its task queue, the newest first.
+select j.graph, v.descriptor from durable.jobs j
+left join lateral (
+    select d.descriptor, d.deployed_at from durable.app_versions d
+    where d.app_id = j.app_id and d.generated order by d.deployed_at desc limit 20
+) v on true
+where j.run_id = $1 order by v.deployed_at desc

@@ -225,6 +225,25 @@ with chosen as (
 )
 select distinct stream_name from woken
 
+-- name: deliver_again
+-- Signals that an open run put aside go back into its inbox, as they came. The wake row is locked first, as
+-- for every arrival.
+with wake as (
+    select w.id, w.reserved_by, w.visible_at, w.stream_name from durable.worker_streams w
+    where w.msg_type = 'turn' and w.id in (
+        select j.run_id from durable.jobs j where j.scope = '' and j.jid = $1 and j.finished_at is null)
+    for no key update
+), again as (
+    update durable.engine_streams e set expired_at = null, dead_lettered_at = null, error = null
+    from wake w where e.run_id = w.id and e.msg_type = 'signal' and e.dead_lettered_at is not null
+    returning e.run_id
+), pulled as (
+    update durable.worker_streams k set visible_at = durable.now()
+    from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
+      and exists (select from again)
+)
+select w.id as run_id, w.reserved_by, w.stream_name from wake w where exists (select from again)
+
 -- name: unserved
 -- What has been due in a queue for a while, and is not among what the asking worker serves.
 select distinct d.msg_type, d.name from (

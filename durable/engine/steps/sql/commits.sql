@@ -58,7 +58,7 @@ with wanted as (
 ), locked as (
     -- One by one: of a join a planner expects one row, and compares each with each; or it goes through the whole
     -- table, which was small when the plan was made.
-    select w.*, j.reply_to, j.parent_run_id, j.parent_number, j.jid, j.graph
+    select w.*, j.reply_to, j.parent_run_id, j.parent_number, j.jid, j.app_id, j.graph
     from offered w cross join lateral (
         select * from durable.jobs j where j.run_id = w.run_id and j.revision = w.expected and j.hold = w.hold
         for no key update skip locked
@@ -93,6 +93,21 @@ with wanted as (
     update durable.engine_streams e set expired_at = durable.now()
     where e.run_id = any(array(select p.run_id from passed p where p.state is not null))
       and e.expired_at is null and e.id <> all($24::bigint[])
+), aside as (
+    -- Signals that the code could not read: kept with the reason, until they are delivered again.
+    insert into durable.engine_streams (
+        stream_name, workflow_name, jid, run_id, msg_type, topic, message, error, created_at, visible_at, expired_at,
+        dead_lettered_at)
+    select p.app_id, p.graph, p.jid, p.run_id, 'signal', a.topic, a.message::json, a.error::json, durable.now(),
+        durable.now(), durable.now(), durable.now()
+    from unnest($56::bigint[], $58::text[], $59::text[], $60::text[]) as a(run_id, topic, message, error)
+    join passed p on p.run_id = a.run_id
+), passed_over as (
+    -- That it was passed over is a part of the history: whatever the code can read later, replay does the same.
+    update durable.history h set failure = a.error::json
+    from unnest($56::bigint[], $57::int[], $60::text[]) as a(run_id, revision, error)
+    join passed p on p.run_id = a.run_id
+    where h.run_id = a.run_id and h.revision = a.revision and a.revision <= p.expected
 ), done as (
     delete from durable.worker_streams m
     using unnest($12::bigint[], $13::bigint[]) as s(id, run_id) join passed p on p.run_id = s.run_id
