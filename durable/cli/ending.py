@@ -78,6 +78,10 @@ class Ending:
         flushing.join(FLUSHING)
         os._exit(code)
 
+    def stuck(self) -> None:
+        """Code holds the loop for good, and all has been given to others; on any thread."""
+        self.at_once(STUCK, "code that does not yield holds the event loop: the process exits")
+
     def _heard(self, number: int, _frame: FrameType | None) -> None:
         if self._begun:
             self.at_once(128 + number, "told to stop again: ended at once")

@@ -39,6 +39,10 @@ HardLimit = Annotated[
     typer.Option(help="When a stop exits, whatever still runs; 15 s after the grace unless given."),
 ]
 
+YieldTimeout = Annotated[
+    str, typer.Option(help="How long code may hold the event loop; then the process exits.")
+]
+
 
 @connected
 async def worker(  # noqa: PLR0913 - the command's options
@@ -48,6 +52,7 @@ async def worker(  # noqa: PLR0913 - the command's options
     queue: Queue = None,
     grace: Grace = "10s",
     hard_limit: HardLimit = None,
+    yield_timeout: YieldTimeout = "30s",
     processes: Processes = 1,
     loop: Loop = EventLoop.ASYNCIO,
     until_eof: Annotated[bool, typer.Option(hidden=True)] = False,
@@ -62,6 +67,7 @@ async def worker(  # noqa: PLR0913 - the command's options
         options = [
             *(["--queue", queue] if queue else []),
             *(["--json"] if session.out.as_json else []),
+            *("--yield-timeout", yield_timeout),
             *("--loop", loop.value, "--grace", grace, "--hard-limit", f"{limit}s"),
         ]
         await supervise(session, module, options, limit, processes)
@@ -74,10 +80,13 @@ async def worker(  # noqa: PLR0913 - the command's options
             activities=one.activities.values(),
             task_queue=one.queue,
             grace=grace,
+            yield_timeout=duration(yield_timeout),
         )
         for one in served
     ]
     ending = Ending(workers, limit)
+    for one in workers:
+        one.on_stuck(ending.stuck)
     if until_eof:
         _stop_at_eof(ending)
     with ending.signals():

@@ -37,6 +37,23 @@ T = TypeVar("T")
 Variables = contextvars.Context | None
 
 
+class Drains:
+    """Whose code runs now on the loop of a worker: for the thread that watches it.
+
+    Attributes:
+        run_id: the run's; 0 between drains.
+        label: who it is, for people.
+        count: of drains until now.
+    """
+
+    __slots__ = ("count", "label", "run_id")
+
+    def __init__(self) -> None:
+        self.run_id = 0
+        self.label = ""
+        self.count = 0
+
+
 class ReplayLoop(NoOutside):
     """The loop of one run. `label` names the run in messages.
 
@@ -49,6 +66,7 @@ class ReplayLoop(NoOutside):
         unreadable: why a signal that had been received cannot be read at replay.
         on_reached: called then, on whatever thread.
         replaying: silences reports of unhandled exceptions.
+        drains: where it notes that its code runs, and as which run.
         of_workflow: what tells it from other loops, to whom cannot import this room.
     """
 
@@ -65,6 +83,8 @@ class ReplayLoop(NoOutside):
         self.on_reached: Callable[[], None] = lambda: None
         self.tasks: dict[int, RunTask] = {}
         self.variables = contextvars.Context()
+        self.drains: Drains | None = None
+        self.run_id = 0
         self._label = label
         self._steps = steps
         self._callbacks_max = callbacks_max
@@ -89,10 +109,15 @@ class ReplayLoop(NoOutside):
         asyncio._set_running_loop(self)  # noqa: SLF001
         sys.set_asyncgen_hooks(self._generator_begins, _generator_dropped)
         self._thread = self._home = get_ident()
+        if (drains := self.drains) is not None:
+            drains.count += 1
+            drains.label, drains.run_id = self._label, self.run_id
         try:
             yield
         finally:
             self._thread = 0
+            if drains is not None:
+                drains.run_id = 0
             sys.set_asyncgen_hooks(*hooks)
             asyncio._set_running_loop(outer)  # noqa: SLF001
 

@@ -20,7 +20,7 @@ from durable.protocol.commands import Command, Finish, Step
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import Failure
 from durable.replay.context import Context, RunIdentity
-from durable.replay.loop import CALLBACKS_MAX, ReplayLoop
+from durable.replay.loop import CALLBACKS_MAX, Drains, ReplayLoop
 from durable.replay.mailbox import Letter, Mailbox
 from durable.replay.mismatch import (
     ExpectedStep,
@@ -53,6 +53,7 @@ class Run:
         definition: the workflow.
         identity: who the run is.
         callbacks_max: how many callbacks one drain may take; more means that the code never waits.
+        drains: where it notes that its code runs, for whoever watches that.
 
     Attributes:
         revision: facts applied.
@@ -68,6 +69,7 @@ class Run:
         identity: RunIdentity,
         *,
         callbacks_max: int = CALLBACKS_MAX,
+        drains: Drains | None = None,
     ) -> None:
         self.definition = definition
         self.identity = identity
@@ -80,6 +82,7 @@ class Run:
         self._loop = ReplayLoop(  # type: ignore[abstract]  # the rest is set by guards
             self._steps, seed, self._label, callbacks_max
         )
+        self._loop.drains, self._loop.run_id = drains, identity.run_id
         self._context = Context(identity, self._loop, self._steps, self._mailbox)
         self._loop.context = self._context
         self._main: RunTask | None = None

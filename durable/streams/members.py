@@ -101,6 +101,10 @@ class MemberStore:
             tuple(row["dead"] or ()), tuple((q, kind) for q, kind in row["due"] or ()),
         )  # fmt: skip
 
+    async def condemn(self, connection: Connection, member_id: int, run: int, error: str) -> None:
+        """Blame one run for the burial of this member that follows; `error` is the reason."""
+        await connection.fetch(self._sql["condemn"], member_id, run, error)
+
     async def bury(self, connection: Connection, member_id: int) -> Burial:
         """Free what a member held that died or leaves, in one transaction."""
         rows = await connection.fetch(

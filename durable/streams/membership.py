@@ -98,6 +98,7 @@ class Membership:
         self._thread: threading.Thread | None = None
         self._joined: asyncio.Future[int] | None = None
         self._work: asyncio.Task[None] | None = None
+        self._away = False
         self._known = 0  # the id that the joining loop has been told
         self._locked = False
         self._connection: Any = None
@@ -148,6 +149,37 @@ class Membership:
             return True
         self._thread.join(seconds)
         return not self._thread.is_alive()
+
+    def give_up(self, run: int, error: str, within: float) -> bool:
+        """Free all that is held, and blame `run` for it; on any thread, however the loop stands.
+
+        This process is no member then, until its loop goes on: it joins anew. Returns whether that
+        was done in time.
+        """
+        if self._inner is None:
+            return False
+        try:
+            giving = asyncio.run_coroutine_threadsafe(self._give_up(run, error), self._inner)
+            giving.result(within)
+        except (TimeoutError, RuntimeError, DatabaseError) as failed:
+            logger.warning("what is held could not be freed: %s", failed or type(failed).__name__)
+            return False
+        return True
+
+    async def _give_up(self, run: int, error: str) -> None:
+        self._away = True
+        member, self.id = self.id, 0
+        await self._query(lambda c: self._store.condemn(c, member, run, error))
+        burial = await self._query(lambda c: self._store.bury(c, member))
+        self._drop()
+        self._call(self._tell, burial)
+        self._call(self._on_lost)
+        self._call(self._return)
+
+    def _return(self) -> None:
+        """The process's loop goes on: join anew."""
+        self._away = False
+        self._beat_now()
 
     def stay(self, work: Callable[[Ask], Coroutine[Any, Any, None]]) -> None:
         """Leave when `work` is done, which asks by the member's connection, on its thread."""
@@ -263,6 +295,8 @@ class Membership:
         self._drop()
 
     async def _beat(self) -> None:
+        if self._away:
+            return
         if self.id == 0:
             self.id = await self._query(
                 lambda c: self._store.join(c, self._name, socket.gethostname(), os.getpid())

@@ -25,4 +25,8 @@
   try again.
 - `lingering`: attempts whose code goes on after a stop: their member stays for them, and settles
   them itself.
+- `lacking`: what waits in a queue that this worker cannot run: left for one that can, and said
+  once.
+- `watchdog`: code that does not yield: found, named, and after a limit parted from what it keeps
+  from moving.
 """

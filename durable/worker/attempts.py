@@ -90,6 +90,7 @@ class Attempts:
         ending: whether the loop is being torn down, and what is cancelled then has not failed.
 
     Attributes:
+        blamed: says where the code stands, or stood, that blocked the loop.
         unknown: rows of interrupted attempts that may not be repeated, so are not to be given back.
     """
 
@@ -112,6 +113,7 @@ class Attempts:
         self._by_step: dict[tuple[int, int], list[_Running]] = {}
         self._freed: Callable[[], None] = lambda: None
         self.unknown: set[int | None] = set()
+        self.blamed: Callable[[], str] = str
         self._idle = asyncio.Event()
         self._handing = threading.Lock()
 
@@ -148,6 +150,10 @@ class Attempts:
     def count(self) -> int:
         """How many run now; may be read by any thread."""
         return len(self._running)
+
+    def of_task(self, task: asyncio.Task[object]) -> Attempt | None:
+        """The attempt whose code a task is; may be called by any thread."""
+        return next((e.attempt for e in list(self._running.values()) if e.task is task), None)
 
     def running(self) -> list[Attempt]:
         """What runs now."""
@@ -280,9 +286,10 @@ class Attempts:
 
     def _note_blocked(self, entry: _Running, late: float) -> None:
         logger.warning(
-            "the event loop of this worker was blocked for %.2g s by something that did not yield;"
+            "the event loop of this worker was blocked for %.2g s by what did not yield%s;"
             " activity %r (run %s) gets that time again: move blocking code into a plain activity",
             late,
+            f" ({where})" if (where := self.blamed()) else "",
             entry.attempt.name,
             entry.attempt.jid,
         )

@@ -7,8 +7,18 @@ from typing import Any, Protocol, TypeVar
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import ConfigurationError
+from durable.streams.ports import Ports
 
 Definition = TypeVar("Definition", WorkflowDefinition, ActivityDefinition)
+
+
+class HasPorts(Protocol):
+    """A client: it carries what a worker needs."""
+
+    @property
+    def ports(self) -> Ports:
+        """The streams, and ports to the engine."""
+        ...
 
 
 class Defined(Protocol):

@@ -21,6 +21,7 @@ from durable.protocol.commits import Commit, Committed, StepCommitter
 from durable.protocol.facts import Fact, FactKind
 from durable.replay.cache import RunCache
 from durable.replay.context import RunIdentity
+from durable.replay.loop import Drains
 from durable.replay.run import Run
 from durable.runtime.clocks import MemberClock
 from durable.runtime.loops import call_on
@@ -62,6 +63,7 @@ class RunHost:
     Attributes:
         member: the id under which it holds them; 0 while this process is nobody.
         closing: set it to have no step started any more.
+        drains: whose code runs now.
     """
 
     def __init__(  # noqa: PLR0913 - built in one place, from what each name says
@@ -87,6 +89,7 @@ class RunHost:
         self._flushes = Alarms(clock.monotonic, self._flush_due)
         self._tasks = tasks
         self._unread: set[int] = set()
+        self.drains = Drains()
         self._reader: asyncio.Task[None] | None = None
         self._leaving = Leaving(ports, queue, clock, lambda: self.member, tasks)
         self._folding: set[int] = set()
@@ -214,7 +217,7 @@ class RunHost:
             run_id=claimed.run_id, id=claimed.jid, workflow=claimed.workflow,
             task_queue=claimed.queue, started_at=claimed.started_at, python=PYTHON,
         )  # fmt: skip
-        run = Run(definition, identity)
+        run = Run(definition, identity, drains=self.drains)
         held = Held(claimed, run, slots=self, version=self._versions[claimed.workflow])
         loop = asyncio.get_running_loop()
         run.on_reached(partial(call_on, loop, partial(self._pump, held)))

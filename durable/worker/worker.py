@@ -5,48 +5,43 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import ConfigurationError, InternalError
 from durable.postgres.retrying import patiently
 from durable.protocol.durations import Duration, seconds
+from durable.protocol.failures import Failure
 from durable.protocol.limits import BIGINT_MAX, check_count, check_name
 from durable.runtime.notifications import member_news, queue_news
 from durable.runtime.reconciler import Reconciler
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Attempt
 from durable.streams.membership import Membership
-from durable.streams.ports import ClosingCommitter, Ports
+from durable.streams.ports import ClosingCommitter
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
-from durable.worker.given import Defined, by_name
+from durable.worker.given import Defined, HasPorts, by_name
 from durable.worker.hints import Hints
 from durable.worker.hosting import RunHost
+from durable.worker.lacking import Lacking
 from durable.worker.lines import Bell, Place, patience
 from durable.worker.lingering import Lingering
 from durable.worker.reconciling import Reconciling
+from durable.worker.watchdog import Watchdog
 
 POLL = 1.0  # the net beneath the notifications while runs are held, in seconds
 REST = 5.0  # the same for who holds nothing: the sweeper watches the queues, too
 COMMITS = 2.0  # seconds that commits in flight have when a membership ends
 EXTRA = 5.0  # seconds that a stop may take after its grace, whatever the database does
 GATHER = 0.003  # seconds between two claims of runs, unless the first one left some
+GIVING_UP = 10.0  # seconds that a worker whose loop is held takes to free what it holds
 POLL_MIN = 0.01  # looks follow each other no faster, and what is delayed is late by no more
 UNSERVED_EVERY = 10  # seconds between two looks for what nobody here can run
 CLAIM_MAX = 500  # one claim's worth of runs: more only delays the first
 CLAIM_AHEAD = 50  # runs that may have to go for others: so many, and two for each that came last
-
-
-class HasPorts(Protocol):
-    """A client: it carries what a worker needs."""
-
-    @property
-    def ports(self) -> Ports:
-        """The streams, and ports to the engine."""
-        ...
 
 
 class Worker:
@@ -62,6 +57,8 @@ class Worker:
         max_runs: how many runs are held in memory; the least recently used are given back.
         max_bytes: how heavy they may be together.
         grace: how long a stop waits for running activities (seconds, `timedelta` or text).
+        yield_timeout: how long code may hold the event loop; then all is given to other workers,
+            and a run is suspended the tenth time.
 
     Example:
         >>> async with Worker(client, workflows=[fulfil], activities=[charge]):  # doctest: +SKIP
@@ -72,7 +69,7 @@ class Worker:
         self, client: HasPorts, *, workflows: Iterable[Defined] = (),
         activities: Iterable[Defined] = (), task_queue: str = "default", max_activities: int = 1000,
         max_threads: int | None = None, max_runs: int = 10_000, max_bytes: int = 512 << 20,
-        grace: Duration = 10,
+        grace: Duration = 10, yield_timeout: Duration = 30,
     ) -> None:  # fmt: skip
         self.task_queue = check_name("task_queue", task_queue, "Worker()")
         check_count("max_activities", max_activities, "Worker()")
@@ -102,6 +99,9 @@ class Worker:
         )  # fmt: skip
         self._membership.on_broken = self._break
         self._attempts.on_freed(self._freed)
+        self._yield_timeout = seconds(yield_timeout)
+        self._watchdog: Watchdog | None = None
+        self._on_stuck: Callable[[], None] = lambda: None
         self._host: RunHost | None = None
         self._lingering: Lingering | None = None
         self._hints: Hints | None = None
@@ -112,7 +112,9 @@ class Worker:
         self._again = asyncio.Event()
         self._starved = False
         self._stopping = False
-        self._unserved: set[tuple[str, str]] = set()
+        self._lacking = Lacking(
+            self._ports.runs, task_queue, list(self._workflows), list(self._activities)
+        )
         who = f"the worker of task queue {task_queue!r}"
         self._loops = Tasks(who, self._break)
         self._work = Tasks(who, self._break)
@@ -171,7 +173,12 @@ class Worker:
         self._reconciling = Reconciling(
             self._ports.runs, self._host, self._attempts, lambda: self._wake(turns=True, due=True)
         )
+        self._watchdog = Watchdog(
+            self._host.drains, self._attempts.of_task, self._busy, self._yield_timeout, self._part
+        )
+        self._attempts.blamed = lambda: "" if self._watchdog is None else self._watchdog.seen
         self._begin(await self._membership.join())
+        self._watchdog.start()
         await self._ports.announcer.hear_queue(self.task_queue, self._heard_queue)
         for queue in await self._ports.runs.resume(
             queue=self.task_queue, workflows=list(self._workflows)
@@ -205,6 +212,8 @@ class Worker:
         self._stopping = True
         self._ending.set()
         end = asyncio.get_running_loop().time() + self._grace + EXTRA
+        if self._watchdog is not None:
+            self._watchdog.stop()
         self._loops.cancel()
         await self._loops.wait(1.0)
         if self._hints is not None:
@@ -261,10 +270,9 @@ class Worker:
             pass
 
     def leave_at_once(self, within: float = 1.0) -> bool:
-        """Free what is held as of a process that died; from any thread, before the process exits.
+        """Free what is held as of a process that died, from any thread; whether it was in time.
 
-        Attempts that may not be repeated end as "outcome unknown". Returns whether it was done in
-        time; else others do it when they notice.
+        Attempts that may not be repeated end as unknown.
         """
         return self._membership.leave_at_once(within)
 
@@ -286,6 +294,18 @@ class Worker:
         if rest:
             await patiently(lambda: self._ports.runs.release(member, rest))
             self._ports.announcer.queue(self.task_queue, "", amount=0)
+
+    def on_stuck(self, callback: Callable[[], None]) -> None:
+        """Have `callback()` called, on a thread, once all was given back: code holds the loop.
+
+        Without one the worker stays, and takes work again when its loop goes on.
+        """
+        self._on_stuck = callback
+
+    def _part(self, run_id: int, failure: Failure) -> None:
+        """Give everything up to others, on the watchdog's thread: the loop may never go on."""
+        self._membership.give_up(run_id, failure.to_json(), GIVING_UP)
+        self._on_stuck()
 
     def _torn_down(self) -> bool:
         """Whether the event loop cancels everything, ours too: the process is about to end."""
@@ -419,7 +439,7 @@ class Worker:
             self._again.clear()
             if self._membership.clock.now() - looked >= UNSERVED_EVERY:
                 looked = self._membership.clock.now()
-                await self._say_what_is_unserved()
+                await self._lacking.say()
             look = await self._ports.runs.look(
                 host.member, self.task_queue, list(self._workflows), list(self._activities)
             )
@@ -448,22 +468,6 @@ class Worker:
                     return
             if host.count:
                 return
-
-    async def _say_what_is_unserved(self) -> None:
-        """What this worker lacks is left for one that has it; but somebody should know."""
-        found = await self._ports.runs.unserved(
-            self.task_queue, list(self._workflows), list(self._activities)
-        )
-        for kind, name in set(found) - self._unserved:
-            self._unserved.add((kind, name))
-            what = "turns of the workflow" if kind == "turn" else "attempts of the activity"
-            logger.warning(
-                "the task queue %r holds %s %r, which this worker was not given: they wait for a"
-                " worker that was",
-                self.task_queue,
-                what,
-                name,
-            )
 
     def _wake(self, *, turns: bool, due: bool) -> None:
         if turns:

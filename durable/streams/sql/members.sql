@@ -95,6 +95,16 @@ select (select count(*) from durable.members) as members,
     case when s.prunes is not null then array(select array[stream_name, msg_type] from due) end as due
 from quick left join swept s on true left join durable.members m on m.member_id = $2
 
+-- name: condemn
+-- The code of one run has taken this member's event loop for good: the burial that follows counts it as a
+-- loss (retry_attempt), and finds the reason there, should it be the tenth. Other runs are above suspicion.
+with others as (
+    update durable.worker_streams set retry_attempt = 0
+    where reserved_by = $1 and msg_type = 'turn' and id <> $2 and retry_attempt > 0
+)
+update durable.worker_streams set retry_attempt = 1, error = $3::json
+where id = $2 and reserved_by = $1 and msg_type = 'turn'
+
 -- name: bury
 -- Takes from a dead member, or one that leaves, everything it held: runs and attempts that may be repeated
 -- become visible again; an attempt that may not be repeated ends with "outcome unknown", and its run is told.
@@ -113,9 +123,9 @@ with gone as (
     set reserved_by = null, reserved_at = null, losses = l.losses,
         visible_at = case when l.turn and l.losses >= 10 then 'infinity' else durable.now() end
     from lost l where w.id = l.id and not l.last
-    returning w.id, w.stream_name, w.msg_type, w.losses
+    returning w.id, w.stream_name, w.msg_type, w.losses, w.error
 ), suspended as (
-    update durable.jobs j set state = 'suspended', error = $3::json
+    update durable.jobs j set state = 'suspended', error = coalesce(f.error, $3::json)
     from freed f where f.msg_type = 'turn' and f.losses >= 10 and j.run_id = f.id and j.finished_at is null
 ), unknown as (
     update durable.worker_streams w

@@ -220,7 +220,7 @@ with chosen as (
       and ($1::text is null or j.jid = $1) and ($2::text is null or (j.app_id = $2 and j.graph = any($3::text[])))
     returning j.run_id
 ), woken as (
-    update durable.worker_streams w set visible_at = durable.now(), losses = 0, releases = null
+    update durable.worker_streams w set visible_at = durable.now(), losses = 0, releases = null, error = null
     from chosen c where w.id = c.run_id returning w.stream_name
 )
 select distinct stream_name from woken
