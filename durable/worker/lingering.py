@@ -15,6 +15,7 @@ from typing import Any
 
 from durable.protocol.clock import Clock
 from durable.streams.activities import ActivityStream, Attempt, Settlement
+from durable.telemetry.logs import logger
 from durable.worker.attempts import Outcome
 from durable.worker.retries import delay_after
 
@@ -45,6 +46,14 @@ class Lingering:
     def left(self) -> list[Attempt]:
         """What has not been settled yet; may be read by any thread."""
         return list(self._left.values())
+
+    def say(self) -> None:
+        """Have the log say what goes on."""
+        logger.warning(
+            "stopped, but for threads that go on: %s; nobody else runs these attempts until they"
+            " end or this process does: call durable.heartbeat() in them to hear of a stop",
+            ", ".join(sorted({f"{a.name} (run {a.jid})" for a in self.left})),
+        )
 
     def add(self, attempts: Iterable[Attempt]) -> None:
         """These go on."""

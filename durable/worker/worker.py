@@ -235,7 +235,7 @@ class Worker:
             )
         self._work.cancel()  # what could not be sent by now, nobody waits for
         if lingering.left:
-            self._say_what_lingers(lingering)
+            lingering.say()
             self._membership.stay(lingering.settle)
         else:
             await self._membership.leave(max(1.0, end - outer.time()))
@@ -255,14 +255,6 @@ class Worker:
     @property
     def _lingering_attempts(self) -> list[Attempt]:
         return [] if self._lingering is None else self._lingering.left
-
-    def _say_what_lingers(self, lingering: Lingering) -> None:
-        names = ", ".join(sorted({f"{a.name} (run {a.jid})" for a in lingering.left}))
-        logger.warning(
-            "stopped, but for threads that go on: %s; nobody else runs these attempts until they"
-            " end or this process does: call durable.heartbeat() in them to hear of a stop",
-            names,
-        )
 
     async def gone(self) -> None:
         """After `stop`: return when threads that went on have ended, and this member has left."""
