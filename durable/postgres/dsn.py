@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 from durable.errors import ConfigurationError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
-_HOSTS = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]@:/?#,\s]*)(?::\d+)?")
+_HOSTS = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]@:/?#,\s]*)(?::(\d+))?")
 _TAIL = re.compile(r"(?:/([^?#@]*))?(?:\?(.*))?", re.DOTALL)
 _PAIR = re.compile(r"\s*(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)")
 
@@ -22,6 +22,8 @@ _OURS = {
     "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
     "tcp_user_timeout", "fallback_application_name", "gssencmode", "sslsni", "sslcompression",
 }  # fmt: skip
+
+PORT_MAX = 65535
 
 _ADVICE = (
     'give a URI such as "postgresql://user:password@host:5432/database", in whose parts special'
@@ -89,7 +91,12 @@ def _split(text: str) -> tuple[str, str | None, str]:
 def _is_rest(text: str) -> bool:
     hosts = re.split(r"[/?#]", text, maxsplit=1)[0]
     tail = _TAIL.fullmatch(text[len(hosts) :])
-    return tail is not None and all(_HOSTS.fullmatch(host) for host in hosts.split(","))
+    return tail is not None and all(_is_host(host) for host in hosts.split(","))
+
+
+def _is_host(text: str) -> bool:
+    match = _HOSTS.fullmatch(text)
+    return match is not None and (match[1] is None or int(match[1]) <= PORT_MAX)
 
 
 def _from_uri(text: str) -> str:
@@ -167,8 +174,8 @@ def _hosts(host: str, port: str) -> str:
     hosts, ports = host.split(","), port.split(",")
     if len(ports) == 1:
         ports *= len(hosts)
-    if len(hosts) != len(ports) or not all(p == "" or p.isdigit() for p in ports):
-        raise ConfigurationError("the DSN has not one port for each of its hosts")
+    if len(hosts) != len(ports) or not all(_is_host(f":{p}" if p else "") for p in ports):
+        raise ConfigurationError("the DSN has not one port (1 to 65535) for each of its hosts")
     return ",".join(
         (f"[{h}]" if ":" in h else h) + (f":{p}" if p else "")
         for h, p in zip(hosts, ports, strict=True)

@@ -19,6 +19,7 @@ from durable.postgres.connections import DEADLINE, LONG_DEADLINE, allow, guarded
 from durable.postgres.errors import DeadlinePassed, StatementTimeout, translating
 from durable.postgres.poolers import find_out
 from durable.postgres.pooling import Connections, LentPool, OwnPool
+from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
 from durable.postgres.sql import schema_name
 
 Row = asyncpg.Record
@@ -129,6 +130,17 @@ class Database:
         async with self._connections.use(deadline) as connection:
             rows: list[Row] = await connection.fetch(statement, *args)
             return rows
+
+    async def read(self, statement: str, *args: Any, deadline: float = DEADLINE) -> list[Row]:
+        """Run one statement that only reads, for a caller: again while the server is away.
+
+        Raises `DatabaseError` after a minute, or at once for what waiting does not change.
+        """
+        return await retry_until_connected(
+            lambda: self.fetch(statement, *args, deadline=deadline),
+            host=False,
+            limit=CALLER_TIMEOUT,
+        )
 
     async def fetchrow(self, statement: str, *args: Any, deadline: float = DEADLINE) -> Row | None:
         """Run one statement; its first row, or None."""

@@ -234,8 +234,8 @@ class JobStore:
 
     async def latest(self, jid: str) -> int | None:
         """The newest run of an id."""
-        value = await self._db.fetchval(self._sql["latest"], jid)
-        return None if value is None else int(value)
+        rows = await self._db.read(self._sql["latest"], jid)
+        return int(rows[0][0]) if rows and rows[0][0] is not None else None
 
     async def outcomes(self, run_ids: Sequence[int]) -> list[Ended]:
         """Those of the runs that have ended."""
@@ -251,12 +251,12 @@ class JobStore:
 
     async def describe(self, run_id: int) -> RunDescription | None:
         """All that the rows say of a run."""
-        row = await self._db.fetchrow(self._sql["describe"], run_id)
-        if row is None:
+        rows = await self._db.read(self._sql["describe"], run_id)
+        if not rows:
             return None
-        activities = await self._db.fetch(self._sql["open_activities"], run_id)
-        aside = await self._db.fetch(self._sql["put_aside"], run_id)
-        return _description(row, activities, aside)
+        activities = await self._db.read(self._sql["open_activities"], run_id)
+        aside = await self._db.read(self._sql["put_aside"], run_id)
+        return _description(rows[0], activities, aside)
 
     async def deployed(self, run_id: int) -> tuple[str, list[str]]:
         """The workflow of a run, and the documents generated for its task queue, newest first."""
@@ -268,12 +268,12 @@ class JobStore:
         """Runs, the newest first, older than `before`."""
         filters = _filter(chosen)
         if chosen.attributes is None:
-            rows = await self._db.fetch(
+            rows = await self._db.read(
                 self._sql["list"], *filters, before, limit, deadline=LONG_DEADLINE
             )
         else:
             statement = self._sql["list_having"]
-            rows = await self._db.fetch(
+            rows = await self._db.read(
                 statement, *filters, before, limit, chosen.attributes, deadline=LONG_DEADLINE
             )
         return [
@@ -293,13 +293,11 @@ class JobStore:
         """How many runs there are."""
         filters = _filter(chosen)
         if chosen.attributes is None:
-            return int(
-                await self._db.fetchval(self._sql["count"], *filters, deadline=LONG_DEADLINE)
-            )
+            rows = await self._db.read(self._sql["count"], *filters, deadline=LONG_DEADLINE)
+            return int(rows[0][0])
         statement = self._sql["count_having"]
-        return int(
-            await self._db.fetchval(statement, *filters, chosen.attributes, deadline=LONG_DEADLINE)
-        )
+        rows = await self._db.read(statement, *filters, chosen.attributes, deadline=LONG_DEADLINE)
+        return int(rows[0][0])
 
     async def terminate(self, run_id: int, failure: Failure) -> Terminated | None:
         """End a run from outside; None when it has ended by itself."""

@@ -87,7 +87,8 @@ def test_options_of_others():
 
 BAD = [
     "", "   ", "app:s3cret@127.0.0.1/app", "mysql://app:s3cret@x/app", "s3cret",
-    "postgresql://app:s3cret@h:port/app",
+    "postgresql://app:s3cret@h:port/app", "postgresql://app:s3cret@h:70000/app",
+    "host=h port=70000 password=s3cret",
     "postgresql://app:s3cret@h:1x/app", "host=h password='s3cret",
     "host=h port=1,2 password=s3cret",
     "postgresql://app:s3cret@h/app?s3cret", "postgresql://app:s3cret@a b/app",
