@@ -24,7 +24,7 @@ from durable.engine.steps.graph_writes import Written
 from durable.engine.versions import Versions
 from durable.errors import JobFailed
 from durable.hotmesh.export import exported
-from durable.postgres.connections import open_connection
+from durable.postgres.connections import DEADLINE, open_connection
 from durable.postgres.errors import ConnectionLost
 from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
@@ -241,9 +241,9 @@ class Breaking(Database):
     count: int = 0
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
+    async def connection(self, deadline: float = DEADLINE) -> AsyncIterator[Any]:
         """A connection that counts."""
-        async with super().connection() as connection:
+        async with super().connection(deadline) as connection:
             yield _Counting(connection, self)
 
 
@@ -378,9 +378,9 @@ class Pausing(Database):
     go_on: asyncio.Event
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
+    async def connection(self, deadline: float = DEADLINE) -> AsyncIterator[Any]:
         """A connection that waits before it registers a waiter."""
-        async with super().connection() as connection:
+        async with super().connection(deadline) as connection:
             yield _Standing(connection, self)
 
 
