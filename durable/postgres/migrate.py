@@ -42,7 +42,7 @@ WAITING_EVERY = 300  # tries after which somebody should know who it is
 GIVE_UP = 600.0  # seconds for which one statement is tried again when it does not get its lock
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
-_OLDEST = re.compile(r"^-- oldest: (\d+)\s*$", re.MULTILINE)
+_OLDEST = re.compile(r"^[ \t]*-- oldest: (\d+)\s*$", re.MULTILINE)
 _BLOCKED = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 Fetch = Callable[..., Awaitable[Sequence[Any]]]

@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
-_BATCHED = re.compile(r"^-- batched\b", re.MULTILINE)
+_BATCHED = re.compile(r"^[ \t]*-- batched\b", re.MULTILINE)
 _INDEX = re.compile(
     r"\A(?P<verb>create(?:\s+unique)?\s+index|drop\s+index)\s+(?:concurrently\s+)?"
     r"(?:if\s+(?:not\s+)?exists\s+)?(?P<rest>(?:\w+\.|\"\w+\"\.)?(?P<name>\w+)\b.*)\Z",

@@ -1,6 +1,8 @@
 """Runs on the first release and on the present one: nothing but the API that both have.
 
     python fleet.py worker DSN NAMESPACE    serves until SIGTERM; prints "ready" and "stopped"
+    python fleet.py w2 DSN NAMESPACE        keeps a hundred short runs under way until its input
+                                            ends; then prints how many ended, and the slowest
     python fleet.py load DSN NAMESPACE      starts and signals runs until its input ends; then
                                             prints their ids and results as JSON
 
@@ -13,6 +15,7 @@ import asyncio
 import json
 import signal
 import sys
+import time
 
 import durable
 
@@ -51,6 +54,12 @@ async def order(run: str, pause: float) -> int:
     return total + await once(str(durable.uuid4()))
 
 
+@durable.workflow
+async def brief(number: int) -> int:
+    """One step."""
+    return number + await step("x", 0, 0.0)
+
+
 def worth(run: str) -> int:
     """The result of `order(run)` that was signalled 5."""
     return sum(n + len(run) for n in range(STEPS)) + 5 + 100 + len(run) + 36
@@ -59,7 +68,7 @@ def worth(run: str) -> int:
 async def _worker(client: durable.Client) -> None:
     ending = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
-    workflows, activities = [order, part], [step, once]
+    workflows, activities = [order, part, brief], [step, once]
     async with durable.Worker(client, workflows=workflows, activities=activities):
         print("ready", durable.__file__, flush=True)  # noqa: T201 - the test reads it
         await ending.wait()
@@ -85,9 +94,25 @@ async def _load(client: durable.Client) -> None:
     print(json.dumps({run: task.result() for run, task in running.items()}))  # noqa: T201
 
 
+async def _w2(client: durable.Client) -> None:
+    ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    print("ready", durable.__file__, flush=True)  # noqa: T201
+    wrong, slowest, count = 0, 0.0, 0
+
+    async def one_after_the_other() -> None:
+        nonlocal wrong, slowest, count
+        while not ended.done():
+            began = time.monotonic()
+            wrong += await client.execute(brief(count)) < 1
+            slowest, count = max(slowest, time.monotonic() - began), count + 1
+
+    await asyncio.gather(*[one_after_the_other() for _ in range(100)])
+    print(json.dumps({"ended": count, "wrong": wrong, "slowest": slowest}))  # noqa: T201
+
+
 async def _main(what: str, dsn: str, namespace: str) -> None:
     async with await durable.connect(dsn, namespace=namespace) as client:
-        await {"worker": _worker, "load": _load}[what](client)
+        await {"worker": _worker, "load": _load, "w2": _w2}[what](client)
 
 
 if __name__ == "__main__":
