@@ -13,6 +13,7 @@ from durable.client.runs import Runs
 from durable.codec.adapters import Adapter
 from durable.decorators.calls import Call, WorkflowCall
 from durable.errors import ConfigurationError, InternalError, WorkflowAlreadyStarted
+from durable.postgres.loops import IN_AN_ACTIVITY
 from durable.protocol.durations import Duration
 from durable.protocol.ids import new_id, new_request
 from durable.protocol.limits import (
@@ -25,7 +26,6 @@ from durable.protocol.limits import (
     check_sought,
 )
 from durable.protocol.retention import Outcome, Pruned, pruning
-from durable.runtime.loops import IN_AN_ACTIVITY
 from durable.store.jobs import RunSummary, Start
 from durable.streams.ports import Ports
 

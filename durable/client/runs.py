@@ -5,10 +5,10 @@ from __future__ import annotations
 from durable.client.waiters import Waiters
 from durable.engine.retention import Retention
 from durable.errors import WorkflowEnded
+from durable.postgres.loops import HomeLoop
 from durable.postgres.retrying import CALLER_TIMEOUT
 from durable.protocol.commits import Histories
 from durable.protocol.failures import Failure
-from durable.runtime.loops import HomeLoop
 from durable.store.jobs import JobStore, Start, Started
 from durable.streams.grouping import Grouped
 from durable.streams.ports import Ports

@@ -334,6 +334,7 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
 
     async def _stop(self, grace: Duration = 10) -> None:
         """Take no more messages, let callbacks finish for `grace`, give the rest back, leave."""
+        self._wiring.database.home.check("mesh.stop()")
         if self._stopped:
             return
         self._stopped = True

@@ -21,4 +21,5 @@ Pool, LISTEN, migrations, the loader of SQL files, and the embedded server.
   who may ask.
 - `script`: a migration's text as the steps in which it is applied: one for each of its
   statements.
+- `loops`: which event loop something belongs to, and the errors of using it from another one.
 """

@@ -17,6 +17,7 @@ from durable.errors import DatabaseError
 from durable.postgres.address import Address, Pool
 from durable.postgres.connections import DEADLINE, LONG_DEADLINE, allow, guarded, open_connection
 from durable.postgres.errors import DeadlinePassed, StatementTimeout, translating
+from durable.postgres.loops import HomeLoop
 from durable.postgres.poolers import find_out
 from durable.postgres.pooling import Connections, LentPool, OwnPool
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
@@ -37,6 +38,7 @@ class Database:
     def __init__(self, connections: Connections, address: Address, schema: str) -> None:
         self._connections = connections
         self._closed = False
+        self.home = HomeLoop("what it belongs to")
         self.address = address
         self.schema = schema_name(schema)
 
@@ -106,6 +108,7 @@ class Database:
         await self._connections.close()
 
     def _check_open(self) -> None:
+        self.home.check("a call of a client or HotMesh")
         closing = self._closed or (self.address.pool is not None and self.address.pool.is_closing())
         # Else asyncpg's word for it would be taken for a broken connection, and waited out for
         # ever.

@@ -1,8 +1,8 @@
 """What any host (a worker, a graph engine, a client) needs, once for functions and graphs.
 
-`loops` which event loop it belongs to · `clocks` time that a step of the wall clock does not move ·
-`supervision` background tasks that somebody knows of when they die · `reconciler` what the tables
-say is reserved, against what its holder knows · `notifications` what they say, read strictly
+`clocks` time that a step of the wall clock does not move · `supervision` background tasks that
+somebody knows of when they die · `reconciler` what the tables say is reserved, against what its
+holder knows · `notifications` what they say, read strictly
 
 - `silence`: silence is not life: a member that beats, while a lane of its own completes nothing.
 - `threads`: threads for user code that blocks: daemons, so that none of them keeps a process from

@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 
 from durable.errors import DatabaseError, InternalError
 from durable.postgres.errors import retryable
+from durable.postgres.loops import HomeLoop
 from durable.postgres.retrying import retry_until_connected
-from durable.runtime.loops import HomeLoop
 
 T = TypeVar("T")
 R = TypeVar("R")

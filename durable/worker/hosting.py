@@ -15,6 +15,7 @@ from typing import Any
 
 from durable.definitions import WorkflowDefinition
 from durable.errors import InternalError
+from durable.postgres.loops import call_on
 from durable.postgres.retrying import patiently
 from durable.protocol.commands import StartActivity, StartTimer
 from durable.protocol.commits import Commit, Committed, StepCommitter
@@ -24,7 +25,6 @@ from durable.replay.context import RunIdentity
 from durable.replay.loop import Drains
 from durable.replay.run import Run
 from durable.runtime.clocks import MemberClock
-from durable.runtime.loops import call_on
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Attempt
 from durable.streams.ports import Ports

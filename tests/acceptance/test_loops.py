@@ -235,3 +235,54 @@ async def test_a_run_that_a_thread_ended_replays_to_where_it_waited(client: Clie
     for fact in [replace(facts[0], input="{}"), *facts[1:]]:
         again.apply(fact)
     again.evict()
+
+
+async def test_a_mesh_on_another_loop_is_refused_and_serves_its_own(
+    dsn: str, namespace: str
+) -> None:
+    """Each call raises at once on another loop, in a workflow too, and the mesh serves on."""
+
+    async def callback(_message: dict[str, Any]) -> dict[str, Any]:
+        return {"data": {}}
+
+    mesh = await durable.HotMesh.init(
+        app_id="calc",
+        namespace=namespace,
+        engine={"connection": dsn},
+        workers=[{"topic": "op", "callback": callback}],
+    )
+    async with mesh:
+        await mesh.deploy(GRAPH)
+        await mesh.activate("1")
+        calls: list[Callable[[], Coroutine[Any, Any, Any]]] = [
+            lambda: mesh.pub("calculate", {}),
+            lambda: mesh.pubsub("calculate", {}),
+            lambda: mesh.get_status("x"),
+            lambda: mesh.hook("x", {}),
+            lambda: mesh.interrupt("calculate", "x"),
+            lambda: mesh.deploy(GRAPH),
+            mesh.stop,
+        ]
+
+        async def use_it(use: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+            await asyncio.wait_for(use(), 5)
+
+        for use in calls:
+            await mesh.pubsub("calculate", {}, timeout=10)  # so that the short way is open
+            with pytest.raises(durable.ConfigurationError, match="another event loop"):
+                await asyncio.to_thread(asyncio.run, use_it(use))
+        await mesh.pubsub("calculate", {}, timeout=10)
+
+
+GRAPH = """
+app:
+  id: calc
+  version: '1'
+  graphs:
+    - subscribes: calculate
+      activities:
+        t: {type: trigger}
+        w: {type: worker, topic: op}
+      transitions:
+        t: [{to: w}]
+"""

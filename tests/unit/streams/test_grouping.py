@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from durable.errors import ConfigurationError, DatabaseError, InternalError, NotDurableError
+from durable.postgres.loops import HomeLoop
 from durable.replay.loop import ReplayLoop
 from durable.replay.steps import Steps
-from durable.runtime.loops import HomeLoop
 from durable.streams.grouping import Grouped
 
 Send = Callable[[list[int], bool], Awaitable[list[int]]]
