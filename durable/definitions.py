@@ -12,7 +12,21 @@ from typing import Any
 
 from durable.codec.adapters import Adapter
 from durable.codec.signature import Signature
+from durable.errors import DefinitionError
 from durable.protocol.options import ActivityOptions, WorkflowOptions
+
+
+def check(definition: ActivityDefinition | WorkflowDefinition) -> None:
+    """Make ready what is otherwise made at the first call.
+
+    Raises:
+        DefinitionError: an annotation means nothing, or a type cannot be written down; says which,
+            where, and what to do.
+    """
+    try:
+        definition.signature.check()
+    except DefinitionError as error:
+        raise DefinitionError(f"{definition.site}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ The promise: a value comes back as it went in, or `PayloadError` says which part
     signature    `Signature.of(fn)`: a function's arguments, by name, and its result
     guards       says at a glance that a value is sure to survive: the fast road
     differences  compares what came back with what went in: the sure road
+    fields_set   which fields of pydantic models were given
+    scalars      numbers, texts and times of numpy and pandas
     failures     `failure_of(exception)`, whatever its class does
     rebuilding   `exception_of(failure)`: whole, or as an `ApplicationError`
     tagged       values of exceptions, by their exact types
     careful      looks at exceptions without running their code
     tracebacks   as text, of a size that is bounded
     payloads     `PayloadCodec`: encryption or compression around the text
-    tracebacks  tracebacks that travel: text, with the frames that help, of a
-                size that is bounded
 
 Most values never leave the fast road: the guard looks at exact types, then one pass writes the
 text. Whatever a guard is not sure of is written, read back and compared before it is let go.

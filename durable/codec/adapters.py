@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, SchemaError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 from typing_extensions import TypeAliasType
 
 from durable.codec.differences import difference, shown
+from durable.codec.fields_set import KEY, is_partial, marked, restore, unmarked
 from durable.codec.guards import Guard, guard_for
+from durable.codec.scalars import advice_on, scalar_of
 from durable.errors import DefinitionError, PayloadError
 
 CONFIG: Final = ConfigDict(
@@ -32,23 +34,28 @@ class Machine:
         owner: who asks, for messages: "charge()", or "signal 'approval'".
     """
 
-    __slots__ = ("_extra", "_owner", "_read", "_write", "adapter", "guard")
+    __slots__ = ("_extra", "_has_models", "_owner", "_read", "_write", "adapter", "guard")
 
     def __init__(self, hint: Any, owner: str) -> None:
         try:
             # By way of an alias pydantic takes our settings even for a dataclass.
             alias: Any = TypeAliasType("alias", hint)  # pyright: ignore[reportGeneralTypeIssues]
             self.adapter: TypeAdapter[Any] = TypeAdapter(alias, config=CONFIG)
-        except (PydanticUserError, SchemaError, NameError, TypeError) as error:
+            if not self.adapter.pydantic_complete:
+                self.adapter.rebuild(raise_errors=True)  # raises, and names what is not defined
+            self._write = self.adapter.serializer.to_json
+            self._read = self.adapter.validator.validate_json
+            schema = self.adapter.core_schema
+        except Exception as error:  # a type says by its own code what it is like
             raise DefinitionError(
-                f"{owner}: the type {hint!r} cannot be written down: {_first_line(error)};"
-                " use a dataclass, a pydantic model or a builtin type"
+                f"{owner}: the type {shown_hint(hint)} cannot be written down:"
+                f" {_first_line(error)}; use a dataclass, a pydantic model or a builtin type whose"
+                " parts are such too, and define or import them at the top of their module"
             ) from error
         self._owner = owner
-        self._write = self.adapter.serializer.to_json
-        self._read = self.adapter.validator.validate_json
         # What says itself what to do with unknown fields is obeyed; elsewhere none is dropped.
-        self._extra: Any = None if _says_extra(self.adapter.core_schema) else "forbid"
+        self._extra: Any = None if _says_extra(schema) else "forbid"
+        self._has_models = _has_models(schema)
         self.guard: Guard = guard_for(hint)
 
     @property
@@ -59,18 +66,29 @@ class Machine:
     def write(self, value: Any) -> str:
         """The text of a value that the guard is sure of."""
         try:
-            return self._write(value, by_alias=False, round_trip=True, warnings=False).decode()
+            text = self._write(value, by_alias=False, round_trip=True, warnings=False).decode()
         except (PydanticSerializationError, RecursionError) as error:
-            raise PayloadError(
-                f"{self._owner}: the value cannot be written as JSON: {_first_line(error)}"
-                f"{_advice(error)}"
-            ) from error
+            raise self._unwritable(error, value) from error
+        return marked(text, value) if self._has_models and is_partial(value) else text
+
+    def _unwritable(self, error: Exception, value: Any) -> PayloadError:
+        return PayloadError(
+            f"{self._owner}: the value cannot be written as JSON: {_first_line(error)}"
+            f"{_advice(error, value)}"
+        )
 
     def write_checked(self, value: Any, path: str) -> str:
         """The text of any other value, once it has been seen to come back as it went in."""
-        text = self.write(value)
         try:
-            back = self._read(text, extra=self._extra, by_alias=False, by_name=True)
+            text = self._write(
+                value, by_alias=False, round_trip=True, warnings=False, fallback=scalar_of
+            ).decode()
+        except (PydanticSerializationError, RecursionError, TypeError) as error:
+            raise self._unwritable(error, value) from error
+        if self._has_models and is_partial(value):
+            text = marked(text, value)
+        try:
+            back = self._validated(text)
         except ValidationError as error:
             raise PayloadError(
                 f"{self._owner}: {_findings(error, path)}; the value does not fit its annotation,"
@@ -78,18 +96,26 @@ class Machine:
             ) from error
         found = difference(value, back, path)
         if found:
-            raise PayloadError(f"{self._owner}: {found}; annotate it with the type that it has")
+            raise PayloadError(f"{self._owner}: {found}; {advice_on(value)}")
         return text
 
     def read(self, text: str, path: str) -> Any:
         """The value of a text."""
         try:
-            return self._read(text, extra=self._extra, by_alias=False, by_name=True)
+            return self._validated(text)
         except ValidationError as error:
             raise PayloadError(
                 f"{self._owner}: what was written cannot be read as the annotated type:"
                 f" {_findings(error, path)}"
             ) from error
+
+    def _validated(self, text: str) -> Any:
+        if not (self._has_models and KEY in text):
+            return self._read(text, extra=self._extra, by_alias=False, by_name=True)
+        plain, form = unmarked(text)
+        value = self._read(plain, extra=self._extra, by_alias=False, by_name=True)
+        restore(value, form)
+        return value
 
 
 class Adapter:
@@ -157,14 +183,28 @@ def _says_extra(schema: Any) -> bool:
     return False
 
 
+def _has_models(schema: Any) -> bool:
+    """Whether there is a pydantic model within."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "model":
+            return True
+        return any(_has_models(part) for key, part in schema.items() if key != "metadata")
+    return isinstance(schema, (list, tuple)) and any(map(_has_models, schema))
+
+
+def shown_hint(hint: Any) -> str:
+    """A type as people write it."""
+    return f"{hint.__module__}.{hint.__qualname__}" if isinstance(hint, type) else repr(hint)
+
+
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".:") if lines else type(error).__name__
 
 
-def _advice(error: BaseException) -> str:
+def _advice(error: BaseException, value: Any) -> str:
     if "invalid utf-8" not in str(error):
-        return ""
+        return f"; {advice_on(value)}"
     return (
         "; bytes within a pydantic model need"
         " model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"

@@ -1,9 +1,10 @@
 """What is not the same about a value that went through JSON and came back.
 
 Stricter than `==`: `True`, `1` and `1.0` differ, so do `-0.0` and `0.0`, `Decimal("1.0")` and
-`Decimal("1.00")`, a class and its subclass; NaN equals itself. Three things are let through: an
+`Decimal("1.00")`, a class and its subclass; NaN equals itself. Four things are let through: an
 int where a float is declared, if no digit is lost; a subclass of `UUID` (database drivers have
-their own); and what a `functools.cached_property` has computed.
+their own); numbers, texts and times of numpy and pandas that are equal to builtin ones; and what a
+`functools.cached_property` has computed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import TzInfo
+
+from durable.codec.scalars import builtin_of
 
 _MISSING = object()
 _SHORT = reprlib.Repr()
@@ -65,7 +68,10 @@ def _changed(sent: Any, back: Any, path: str, why: str = "") -> str:
 def _stands_for(sent: Any, back: Any) -> bool:
     if type(sent) is int and type(back) is float:
         return bool(sent == back)  # Python compares these two exactly
-    return isinstance(sent, uuid.UUID) and isinstance(back, uuid.UUID) and sent == back
+    if isinstance(sent, uuid.UUID) and isinstance(back, uuid.UUID):
+        return sent == back
+    scalar = builtin_of(sent)
+    return scalar is not None and type(scalar) is type(back) and difference(scalar, back) is None
 
 
 def _scalars(sent: Any, back: Any, path: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import typing
 from collections.abc import Callable, Mapping
 from inspect import Parameter
@@ -163,6 +164,11 @@ class Signature:
         self._machine = machine
         return machine
 
+    def check(self) -> None:
+        """As `prepare`, unless that has been done. `DefinitionError` for a bad type."""
+        if self._machine is None:
+            self.prepare()
+
     def input_schema(self) -> dict[str, Any]:
         """The JSON Schema of the arguments' object."""
         return (self._machine or self.prepare()).adapter.json_schema(by_alias=False)
@@ -191,11 +197,21 @@ class Signature:
             return typing.get_type_hints(
                 self._fn, localns=dict(self._namespace or {}), include_extras=True
             )
-        except (NameError, TypeError) as error:
+        except Exception as error:  # annotations are code
             raise DefinitionError(
-                f"{self._owner}: an annotation cannot be resolved: {error}; import the name in"
-                " the function's module, and not under TYPE_CHECKING"
+                f"{self._owner}{self._annotated(error)}: an annotation cannot be resolved: {error};"
+                " import or define the name at the top of the function's module, not under"
+                " TYPE_CHECKING"
             ) from error
+
+    def _annotated(self, error: Exception) -> str:
+        """Which parameter the error is about, as far as it names what is missing."""
+        missing = getattr(error, "name", None)
+        annotations = getattr(self._fn, "__annotations__", {})
+        for name, hint in annotations.items() if isinstance(missing, str) else ():
+            if re.search(rf"\b{re.escape(str(missing))}\b", str(hint)):
+                return " result" if name == "return" else f" parameter {name!r}"
+        return ""
 
     def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         try:

@@ -23,6 +23,7 @@ from durable.codec.careful import clean, names_in, path_of, shown
 _DEPTH_MAX = 40
 _SIZE_MAX = 512 * 1024  # characters and items of all that one failure keeps
 _INT_MAX = 2**63
+_ITEM = 32  # characters that an item counts for: it takes as long to be looked at
 
 WriteError = Callable[[BaseException], Any]
 ReadError = Callable[[Any], BaseException]
@@ -47,7 +48,7 @@ class Budget:
 
 def json_keeps(value: Any, budget: Budget, depth: int = 2 * _DEPTH_MAX) -> bool:
     """Whether JSON, and Postgres, hold the value as it is; its exact types alone are looked at."""
-    budget.take(1)
+    budget.take(_ITEM)
     kind = type(value)
     if kind is str:
         budget.take(len(value))

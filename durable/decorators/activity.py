@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, final, overload
@@ -41,7 +42,7 @@ class Activity(Generic[P, R_co]):
         """The name under which it is recorded."""
         return self.definition.name
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Call[R_co]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R_co]:
         """A call with these arguments. `TypeError`, as Python would, if it cannot be called so."""
         return ActivityCall(self.definition, args, kwargs)
 
@@ -117,16 +118,31 @@ def dress(made: object, fn: Callable[..., Any]) -> None:
     object.__setattr__(made, "__wrapped__", fn)
 
 
+def _awaiting(wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator's plain wrapper around an async function, as the async function that it is."""
+
+    @functools.wraps(wrapper)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        result = wrapper(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
+
+    return call
+
+
 def _defined(fn: Callable[..., Any], declared: ActivityDeclaration) -> Activity[..., Any]:
     plain = checked(fn, "@activity")
+    is_async = inspect.iscoroutinefunction(plain)
+    called: Callable[..., Any] = plain
+    if not is_async and inspect.iscoroutinefunction(inspect.unwrap(plain)):
+        is_async, called = True, _awaiting(plain)
     overrides = cast("ActivityOverrides", {k: v for k, v in declared.items() if k != "name"})
     return Activity(
         ActivityDefinition(
             name=name_of(plain, declared.get("name"), "@activity"),
-            fn=plain,
+            fn=called,
             signature=signature_of(plain),
             options=activity_options(ActivityOptions(), overrides, f"@activity {plain.__name__}"),
-            is_async=inspect.iscoroutinefunction(plain),
+            is_async=is_async,
             site=site_of(plain),
         )
     )

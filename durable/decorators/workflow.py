@@ -47,7 +47,7 @@ class Workflow(Generic[P, R_co]):
         """The name under which it is recorded."""
         return self.definition.name
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Call[R_co]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R_co]:
         """A call with these arguments. `TypeError`, as Python would, if it cannot be called so."""
         return WorkflowCall(self.definition, args, kwargs, self.id)
 

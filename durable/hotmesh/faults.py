@@ -6,7 +6,7 @@ from typing import Any
 
 from durable.codec import careful
 from durable.codec.failures import failure_of
-from durable.engine.job import encode
+from durable.codec.tagged import Budget, Writer, readable
 from durable.protocol.codes import FAILED
 from durable.protocol.failures import Failure, report, summary
 from durable.protocol.graphs import Fault
@@ -36,7 +36,6 @@ def _details(error: BaseException) -> Any:
     """What an exception says beside its message; as text where JSON could not hold it."""
     details = careful.attribute(error, "details")
     try:
-        encode(details, "the details of an error")
+        return readable(Writer(careful.text_of, Budget()).write(details))
     except BaseException:  # noqa: BLE001 - values of the user's, which must not hide the failure
         return careful.shown(details)
-    return details

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from durable.definitions import ActivityDefinition, WorkflowDefinition
+from durable.definitions import ActivityDefinition, WorkflowDefinition, check
 from durable.errors import ConfigurationError, InternalError
 from durable.postgres.retrying import patiently
 from durable.protocol.durations import Duration, seconds
@@ -159,6 +159,10 @@ class Worker:
         """Join, deploy the generated descriptor, and begin to claim."""
         if self._host is not None:
             raise ConfigurationError("this worker has been started already; make another one")
+        for workflow in self._workflows.values():
+            check(workflow)
+        for activity in self._activities.values():
+            check(activity)
         versions = {}
         if self._workflows:  # a graph is of a workflow: a worker of activities alone has none
             versions = await self._ports.deployer.deploy(

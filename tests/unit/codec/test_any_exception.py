@@ -19,6 +19,7 @@ import pytest
 from durable.codec.failures import failure_of
 from durable.codec.rebuilding import exception_of
 from durable.errors import ApplicationError, WorkflowFailed
+from durable.hotmesh.faults import described_error
 from durable.protocol.failures import Failure
 
 
@@ -146,6 +147,7 @@ HOSTILE: dict[str, Callable[[], Exception]] = {
         next_retry_delay=Unshowable(),  # type: ignore[arg-type]
     ),
     "details of many": lambda: ApplicationError("text", details=doubled(200)),
+    "details of more": lambda: ApplicationError("text", details=doubled(60)),
 }
 
 
@@ -175,6 +177,15 @@ def test_no_class_breaks_the_conversion(kind: str):
         assert (again.type, str(again)) == (back.type, str(back))  # type: ignore[attr-defined]
     if kind != "bool":  # which Python's own printing asks for
         traceback.format_exception(back)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_no_class_breaks_a_worker_of_graphs(kind: str):
+    """What a callback raised becomes the fault of its message, whatever its class does."""
+    fault = described_error(HOSTILE[kind](), "j-1")
+    assert fault.code in (500, 5)
+    assert "Hostile" in fault.stack or "ApplicationError" in fault.stack or "text" in fault.stack
+    json.dumps(dataclasses.asdict(fault), ensure_ascii=False).encode()
 
 
 def test_where_a_class_is_harmless_it_is_rebuilt():

@@ -1,0 +1,114 @@
+"""Which fields of pydantic models were given: `model_fields_set` is kept beside the fields.
+
+All fields are written, so that a default that changes later changes nothing that is under way. A
+model of which only some were given has one key more in its JSON, that names these. The JSON is
+walked along the value, so only models are marked, and only where one is found to be partial.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import BaseModel, RootModel
+
+KEY: Final = "__fields_set__"
+"""The key within a model's JSON; no field of pydantic's may be called so."""
+
+_SCALARS: Final = frozenset(
+    {str, int, float, bool, bytes, type(None), dt.datetime, dt.date, dt.timedelta, Decimal, UUID}
+)
+
+
+def is_partial(value: Any) -> bool:
+    """Whether some model within was not given all of its fields."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return False
+    if getattr(value, "__pydantic_fields_set__", None) is not None and _is_marked(value):
+        return True
+    if kind is list or kind is tuple:
+        held = value
+    elif isinstance(value, (list, tuple, dict)):
+        held = list(value.values() if isinstance(value, dict) else value)
+    else:
+        held = [item for _, item in _fields(value)]
+    return not _SCALARS.issuperset(map(type, held)) and any(map(is_partial, held))
+
+
+def marked(text: str, value: Any) -> str:
+    """The JSON text of a partial value, with the names of what was given."""
+    form = json.loads(text)
+    _mark(form, value)
+    return json.dumps(form, separators=(",", ":"), ensure_ascii=False)
+
+
+def unmarked(text: str) -> tuple[str, Any]:
+    """The text as pydantic knows it, and the marked form, for `restore`."""
+    form = json.loads(text)
+    return json.dumps(_plain(form), separators=(",", ":"), ensure_ascii=False), form
+
+
+def restore(value: Any, form: Any) -> None:
+    """Tell the models within the value, just read, which of their fields were given."""
+    for model, known in _pairs(value, form):
+        given = known.get(KEY)
+        if isinstance(given, list):
+            object.__setattr__(model, "__pydantic_fields_set__", set(given))
+
+
+def _mark(form: Any, value: Any) -> None:
+    for model, known in _pairs(value, form):
+        if _is_marked(model):
+            known[KEY] = sorted(model.__pydantic_fields_set__)
+
+
+def _is_marked(model: BaseModel) -> bool:
+    extra = model.__pydantic_extra__
+    count = len(type(model).__pydantic_fields__) + (len(extra) if extra else 0)
+    return len(model.__pydantic_fields_set__) != count and not isinstance(model, RootModel)
+
+
+def _pairs(value: Any, form: Any) -> list[tuple[BaseModel, dict[str, Any]]]:
+    """The models within a value, each with the object that it is in JSON."""
+    found: list[tuple[BaseModel, dict[str, Any]]] = []
+    open_ = [(value, form)]
+    while open_:
+        one, known = open_.pop()
+        if isinstance(one, RootModel):
+            open_.append((one.root, known))
+        elif isinstance(known, dict):
+            if isinstance(one, BaseModel):
+                found.append((one, known))
+            if isinstance(one, dict):
+                # Keys that are no text are spelled by pydantic, in the same order.
+                values = [item for key, item in known.items() if key != KEY]
+                if len(one) == len(values):
+                    open_ += zip(one.values(), values, strict=True)
+            else:
+                open_ += [(item, known[name]) for name, item in _fields(one) if name in known]
+        elif isinstance(known, list) and isinstance(one, (list, tuple)) and len(one) == len(known):
+            open_ += zip(one, known, strict=True)
+    return found
+
+
+def _fields(value: Any) -> list[tuple[str, Any]]:
+    if hasattr(type(value), "__pydantic_fields_set__"):
+        return [*value.__dict__.items(), *(value.__pydantic_extra__ or {}).items()]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [
+            (field.name, getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if hasattr(value, field.name)
+        ]
+    return []
+
+
+def _plain(form: Any) -> Any:
+    if isinstance(form, dict):
+        return {key: _plain(item) for key, item in form.items() if key != KEY}
+    return [_plain(item) for item in form] if isinstance(form, list) else form

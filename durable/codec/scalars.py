@@ -1,0 +1,77 @@
+"""Values of numpy and pandas where builtin ones are meant, and advice on what cannot be taken.
+
+Neither library is imported: a value that is here has brought its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Final
+
+_LIBRARIES: Final = ("numpy", "pandas")
+_CONTAINERS: Final = {
+    "ndarray": "value.tolist()",
+    "Series": "value.tolist(), or value.to_dict()",
+    "DataFrame": 'value.to_dict("records")',
+    "Index": "value.tolist()",
+    "NaTType": "None",
+    "NAType": "None",
+}
+
+
+def builtin_of(value: Any) -> Any:
+    """The builtin value that a scalar of numpy or pandas is equal to; None if there is none.
+
+    Example:
+        >>> builtin_of(1.5) is None
+        True
+    """
+    kind = type(value)
+    if kind.__module__.partition(".")[0] not in _LIBRARIES or kind.__name__ in _CONTAINERS:
+        return None
+    convert = getattr(value, "item", None) or getattr(value, "to_pydatetime", None)
+    convert = convert or getattr(value, "to_pytimedelta", None)
+    if convert is None or any(getattr(value, n, None) for n in ("nanosecond", "nanoseconds")):
+        return None
+    found = convert()
+    return found if type(found).__module__ in ("builtins", "datetime") else None
+
+
+def scalar_of(value: Any) -> Any:
+    """What to write in place of a value that pydantic does not know. `TypeError` for nothing."""
+    found = builtin_of(value)
+    if found is None:
+        kind = type(value)
+        raise TypeError(f"{kind.__module__}.{kind.__qualname__} is no type that JSON could hold")
+    return found
+
+
+def advice_on(value: Any) -> str:
+    """What to do about a value that cannot be written, or not under its annotation."""
+    for one in _within(value):
+        kind = type(one)
+        if inspect.iscoroutine(one):
+            one.close()
+            return (
+                f"it is a coroutine that nobody awaited, of {one.__qualname__}(): await it, or,"
+                " where a plain wrapper of a decorator returned it, write `async def` there"
+            )
+        if kind.__module__.partition(".")[0] in _LIBRARIES:
+            how = _CONTAINERS.get(kind.__name__, "value.item()")
+            return f"pass {how} in place of the {kind.__module__.partition('.')[0]} {kind.__name__}"
+    return "annotate it with the type that it has"
+
+
+def _within(value: Any) -> list[Any]:
+    """The value and what the outermost containers hold: where most mistakes are."""
+    if isinstance(value, dict):
+        return [value, *value.values(), *(x for v in value.values() for x in _items(v))]
+    return [value, *_items(value), *(x for v in _items(value) for x in _items(v))]
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    if isinstance(value, (list, tuple)):
+        return list(value[:1000])
+    return []

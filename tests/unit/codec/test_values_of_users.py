@@ -1,0 +1,242 @@
+"""Values as users have them: models of which some fields were given, numbers of numpy."""
+
+import dataclasses
+import datetime as dt
+import json
+import uuid
+from typing import Any
+
+import pydantic
+import pytest
+
+from durable.codec.adapters import Adapter
+from durable.codec.signature import Signature
+from durable.errors import DefinitionError, PayloadError
+
+
+class Address(pydantic.BaseModel):
+    """A model within a model."""
+
+    street: str | None = None
+    city: str = "Berlin"
+
+
+class Patch(pydantic.BaseModel):
+    """The body of a PATCH request."""
+
+    name: str | None = None
+    address: Address | None = None
+    tags: list[str] = []
+    key: uuid.UUID = pydantic.Field(default_factory=uuid.uuid4)
+
+
+class Open(pydantic.BaseModel):
+    """A model that takes anything."""
+
+    model_config = pydantic.ConfigDict(extra="allow")
+    name: str | None = None
+
+
+class Strict(pydantic.BaseModel):
+    """A model that refuses what it does not know, by the names that others use."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", populate_by_name=True)
+    first: int = pydantic.Field(default=1, alias="First")
+    second: int = 2
+
+
+@dataclasses.dataclass
+class Letter:
+    """A dataclass that holds models in containers."""
+
+    patches: list[Patch]
+    by_name: dict[str, Address]
+    pair: tuple[Address, int] = (Address(), 1)
+
+
+Several = pydantic.RootModel[list[Address]]
+
+
+def given(value: Any) -> Any:
+    """What was given of the models within, and the values."""
+    if isinstance(value, pydantic.RootModel):
+        return given(value.root)
+    if isinstance(value, pydantic.BaseModel):
+        fields = {**value.__dict__, **(value.model_extra or {})}
+        return value.model_fields_set, {name: given(item) for name, item in fields.items()}
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: given(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
+    if isinstance(value, dict):
+        return {key: given(item) for key, item in value.items()}
+    return [given(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+VALUES: list[tuple[Any, Any]] = [
+    (Patch, Patch()),
+    (Patch, Patch(name=None)),
+    (Patch, Patch(name="Ann", address=Address(city="Rome"))),
+    (Patch, Patch(name="Ann", address=Address(), tags=[], key=uuid.uuid4())),
+    (Open, Open(other=1)),
+    (Open, Open(name="x", other=1)),
+    (Strict, Strict(second=3)),
+    (list[Patch], [Patch(tags=["a"]), Patch(name="b")]),
+    (dict[int, Address], {1: Address(street="s"), 2: Address()}),
+    (Letter, Letter([Patch(name="a")], {"a": Address(street="s")}, (Address(street="t"), 2))),
+    (Several, Several([Address(street="s"), Address()])),
+    (Patch | Address | None, Address(street="s")),
+    (dict[str, Patch | int], {"a": Patch(name="n"), "b": 1}),
+]
+
+
+@pytest.mark.parametrize(("hint", "value"), VALUES, ids=range(len(VALUES)))
+def test_which_fields_were_given_survives(hint: Any, value: Any):
+    """`model_fields_set` is the same after the journey, wherever the model is; so are values."""
+    adapter = Adapter(hint)
+    text = adapter.encode(value)
+    back = adapter.decode(text)
+    assert given(back) == given(value)
+    assert adapter.encode(back) == text
+
+
+def test_all_values_are_written():
+    """Defaults are in the text: one that changes later changes nothing that is under way."""
+    form = json.loads(Adapter(Address).encode(Address(street="s")))
+    assert (form["street"], form["city"]) == ("s", "Berlin")
+    full = Address(street="s", city="Rome")
+    assert Adapter(Address).encode(full) == '{"street":"s","city":"Rome"}'
+
+
+def test_what_others_write_counts_as_given():
+    """Text without the mark, from elsewhere or from before, is read as pydantic reads it."""
+    adapter = Adapter(Address)
+    assert adapter.decode('{"street":"s"}').model_fields_set == {"street"}
+    assert adapter.decode('{"street":"s","city":"Rome"}').model_fields_set == {"street", "city"}
+
+
+class Float64(float):
+    """As numpy has it."""
+
+    def item(self) -> float:
+        """The builtin."""
+        return float(self)
+
+
+class Int64:
+    """As numpy has it: no int."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def item(self) -> int:
+        """The builtin."""
+        return self.value
+
+
+class Timestamp(dt.datetime):
+    """As pandas has it."""
+
+    nanosecond = 0
+
+    def to_pydatetime(self) -> dt.datetime:
+        """The builtin."""
+        return dt.datetime.combine(self.date(), self.time())
+
+
+class ndarray:  # noqa: N801 - as numpy spells it
+    """As numpy has it."""
+
+
+for _kind, _module in (
+    (Float64, "numpy"), (Int64, "numpy"), (Timestamp, "pandas"), (ndarray, "numpy")
+):  # fmt: skip
+    _kind.__module__ = _module
+
+
+def test_scalars_of_numpy_and_pandas():
+    """They are taken where a builtin of the same value is meant, and come back as that."""
+    for hint, value, expected in (
+        (float, Float64(1.5), 1.5),
+        (Any, Int64(3), 3),
+        (Any, [Int64(3), {"a": Float64(0.5)}], [3, {"a": 0.5}]),
+        (list[float], [Float64(1.0)], [1.0]),
+        (dt.datetime, Timestamp(2026, 1, 1), dt.datetime(2026, 1, 1)),  # noqa: DTZ001
+    ):
+        back = Adapter(hint).decode(Adapter(hint).encode(value))
+        assert back == expected
+        assert type(back) is type(expected)
+    with pytest.raises(PayloadError, match=r"pass value\.tolist\(\) in place of the numpy ndarray"):
+        Adapter(Any).encode({"a": ndarray()})
+    late = Timestamp(2026, 1, 1)
+    late.nanosecond = 5
+    with pytest.raises(PayloadError):
+        Adapter(dt.datetime).encode(late)
+
+
+def test_scalars_of_the_real_numpy():
+    """The same with the library itself, where it is installed."""
+    np = pytest.importorskip("numpy")
+    for hint, value in ((float, np.float64(1.5)), (int, np.int64(3)), (bool, np.bool_(True)),  # noqa: FBT003
+                        (str, np.str_("a")), (Any, [np.int8(1)])):  # fmt: skip
+        assert Adapter(hint).decode(Adapter(hint).encode(value)) == value
+    with pytest.raises(PayloadError, match="tolist"):
+        Adapter(Any).encode(np.arange(3))
+
+
+def test_a_coroutine_that_nobody_awaited():
+    """A wrapper that forgot to await is told so, and no warning follows."""
+
+    async def charge() -> int:
+        return 1
+
+    with pytest.raises(PayloadError, match=r"coroutine that nobody awaited, of .*charge\(\)"):
+        Adapter(Any).encode(charge())
+
+
+class Pool:
+    """A type that cannot be written down."""
+
+
+def unknown(a: int, b: "Missing") -> int:  # type: ignore[name-defined]  # noqa: F821
+    """An annotation that means nothing."""
+
+
+def unwritable(a: int, pool: Pool) -> int:
+    """A parameter that cannot be written down."""
+
+
+def broken(a: int) -> Pool:
+    """A result that cannot be written down."""
+
+
+def local() -> Any:
+    """A type that names one that pydantic cannot find."""
+
+    @dataclasses.dataclass
+    class Outer:
+        inner: "Inner"
+
+    @dataclasses.dataclass
+    class Inner:
+        number: int
+
+    def function(a: int, outer: Outer) -> int:  # noqa: ARG001
+        return 1
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [
+        (unknown, "parameter 'b': .*Missing.*TYPE_CHECKING"),
+        (unwritable, "parameter 'pool': .*Pool.*use a dataclass"),
+        (broken, "result: .*Pool.*use a dataclass"),
+        (local(), "parameter 'outer': .*Outer.*Inner.*at the top of their module"),
+    ],
+)
+def test_types_that_mean_nothing_are_named(function: Any, named: str):
+    """The error says which parameter of which function, why, and what to do."""
+    with pytest.raises(DefinitionError, match=rf"(?s){function.__name__}\(\) {named}"):
+        Signature.of(function).check()
