@@ -11,6 +11,8 @@ from durable.protocol.clock import from_datetime
 from durable.protocol.facts import Fact, fact_kind
 from durable.protocol.failures import failure_from_json
 
+PAGE = 20_000  # facts
+
 
 def fact_of(row: Row) -> Fact:
     """A row of `history` as a fact."""
@@ -28,8 +30,25 @@ class HistoryStore:
         self._sql = Statements("durable.store", "sql/histories.sql", database.schema)
 
     async def facts(self, run_ids: Sequence[int]) -> dict[int, list[Fact]]:
-        """The facts of each run, in order; a run without any is missing."""
+        """The facts of each run, in order; a run without any is missing.
+
+        Those of one run are read in pages of `PAGE`; of several, all at once.
+        """
+        if len(run_ids) == 1:
+            return await self._of_one(run_ids[0])
         found: dict[int, list[Fact]] = {}
         for row in await self._db.fetch(self._sql["facts"], list(run_ids), deadline=LONG_DEADLINE):
             found.setdefault(row["run_id"], []).append(fact_of(row))
         return found
+
+    async def _of_one(self, run_id: int) -> dict[int, list[Fact]]:
+        facts: list[Fact] = []
+        after, full = 0, True
+        while full:
+            rows = await self._db.fetch(
+                self._sql["page"], run_id, after, PAGE, deadline=LONG_DEADLINE
+            )
+            facts += map(fact_of, rows)
+            full = len(rows) == PAGE
+            after = rows[-1]["revision"] if rows else after
+        return {run_id: facts} if facts else {}

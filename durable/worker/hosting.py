@@ -37,10 +37,11 @@ from durable.worker.attempts import Attempts, Outcome
 from durable.worker.held import Arrived, Held, Turn
 from durable.worker.leaving import Leaving
 from durable.worker.outcomes import bring
-from durable.worker.reading import read_apart
+from durable.worker.reading import pages, read_apart
 from durable.worker.releasing import Releasing
 
 SURVIVED = 1.0  # seconds after which a run that was held at a death is not suspected any more
+TURN = 0.005  # seconds of first turns in a row, then others have theirs
 FLUSH_AFTER = 0.05  # a step that runs longer than this is written down, so that people can see it
 COMMITS = 10.0  # seconds that giving all runs back waits for their commits
 PYTHON = ".".join(platform.python_version_tuple()[:2])
@@ -183,28 +184,33 @@ class RunHost:
         self._folding.update(c.run_id for c in claimed)
 
     async def take(self, member: int, claimed: list[ClaimedRun]) -> None:
-        """Fold runs that `member` has claimed, and let them go on."""
-        behind = [c.run_id for c in claimed if c.revision]
+        """Fold runs that `member` has claimed, and let them go on: one with a past a loop turn."""
         try:
-            facts, unreadable = await read_apart(self._ports.histories.facts, behind)
-        except BaseException:  # else nobody would ever take them for forgotten
+            for page in pages(claimed):
+                await self._take_page(member, page)
+        finally:  # else nobody would ever take what is left for forgotten
             self._folding.difference_update(c.run_id for c in claimed)
-            raise
-        if member != self.member:
-            self._folding.difference_update(c.run_id for c in claimed)
-            return  # declared dead since: others have them
-        for run_id, error in unreadable.items():
-            self._folding.discard(run_id)
-            self._releasing.unread(run_id, error)
-        claimed = [c for c in claimed if c.run_id not in unreadable]
-        for c in claimed:
-            self._folding.discard(c.run_id)
-            self._begin(c, facts.get(c.run_id, []))
-        # Read after the claim, by a statement of its own: nobody was told what arrived before it.
-        for c in claimed:
-            self.heard(c.run_id)
         if survivors := [c.run_id for c in claimed if c.losses]:
             asyncio.get_running_loop().call_later(SURVIVED, self._survived, member, survivors)
+
+    async def _take_page(self, member: int, page: list[ClaimedRun]) -> None:
+        behind = [c.run_id for c in page if c.revision]
+        facts, unreadable = await read_apart(self._ports.histories.facts, behind)
+        rested = self._clock.monotonic()
+        for c in page:
+            if member != self.member:
+                return  # declared dead since: others have them
+            self._folding.discard(c.run_id)
+            if c.run_id in unreadable:
+                self._releasing.unread(c.run_id, unreadable[c.run_id])
+                continue
+            self._begin(c, facts.pop(c.run_id, []))
+            if c.revision or self._clock.monotonic() - rested > TURN:
+                await asyncio.sleep(0)
+                rested = self._clock.monotonic()
+        # Read after the claim, by a statement of its own: nobody was told what arrived before it.
+        for c in page:
+            self.heard(c.run_id)
 
     def _survived(self, member: int, run_ids: list[int]) -> None:
         """Runs that may have taken a process down have not taken this one down."""
@@ -373,7 +379,7 @@ class RunHost:
         self._pump_soon(held)
 
     def _interrupted(self, attempt: Attempt, held: Held | None) -> None:
-        """The process ends, which is no failure of the attempt: it is given back uncounted."""
+        """The process ends, which is no failure of the attempt: given back, uncounted."""
         if held is not None:
             self._drop(held)
         elif attempt.id is not None:

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
 from durable.postgres.retrying import patiently
+from durable.streams.runs import ClaimedRun
 
 R = TypeVar("R")
+
+PAGE = 20_000  # facts that are read at once, for however many runs
+
+
+def pages(claimed: Sequence[ClaimedRun]) -> Iterator[list[ClaimedRun]]:
+    """The runs whose histories are read together: so many facts at most, or those of one run.
+
+    >>> list(pages([]))
+    []
+    """
+    page: list[ClaimedRun] = []
+    facts = 0
+    for run in claimed:
+        if page and facts + run.revision > PAGE:
+            yield page
+            page, facts = [], 0
+        page.append(run)
+        facts += run.revision
+    if page:
+        yield page
 
 
 async def read_apart(
