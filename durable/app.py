@@ -29,6 +29,7 @@ from durable.protocol.durations import Duration
 from durable.protocol.facts import Fact
 from durable.protocol.ids import new_id
 from durable.protocol.retention import RetentionPolicy, retention_policy
+from durable.runtime.supervision import Tasks
 from durable.store.apps import AppStore
 from durable.store.histories import HistoryStore
 from durable.store.jobs import JobStore
@@ -91,7 +92,8 @@ async def connect(
     if where is None:
         embedded = _Embedded(os.environ.get("DURABLE_PG_BIN"), report)  # noqa: TID251
         where, direct_dsn = await embedded.start(), None
-        keeper = asyncio.create_task(embedded.keep(), name="durable embedded postgres")
+        tasks = Tasks("the embedded Postgres", _nobody)
+        keeper = tasks.keep("look after it", embedded.keep)
     database = await Database.open(where, schema=namespace, direct=direct_dsn)
     return await _connected(database, policy, report, keeper)
 
@@ -113,6 +115,10 @@ async def _connected(
             keeper.cancel()
         await database.close()
         raise
+
+
+def _nobody(_name: str, _error: BaseException) -> None:
+    """It was logged as critical; the next process that connects looks after the server."""
 
 
 class _Embedded:

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 
-from durable.errors import DatabaseError, ResultTimeout
+from durable.errors import DatabaseError, InternalError, ResultTimeout
 from durable.postgres.retrying import retry_until_connected
 from durable.runtime.notifications import row_id
+from durable.runtime.supervision import Tasks
 from durable.store.jobs import Ended, JobStore
 from durable.streams.announce import Announcer
 
@@ -31,6 +32,7 @@ class Waiters:
         self._told: set[int] = set()  # awaited runs whose rows are to be read
         self._ours: set[int] = set()  # open runs whose ends we shall be told
         self._early: dict[int, None] = {}  # ends that were told before their starts had come back
+        self._tasks = Tasks("a client", self._break)
         self._reader: asyncio.Task[None] | None = None
         self._poller: asyncio.Task[None] | None = None
 
@@ -63,7 +65,7 @@ class Waiters:
         self._futures.setdefault(run_id, []).append(future)
         try:
             if self._poller is None or self._poller.done():
-                self._poller = asyncio.create_task(self._poll(), name="durable results")
+                self._poller = self._tasks.keep("results", self._poll)
             async with asyncio.timeout(limit):
                 if run_id not in self._ours:
                     await retry_until_connected(
@@ -108,9 +110,7 @@ class Waiters:
         """Have the row of an awaited run read soon."""
         self._told.add(run_id)
         if self._reader is None or self._reader.done():
-            self._reader = asyncio.get_running_loop().create_task(
-                self._read(), name="durable results read"
-            )
+            self._reader = self._tasks.once("reading of results", self._read)
 
     async def _read(self) -> None:
         while self._told:
@@ -124,6 +124,12 @@ class Waiters:
                 continue
             for ended in found:
                 self._resolve(ended)
+
+    def _break(self, name: str, error: BaseException) -> None:
+        """A bug of ours: who waits must not wait for ever."""
+        broken = InternalError(f"the client's task {name!r} broke: {error}")
+        for future in [f for futures in self._futures.values() for f in futures if not f.done()]:
+            future.set_exception(broken)
 
     def _refuse(self, run_ids: Iterable[int], error: DatabaseError) -> None:
         """Who waits for these is told what waiting does not change."""

@@ -12,6 +12,7 @@ from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.errors import Conflict
 from durable.postgres.pool import Database
 from durable.protocol.retention import Pruned, Pruning, RetentionPolicy
+from durable.runtime.supervision import Tasks
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, Waiter
 from durable.store.retention import RetentionStore
@@ -119,12 +120,13 @@ class Janitor:
 
     def __init__(self, retention: Retention) -> None:
         self._retention = retention
+        self._tasks = Tasks("the janitor", _nobody)
         self._task: asyncio.Task[None] | None = None
 
     def due(self) -> None:
         """It is our turn, about once a minute; nothing happens while the last one goes on."""
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._prune(), name="durable pruning")
+            self._task = self._tasks.once("pruning", self._prune)
 
     async def close(self) -> None:
         """Stop; a batch in flight is rolled back or done."""
@@ -143,3 +145,7 @@ class Janitor:
             logger.debug("pruning met a conflict, and goes on in a minute")
         except DatabaseError as error:
             logger.warning("what has ended is pruned when the database lets us: %s", error)
+
+
+def _nobody(_name: str, _error: BaseException) -> None:
+    """It was logged; the next minute's turn begins anew."""

@@ -22,6 +22,7 @@ from durable.quorum.duress import Duress
 from durable.quorum.roster import Consumer, Roster
 from durable.quorum.surroundings import surroundings
 from durable.quorum.throttles import Throttles
+from durable.runtime.supervision import Tasks
 from durable.streams.graph_messages import work_stream
 from durable.streams.pacing import Pace
 from durable.telemetry.logs import logger
@@ -66,6 +67,7 @@ class Governor:
         self._throttles = Throttles(database)
         self._bus = Bus(database, app_id, guid, self._heard)
         self._subscribers: list[QuorumSubscriber] = []
+        self._tasks = Tasks(f"the quorum of {app_id!r}", _nobody)
         self._joining: asyncio.Task[None] | None = None
         self.duress = Duress(guid, self._tell_others, time.monotonic)
         self._telling: set[asyncio.Task[Any]] = set()
@@ -89,9 +91,7 @@ class Governor:
 
     def rejoin(self, member_id: int) -> None:
         """This process is another member now."""
-        self._joining = asyncio.get_running_loop().create_task(
-            self._enter(member_id), name="hotmesh quorum join"
-        )
+        self._joining = self._tasks.once("join the quorum", lambda: self._enter(member_id))
 
     async def _enter(self, member_id: int) -> None:
         await self._roster.join(member_id, [(g, loop.topic) for g, loop in self._loops.items()])
@@ -276,3 +276,7 @@ async def _called(subscriber: QuorumSubscriber, message: dict[str, Any]) -> None
     result = subscriber(message.get("topic") or message.get("guid") or "", message)
     if inspect.isawaitable(result):
         await result
+
+
+def _nobody(_name: str, _error: BaseException) -> None:
+    """It was logged as critical; a roll call shows who is missing."""

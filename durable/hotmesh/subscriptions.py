@@ -22,6 +22,7 @@ from durable.postgres.listen import Listener
 from durable.protocol import channels
 from durable.protocol.clock import to_datetime
 from durable.runtime.notifications import row_id
+from durable.runtime.supervision import Tasks
 from durable.telemetry.logs import logger
 
 Subscriber = Callable[[str, dict[str, Any]], Awaitable[None] | None]
@@ -118,10 +119,11 @@ class _Subscription:
         self._seen: dict[int, float] = {}
         self._waiting: set[int] = set()
         self._wake = asyncio.Event()
+        self._tasks = Tasks(f"the subscription to {topic!r}", _nobody)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"hotmesh subscription {self._topic}")
+        self._task = self._tasks.keep("ends", self._run)
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -177,6 +179,10 @@ class _Subscription:
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a subscriber of %r failed: %s", self._topic, error, exc_info=error)
+
+
+def _nobody(_name: str, _error: BaseException) -> None:
+    """It was logged as critical; subscribers hear of no more ends."""
 
 
 def _by_time(told: tuple[int, Job, Plan, float]) -> tuple[float, int]:

@@ -9,9 +9,10 @@ from collections import OrderedDict
 from durable.descriptor.plan import Plan
 from durable.engine.completion import Jobs
 from durable.engine.job import Job
-from durable.errors import DatabaseError, JobTimeout
+from durable.errors import DatabaseError, InternalError, JobTimeout
 from durable.protocol.codes import TIMEOUT
 from durable.runtime.notifications import row_id
+from durable.runtime.supervision import Tasks
 
 POLL = 1.0  # seconds: what a lost notification costs at most
 EARLY_MAX = 10_000  # ends that were told before anybody asked; those of `pub` nobody ever asks for
@@ -27,6 +28,7 @@ class JobWaiters:
         self._futures: dict[int, asyncio.Future[Ended]] = {}
         self._early: OrderedDict[int, Ended | None] = OrderedDict()
         self._looking: set[int] = set()
+        self._tasks = Tasks("who waits for jobs", self._break)
         self._looker: asyncio.Task[None] | None = None
         self._poller: asyncio.Task[None] | None = None
 
@@ -57,7 +59,7 @@ class JobWaiters:
             else:
                 self._look(run_id)
         if self._poller is None or self._poller.done():
-            self._poller = asyncio.create_task(self._poll(), name="hotmesh results")
+            self._poller = self._tasks.keep("results", self._poll)
         try:
             async with asyncio.timeout(limit):
                 return await future
@@ -80,6 +82,12 @@ class JobWaiters:
         for future in self._futures.values():
             future.cancel()
 
+    def _break(self, name: str, error: BaseException) -> None:
+        """A bug of ours: who waits must not wait for ever."""
+        broken = InternalError(f"the mesh's task {name!r} broke: {error}")
+        for future in [f for f in self._futures.values() if not f.done()]:
+            future.set_exception(broken)
+
     def _remember(self, run_id: int, ended: Ended | None) -> None:
         self._early[run_id] = ended
         if len(self._early) > EARLY_MAX:
@@ -95,9 +103,7 @@ class JobWaiters:
     def _look(self, run_id: int) -> None:
         self._looking.add(run_id)
         if self._looker is None or self._looker.done():
-            self._looker = asyncio.get_running_loop().create_task(
-                self._read(), name="hotmesh results read"
-            )
+            self._looker = self._tasks.once("reading of results", self._read)
 
     async def _read(self) -> None:
         while self._looking:

@@ -118,6 +118,9 @@ class Listener:
                 # The polling beneath goes on without us meanwhile.
                 logger.warning("Postgres refuses to let us listen, we ask again: %s", error)
                 await asyncio.sleep(REFUSED_PAUSE)
+            except Exception as error:  # noqa: BLE001 - of one who listens: the others go on
+                logger.error("listening failed, and is begun again: %s", error, exc_info=error)
+                await asyncio.sleep(REFUSED_PAUSE)
 
     async def _probe(self) -> None:
         """Have a connection that does not answer closed, which is noticed then."""
@@ -187,10 +190,12 @@ class Notifier:
             ]
             self._waiting.clear()
             self._words.clear()
-            with contextlib.suppress(
-                DatabaseError
-            ):  # the poll beneath finds what was not announced
+            try:
                 await self._send([c for c, _ in batch], [p for _, p in batch])
+            except DatabaseError as error:  # the poll beneath finds what was not announced
+                logger.debug("not announced: %s", error)
+            except Exception as error:  # noqa: BLE001 - a bug: what waits is announced all the same
+                logger.error("could not announce: %s", error, exc_info=error)
 
     async def close(self) -> None:
         """Send what is waiting, then stop; a server that does not answer is left."""

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from durable.errors import DatabaseError
 from durable.runtime.notifications import MemberNews
+from durable.runtime.supervision import Tasks
 from durable.streams.runs import RunStream
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
@@ -41,6 +42,7 @@ class Hints:
         self._stream = runs
         self._runs: set[int] = set()
         self._messages: set[int] = set()
+        self._tasks = Tasks("what a worker was told", _nobody)
         self._task: asyncio.Task[None] | None = None
 
     def heard(self, news: MemberNews) -> None:
@@ -50,7 +52,7 @@ class Hints:
         elif news.kind == "unwanted" and self._attempts.runs(news.number):
             self._messages.add(news.number)
         if (self._runs or self._messages) and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._look(), name="durable hints")
+            self._task = self._tasks.once("hints", self._look)
 
     async def _look(self) -> None:
         while self._runs or self._messages:
@@ -72,3 +74,7 @@ class Hints:
         """Look no more."""
         if self._task is not None:
             self._task.cancel()
+
+
+def _nobody(_name: str, _error: BaseException) -> None:
+    """It was logged; what is written for a run that ended is refused."""

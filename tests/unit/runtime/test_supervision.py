@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+from pathlib import Path
 
 import pytest
 
+import durable
 from durable.postgres.errors import AccessRefused, ConnectionLost
 from durable.runtime import supervision
 from durable.runtime.supervision import FAILURES_MAX, Tasks, backoff
@@ -72,6 +75,39 @@ async def test_cancelled_tasks_end_and_nobody_is_told() -> None:
     assert await tasks.wait(1.0)
     assert task.cancelled()
     assert (len(tasks), broken) == (0, [])
+
+
+WATCHED = {
+    "cli/supervising.py": "processes: each is awaited where it was begun",
+    "engine/interpreter.py": "one step: awaited where it was begun",
+    "engine/steps/committer.py": "a lane: whatever ends it answers who waits, and the next begins",
+    "hotmesh/breaking.py": "the end of a mesh that broke",
+    "hotmesh/governing.py": "subscribers: awaited, and what they raise is logged",
+    "hotmesh/patterns.py": "subscribers: awaited, and what they raise is logged",
+    "hotmesh/subscriptions.py": "subscribers: awaited, and what they raise is logged",
+    "hotmesh/workers.py": "callbacks: whatever they raise is recorded",
+    "postgres/listen.py": "below this room: begins anew by itself, and logs",
+    "quorum/bus.py": "messages of others: logged; a call is repeated",
+    "runtime/supervision.py": "this is the policy",
+    "streams/grouping.py": "a lane: whatever ends it answers who waits, and the next begins",
+    "streams/membership.py": "a member's last work: tried until it is done",
+    "virtual/calls.py": "a call: awaited by who called",
+    "worker/attempts.py": "attempts: whatever they raise is their outcome",
+    "worker/hosting.py": "commits: answered whatever happens",
+    "worker/worker.py": "the stop: awaited by who asks for it",
+}
+PACKAGE = Path(durable.__file__).parent
+
+
+def test_no_task_is_begun_that_nobody_watches() -> None:
+    """Whoever makes a task by hand is known here, with who hears of its end."""
+    made = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if path.relative_to(PACKAGE).parts[0] not in ("replay", "decorators")
+        and re.search(r"(create_task|ensure_future)\(", path.read_text())
+    }
+    assert made == set(WATCHED)
 
 
 def test_pauses_double_with_jitter_up_to_half_a_minute() -> None:
