@@ -30,6 +30,7 @@ from durable.telemetry.logs import logger
 from durable.telemetry.spans import working
 
 POLL = 1.0  # seconds: the net beneath notifications that never came
+UNWIND = 4.0  # seconds that callbacks have to end in after a stop has cancelled them
 TROUBLE = 0.5  # seconds of rest when the database cannot be reached
 
 
@@ -168,9 +169,15 @@ class WorkerLoop:
         self._dropped.update(left)
         for task in left:
             task.cancel()
-        if left:
-            await asyncio.wait(list(left))
-        if back := [*(taken.id for taken in left.values()), *self._late]:
+        # Code that swallows its cancellation is left behind, and its work counts as lost.
+        deaf = (await asyncio.wait(list(left), timeout=UNWIND))[1] if left else set()
+        for task in deaf:
+            logger.warning(
+                "topic %r, job %r: the callback goes on after it was cancelled: let CancelledError"
+                " out of its except clauses", left[task].topic, left[task].jid,
+            )  # fmt: skip
+        free = [taken.id for task, taken in left.items() if task not in deaf]
+        if back := [*free, *self._late]:
             with contextlib.suppress(DatabaseError):  # the sweeper frees what cannot be given back
                 await self._stream.give_back(self._member.id, back)
 

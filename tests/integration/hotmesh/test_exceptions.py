@@ -61,6 +61,29 @@ async def test_a_callback_that_raised_has_ended(begin: Any) -> None:
     assert calls == dict.fromkeys(RAISED, 2)
 
 
+async def test_a_stop_ends_though_a_callback_swallows_it(
+    begin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left behind, and what it held is free for others."""
+    monkeypatch.setattr("durable.hotmesh.workers.UNWIND", 0.2)
+    begun, let_go = asyncio.Event(), asyncio.Event()
+
+    async def deaf(_message: dict[str, Any]) -> None:
+        begun.set()
+        while not let_go.is_set():
+            try:
+                await let_go.wait()
+            except BaseException:  # noqa: BLE001, S112
+                continue
+
+    mesh: HotMesh = await begin(DOCUMENT, risky=deaf)
+    await mesh.pub("risky", {"kind": "deaf"})
+    await begun.wait()
+    async with asyncio.timeout(10):
+        await mesh.stop(0)
+    let_go.set()
+
+
 async def test_a_virtual_function_that_exits_has_failed(database: Database) -> None:
     """It ends no process, and whoever called is told what happened."""
 
