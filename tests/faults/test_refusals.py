@@ -228,6 +228,29 @@ async def test_only_the_tenth_release_in_a_row_suspends_a_run(
     assert "suspended" in caplog.text
 
 
+async def test_a_result_that_cannot_be_stored_is_its_attempts_failure(
+    client: Client, server: Server
+) -> None:
+    """On the stream one refused answer fails its attempt, and holds up no other."""
+    async with Worker(client, workflows=[flow]), Worker(client, activities=[quick]):
+        await server.execute(
+            "create function durable.refuse_one() returns trigger language plpgsql as $$ begin"
+            " if new.jid = 'bad' and new.message is not null and new.topic = 'activity' then"
+            " raise exception 'cannot be stored' using errcode = '22P05'; end if;"
+            " return new; end $$;"
+            "create trigger refuse_one before insert on durable.engine_streams"
+            " for each row execute function durable.refuse_one()"
+        )
+        bad = await client.start(flow(1, 0.0), id="bad")
+        good = [await client.start(flow(1, 0.0)) for _ in range(4)]
+        assert [await h.result(timeout=20) for h in good] == [1] * 4
+        with pytest.raises(durable.WorkflowFailed) as failed:
+            await bad.result(timeout=20)
+        assert "cannot be stored" in str(failed.value.__cause__)
+        await server.execute("drop trigger refuse_one on durable.engine_streams")
+        await server.nothing_is_left()
+
+
 async def test_what_is_reserved_without_our_knowledge_is_let_go_of(
     client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
