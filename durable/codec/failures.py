@@ -177,13 +177,13 @@ class _Conversion:
         """Writes the values of this exception; those within that are exceptions too."""
 
         def error(value: BaseException) -> Any:
-            is_cause = cause is not None and value is careful.state_of(exc, "__cause__")
+            is_cause = cause is not None and value is next(_beneath(exc), None)
             if not is_cause and (depth <= 1 or self._count >= _COUNT_MAX):
                 raise NotKept(careful.shown(value))
             if not is_cause and any(value is one for one in self._open):
                 raise NotKept(careful.shown(value))
             failure = cause if is_cause and cause else self.failure(value, depth - 1)
-            if own(failure, careful.state_of(value, "__cause__")) is None and not _is_ours(exc):
+            if own(failure, next(_beneath(value), None)) is None and not _is_ours(exc):
                 raise NotKept(careful.shown(value))
             return CAUSE if is_cause else failure.to_dict()
 
@@ -198,7 +198,7 @@ class _Record:
     ) -> None:
         self._exc = exc
         self._failure = failure
-        self._cause: BaseException | None = careful.state_of(exc, "__cause__")
+        self._cause: BaseException | None = next(_beneath(exc), None)
         self._writer = conversion.writer(exc, failure.cause, depth)
         self._record: dict[str, Any] = {}
         self._lost: list[str] = []

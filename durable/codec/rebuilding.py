@@ -32,7 +32,7 @@ from durable.errors import (
 from durable.protocol.failures import Failure
 
 CAUSE = "$cause"
-"""Stands for the exception's own `__cause__` where an attribute holds it, too."""
+"""Stands for the exception's own cause or context where an attribute holds it, too."""
 
 
 def exception_of(failure: Failure) -> Exception:

@@ -23,7 +23,7 @@ from durable.codec.careful import clean, names_in, path_of, shown
 _DEPTH_MAX = 40
 _SIZE_MAX = 512 * 1024  # characters and items of all that one failure keeps
 _INT_MAX = 2**63
-_ITEM = 32  # characters that an item counts for: it takes as long to be looked at
+_ITEM = 256  # characters that an item counts for: it takes as long to be looked at
 
 WriteError = Callable[[BaseException], Any]
 ReadError = Callable[[Any], BaseException]
