@@ -72,7 +72,7 @@ async def fill(dsn: str, finished: int, waiting: int) -> None:
 async def main(args: argparse.Namespace) -> None:
     """All rounds; then each workload's median on either database, and the share that is kept."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
-    async with await durable.connect(args.dsn) as host:
+    async with await durable.connect(args.dsn, migrate=True) as host:
         empty = Durable(Path(), await fresh(host.dsn, "bench_empty"))
         full = Durable(Path(), await fresh(host.dsn, "bench_backlog"))
         async with empty, full:

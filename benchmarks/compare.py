@@ -126,7 +126,7 @@ async def main(args: argparse.Namespace) -> None:
     told: list[str] = []
     results = args.home / "results.jsonl"
     results.write_text("", encoding="utf-8")
-    async with await durable.connect(args.dsn, report=print) as client:
+    async with await durable.connect(args.dsn, report=print, migrate=True) as client:
         for number in range(args.rounds):
             for system in args.systems:
                 found, words = await asyncio.to_thread(once, args, system, client.dsn)

@@ -117,7 +117,7 @@ async def apart(dsn: str) -> asyncio.subprocess.Process:
 
 async def main(args: argparse.Namespace) -> None:
     """Run everything that was asked for, in a schema that is made anew."""
-    host = await durable.connect(args.dsn, namespace="durable_bench")
+    host = await durable.connect(args.dsn, namespace="durable_bench", migrate=True)
     await clear(host.dsn, NAMESPACE)
     client = await mesh(host.dsn, serves=not args.apart)
     await client.deploy(GRAPH.format(version="1"))

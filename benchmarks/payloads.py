@@ -35,7 +35,7 @@ async def carry(system: Durable, size: int, seconds: float) -> dict[str, float]:
 async def main(args: argparse.Namespace) -> None:
     """A line for each size."""
     async with (
-        await durable.connect(args.dsn) as host,
+        await durable.connect(args.dsn, migrate=True) as host,
         Durable(Path(), await fresh(host.dsn, "bench_payloads")) as system,
     ):
         await carry(system, 100, 1)

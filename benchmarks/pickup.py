@@ -62,7 +62,7 @@ async def loaded(system: Durable, lanes: int) -> AsyncIterator[None]:
 async def main(args: argparse.Namespace) -> None:
     """A line idle, a line under load."""
     async with (
-        await durable.connect(args.dsn) as host,
+        await durable.connect(args.dsn, migrate=True) as host,
         Durable(Path(), await fresh(host.dsn, "bench_pickup")) as system,
     ):
         await system.add_workers(1, ELSEWHERE)

@@ -53,7 +53,7 @@ async def cold(dsn: str, length: int, runs: int) -> list[float]:
 async def main(args: argparse.Namespace) -> None:
     """A line for each length; what a fact costs is counted from the shortest history on."""
     least: tuple[int, float] | None = None
-    async with await durable.connect(args.dsn) as host:
+    async with await durable.connect(args.dsn, migrate=True) as host:
         for length in sorted(args.lengths):
             took = await cold(await fresh(host.dsn, "bench_replay"), length, args.runs)
             middle = statistics.median(took)

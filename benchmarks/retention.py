@@ -108,7 +108,7 @@ def say(what: str, figures: Any) -> None:
 
 async def main(dsn: str | None, finished: int, runs: int) -> None:
     """Measure without them, with them, moving them, pruning them."""
-    async with await durable.connect(dsn, namespace=NAMESPACE) as client:
+    async with await durable.connect(dsn, namespace=NAMESPACE, migrate=True) as client:
         connection = await asyncpg.connect(
             client.dsn, server_settings={"search_path": NAMESPACE, "jit": "off"}
         )

@@ -66,7 +66,7 @@ async def clients(dsn: str, count: int, found: Found) -> None:
 async def client(dsn: str, runs: int, in_flight: int) -> None:
     """One client process: ready, go, so many runs."""
     system = Durable(Path(), dsn)
-    system.client = await durable.connect(dsn, namespace=NAMESPACE)
+    system.client = await durable.connect(dsn, namespace=NAMESPACE, migrate=True)
     await system.execute("seq", 1)
     print("READY", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
@@ -77,7 +77,7 @@ async def client(dsn: str, runs: int, in_flight: int) -> None:
 async def main(args: argparse.Namespace) -> None:
     """All rounds, and a line for each number and workload."""
     found: Found = defaultdict(list)
-    async with await durable.connect(args.dsn) as host:
+    async with await durable.connect(args.dsn, migrate=True) as host:
         for _ in range(args.runs):
             for count in args.workers:
                 await workers(host.dsn, count, args.only, args.scale, found)

@@ -19,7 +19,7 @@ async def serve(dsn: str, namespace: str, queue: str = "default") -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with (
-        await durable.connect(dsn, namespace=namespace) as client,
+        await durable.connect(dsn, namespace=namespace, migrate=True) as client,
         durable.Worker(
             client, workflows=WORKFLOWS.values(), activities=[tick, echo], task_queue=queue
         ),

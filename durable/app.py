@@ -16,11 +16,11 @@ from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.engine.retention import Janitor, Retention
 from durable.engine.steps.committer import Committer
 from durable.errors import EmbeddedPostgresError
+from durable.postgres import migrate as schema
 from durable.postgres.address import Pool
 from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.embedded.launcher import ensure_running
 from durable.postgres.listen import Listener, Notifier
-from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
 from durable.postgres.sql import Statements, schema_name
 from durable.protocol import channels
@@ -48,9 +48,10 @@ async def connect(
     direct_dsn: str | None = None,
     namespace: str = "durable",
     retention: RetentionPolicy | Duration | None = None,
+    migrate: bool | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Client:
-    """Connect to Postgres; create or update the namespace's schema where that is allowed.
+    """Connect to Postgres.
 
     Args:
         dsn: a libpq URI, such as "postgresql://user@host/db". Without one, the environment's
@@ -65,14 +66,18 @@ async def connect(
         retention: how long ended runs are kept, as `RetentionPolicy` or one duration. It is stored
             and holds for the namespace, in every process, until another is given. Without one
             ever given: 30 days for completed runs, 90 for others.
+        migrate: whether to create the namespace's schema, or bring it up to date. Unless told, only
+            an embedded Postgres is written to: elsewhere `durable migrate` or a `durable worker`
+            does that.
         report: gets a sentence at the start of each slow thing, such as creating the data
             directory.
 
     Raises:
-        ConfigurationError: the namespace is no identifier, or the schema is missing and may not be
-            made; a retention of less than a minute; a DSN that cannot be read, or that goes through
-            a pooler in transaction mode without a direct one beside it; a pool that decodes JSON,
-            or whose connections are set so that a guarantee would break.
+        ConfigurationError: the namespace is no identifier, or its schema is missing or behind and
+            is not to be made, or may not be; a retention of less than a minute; a DSN that cannot
+            be read, or that goes through a pooler in transaction mode without a direct one beside
+            it; a pool that decodes JSON, or whose connections are set so that a guarantee would
+            break.
         EmbeddedPostgresError: no Postgres can be started here; the message says what to do.
         DatabaseError: the database cannot be reached.
 
@@ -83,7 +88,7 @@ async def connect(
     policy = None if retention is None else retention_policy(retention)
     if isinstance(dsn, Pool):
         lent = await Database.within(dsn, schema=namespace, direct=direct_dsn)
-        return await _connected(lent, policy, report)
+        return await _connected(lent, policy, report, migrates=bool(migrate))
     given = os.environ.get("DURABLE_DATABASE_URL") or None  # noqa: TID251 - one of two readers
     where = given if dsn is None else dsn
     if direct_dsn is None and where == given:
@@ -94,8 +99,9 @@ async def connect(
         where, direct_dsn = await embedded.start(), None
         tasks = Tasks("the embedded Postgres", _nobody)
         keeper = tasks.keep("look after it", embedded.keep)
+        migrate = True if migrate is None else migrate
     database = await Database.open(where, schema=namespace, direct=direct_dsn)
-    return await _connected(database, policy, report, keeper)
+    return await _connected(database, policy, report, keeper, migrates=bool(migrate))
 
 
 async def _connected(
@@ -103,9 +109,13 @@ async def _connected(
     policy: RetentionPolicy | None,
     report: Callable[[str], None] | None,
     keeper: asyncio.Task[None] | None = None,
+    *,
+    migrates: bool,
 ) -> Client:
     try:
-        if await migrate(database) and report is not None:
+        if not migrates:
+            await schema.require(database)
+        elif await schema.migrate(database) and report is not None:
             report(f"Created the schema {database.schema!r}.")
         if policy is not None:
             await Retention(database).keep(policy)

@@ -56,6 +56,6 @@ async def database(dsn: str, namespace: str) -> AsyncIterator[Database]:
 @pytest_asyncio.fixture
 async def client(dsn: str, namespace: str) -> AsyncIterator[Client]:
     """A connected client in a schema of its own."""
-    connected = await connect(dsn, namespace=namespace)
+    connected = await connect(dsn, namespace=namespace, migrate=True)
     yield connected
     await connected.close()

@@ -20,7 +20,7 @@ class Durable(System):
 
     async def begin(self) -> None:
         """Migrate, connect, serve."""
-        self.client = await durable.connect(self.dsn, namespace=NAMESPACE)
+        self.client = await durable.connect(self.dsn, namespace=NAMESPACE, migrate=True)
         await self.add_workers(self.workers)
 
     async def add_workers(self, count: int, queue: str = "default") -> None:

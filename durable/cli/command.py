@@ -10,11 +10,12 @@ import typing
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from inspect import Parameter
+from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from durable.app import connect
+from durable.app import HOME, connect
 from durable.cli import loops
 from durable.cli.output import Output
 from durable.client.client import Client
@@ -80,6 +81,23 @@ def guarded(action: Callable[Concatenate[Output, P], None]) -> Callable[..., Non
 def connected(
     action: Callable[Concatenate[Session, P], Coroutine[Any, Any, None]],
 ) -> Callable[..., None]:
+    """A command with a client, which finds a database and its schema, and creates neither.
+
+    See `creating` for the others.
+    """
+    return _with_client(action, creates=False)
+
+
+def creating(
+    action: Callable[Concatenate[Session, P], Coroutine[Any, Any, None]],
+) -> Callable[..., None]:
+    """A command with a client, which creates what is missing: an embedded Postgres, the schema."""
+    return _with_client(action, creates=True)
+
+
+def _with_client(
+    action: Callable[Concatenate[Session, P], Coroutine[Any, Any, None]], *, creates: bool
+) -> Callable[..., None]:
     """A command with a client: adds `--dsn`, `--namespace` and `--json`, connects, and closes.
 
     One whose users choose its event loop has `loop` among its own options.
@@ -91,7 +109,10 @@ def connected(
     ) -> None:
         async def whole(out: Output) -> None:
             """Connect, act, close."""
-            async with await connect(dsn, namespace=namespace, report=out.note) as client:
+            if not creates:
+                _find_database(dsn)
+            connecting = connect(dsn, namespace=namespace, migrate=creates, report=out.note)
+            async with await connecting as client:
                 await action(Session(client, out), *args, **kwargs)
 
         loop = kwargs.get("loop", loops.EventLoop.ASYNCIO)
@@ -99,6 +120,15 @@ def connected(
 
     common = {"dsn": (Dsn, None), "namespace": (Namespace, "durable"), "as_json": (AsJson, False)}
     return _signed(command, action, common)
+
+
+def _find_database(dsn: str | None) -> None:
+    """Raise `ConfigurationError` where connecting would make an embedded Postgres."""
+    if dsn is None and not (Path.cwd() / HOME).exists():
+        raise ConfigurationError(
+            f"there is no database here: neither --dsn nor DURABLE_DATABASE_URL names one, and"
+            f" {Path.cwd()} has no {HOME}/, which `durable dev` and `durable worker` make"
+        )
 
 
 def duration(text: str) -> str:

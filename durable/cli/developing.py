@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from durable.cli.children import ended, started
-from durable.cli.command import Session, connected
+from durable.cli.command import Session, creating
 from durable.cli.importing import split
 from durable.cli.output import Output
 from durable.cli.serving import Queue, Target
@@ -23,7 +23,7 @@ STOP_SECONDS = 15  # a little more than the worker's own grace
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages"})
 
 
-@connected
+@creating
 async def dev(session: Session, module: Target, queue: Queue = None) -> None:
     """Develop: a Postgres of your own, and a worker that reloads when a file changes."""
     client, out = session.client, session.out

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from durable.cli.command import Session, connected, guarded
+from durable.cli.command import Session, creating, guarded
 from durable.cli.importing import collect
 from durable.cli.output import Output
 from durable.cli.serving import Queue
@@ -36,9 +36,9 @@ def graph(out: Output, source: Source, queue: Queue = None) -> None:
     out.answer([{"mermaid": drawing} for drawing in drawings], "\n".join(drawings).rstrip("\n"))
 
 
-@connected
+@creating
 async def migrate(session: Session) -> None:
-    """Create the schema, or bring it up to date; every connection does so where it may."""
+    """Create the schema, or bring it up to date; a worker does so too, where it may."""
     namespace = session.client.namespace
     text = f"the schema {namespace!r} is up to date"
     session.out.answer({"namespace": namespace, "up_to_date": True}, text)

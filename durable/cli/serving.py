@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from durable.cli.command import Session, connected, duration
+from durable.cli.command import Session, creating, duration
 from durable.cli.ending import EXTRA, Ending
 from durable.cli.importing import Served, collect
 from durable.cli.loops import EventLoop
@@ -44,7 +44,7 @@ YieldTimeout = Annotated[
 ]
 
 
-@connected
+@creating
 async def worker(  # noqa: PLR0913 - the command's options
     session: Session,
     module: Target,

@@ -183,7 +183,9 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
         """
         given = {"app_id": app_id, "engine": engine, "workers": workers, "namespace": namespace}
         settings = mesh_settings(config, {**given, **more})
-        wiring = await Wiring.open(settings.connection, settings.namespace)
+        wiring = await Wiring.open(
+            settings.connection, settings.namespace, migrates=settings.engine
+        )
         mesh = cls(settings, wiring)
         HotMesh.disconnecting = False
         HotMesh._living[mesh] = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ from durable.engine.retention import Janitor, Retention
 from durable.errors import ConfigurationError
 from durable.postgres.address import Pool
 from durable.postgres.listen import Listener, Notifier
-from durable.postgres.migrate import migrate
+from durable.postgres.migrate import migrate, require
 from durable.postgres.pool import Database
 from durable.postgres.sql import Statements
 from durable.streams.announce import Announcer
@@ -30,8 +30,8 @@ class Wiring:
         self._janitor = Janitor(self.retention)
 
     @classmethod
-    async def open(cls, connection: Any, namespace: str | None) -> Wiring:
-        """Connect, and bring the schema up to date where that is allowed."""
+    async def open(cls, connection: Any, namespace: str | None, *, migrates: bool) -> Wiring:
+        """Connect, and bring the schema up to date; or make sure that it is."""
         if isinstance(connection, Client):
             schema = namespace or connection.namespace
             database = await Database.at(connection.ports.address, schema=schema)
@@ -45,7 +45,7 @@ class Wiring:
                 " durable.connect(), or an asyncpg pool"
             )
         try:
-            await migrate(database)
+            await (migrate(database) if migrates else require(database))
             listener = Listener(database.address)
             await listener.start()
         except BaseException:

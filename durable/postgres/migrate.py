@@ -120,6 +120,29 @@ async def migrate(database: Database) -> list[Migration]:
         ) from error
 
 
+async def require(database: Database) -> None:
+    """Make sure that the schema is there and up to date, and change nothing.
+
+    Raises `ConfigurationError` when it is not; the message says what creates it.
+    """
+    missing = await pending(database)
+    if not missing:
+        return
+    how = (
+        "`durable migrate` and `durable worker` do that, and so does connect(migrate=True),"
+        " as a role that may"
+    )
+    if missing == migrations():
+        raise ConfigurationError(
+            f"there is no namespace {database.schema!r} in this database: it has to be created"
+            f" first; {how}"
+        )
+    raise ConfigurationError(
+        f"the schema {database.schema!r} lacks migrations {[m.number for m in missing]}: it has to"
+        f" be brought up to date first; {how}"
+    )
+
+
 class _NotAllowed(Exception):
     """This role may not do it."""
 

@@ -15,6 +15,8 @@ import pytest
 import pytest_asyncio
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from durable.app import connect
+
 PROJECT = Path(__file__).parents[2]
 Program = Callable[..., subprocess.Popen[str]]
 
@@ -27,10 +29,12 @@ async def _execute(dsn: str, statement: str) -> None:
 
 @pytest_asyncio.fixture
 async def database_url(dsn: str) -> AsyncIterator[str]:
-    """The DSN of an empty database, for programs that use the namespace that is the default."""
+    """The DSN of a database whose namespace is the default one, and migrated."""
     name = f"d_{secrets.token_hex(6)}"
     await _execute(dsn, f'create database "{name}"')
-    yield urlsplit(dsn)._replace(path=f"/{name}").geturl()
+    found = urlsplit(dsn)._replace(path=f"/{name}").geturl()
+    await (await connect(found, migrate=True)).close()
+    yield found
     await _execute(dsn, f'drop database "{name}" with (force)')
 
 

@@ -35,6 +35,6 @@ async def test_client_and_worker_need_not_share_a_client(
     client: Client, dsn: str, namespace: str
 ) -> None:
     """Two clients of one namespace, one with the worker, one that waits."""
-    other = await connect(dsn, namespace=namespace)
+    other = await connect(dsn, namespace=namespace, migrate=True)
     async with other, Worker(other, workflows=[doubled], activities=[double]):
         assert await client.execute(doubled([5])) == [10]

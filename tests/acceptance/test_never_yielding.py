@@ -94,7 +94,7 @@ class OnThread:
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with (
-            await durable.connect(self._dsn, namespace=self._namespace) as client,
+            await durable.connect(self._dsn, namespace=self._namespace, migrate=True) as client,
             Worker(
                 client,
                 workflows=[spin, spin_in_activity, spin_at_a_prompt, wait],

@@ -47,7 +47,10 @@ SERVED = [draws, draws_twice, parent]
 
 @asynccontextmanager
 async def _served(dsn: str, namespace: str = "durable") -> AsyncIterator[Client]:
-    async with await connect(dsn, namespace=namespace) as client, Worker(client, workflows=SERVED):
+    async with (
+        await connect(dsn, namespace=namespace, migrate=True) as client,
+        Worker(client, workflows=SERVED),
+    ):
         yield client
 
 

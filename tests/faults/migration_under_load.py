@@ -213,7 +213,7 @@ async def _members(database: Database) -> list[int]:
 
 
 async def _main(args: argparse.Namespace) -> None:
-    async with await durable.connect(args.dsn) as host:
+    async with await durable.connect(args.dsn, migrate=True) as host:
         connection = await asyncpg.connect(host.dsn)
         await connection.execute("drop schema if exists migration_under_load cascade")
         await connection.close()

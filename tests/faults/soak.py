@@ -42,7 +42,7 @@ async def _prepare(dsn: str) -> None:
     admin = await asyncpg.connect(dsn)
     await admin.execute(f"create role {ROLE} login")
     async with (
-        await connect(dsn, namespace=NAMESPACE) as client,
+        await connect(dsn, namespace=NAMESPACE, migrate=True) as client,
         await HotMesh.init(
             app_id="soak", namespace=NAMESPACE, engine={"connection": client}
         ) as mesh,

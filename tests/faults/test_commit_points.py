@@ -154,7 +154,7 @@ async def _house(
         return spawned[-1]
 
     try:
-        async with await connect(dsn, namespace=namespace) as client:
+        async with await connect(dsn, namespace=namespace, migrate=True) as client:
             yield client, Observer(connection, namespace), Gate(connection, namespace), spawn
     finally:
         for worker in spawned:

@@ -117,7 +117,7 @@ async def client(dsn: str, server: Server) -> AsyncIterator[Client]:
     host = parts.netloc.rpartition("@")[2]
     query = {k: v for k, v in parse_qsl(parts.query) if k != "user"}
     at = urlunsplit(parts._replace(netloc=f"{server.role}@{host}", query=urlencode(query)))
-    async with await connect(at, namespace=server.namespace) as connected:
+    async with await connect(at, namespace=server.namespace, migrate=True) as connected:
         yield connected
 
 

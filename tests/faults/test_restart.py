@@ -40,7 +40,7 @@ async def dsn(home: Path) -> str:
 @pytest_asyncio.fixture
 async def client(dsn: str, namespace: str) -> AsyncIterator[Client]:
     """A client of it."""
-    async with await connect(dsn, namespace=namespace) as connected:
+    async with await connect(dsn, namespace=namespace, migrate=True) as connected:
         yield connected
 
 

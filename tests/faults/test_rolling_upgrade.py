@@ -80,7 +80,7 @@ async def test_the_first_release_and_this_one_work_side_by_side(
     assert [m.number for m in await migrate(database)] == [m.number for m in migrations()[7:]]
     # The new build, and the old one anew, beside a schema that it does not know.
     new, again = await asyncio.gather(start("worker", ROOT), start("worker", previous))
-    async with await connect(dsn, namespace=namespace) as client:
+    async with await connect(dsn, namespace=namespace, migrate=True) as client:
         mixed = [asyncio.create_task(fleet.run_one(client, f"new-{n}")) for n in range(20)]
         old.pop().kill()  # what it held goes to either build
         await eventually(_done(mixed[:5]), "runs of both builds")

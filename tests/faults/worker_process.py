@@ -23,7 +23,7 @@ async def serve(dsn: str, namespace: str, **options: Any) -> None:
     asyncio.get_running_loop().add_reader(0, _orphaned)
     ending = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
-    client = await connect(dsn, namespace=namespace)
+    client = await connect(dsn, namespace=namespace, migrate=True)
     worker = Worker(client, workflows=programs.WORKFLOWS, activities=programs.ACTIVITIES, **options)
     async with client, worker:
         print("ready", flush=True)  # noqa: T201 - the driver waits for it

@@ -54,7 +54,10 @@ async def _soon(value: object) -> object:
 
 async def test_a_server_that_comes_back_is_waited_for(dsn: str, namespace: str):
     """Starts, lists, counts and descriptions made while it was away are answered."""
-    async with Refusing(dsn) as proxy, await connect(proxy.dsn, namespace=namespace) as client:
+    async with (
+        Refusing(dsn) as proxy,
+        await connect(proxy.dsn, namespace=namespace, migrate=True) as client,
+    ):
         handle = await client.start(same(1), id="first")
         proxy.refused = 0
         proxy.cut()
@@ -88,7 +91,7 @@ async def secretive(dsn: str, namespace: str, role: str) -> AsyncIterator[Client
     async with Proxy(dsn) as proxy:
         tail = proxy.dsn.split("@")[1]
         async with await connect(
-            f"postgresql://{role}:s3cret@{tail}", namespace=namespace
+            f"postgresql://{role}:s3cret@{tail}", namespace=namespace, migrate=True
         ) as client:
             yield client
 

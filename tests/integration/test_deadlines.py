@@ -111,7 +111,7 @@ async def _listener(dsn: str) -> Callable[[], object]:
 
 
 async def _client(dsn: str) -> Callable[[], object]:
-    return (await connect(dsn, namespace="deadlines")).close
+    return (await connect(dsn, namespace="deadlines", migrate=True)).close
 
 
 @pytest.mark.parametrize("opened", [_database, _listener, _client])

@@ -93,7 +93,9 @@ async def test_the_schema_is_the_same_whether_made_at_once_or_step_by_step(
 
 async def test_ten_who_connect_at_once_apply_each_migration_once(dsn: str, namespace: str) -> None:
     """They wait for each other; nobody sees half a schema, nobody fails."""
-    clients = await asyncio.gather(*[connect(dsn, namespace=namespace) for _ in range(10)])
+    clients = await asyncio.gather(
+        *[connect(dsn, namespace=namespace, migrate=True) for _ in range(10)]
+    )
     try:
         counts = await asyncio.gather(*[client.count() for client in clients])
         assert counts == [0] * 10
@@ -271,7 +273,7 @@ async def test_an_older_build_starts_and_works_beside_a_newer_schema(
     monkeypatch.setattr(migrating, "migrations", lambda: old)
     assert await pending(database) == []
     async with (
-        await connect(database.dsn, namespace=database.schema) as client,
+        await connect(database.dsn, namespace=database.schema, migrate=True) as client,
         Worker(client, workflows=[doubled], activities=[double]),
     ):
         assert await client.execute(doubled(4)) == 8
@@ -322,7 +324,7 @@ async def test_who_may_not_create_is_told_what_to_do(role: str, namespace: str) 
     with pytest.raises(
         durable.ConfigurationError, match=rf"{namespace}.*may not apply.*durable migrate"
     ):
-        await connect(role, namespace=namespace)
+        await connect(role, namespace=namespace, migrate=True)
 
 
 async def test_the_owner_of_an_empty_schema_may_fill_it(
@@ -332,7 +334,7 @@ async def test_the_owner_of_an_empty_schema_may_fill_it(
     connection = await asyncpg.connect(dsn)
     await connection.execute(f"create schema {namespace} authorization {urlsplit(role).username}")
     await connection.close()
-    async with await connect(role, namespace=namespace) as client:
+    async with await connect(role, namespace=namespace, migrate=True) as client:
         assert await client.count() == 0
 
 
@@ -348,7 +350,7 @@ async def test_who_may_not_create_works_in_a_schema_that_is_there(
     )
     await database.fetch(f"grant usage on all sequences in schema {schema} to {name}")
     async with (
-        await connect(role, namespace=schema) as client,
+        await connect(role, namespace=schema, migrate=True) as client,
         Worker(client, workflows=[doubled], activities=[double]),
     ):
         assert await client.execute(doubled(4)) == 8
@@ -391,4 +393,4 @@ async def test_those_who_start_while_a_migration_runs_wait_for_its_end(
 async def test_a_namespace_is_an_identifier_or_refused(dsn: str, bad: str) -> None:
     """It becomes part of SQL text: nothing else passes."""
     with pytest.raises(durable.ConfigurationError, match="namespace"):
-        await connect(dsn, namespace=bad)
+        await connect(dsn, namespace=bad, migrate=True)

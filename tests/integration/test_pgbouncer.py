@@ -109,7 +109,7 @@ async def test_session_mode(proxy: Proxy, tmp_path: Path, namespace: str):
     """Everything works with PgBouncer's defaults: what we set, we set within the session."""
     async with (
         _bouncer(tmp_path, proxy.dsn, "session", "") as by,
-        await connect(by, namespace=namespace) as client,
+        await connect(by, namespace=namespace, migrate=True) as client,
     ):
         await _works(client)
 
@@ -118,7 +118,7 @@ async def test_transaction_mode_with_a_direct_way(proxy: Proxy, tmp_path: Path, 
     """The pool's statements go through PgBouncer, three server connections for all of them."""
     async with (
         _bouncer(tmp_path, proxy.dsn, "transaction", "default_pool_size=3") as by,
-        await connect(by, direct_dsn=proxy.dsn, namespace=namespace) as client,
+        await connect(by, direct_dsn=proxy.dsn, namespace=namespace, migrate=True) as client,
     ):
         await _works(client)
         names = await _names(proxy.dsn)
@@ -136,7 +136,9 @@ async def test_a_shared_session_is_left_as_it_was(proxy: Proxy, tmp_path: Path, 
     """In transaction mode nothing of ours stays behind for others who get the same connection."""
     extra = "default_pool_size=1"
     async with _bouncer(tmp_path, proxy.dsn, "transaction", extra) as by:
-        async with await connect(by, direct_dsn=proxy.dsn, namespace=namespace) as client:
+        async with await connect(
+            by, direct_dsn=proxy.dsn, namespace=namespace, migrate=True
+        ) as client:
             await client.list()
         other = await asyncpg.connect(by, statement_cache_size=0)
         assert "public" in await other.fetchval("show search_path")
@@ -151,16 +153,16 @@ async def test_a_shared_session_alone_is_refused_at_the_door(
     """`connect` says what is wrong and what to give, before anything is lost by it."""
     async with _bouncer(tmp_path, proxy.dsn, "transaction", extra) as by:
         with pytest.raises(ConfigurationError, match=r"transaction mode.*direct_dsn="):
-            await connect(by, namespace="bounced")
+            await connect(by, namespace="bounced", migrate=True)
         with pytest.raises(ConfigurationError, match="direct_dsn goes, too"):
-            await connect(by, direct_dsn=by, namespace="bounced")
+            await connect(by, direct_dsn=by, namespace="bounced", migrate=True)
 
 
 async def test_statement_mode_is_refused(proxy: Proxy, tmp_path: Path):
     """There a transaction of two statements is none: no direct way makes up for that."""
     async with _bouncer(tmp_path, proxy.dsn, "statement", "") as by:
         with pytest.raises(ConfigurationError, match="statement mode"):
-            await connect(by, direct_dsn=proxy.dsn, namespace="bounced")
+            await connect(by, direct_dsn=proxy.dsn, namespace="bounced", migrate=True)
 
 
 async def test_a_lent_pool_behind_transaction_mode(proxy: Proxy, tmp_path: Path, namespace: str):
@@ -168,8 +170,10 @@ async def test_a_lent_pool_behind_transaction_mode(proxy: Proxy, tmp_path: Path,
     async with _bouncer(tmp_path, proxy.dsn, "transaction", "") as by:
         pool = await asyncpg.create_pool(by, min_size=1, max_size=3, statement_cache_size=0)
         with pytest.raises(ConfigurationError, match="direct_dsn="):
-            await connect(pool, namespace=namespace)
-        async with await connect(pool, direct_dsn=proxy.dsn, namespace=namespace) as client:
+            await connect(pool, namespace=namespace, migrate=True)
+        async with await connect(
+            pool, direct_dsn=proxy.dsn, namespace=namespace, migrate=True
+        ) as client:
             await _works(client)
         await pool.close()
 

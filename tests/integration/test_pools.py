@@ -51,7 +51,7 @@ async def pool(dsn: str) -> AsyncIterator[asyncpg.Pool]:
 async def test_a_client_and_a_worker_by_a_pool(pool: asyncpg.Pool, namespace: str) -> None:
     """Everything works; the pool is used, stays open, and is as it was."""
     async with (
-        await connect(pool, namespace=namespace) as client,
+        await connect(pool, namespace=namespace, migrate=True) as client,
         Worker(client, workflows=[same]),
     ):
         assert await client.execute(same(3)) == 3
@@ -70,7 +70,7 @@ async def test_a_mesh_by_a_pool_and_one_by_a_client_of_it(
     pool: asyncpg.Pool, namespace: str
 ) -> None:
     """`connection` may be a pool, or a client that has one."""
-    async with await connect(pool, namespace=namespace) as client:
+    async with await connect(pool, namespace=namespace, migrate=True) as client:
         for connection in (pool, client):
             async with await HotMesh.init(
                 app_id="pooled",
@@ -107,6 +107,6 @@ async def test_a_pool_that_decodes_json_is_refused(dsn: str, namespace: str) -> 
 
     async with asyncpg.create_pool(dsn, min_size=1, max_size=1, init=init) as made:
         with pytest.raises(ConfigurationError, match="decodes json"):
-            await connect(made, namespace=namespace)
+            await connect(made, namespace=namespace, migrate=True)
         with pytest.raises(ConfigurationError, match="asyncpg pool"):
             await HotMesh.init(app_id="a", engine={"connection": object()})

@@ -223,20 +223,22 @@ async def test_who_waits_for_a_run_that_ends_and_is_pruned_at_once_hears_of_it(
 
 async def test_policies_say_what_goes(dsn: str, namespace: str) -> None:
     """By outcome; the stored one holds for who names none; None keeps for ever."""
-    async with await connect(dsn, namespace=namespace) as plain:
+    async with await connect(dsn, namespace=namespace, migrate=True) as plain:
         direct = await asyncpg.connect(dsn, server_settings={"search_path": namespace})
         for state in ("completed", "failed", "cancelled", "terminated"):
             for days in (2, 40, 100):
                 await ended(direct, 1, state=state, ago=f"{days} days", prefix=f"{state}-{days}-")
         assert await plain.prune(dry_run=True) == Pruned(runs=5)  # 2 after 30 days, 3 after 90
         policy = RetentionPolicy(completed="1 day", failed=None)
-        async with await connect(dsn, namespace=namespace, retention=policy):
+        async with await connect(dsn, namespace=namespace, retention=policy, migrate=True):
             assert await plain.prune(dry_run=True) == Pruned(runs=3)
         assert await plain.prune() == Pruned(runs=3)
         assert all("completed" not in jid for jid in await jids(direct))
         assert await plain.prune(older_than="50 days", keep=["failed"]) == Pruned()
         assert await plain.prune(older_than="50 days") == Pruned(runs=3)
-        async with await connect(dsn, namespace=namespace, retention="10 days") as other:
+        async with await connect(
+            dsn, namespace=namespace, retention="10 days", migrate=True
+        ) as other:
             assert await other.prune() == Pruned(runs=3)
         assert len(await jids(direct)) == 3
         await direct.close()
@@ -392,7 +394,7 @@ async def _said(caplog: pytest.LogCaptureFixture, words: str) -> bool:
 PRUNES = """
 import asyncio, sys, durable
 async def main():
-    async with await durable.connect(sys.argv[1], namespace=sys.argv[2]) as client:
+    async with await durable.connect(sys.argv[1], namespace=sys.argv[2], migrate=True) as client:
         print("READY", flush=True)
         await client.prune(older_than=60)
 asyncio.run(main())

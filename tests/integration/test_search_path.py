@@ -149,7 +149,7 @@ async def test_traps_are_traps(trapped: Trapped):
 
 async def test_nobody_falls_into_them_by_a_dsn(trapped: Trapped):
     """Functions and graphs, migrations first: nothing of ours calls what others have made."""
-    async with await connect(trapped.dsn) as client:
+    async with await connect(trapped.dsn, migrate=True) as client:
         await _everything(client)
         await _graphs(client)
     assert await trapped.caught() == set()
@@ -158,7 +158,7 @@ async def test_nobody_falls_into_them_by_a_dsn(trapped: Trapped):
 async def test_nobody_falls_into_them_by_a_lent_pool(trapped: Trapped):
     """The search path is the application's there; what is called says where it is found."""
     pool = await asyncpg.create_pool(trapped.dsn, min_size=1, max_size=4)
-    async with await connect(pool) as client:
+    async with await connect(pool, migrate=True) as client:
         await _everything(client)
         await _graphs(client)
     await pool.close()

@@ -90,7 +90,7 @@ async def test_runs_go_on_by_odd_defaults(odd: str):
         return await double(n)
 
     async with (
-        await connect(odd) as client,
+        await connect(odd, migrate=True) as client,
         Worker(client, workflows=[flow], activities=[double]),
     ):
         assert await client.execute(flow(4)) == 8
@@ -123,7 +123,7 @@ async def test_a_lent_pool_is_refused_by_the_name_of_its_setting(
     """Nothing is set on sessions of others; what would break a guarantee is named at the door."""
     pool = await asyncpg.create_pool(dsn, min_size=1, server_settings={setting: value})
     with pytest.raises(ConfigurationError, match=f"{setting} is '{value}'"):
-        await connect(pool, namespace=namespace)
+        await connect(pool, namespace=namespace, migrate=True)
     await pool.close()
 
 

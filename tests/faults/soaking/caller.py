@@ -124,7 +124,7 @@ async def main(dsn: str, namespace: str, path: str) -> None:
     enough = asyncio.Event()
     reader = asyncio.get_running_loop().add_reader
     reader(0, lambda: enough.set() if os.read(0, 100) else os._exit(1))
-    client = await insist(lambda: durable.connect(dsn, namespace=namespace))
+    client = await insist(lambda: durable.connect(dsn, namespace=namespace, migrate=True))
     mesh = await insist(
         lambda: HotMesh.init(app_id="soak", namespace=namespace, engine={"connection": client})
     )

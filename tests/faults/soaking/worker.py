@@ -16,7 +16,7 @@ from tests.faults.soaking.programs import WORKFLOWS
 async def serve(dsn: str, namespace: str) -> None:
     """Serve until killed, or until the worker ends by itself."""
     asyncio.get_running_loop().add_reader(0, lambda: os.read(0, 100) or os._exit(1))
-    client = await insist(lambda: durable.connect(dsn, namespace=namespace))
+    client = await insist(lambda: durable.connect(dsn, namespace=namespace, migrate=True))
     worker = durable.Worker(client, workflows=WORKFLOWS, activities=ACTIVITIES)
     running = asyncio.create_task(worker.run())
     print("ready", flush=True)  # noqa: T201 - the driver waits for it

@@ -138,8 +138,8 @@ async def _written(direct: asyncpg.Connection) -> tuple[int, ...]:
 async def _serving(dsn: str, namespace: str) -> AsyncIterator[Client]:
     """A client, and a worker that is none of its connections."""
     async with (
-        await connect(dsn, namespace=namespace) as client,
-        await connect(dsn, namespace=namespace) as other,
+        await connect(dsn, namespace=namespace, migrate=True) as client,
+        await connect(dsn, namespace=namespace, migrate=True) as other,
         Worker(other, workflows=[chain, fan, told, late, leaf, parent], activities=[add]),
     ):
         yield client
