@@ -46,6 +46,7 @@ def test_every_workload_runs(
         "scaling --workers 1 2 --clients --only W2 --runs 1 --scale 0.05",
         "idle 1 --seconds 1",
         "backlog --waiting 100 --finished 100 --rounds 1 --scale 0.05 --only W2",
+        "full_cache --waiting 100 --held 20 --runs 5 --rounds 1",
         "payloads 100 --seconds 0.3",
         "replay 10 --runs 1",
         "pickup --count 10 --load 2",
