@@ -7,6 +7,7 @@ behind the caller's back, because only the caller knows whether that is harmless
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import asyncpg
 
 from durable.errors import DatabaseError
-from durable.postgres.address import Address, Pool
+from durable.postgres.address import CONNECT_TIMEOUT, Address, Pool
 from durable.postgres.connections import DEADLINE, LONG_DEADLINE, allow, guarded, open_connection
 from durable.postgres.errors import DeadlinePassed, StatementTimeout, translating
 from durable.postgres.loops import HomeLoop
@@ -80,7 +81,8 @@ class Database:
         """
         schema_name(schema)
         with translating():
-            address = await Address.of_pool(pool, direct)
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                address = await Address.of_pool(pool, direct)
         return await cls._opened(LentPool(pool), address, schema)
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 from urllib.parse import quote
 
@@ -15,12 +16,11 @@ SECRET = "s3cret"  # noqa: S105
 
 
 def _parsed(dsn: str):
-    return _parse_connect_arguments(
-        dsn=dsn, host=None, port=None, user=None, password=None, passfile=None, database=None,
-        command_timeout=None, statement_cache_size=100, max_cached_statement_lifetime=0,
-        max_cacheable_statement_size=0, ssl=None, direct_tls=None, server_settings=None,
-        target_session_attrs=None, krbsrvname=None, gsslib=None, service=None, servicefile=None,
-    )  # fmt: skip
+    """What the driver makes of it; which arguments it has differs by its release."""
+    given = dict.fromkeys(inspect.signature(_parse_connect_arguments).parameters)
+    given |= {"dsn": dsn, "statement_cache_size": 100}
+    given |= {"max_cached_statement_lifetime": 0, "max_cacheable_statement_size": 0}
+    return _parse_connect_arguments(**given)[:2]
 
 
 URIS = [
@@ -38,7 +38,7 @@ def test_passwords_escaped_or_not(uri: str, password: str):
     """A password is read as it was meant, with its special characters escaped or as they are."""
     meant = password.replace("%40", "@")
     for written in (password, quote(meant, safe="")):
-        addresses, params, _ = _parsed(read_dsn(uri.format(written)))
+        addresses, params = _parsed(read_dsn(uri.format(written)))
         assert (params.user, params.password, params.database) == ("app", meant, "app")
         assert addresses == [("db", 6543)]
 
@@ -48,7 +48,7 @@ def test_key_value_strings(password: str):
     """Libpq's other form, with its own quotes."""
     quoted = password.replace("\\", "\\\\").replace("'", "\\'")
     text = f" host=db port = 6543 user=app password='{quoted}' dbname=app sslmode=require"
-    addresses, params, _ = _parsed(read_dsn(text))
+    addresses, params = _parsed(read_dsn(text))
     assert (params.user, params.password, params.database) == ("app", password, "app")
     assert addresses == [("db", 6543)]
     assert params.ssl is not None
@@ -60,7 +60,7 @@ def test_several_hosts_and_sockets():
         "postgresql://u@a:1,b:2/n?target_session_attrs=read-write",
         "host=a,b port=1,2 user=u dbname=n target_session_attrs=read-write",
     ):
-        addresses, params, _ = _parsed(read_dsn(text))
+        addresses, params = _parsed(read_dsn(text))
         assert addresses == [("a", 1), ("b", 2)]
         assert params.target_session_attrs.value == "read-write"
     for text in (
@@ -69,7 +69,7 @@ def test_several_hosts_and_sockets():
         "postgresql://u@%2Frun%2Fpg:5433/n",
         "host=/run/pg port=5433 user=u dbname=n",
     ):
-        addresses, params, _ = _parsed(read_dsn(text))
+        addresses, params = _parsed(read_dsn(text))
         assert addresses in ([("/run/pg/.s.PGSQL.5433", 5433)], ["/run/pg/.s.PGSQL.5433"])
         assert params.user == "u"
     assert _parsed(read_dsn("postgresql://u@[::1]:6000/n"))[0] == [("::1", 6000)]
