@@ -36,16 +36,17 @@ def run(main: Coroutine[Any, Any, None], on: EventLoop) -> None:
         main.close()
         raise
     begun: list[asyncio.Task[Any]] = []
-
-    async def beginning() -> None:
-        begun.extend(task for task in [asyncio.current_task()] if task is not None)
-        await main
-
     with asyncio.Runner(loop_factory=factory) as runner:
         try:
-            runner.run(beginning())
+            runner.run(_noted(main, begun))
         except SystemExit as error:
             _go_on(runner.get_loop(), begun[0], error)
+
+
+async def _noted(main: Coroutine[Any, Any, None], begun: list[asyncio.Task[Any]]) -> None:
+    """Run the command, and note as which task."""
+    begun.extend(task for task in [asyncio.current_task()] if task is not None)
+    await main
 
 
 def _go_on(loop: asyncio.AbstractEventLoop, main: asyncio.Task[Any], error: SystemExit) -> None:
