@@ -45,6 +45,7 @@ class Signals:
         )
 
         async def send() -> int:
+            """Send it, once or again."""
             async with self._db.connection() as connection, connection.transaction():
                 await self._rules.keys(connection, app_id, [(topic, reply.data)])
                 return await self._stream.send_once(connection, message, own)
@@ -68,6 +69,7 @@ class Signals:
         text, own = reply_text(reply), request or new_request()
 
         async def answer() -> int | None:
+            """Send it, once or again."""
             async with self._db.connection() as connection:
                 return await self._stream.add(connection, (app_id, jid), at, text, own)
 

@@ -118,9 +118,11 @@ class GraphJobStore:
         row: Row | None = await connection.fetchrow(self._sql["find"], app_id, jid)
         return row
 
-    async def latest(self, connection: Any, app_id: str, jids: Sequence[str]) -> list[Row]:
-        """The latest jobs of these ids, the newest first."""
-        rows: list[Row] = await connection.fetch(self._sql["latest"], app_id, jids)
+    async def latest(
+        self, connection: Any, app_id: str, jids: Sequence[str], before: int
+    ) -> list[Row]:
+        """The latest jobs of these ids whose runs have lower numbers, the newest first."""
+        rows: list[Row] = await connection.fetch(self._sql["latest"], app_id, jids, before)
         return rows
 
     async def read(self, connection: Any, run_ids: Iterable[int]) -> list[Row]:

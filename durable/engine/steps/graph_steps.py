@@ -126,6 +126,7 @@ class GraphSteps:
         looks = again
 
         async def send() -> tuple[Job, Written]:
+            """Send it; from the second time on, look first."""
             nonlocal again, looks
             looks, again = again, True
             return await self._start(start, look=looks)

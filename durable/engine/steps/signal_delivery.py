@@ -23,7 +23,7 @@ from durable.protocol.codes import NOT_FOUND
 from durable.protocol.graphs import Fault
 from durable.store.apps import AppStore
 from durable.store.graph_jobs import GraphJobStore
-from durable.store.hooks import HookStore, SignalKey
+from durable.store.hooks import HookStore, SignalKey, Waiter
 from durable.streams.graph_messages import EngineStream
 from durable.telemetry.logs import logger
 
@@ -58,8 +58,10 @@ class SignalDelivery:
         for row, keys in signals:
             only = decode(row["message"]).get("only")
             waiter = await self._hooks.find(connection, keys, only)
+            # Numbers of runs and messages come from one sequence: who waits has begun since then.
+            if waiter is None or (only is None and waiter.run_id > row["id"]):
+                waiter = await self._keep(connection, row, keys, waiter)
             if waiter is None:
-                await self._keep(connection, row, keys)
                 continue
             await self._stream.address(
                 connection, [(row["id"], waiter.run_id, waiter.dad, waiter.aid)]
@@ -67,13 +69,18 @@ class SignalDelivery:
             if not keeps_waiting(row["message"]):
                 await self._hooks.remove(connection, [waiter])
 
-    async def _keep(self, connection: Any, row: Row, keys: Sequence[SignalKey]) -> None:
-        meant = await self._meant(connection, keys)
+    async def _keep(
+        self, connection: Any, row: Row, keys: Sequence[SignalKey], waiter: Waiter | None
+    ) -> Waiter | None:
+        """Keep a signal, or put it aside; the waiter if it is for that one after all."""
+        meant = await self._meant(connection, keys, row["id"])
+        if meant is None and waiter is not None:
+            return waiter
         if meant is None or meant.state in (RUNNING, PENDING):
             run_id = None if meant is None else meant.run_id
             await self._hooks.park(connection, row["id"], keys, row["message"], run_id)
             await self._stream.consume(connection, [row["id"]])
-            return
+            return None
         message = (
             f"the signal on {row['topic']!r} is for job {meant.jid!r}, which has ended,"
             " and for no later one of that id"
@@ -81,11 +88,12 @@ class SignalDelivery:
         logger.warning("%s: message %d is put aside", message, row["id"])
         fault = Fault(NOT_FOUND, message, meant.jid)
         await self._stream.bury(connection, row["id"], error_text(fault) or "{}")
+        return None
 
-    async def _meant(self, connection: Any, keys: Sequence[SignalKey]) -> Job | None:
-        """The job that a signal is for by its id; None for whoever comes."""
+    async def _meant(self, connection: Any, keys: Sequence[SignalKey], sent: int) -> Job | None:
+        """The job that a signal, sent as message `sent`, is for by its id; None: whoever comes."""
         names = sorted({name for key in keys for name in key.names})
-        found = await self._jobs.latest(connection, keys[0].app_id, names) if names else []
+        found = await self._jobs.latest(connection, keys[0].app_id, names, sent) if names else []
         for row in found:
             plans = await self._plans(connection, row["app_id"], row["graph_version"])
             plan = plans.get(row["graph"])

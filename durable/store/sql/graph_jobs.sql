@@ -54,14 +54,14 @@ where j.scope = $1 and j.jid = $2 and (j.state <> 'pending' or j.expires_at > du
 order by j.run_id desc limit 1
 
 -- name: latest
--- The same of several ids, by one probe each.
+-- The same of several ids, by one probe each, as it was before a run or message with the number $3.
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
     j.entity, j.document, j.attributes,
     durable.now() as now
 from unnest($2::text[]) as a(jid) cross join lateral (
     select * from durable.jobs o
-    where o.scope = $1 and o.jid = a.jid and (o.state <> 'pending' or o.expires_at > durable.now())
+    where o.scope = $1 and o.jid = a.jid and o.run_id < $3 and (o.state <> 'pending' or o.expires_at > durable.now())
     order by o.run_id desc limit 1) j
 order by j.run_id desc
 

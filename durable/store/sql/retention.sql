@@ -131,8 +131,20 @@ with age as materialized (
         where x.expired_at <= age.before and ($3 is null or x.stream_name = $3)
         order by x.expired_at limit $4 for update of x skip locked))
     returning e.id
+), receipts as (
+    -- What is left of signals and answers whose senders chose no request id: their own begin with the time, and
+    -- nobody sends one again after an hour.
+    delete from durable.engine_streams e where e.id = any(array(
+        select x.id from durable.engine_streams x
+        where x.request_id < (lpad(to_hex((extract(epoch from durable.now() - interval '1 hour') * 1000)::bigint),
+                12, '0') || repeat('0', 20))::uuid
+          and x.request_id is not null and x.expired_at is not null and x.dead_lettered_at is null
+          and ($3 is null or x.stream_name = $3)
+        order by x.request_id limit $4 for update of x skip locked))
+      and not exists (select from inbox i where i.id = e.id)
+    returning e.id
 )
-select (select count(*) from work) + (select count(*) from inbox)
+select (select count(*) from work) + (select count(*) from inbox) + (select count(*) from receipts)
 
 -- name: signals
 -- Early signals for which nobody came, each with its rows for other rules.

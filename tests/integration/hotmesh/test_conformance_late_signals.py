@@ -95,3 +95,20 @@ async def test_a_signal_that_names_no_job_is_for_whoever_comes(begin: Begin) -> 
         assert out["data"] == {"by": f"ann {order}"}
     await mesh.hook("ok", {"id": 9, "by": "ann 9"})  # x has ended, and never waited by 9
     assert (await mesh.pubsub("t", {"id": "x", "order": 9}, timeout=30))["data"] == {"by": "ann 9"}
+
+
+async def test_a_signal_that_is_handed_over_late_finds_no_later_job(
+    begin: Begin, database: Database
+) -> None:
+    """Sent when the job had ended, and routed when the next one of its id waits already: it is for neither."""
+    mesh = await begin(WAIT.replace("KEY", BY_ID))
+    await mesh.hook("ok", {"id": "x", "by": "ann"})
+    await mesh.pubsub("t", {"id": "x"}, timeout=30)
+    await mesh.throttle(throttle=-1, scope="engines")
+    await mesh.hook("ok", {"id": "x", "by": "LATE"})
+    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "x"}, timeout=30))
+    await until(lambda: _rows(database, "hooks"))
+    await mesh.throttle(throttle=0)
+    await until(lambda: _rows(database, "engine_streams"))
+    await mesh.hook("ok", {"id": "x", "by": "bob"})
+    assert (await waiting)["data"] == {"by": "bob"}

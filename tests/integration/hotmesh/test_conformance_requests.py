@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from durable.engine.retention import Retention
 from durable.errors import ConfigurationError, DuplicateJob
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
+from durable.protocol.ids import new_request, request_named
+from durable.protocol.retention import pruning
 from tests.integration.hotmesh.conftest import Begin, until
 from tests.integration.proxy import Proxy
 
@@ -175,3 +178,29 @@ async def test_callers_may_name_their_requests(begin: Begin, database: Database)
     assert await database.fetchval(counted) == 2
     with pytest.raises(ConfigurationError, match="must be text"):
         await mesh.pub("fresh", request_id=7)  # type: ignore[arg-type]
+
+
+async def test_what_tells_of_sent_requests_goes(begin: Begin, database: Database) -> None:
+    """An hour later nothing is left of a signal; one whose request its sender has named stays as long as dead letters do."""
+    mesh = await begin(FLOW, work=_never)
+    await mesh.pub("named", {"id": "j"})
+    await mesh.hook("x", {"id": "j"}, code=202)
+    await mesh.hook("x", {"id": "j"}, request_id="mine")
+
+    async def done() -> bool:
+        return await mesh.get_status("j") == 0
+
+    await until(done)
+    rows = f'select count(*) from "{database.schema}".engine_streams'
+    retention = Retention(database)
+    await retention.prune(pruning(None, (), streams=True))
+    assert await database.fetchval(rows) == 2
+    schema, old = f'"{database.schema}"', f"{(new_request().int >> 80) - 3_700_000:012x}{'0' * 20}"
+    await database.fetch(
+        f"update {schema}.engine_streams set request_id = '{old}'::uuid where request_id <> $1",
+        request_named("mine", "hook", "app", "x"),
+    )
+    await retention.prune(pruning(None, (), streams=True))
+    assert await database.fetchval(rows) == 1
+    assert await mesh.hook("x", {"id": "j"}, request_id="mine")
+    assert await database.fetchval(rows) == 1
