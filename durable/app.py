@@ -183,11 +183,9 @@ async def _assemble(database: Database, keeper: asyncio.Task[None] | None) -> Cl
     async def closing() -> None:
         if keeper is not None:
             keeper.cancel()
-        await janitor.close()
-        await waiters.close()
-        await notifier.close()
-        await listener.close()
-        await database.close()
+        # Each waits a moment for a server that does not answer: together, so that it is one moment.
+        await asyncio.gather(janitor.close(), waiters.close(), notifier.close())
+        await asyncio.gather(listener.close(), database.close())
 
     return Client(database.dsn, namespace, Runs(jobs, ports, waiters, retention), closing)
 
