@@ -11,7 +11,7 @@ from durable.errors import DescriptorError
 from durable.expressions.context import Context
 from durable.expressions.functions.arguments import Arguments, Function, Refusal
 from durable.expressions.paths import LOOP_VARIABLES, Reference
-from durable.expressions.values import UNDEFINED
+from durable.expressions.values import UNDEFINED, TooLarge, check_items, check_length
 
 Path = tuple[str | int, ...]
 """Where in the document something stands: keys and indices, outermost first."""
@@ -109,10 +109,23 @@ class Call(Expression):
     def apply(self, values: tuple[object, ...], context: Context) -> object:
         """Its result with these arguments."""
         try:
-            return self.function(Arguments(values, context))
-        except Refusal as refusal:
-            where = f"{path_text(self.at)}: " if self.at else ""
-            raise DescriptorError(f"{where}{{@{self.name}}} cannot do this: {refusal}") from refusal
+            result = self.function(Arguments(values, context))
+            if isinstance(result, str):
+                check_length(len(result))
+            elif isinstance(result, (list, dict)):
+                check_items(len(result))
+        except (Refusal, TooLarge) as refusal:
+            raise self._cannot(str(refusal)) from refusal
+        except RecursionError as error:
+            raise self._cannot("a value is nested too deeply") from error
+        except (ValueError, OverflowError, MemoryError) as error:
+            # Of numbers that Python does not convert, for one: data never breaks an engine.
+            raise self._cannot(f"{type(error).__name__}: {error}") from error
+        return result
+
+    def _cannot(self, why: str) -> DescriptorError:
+        where = f"{path_text(self.at)}: " if self.at else ""
+        return DescriptorError(f"{where}{{@{self.name}}} cannot do this: {why}")
 
     @property
     def references(self) -> tuple[Reference, ...]:

@@ -18,7 +18,11 @@ from durable.expressions.functions.arguments import describe
 from durable.expressions.functions.object_ import enumerable
 from durable.expressions.functions.shields import plain
 from durable.expressions.paths import Reference
-from durable.expressions.values import UNDEFINED
+from durable.expressions.values import UNDEFINED, TooLarge, check_whole
+
+MOST_WORK = (
+    500_000_000  # items and characters that a reduction copies, of all its outputs: a second
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,13 @@ class Pipe(Expression):
 
     def evaluate(self, context: Context) -> object:
         """The first value of the last row."""
-        return plain(self.run((), context))
+        result = plain(self.run((), context))
+        if isinstance(result, (list, dict)):
+            try:
+                check_whole(result)
+            except TooLarge as error:
+                raise DescriptorError(f"the result of a pipe is too large: {error}") from error
+        return result
 
     def run(self, values: tuple[object, ...], context: Context) -> object:
         """The result when a function in the first row is given these values."""
@@ -83,12 +93,19 @@ class Reduction:
         """The last output; the values from above are the collection and the first output."""
         collection = values[0] if values else UNDEFINED
         output = values[1] if len(values) > 1 else UNDEFINED
+        work = 0
         for index, (key, item) in enumerate(self._items(collection)):
             variables = {
                 "$input": collection, "$output": output, "$item": item, "$key": key,
                 "$index": index,
             }  # fmt: skip
             output = self.body.run(values, context.within(variables))
+            work += len(output) if isinstance(output, (str, list, dict)) else 1
+            if work > MOST_WORK:
+                raise DescriptorError(
+                    f"{path_text(self.at)}: what it gathers is too much to go through it for each"
+                    " of so many items"
+                )
         return output
 
     def _items(self, collection: object) -> Iterable[tuple[str, object]]:

@@ -17,6 +17,48 @@ from durable.expressions.numerals import number_text, parse_number
 _EXACT = 2**53  # up to here every whole double is the integer it looks like
 
 
+LONGEST = 16 * 1024 * 1024  # characters of a text that is made
+MOST_ITEMS = 1_000_000  # of an array or object that is made, counted through all its levels
+
+
+class TooLarge(Exception):
+    """A value that nobody means, however small those are that it would be made of."""
+
+
+def check_length(size: float) -> None:
+    """Raise `TooLarge` for a text of more characters than are made."""
+    if size > LONGEST:
+        raise TooLarge(f"the text would be longer than {LONGEST:,} characters")
+
+
+def check_items(count: int) -> None:
+    """Raise `TooLarge` for more items than are made."""
+    if count > MOST_ITEMS:
+        raise TooLarge(f"there would be more than {MOST_ITEMS:,} items")
+
+
+def check_whole(value: object) -> None:
+    """Raise `TooLarge` for a value that is too large when it is written down.
+
+    An array may hold another twice, and that one another twice: what takes no room in memory is a
+    text of any length.
+    """
+    count, size, ahead = 0, 0, [value]
+    while ahead:
+        item = ahead.pop()
+        if isinstance(item, str):
+            size += len(item)
+        elif isinstance(item, (list, tuple)):
+            count += len(item)
+            check_items(count)
+            ahead.extend(item)
+        elif isinstance(item, dict):
+            count += len(item)
+            check_items(count)
+            ahead.extend(item.values())
+    check_length(size / 4)  # of several texts
+
+
 class Undefined(Enum):
     """The type of `UNDEFINED`; an enumeration so that it is one value, also after copying."""
 
@@ -118,8 +160,22 @@ def to_text(value: object) -> str:
 
 
 def join(values: list[object] | tuple[object, ...], separator: str) -> str:
-    """JavaScript's `array.join`: null and undefined are empty."""
-    return separator.join("" if is_nullish(value) else to_text(value) for value in values)
+    """JavaScript's `array.join`: null and undefined are empty. Raises `TooLarge`."""
+    check_whole(values)
+    return _joined(values, separator)
+
+
+def _joined(values: list[object] | tuple[object, ...], separator: str) -> str:
+    pieces, size = [], 0
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            text = _joined(value, ",")
+        else:
+            text = "" if is_nullish(value) else to_text(value)
+        pieces.append(text)
+        size += len(text) + len(separator)
+        check_length(size)
+    return separator.join(pieces)
 
 
 def number(value: float) -> int | float:

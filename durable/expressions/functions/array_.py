@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from functools import cmp_to_key
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from durable.expressions.collating import collation_key
 from durable.expressions.comparing import less, strict_equal
@@ -14,6 +14,8 @@ from durable.expressions.functions.arguments import Arguments, Function, Refusal
 from durable.expressions.functions.string_ import clamp, relative
 from durable.expressions.paths import property_of
 from durable.expressions.values import UNDEFINED, is_nullish, join, to_text, truthy
+
+MOST_SORTED = 100_000  # items: each is compared with some twenty others
 
 
 def _get(args: Arguments) -> object:
@@ -78,17 +80,20 @@ def _sort(args: Arguments) -> list[object]:
     order = args[1] if args.given(1) else "ASCENDING"
     if order not in ("ASCENDING", "DESCENDING"):
         raise Refusal("its order is ASCENDING or DESCENDING")
+    if len(items) > MOST_SORTED:
+        raise Refusal(f"up to {MOST_SORTED:,} items are sorted")
     sign = 1 if order == "ASCENDING" else -1
-    return sorted(items, key=cmp_to_key(lambda a, b: sign * _compare(a, b)))
+    keys = {item: collation_key(item) for item in items if isinstance(item, str)}
+    return sorted(items, key=cmp_to_key(lambda a, b: sign * _compare(a, b, keys)))
 
 
-def _compare(left: object, right: object) -> int:
+def _compare(left: object, right: object, keys: Mapping[str, Any]) -> int:
     """Nothing first, then numbers by size and texts as a reader expects them."""
     if is_nullish(left) or is_nullish(right):
         return is_nullish(right) - is_nullish(left)
     if isinstance(left, str) and isinstance(right, str):
-        a, b = collation_key(left), collation_key(right)
-        return (a > b) - (a < b)
+        a, b = keys[left], keys[right]
+        return int(a > b) - int(a < b)
     return (less(right, left) is True) - (less(left, right) is True)
 
 

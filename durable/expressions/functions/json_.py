@@ -13,7 +13,15 @@ from typing import Final, NoReturn
 from durable.expressions.functions.arguments import Arguments, Function, Refusal
 from durable.expressions.functions.object_ import enumerable
 from durable.expressions.numerals import number_text
-from durable.expressions.values import UNDEFINED, is_number, number, to_integer, to_text
+from durable.expressions.values import (
+    UNDEFINED,
+    check_length,
+    check_whole,
+    is_number,
+    number,
+    to_integer,
+    to_text,
+)
 
 _WIDEST = 10  # columns of indentation, JavaScript's limit
 _LONG_INTEGER = 309  # digits; no double is larger
@@ -50,7 +58,11 @@ class _Writer:
                 yield f"{quoted(name)}{colon}{text}"
 
     def _brackets(self, pair: str, parts: Iterator[str], lead: str) -> str:
-        written = list(parts)
+        written, size = [], 0
+        for part in parts:
+            written.append(part)
+            size += len(part) + len(lead)
+            check_length(size)
         if not written or not self.indent:
             return pair[0] + ",".join(written) + pair[1]
         inner = f"\n{lead}{self.indent}"
@@ -69,6 +81,7 @@ def _stringify(args: Arguments) -> object:
     if isinstance(listed, (list, tuple)):
         kept = (to_text(n) for n in listed if isinstance(n, str) or is_number(n))
         names = tuple(dict.fromkeys(kept))
+    check_whole(args[0])
     try:
         text = _Writer(names, _indent(args[2])).text(args[0], "")
     except RecursionError as error:

@@ -10,15 +10,22 @@ from types import MappingProxyType
 from typing import Final
 
 from durable.expressions.functions.arguments import Arguments, Function, Refusal
-from durable.expressions.values import number, to_int32, to_number, to_uint32
+from durable.expressions.values import check_items, number, to_int32, to_number, to_uint32
 
 
-def _flat(values: tuple[object, ...] | list[object]) -> Iterator[float]:
-    for value in values:
-        if isinstance(value, (list, tuple)):
-            yield from _flat(list(value))
-        else:
+def _flat(values: tuple[object, ...]) -> Iterator[float]:
+    """The numbers in their order, also of arrays in arrays."""
+    count, ahead = 0, [iter(values)]
+    while ahead:
+        for value in ahead[-1]:
+            count += 1
+            check_items(count)
+            if isinstance(value, (list, tuple)):
+                ahead.append(iter(value))
+                break
             yield to_number(value)
+        else:
+            ahead.pop()
 
 
 def _operands(args: Arguments) -> list[float]:

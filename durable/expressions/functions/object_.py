@@ -12,6 +12,7 @@ from durable.expressions.functions.shields import Shielded, check_write, restric
 from durable.expressions.paths import property_of
 from durable.expressions.values import UNDEFINED, to_text, truthy
 
+_LONGEST_INDEX = 10  # digits
 _INDEX_BELOW = 2**32 - 1  # such keys come first, in order, wherever they were added
 
 
@@ -30,6 +31,8 @@ def _own(value: object) -> dict[str, object]:
 
 
 def _is_index(name: str) -> bool:
+    if len(name) > _LONGEST_INDEX:
+        return False
     return name.isascii() and name.isdigit() and str(int(name)) == name and int(name) < _INDEX_BELOW
 
 

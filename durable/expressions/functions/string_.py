@@ -12,11 +12,7 @@ from durable.expressions.functions.arguments import Arguments, Function, Refusal
 from durable.expressions.numerals import SPACES
 from durable.expressions.regex_syntax import RegexError
 from durable.expressions.regexes import compile_regex
-from durable.expressions.values import join, to_number, to_uint32
-
-LONGEST = (
-    16 * 1024 * 1024
-)  # code units that `repeat` and the pads may build; a mapping is no memory bomb
+from durable.expressions.values import check_items, check_length, join, to_number, to_uint32
 
 
 def clamp(index: float, length: int) -> int:
@@ -35,6 +31,7 @@ def _split(args: Arguments) -> list[str]:
     if not args.given(1):
         return [text][:limit]
     separator = args.text(1)
+    check_items(text.count(separator))
     # Whole characters, where JavaScript would break an emoji in two halves.
     return list(text)[:limit] if separator == "" else text.split(separator)[:limit]
 
@@ -85,21 +82,16 @@ def _padding(args: Arguments) -> str:
     missing = args.integer(1) - units.length(text)
     if missing <= 0 or not filler:
         return ""
-    _check_size(args.integer(1))
+    check_length(args.integer(1))
     repeats = int(missing) // units.length(filler) + 1
     return units.cut(filler * repeats, 0, int(missing))
-
-
-def _check_size(size: float) -> None:
-    if size > LONGEST:
-        raise Refusal(f"the text would be longer than {LONGEST:,} characters")
 
 
 def _repeat(args: Arguments) -> str:
     text, count = args.own_text(), args.integer(1)
     if count < 0 or math.isinf(count):
         raise Refusal("a text cannot be repeated a negative or infinite number of times")
-    _check_size(units.length(text) * count)
+    check_length(units.length(text) * count)
     return text * int(count)
 
 
@@ -110,12 +102,14 @@ def _replace(args: Arguments) -> str:
         return text
     before, after = text[:place], text[place + len(wanted) :]
     marks = {"$$": "$", "$&": wanted, "$`": before, "$'": after}
-    result, rest = before, by
-    while rest:
-        mark = marks.get(rest[:2])
-        result += rest[0] if mark is None else mark
-        rest = rest[1 if mark is None else 2 :]
-    return result + after
+    pieces, size, at = [before], len(before) + len(after), 0
+    while at < len(by):
+        mark = marks.get(by[at : at + 2])
+        pieces.append(by[at] if mark is None else mark)
+        size += len(pieces[-1])
+        check_length(size)
+        at += 1 if mark is None else 2
+    return "".join([*pieces, after])
 
 
 def _search(args: Arguments) -> int:
