@@ -23,9 +23,9 @@ _CALLED = re.compile(
     r"(?<![\w.\"$])(?:aclexplode|array_agg|array_append|array_cat|array_length|array_remove|avg|bit_xor"
     r"|bool_and|bool_or|cardinality|clock_timestamp|count|current_database|current_setting|date_bin"
     r"|encode|format|gen_random_uuid|generate_series|hashtextextended|host|inet_server_addr|json\w+"
-    r"|left|length|lower|make_interval|max|md5|min|nextval|percentile_cont|pg_\w+|power|quote_ident"
-    r"|replace|right|round|row_number|set_config|split_part|starts_with|statement_timestamp|string_agg"
-    r"|strpos|substr|sum|to_char|to_json|to_jsonb|to_regclass|to_regnamespace|to_timestamp|unnest"
+    r"|left|length|lower|lpad|make_interval|max|md5|min|nextval|percentile_cont|pg_\w+|power|quote_ident"
+    r"|repeat|replace|right|round|row_number|set_config|split_part|starts_with|statement_timestamp|string_agg"
+    r"|strpos|substr|sum|to_char|to_hex|to_json|to_jsonb|to_regclass|to_regnamespace|to_timestamp|unnest"
     r"|upper)\("
 )
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,39}")
