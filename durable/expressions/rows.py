@@ -20,9 +20,7 @@ from durable.expressions.functions.shields import plain
 from durable.expressions.paths import Reference
 from durable.expressions.values import UNDEFINED, TooLarge, check_whole
 
-MOST_WORK = (
-    500_000_000  # items and characters that a reduction copies, of all its outputs: a second
-)
+MOST_WORK = 100_000_000  # items and characters that a reduction copies, in all its outputs
 
 
 @dataclass(frozen=True, slots=True)
