@@ -58,7 +58,7 @@ def text_of(exc: BaseException) -> str:
         return f"<{name_of(type(exc))} whose __str__ raised {name_of(type(error))}>"
 
 
-def cleaned(value: object) -> str:
+def cleaned(value: Any) -> str:
     """A name as text: as it is if it is text, else its `repr`, short."""
     return clean(str.__str__(value), _NAME_MAX) if issubclass(type(value), str) else shown(value)
 

@@ -233,7 +233,8 @@ class _Record:
         return self._record or None, self._notes
 
     def _args(self) -> None:
-        exc, message = self._exc, self._failure.message
+        exc: Any = self._exc
+        message = self._failure.message
         # The file name of an OSError is no part of its args, only of how it is copied.
         is_os = issubclass(type(exc), OSError)
         args = list(OSError.__reduce__(exc)[1] if is_os else careful.state_of(exc, "args"))

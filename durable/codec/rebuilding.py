@@ -153,9 +153,10 @@ def _grouped(cls: type[Exception], record: dict[str, Any]) -> Exception | None:
 
 def _reader(record: dict[str, Any], cause: BaseException | None) -> Any:
     def error(form: Any) -> BaseException:
-        if form == CAUSE and cause is not None:
+        if cause is not None and form == CAUSE:
             return cause
-        return exception_of(Failure.from_dict(form))
+        found: dict[str, Any] = form
+        return exception_of(Failure.from_dict(found))
 
     # Records of earlier releases hold no tags, and any keys.
     return Reader(error).read if record.get("tagged") else lambda form: form
