@@ -16,9 +16,10 @@ PAGE = 20_000  # facts
 
 def fact_of(row: Row) -> Fact:
     """A row of `history` as a fact."""
+    request = row["request_id"]
     return Fact(
         fact_kind(row["kind"]), from_datetime(row["at"]), row["number"], row["name"], row["data"],
-        failure_from_json(row["failure"]), row["input"],
+        failure_from_json(row["failure"]), row["input"], None if request is None else str(request),
     )  # fmt: skip
 
 

@@ -136,6 +136,7 @@ class Held:
         self._carried: list[Fact] = []  # applied, to be written with the next commit
         self._used: list[Arrived] = []  # folded, and not yet on disk
         self._consumed: set[int] = set()  # inbox rows that are facts on disk now
+        self._requests: set[str] = set()  # those that are facts
         self.limits: dict[
             int, dict[str, float]
         ] = {  # of open steps with rows: option, Unix seconds
@@ -188,6 +189,7 @@ class Held:
         if facts:
             for fact in facts:
                 self.run.apply(fact)
+            self._requests.update(f.request for f in facts if f.request is not None)
             self.run.take_state()  # it is on disk, as what brought it
             self.run.replaying = False
             settled = {f.number for f in facts}
@@ -265,8 +267,18 @@ class Held:
         return self._turn(used, commands, self._retried())
 
     def _wanted(self, fact: Fact) -> bool:
-        """An answer for a step that is no longer open is deleted, never recorded."""
-        return fact.number == 0 or fact.number in self.run.open
+        """Whether it is to be recorded; else it is only deleted.
+
+        An answer to a step that is no longer open is not, nor is a second copy of what the history
+        has: the first was folded, and its row deleted, before the one sent again got here.
+        """
+        if fact.number:
+            return fact.number in self.run.open
+        if fact.request is None:
+            return True
+        known = fact.request in self._requests
+        self._requests.add(fact.request)
+        return not known
 
     def _complete(self, fact: Fact) -> Fact:
         """The same fact whichever road it came: not before the last, with the step's arguments."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 import pytest
@@ -17,6 +17,7 @@ from durable.client.client import Client
 from durable.protocol.commits import Arrival, Histories
 from durable.protocol.facts import Fact
 from durable.streams.ports import Ports
+from durable.streams.runs import Message
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
 from tests.integration.proxy import Proxy
@@ -97,6 +98,35 @@ async def test_a_signal_that_was_consumed_meanwhile_is_known_by_the_history(
             await asyncio.wait_for(sending, 10)
             await far.signal(number, 2)
         assert await handle.result(timeout=10) == [1, 2]
+
+
+@pytest.mark.parametrize("cold", [False, True], ids=["held", "claimed cold"])
+async def test_a_copy_that_comes_after_its_first_was_folded_is_dropped(
+    client: Client,
+    direct: asyncpg.Connection,
+    cold: bool,  # noqa: FBT001
+) -> None:
+    """Sent before a deadline, it gets to the server after the one sent again has become a fact."""
+    stop = AsyncExitStack()
+    async with stop:
+        await stop.enter_async_context(Worker(client, workflows=[collect]))
+        handle = await client.start(collect(2), id="c")
+        await handle.signal(number, 1)
+        folded = "select request_id from history where kind = 'signal'"
+        await eventually(lambda: direct.fetchval(folded))
+        if cold:
+            await stop.aclose()
+        copy = Message(
+            await handle.run_id(), "signal", "number", message="1",
+            request_id=await direct.fetchval(folded),
+        )  # fmt: skip
+        assert await client.ports.runs.arrive([copy])
+        assert await direct.fetchval("select count(*) from engine_streams") == 1
+        await handle.signal(number, 2)
+        if cold:
+            await stop.enter_async_context(Worker(client, workflows=[collect]))
+        assert await handle.result(timeout=10) == [1, 2]
+    assert await direct.fetchval("select count(*) from engine_streams") == 0
 
 
 async def test_a_signal_that_ended_the_run_was_a_success(
