@@ -16,12 +16,12 @@ from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.engine.retention import Janitor, Retention
 from durable.engine.steps.committer import Committer
 from durable.errors import EmbeddedPostgresError
-from durable.postgres import migrate as schema
 from durable.postgres.address import Pool
 from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.embedded.launcher import ensure_running
 from durable.postgres.listen import Listener, Notifier
 from durable.postgres.pool import Database
+from durable.postgres.readiness import Readiness
 from durable.postgres.sql import Statements, schema_name
 from durable.protocol import channels
 from durable.protocol.commits import Arrival
@@ -67,17 +67,18 @@ async def connect(
             and holds for the namespace, in every process, until another is given. Without one
             ever given: 30 days for completed runs, 90 for others.
         migrate: whether to create the namespace's schema, or bring it up to date. Unless told, only
-            an embedded Postgres is written to: elsewhere `durable migrate` or a `durable worker`
-            does that.
+            an embedded Postgres is written to: elsewhere `durable migrate`, a `durable worker` or a
+            `Worker` that starts does that. Until one has, whatever needs a table raises
+            `ConfigurationError`, and says so.
         report: gets a sentence at the start of each slow thing, such as creating the data
             directory.
 
     Raises:
-        ConfigurationError: the namespace is no identifier, or its schema is missing or behind and
-            is not to be made, or may not be; a retention of less than a minute; a DSN that cannot
-            be read, or that goes through a pooler in transaction mode without a direct one beside
-            it; a pool that decodes JSON, or whose connections are set so that a guarantee would
-            break.
+        ConfigurationError: the namespace is no identifier; its schema is to be made, and this role
+            may not, or it is that of a later version with which this one cannot work; a retention
+            of less than a minute; a DSN that cannot be read, or that goes through a pooler in
+            transaction mode without a direct one beside it; a pool that decodes JSON, or whose
+            connections are set so that a guarantee would break.
         EmbeddedPostgresError: no Postgres can be started here; the message says what to do.
         DatabaseError: the database cannot be reached.
 
@@ -112,14 +113,17 @@ async def _connected(
     *,
     migrates: bool,
 ) -> Client:
-    try:
-        if not migrates:
-            await schema.require(database)
-        elif await schema.migrate(database) and report is not None:
-            report(f"Created the schema {database.schema!r}.")
+    async def keep() -> None:
         if policy is not None:
             await Retention(database).keep(policy)
-        return await _assemble(database, keeper)
+
+    readiness = Readiness(database, keep)
+    try:
+        if not migrates:
+            await readiness.look()
+        elif await readiness.migrate() and report is not None:
+            report(f"Created the schema {database.schema!r}.")
+        return await _assemble(database, readiness, keeper)
     except BaseException:
         if keeper is not None:
             keeper.cancel()
@@ -151,14 +155,16 @@ class _Embedded:
                 await self.start()
 
 
-async def _assemble(database: Database, keeper: asyncio.Task[None] | None) -> Client:
+async def _assemble(
+    database: Database, readiness: Readiness, keeper: asyncio.Task[None] | None
+) -> Client:
     namespace = database.schema
     listener = Listener(database.address)
     await listener.start()
     sql = Statements("durable.postgres", "sql/notify.sql", namespace)
 
     async def send(names: list[str], payloads: list[str]) -> None:
-        await database.fetch(sql["notify"], names, payloads)
+        await database.fetch_past_gate(sql["notify"], names, payloads)
 
     notifier = Notifier(send)
     announcer = Announcer(namespace, listener, notifier)
@@ -175,6 +181,7 @@ async def _assemble(database: Database, keeper: asyncio.Task[None] | None) -> Cl
         committer=lambda member: Committer(database.address, namespace, member, announcer),
         deployer=_Deployer(database),
         prune=janitor.due,
+        migrate=readiness.migrate,
     )
     jobs = JobStore(database)
     waiters = Waiters(jobs, announcer, channels.waiter(namespace, new_id()))

@@ -22,4 +22,6 @@ Pool, LISTEN, migrations, the loader of SQL files, and the embedded server.
 - `script`: a migration's text as the steps in which it is applied: one for each of its
   statements.
 - `loops`: which event loop something belongs to, and the errors of using it from another one.
+- `readiness`: connecting to a schema that is missing or behind: what needs its tables waits for
+  who migrates.
 """

@@ -88,7 +88,7 @@ async def pending(database: Database) -> list[Migration]:
     this one cannot work with it.
     """
     sql = Statements("durable.postgres", "sql/migrate.sql", database.schema)
-    recorded = await _recorded(database.fetch, sql, database.schema)
+    recorded = await _recorded(database.fetch_past_gate, sql, database.schema)
     return _missing(recorded, database.schema)
 
 
@@ -129,8 +129,8 @@ async def require(database: Database) -> None:
     if not missing:
         return
     how = (
-        "`durable migrate` and `durable worker` do that, and so does connect(migrate=True),"
-        " as a role that may"
+        "`durable migrate` and `durable worker` do that, and so do connect(migrate=True) and a"
+        " Worker when it starts, as a role that may"
     )
     if missing == migrations():
         raise ConfigurationError(

@@ -8,7 +8,7 @@ behind the caller's back, because only the caller knows whether that is harmless
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -32,6 +32,10 @@ RECOVERED = 100  # statements in time, after which a lane's deadline is the usua
 class Database:
     """Connections to one database, and the schema that a namespace is.
 
+    Attributes:
+        gate: raises where the schema is missing or behind, before anything is sent; None once it is
+            up to date. See `durable.postgres.readiness`.
+
     Example:
         >>> database = await Database.open(dsn, schema="durable")  # doctest: +SKIP
     """
@@ -39,6 +43,7 @@ class Database:
     def __init__(self, connections: Connections, address: Address, schema: str) -> None:
         self._connections = connections
         self._closed = False
+        self.gate: Callable[[], Awaitable[None]] | None = None
         self.home = HomeLoop("what it belongs to")
         self.address = address
         self.schema = schema_name(schema)
@@ -126,13 +131,24 @@ class Database:
         Errors leave it translated; `DeadlinePassed` when no answer came in time.
         """
         self._check_open()
+        if self.gate is not None:
+            await self.gate()
         async with self._connections.use(deadline) as connection:
             yield connection
 
     async def fetch(self, statement: str, *args: Any, deadline: float = DEADLINE) -> list[Row]:
         """Run one statement; its rows."""
         self._check_open()
+        if self.gate is not None:
+            await self.gate()
         async with self._connections.use(deadline) as connection:
+            rows: list[Row] = await connection.fetch(statement, *args)
+            return rows
+
+    async def fetch_past_gate(self, statement: str, *args: Any) -> list[Row]:
+        """Run one statement that needs no table of ours, or asks which there are."""
+        self._check_open()
+        async with self._connections.use(DEADLINE) as connection:
             rows: list[Row] = await connection.fetch(statement, *args)
             return rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,7 +43,11 @@ class Deployer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything a worker needs, built by `durable.app`."""
+    """Everything a worker needs, built by `durable.app`.
+
+    Attributes:
+        migrate: creates the schema, or brings it up to date.
+    """
 
     address: Address
     schema: str
@@ -54,3 +58,4 @@ class Ports:
     committer: Callable[[int], ClosingCommitter]
     deployer: Deployer
     prune: Callable[[], None]
+    migrate: Callable[[], Awaitable[object]]

@@ -156,13 +156,14 @@ class Worker:
         await self._ending.wait()
 
     async def start(self) -> None:
-        """Join, deploy the generated descriptor, and begin to claim."""
+        """Bring the schema up to date, join, deploy the generated descriptor, begin to claim."""
         if self._host is not None:
             raise ConfigurationError("this worker has been started already; make another one")
         for workflow in self._workflows.values():
             check(workflow)
         for activity in self._activities.values():
             check(activity)
+        await self._ports.migrate()
         versions = {}
         if self._workflows:  # a graph is of a workflow: a worker of activities alone has none
             versions = await self._ports.deployer.deploy(

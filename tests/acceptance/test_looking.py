@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable
 from pathlib import Path
 
 import asyncpg
 import pytest
 from typer.testing import CliRunner
 
+import durable
 from durable.app import connect
 from durable.cli.program import program
+from durable.client.client import Client
+from durable.engine.retention import Retention
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
+from durable.postgres.pool import Database
+from durable.worker.worker import Worker
 from tests.integration.hotmesh.conftest import echo
+
+WAYS = r".*`durable migrate`.*migrate=True.*Worker"
 
 LOOKS = [
     ("list",), ("show", "x"), ("result", "x"), ("signal", "x", "s"), ("cancel", "x"),
     ("terminate", "x"), ("resume", "x"), ("prune",), ("start", "fulfil"),
 ]  # fmt: skip
+
+
+@durable.activity
+async def greet(name: str) -> str:
+    """Greet."""
+    return f"hello {name}"
+
+
+@durable.workflow
+async def hello(name: str) -> str:
+    """Have somebody greeted."""
+    return await greet(name)
 
 
 async def schemas(dsn: str) -> set[str]:
@@ -56,28 +76,74 @@ def test_commands_make_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.asyncio
 async def test_connecting_creates_a_schema_only_when_told(dsn: str, namespace: str):
-    """`connect` and a mesh without an engine refuse; migrate=True and an engine create it."""
+    """`connect` creates nothing, a mesh without an engine refuses; an engine creates it."""
     before = await schemas(dsn)
     workers = [{"topic": "t", "callback": echo, "connection": dsn}]
-    for refused in (
-        connect(dsn, namespace=namespace),
-        connect(dsn, namespace=namespace, migrate=False),
-        HotMesh.init(app_id="a", namespace=namespace, workers=workers),
+    async with (
+        await connect(dsn, namespace=namespace) as one,
+        await connect(dsn, namespace=namespace, migrate=False) as other,
     ):
-        with pytest.raises(ConfigurationError, match=r"no namespace .*migrate=True"):
-            await refused
-    assert await schemas(dsn) == before
-    mesh = await HotMesh.init(app_id="a", namespace=namespace, engine={"connection": dsn})
-    await mesh.stop(0)
-    async with await connect(dsn, namespace=namespace) as client:
-        assert await client.count() == 0
+        for refused in (
+            one.count(),
+            other.count(),
+            HotMesh.init(app_id="a", namespace=namespace, workers=workers),
+            HotMesh.init(app_id="a", workers=[{**workers[0], "connection": one}]),
+        ):
+            with pytest.raises(ConfigurationError, match=f"no namespace {WAYS}"):
+                await refused
+        assert await schemas(dsn) == before
+        mesh = await HotMesh.init(app_id="a", namespace=namespace, engine={"connection": dsn})
+        await mesh.stop(0)
+        assert await one.count() == 0
+
+
+def operations(client: Client) -> list[Awaitable[object]]:
+    """Everything by which a client may ask for a table."""
+    handle = client.handle("x")
+    return [
+        client.start(hello("you"), id="x"),
+        client.execute(hello("you"), id="y"),
+        client.list(),
+        client.count(),
+        client.prune(older_than="30d"),
+        client.resume("x"),
+        handle.result(),
+        handle.status(),
+        handle.describe(),
+        handle.history(),
+        handle.signal("s"),
+        handle.cancel(),
+        handle.terminate(),
+    ]
+
+
+@pytest.mark.asyncio
+async def test_clients_wait_for_a_worker_that_migrates(dsn: str, namespace: str):
+    """Until a Worker starts, each operation says what creates the schema; then each of them works.
+
+    The retention with which a client was connected is stored then, and results are told at once.
+    """
+    async with (
+        await connect(dsn, namespace=namespace, retention="90d") as caller,
+        await connect(dsn, namespace=namespace) as own,
+    ):
+        for operation in operations(caller):
+            with pytest.raises(ConfigurationError, match=f"no namespace {WAYS}"):
+                await operation
+        async with Worker(own, workflows=[hello], activities=[greet]):
+            assert await caller.execute(hello("you"), id="one") == "hello you"
+            database = await Database.open(dsn, schema=namespace)
+            kept = await Retention(database).policy()
+            await database.close()
+            assert kept is not None
+            assert kept.completed == 90 * 86400
 
 
 @pytest.mark.asyncio
 async def test_a_schema_that_is_behind_is_named(
     dsn: str, namespace: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """Connecting to what an older build made says which migrations it lacks, and applies none."""
+    """With what an older build made, operations say which migrations it lacks, and apply none."""
     async with await connect(dsn, namespace=namespace, migrate=True):
         pass
     from durable.postgres import migrate  # noqa: PLC0415 - to be changed here alone
@@ -85,7 +151,8 @@ async def test_a_schema_that_is_behind_is_named(
     known = migrate.migrations()
     later = migrate.Migration(9000, "later", "create table durable.later ();")
     monkeypatch.setattr(migrate, "migrations", lambda: [*known, later])
-    with pytest.raises(ConfigurationError, match=r"lacks migrations \[9000\].*`durable migrate`"):
-        await connect(dsn, namespace=namespace)
-    async with await connect(dsn, namespace=namespace, migrate=True):
-        pass
+    async with await connect(dsn, namespace=namespace) as client:
+        with pytest.raises(ConfigurationError, match=rf"lacks migrations \[9000\]{WAYS}"):
+            await client.count()
+        async with Worker(client, activities=[greet]):
+            assert await client.count() == 0
