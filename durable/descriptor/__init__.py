@@ -18,4 +18,6 @@ plan.py       compile_graph: graph -> Plan, the form that the engine interprets
 routes.py     the transitions of a node, indexed
 counting.py   whether what a trigger counts, and a signal to all asks for, can be found again
 fitting.py    whether data fits a generated JSON Schema: what is surely wrong is found
+schema_patterns.pypatterns of JSON Schemas, searched for in linear time: no job's data stops an
+              engine
 """

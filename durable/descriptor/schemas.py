@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from durable.descriptor.model import Await as AwaitPart
 from durable.descriptor.model import Cycle, Graph, Hook, Trigger, Worker
 from durable.descriptor.parts import HookPort, Port
+from durable.descriptor.schema_patterns import in_linear_time, pattern_complaints
 from durable.errors import ConfigurationError, DescriptorError
 from durable.expressions.expression import Path
 
@@ -56,7 +57,8 @@ class Checker:
             raise DescriptorError(message)
         from referencing.jsonschema import EMPTY_REGISTRY  # noqa: PLC0415 - of the extra `schema`
 
-        self._validator = _dialect(schema)(schema, registry=EMPTY_REGISTRY)
+        validator = in_linear_time(_dialect(schema), schema)
+        self._validator = validator(schema, registry=EMPTY_REGISTRY)
 
     def mismatch(self, data: object) -> Mismatch | None:
         """What is most wrong with plain data, None when it fits."""
@@ -176,7 +178,8 @@ def _of_side(path: Path, schema: Mapping[str, Any] | None) -> Iterator[tuple[Pat
     elif MISSING is not None:
         yield (*path, "validate"), MISSING
     else:
-        for where, message in complaints(schema):
+        found = list(complaints(schema)) or pattern_complaints(schema)
+        for where, message in found:
             yield (*path, "schema", *where), message
 
 

@@ -256,6 +256,11 @@ async def test_without_asking_nothing_is_checked(begin: Begin) -> None:
             "there is no dialect 'urn:mine'",
         ),
         (
+            "schema: {required: [b],",
+            r"schema: {$defs: {x: {pattern: '(a)\1'}}, required: [b],",
+            r"line 2\d.*\$defs\.x\.pattern.*cannot be searched for: .*backreference",
+        ),
+        (
             "            schema: {properties: {a: {maximum: 100}}}\n",
             "",
             "there is no `schema` here",
