@@ -92,6 +92,11 @@ class Reconciler:
         self._missing.clear()
         self._flights.clear()
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether what was seen once is to be looked at again."""
+        return bool(self._unknown or self._missing)
+
     def is_due(self, reserved: Reserved, known: Collection[int]) -> bool:
         """Whether the list itself is to be read: they differ, and it was not read just now."""
         if len(known) == reserved.count and reduce(xor, known, 0) == reserved.ids:

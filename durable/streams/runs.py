@@ -78,14 +78,16 @@ class Look:
     """What a queue holds.
 
     Whether turns and activities are due, when the next will be (Unix seconds), and the runs of the
-    asking member whose inbox was left unread; and what the tables hold for that member.
+    asking member whose inbox was left unread; the last id that was given out; and what the tables
+    hold for that member, None where nobody looked.
     """
 
     turns: bool
     activities: bool
     next: float | None
     unread: list[int]
-    reserved: Reserved
+    last_id: int
+    reserved: Reserved | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,16 +195,27 @@ class RunStream:
         return [claimed_run(r, self._origin or "") for r in rows]
 
     async def look(
-        self, member: int, queue: str, workflows: Sequence[str], activities: Sequence[str]
+        self,
+        member: int,
+        queue: str,
+        workflows: Sequence[str],
+        activities: Sequence[str],
+        after: int | None = None,
     ) -> Look:
-        """What the poll sees: see `Look`."""
+        """What the poll sees: see `Look`.
+
+        With `after` only inboxes with rows after that id are looked into, and what is reserved is
+        not counted: else that costs what the member holds.
+        """
         (row,) = await self._db.fetch(
-            self._sql["look"], queue, list(workflows), list(activities), member
+            self._sql["look"], queue, list(workflows), list(activities), member, after
         )
         at = row["next"]
         due = None if at is None or at.year >= _FOREVER else from_datetime(at)
-        reserved = Reserved(row["reserved"], row["reserved_ids"])
-        return Look(row["turns"], row["activities"], due, row["unread"], reserved)
+        reserved = Reserved(row["reserved"], row["reserved_ids"]) if after is None else None
+        return Look(
+            row["turns"], row["activities"], due, row["unread"], row["last_id"] or 0, reserved
+        )
 
     async def unserved(
         self, queue: str, workflows: Sequence[str], activities: Sequence[str]

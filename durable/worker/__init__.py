@@ -29,4 +29,5 @@
   once.
 - `watchdog`: code that does not yield: found, named, and after a limit parted from what it keeps
   from moving.
+- `horizon`: how much a poll looks at: all that the worker holds, or what has arrived lately.
 """

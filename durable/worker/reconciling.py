@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from durable.postgres.retrying import patiently
 from durable.runtime.clocks import SYSTEM, HostClock
-from durable.runtime.reconciler import Reconciler, Reserved
-from durable.streams.runs import RunStream
+from durable.runtime.reconciler import APART, Reconciler
+from durable.streams.runs import Look, RunStream
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
+from durable.worker.horizon import Horizon
 from durable.worker.hosting import RunHost
 
 
@@ -32,6 +33,7 @@ class Reconciling:
         clock: HostClock = SYSTEM,
     ) -> None:
         self.flights = Reconciler(clock)
+        self._horizon = Horizon(clock)
         self._runs = runs
         self._host = host
         self._attempts = attempts
@@ -40,10 +42,18 @@ class Reconciling:
     def _rows(self) -> set[int]:
         return {a.id for a in self._attempts.running() if a.id is not None}
 
-    async def compare(self, reserved: Reserved) -> None:
-        """Put right what differs, after a poll has found `reserved`."""
-        member = self._host.member
-        if not member or not self.flights.is_due(reserved, self._host.reserved() | self._rows()):
+    @property
+    def after(self) -> int | None:
+        """What the next poll has to look at: see `RunStream.look`."""
+        return self._horizon.after
+
+    async def compare(self, look: Look) -> None:
+        """Put right what differs, if a poll has looked at what is reserved."""
+        member, reserved = self._host.member, look.reserved
+        self._horizon.looked(look.last_id, None if reserved is None else reserved.count)
+        if reserved is None or not member:
+            return
+        if not self.flights.is_due(reserved, self._host.reserved() | self._rows()):
             return
         held = await patiently(lambda: self._runs.held(member))
         if member != self._host.member:
@@ -54,6 +64,8 @@ class Reconciling:
             lambda row, run: row in running or self._host.knows(row, run),
             self._host.settled() | {row for row in running if self._is_settled(row)},
         )
+        if self.flights.doubtful:
+            self._horizon.look_again(APART)
         for row in found.lost:
             logger.warning("row %d is reserved by us no more; what we do of it is stopped", row)
             self._host.over(row)

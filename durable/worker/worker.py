@@ -16,7 +16,6 @@ from durable.protocol.durations import Duration, seconds
 from durable.protocol.failures import Failure
 from durable.protocol.limits import BIGINT_MAX, check_count, check_name
 from durable.runtime.notifications import member_news, queue_news
-from durable.runtime.reconciler import Reconciler
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Attempt
 from durable.streams.membership import Membership
@@ -316,10 +315,10 @@ class Worker:
             self._begin_stop()
 
     @property
-    def _flights(self) -> Reconciler:
+    def _reserved(self) -> Reconciling:
         if self._reconciling is None:
             raise InternalError("a worker that was not started claims nothing")
-        return self._reconciling.flights
+        return self._reconciling
 
     @property
     def _started_host(self) -> RunHost:
@@ -378,12 +377,12 @@ class Worker:
             while full and host.member:
                 limit = host.room(CLAIM_MAX, ahead)
                 member = host.member
-                with self._flights.reserving():
+                with self._reserved.flights.reserving():
                     claimed = await self._ports.runs.claim(
                         member, self.task_queue, list(self._workflows), limit, waiting
                     )
                     host.expect(claimed)
-                self._flights.turned_up(c.run_id for c in claimed)
+                self._reserved.flights.turned_up(c.run_id for c in claimed)
                 if claimed:
                     self._membership.awake()
                     await host.take(member, claimed)
@@ -404,7 +403,7 @@ class Worker:
                 self._starved = limit <= 0
                 if self._starved:
                     break
-                with self._flights.reserving():
+                with self._reserved.flights.reserving():
                     attempts = await self._claim(limit, waiting)
                     for attempt in attempts:
                         self._attempts.start(attempt, host.finished)
@@ -438,13 +437,13 @@ class Worker:
                 looked = self._membership.clock.now()
                 await self._lacking.say()
             look = await self._ports.runs.look(
-                host.member, self.task_queue, list(self._workflows), list(self._activities)
-            )
+                host.member, self.task_queue, list(self._workflows), list(self._activities),
+                self._reserved.after,
+            )  # fmt: skip
             self._wake(turns=look.turns, due=look.activities)
             for run_id in look.unread:
                 host.heard(run_id)
-            if self._reconciling is not None:
-                await self._reconciling.compare(look.reserved)
+            await self._reserved.compare(look)
             rest = self._membership.clock.now() + REST
             due = rest if look.next is None else min(rest, look.next)
             await asyncio.sleep(POLL_MIN)

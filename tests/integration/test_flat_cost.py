@@ -43,7 +43,7 @@ HOT = {
     "steps/commits": "commit_step commit_end commit_batch",
     "steps/graph_commits": "begin advance",
     "store/jobs": "start_runs latest outcomes",
-    "store/histories": "facts",
+    "store/histories": "facts page",
     "store/graph_jobs": "lock instances save",
     "store/hooks": "register find remove",
 }
@@ -178,7 +178,7 @@ def explaining(
 
 
 async def _functions(client: Client, explaining: Explaining) -> None:
-    """Steps, fan-out, a child, another queue, a signal to a run that was given back."""
+    """Steps, fan-out, a child, another queue, signals to runs that were given back."""
     async with await connect(client.dsn, namespace=client.namespace) as other:
         async with (
             Worker(client, workflows=[chain, fan, told], activities=[add], task_queue="q"),
@@ -187,10 +187,12 @@ async def _functions(client: Client, explaining: Explaining) -> None:
             for _ in range(3):
                 await client.execute(chain(3), task_queue="q")
             await client.execute(fan(5), task_queue="q")
-            handle = await client.start(told(), task_queue="q", id="told-1")
+            handles = [
+                await client.start(told(), task_queue="q", id=f"told-{n}") for n in (1, 2, 3)
+            ]
 
             async def waits() -> bool:
-                return len(await handle.history()) >= 3
+                return all([len(await handle.history()) >= 3 for handle in handles])
 
             await eventually(waits)
 
@@ -198,9 +200,14 @@ async def _functions(client: Client, explaining: Explaining) -> None:
                 return {"streams/runs: look", "streams/members: sweep"} <= set(explaining.pages)
 
             await eventually(looked)
+        alone, *together = handles
+        for handle in together:  # whose histories are read at once
+            await handle.signal(go, "x")
         async with Worker(other, workflows=[told], activities=[add], task_queue="q"):
-            await client.handle("told-1").signal(go, "x")
-            assert await client.handle("told-1").result(timeout=10) == "x"
+            for handle in together:
+                assert await handle.result(timeout=10) == "x"
+            await client.handle(alone.id).signal(go, "x")
+            assert await client.handle(alone.id).result(timeout=10) == "x"
 
 
 async def _hooked(direct: asyncpg.Connection, jid: str) -> bool:

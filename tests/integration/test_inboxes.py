@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
@@ -17,7 +18,8 @@ from durable.client.client import Client
 from durable.protocol.commits import Arrival, Histories
 from durable.protocol.facts import Fact
 from durable.streams.ports import Ports
-from durable.streams.runs import Message
+from durable.streams.runs import Look, Message, RunStream
+from durable.worker import horizon
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
 from tests.integration.proxy import Proxy
@@ -228,3 +230,25 @@ async def test_a_row_that_is_read_again_while_its_commit_is_answered_is_folded_o
 
 async def _is(value: bool) -> bool:  # noqa: FBT001
     return value
+
+
+async def test_what_nobody_told_of_is_read_though_much_is_held(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who wrote died before it could notify: a poll that looks only at what is new finds it."""
+    monkeypatch.setattr(horizon, "ROWS", 0.001)  # one run is as much as the most that is held
+    looked: list[int | None] = []
+    look = RunStream.look
+
+    async def looking(stream: RunStream, *args: Any) -> Look:
+        looked.append(args[-1])
+        return await look(stream, *args)
+
+    monkeypatch.setattr(RunStream, "look", looking)
+    async with Worker(client, workflows=[collect]):
+        handle = await client.start(collect(1), id="c")
+        await eventually(lambda: _is(looked[-1:] not in ([], [None])))
+        sent = Message(await handle.run_id(), "signal", "number", message="1")
+        assert await client.ports.runs.arrive([sent])
+        assert await handle.result(timeout=5) == [1]
+        assert None not in looked[-2:]

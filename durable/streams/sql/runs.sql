@@ -94,17 +94,27 @@ select
         where w.stream_name = $1 and w.msg_type = r.kind and w.priority = r.priority
           and w.visible_at > durable.now() and w.reserved_by is null and w.expired_at is null
         order by w.visible_at limit 1) d) as next,
-    -- Runs that this member holds and was not told of: who wrote to them died before its notification.
-    -- Looked up run by run: of what waits for others there may be much more than a member can hold.
+    -- Runs that this member holds and was not told of: who wrote to them died before its notification. Looked up
+    -- run by run where all are looked at ($5 is null): of what waits for others there may be much more than a member
+    -- can hold. Else from the rows that came after $5; `expired_at` is asked for so that the index of inboxes, which
+    -- has all that waits, does not serve.
     array(select w.id from durable.worker_streams w cross join lateral (
             select from durable.engine_streams e
             where e.run_id = w.id and e.expired_at is null and e.msg_type in ('step', 'signal', 'cancel')
               and e.created_at < durable.now() - interval '0.5 s' limit 1) unread
-        where w.reserved_by = $4 and w.msg_type = 'turn' limit 500) as unread,
+        where $5::bigint is null and w.reserved_by = $4 and w.msg_type = 'turn' limit 500)
+    || array(select r.run_id from (
+            select e.run_id from durable.engine_streams e
+            where e.id > $5 and coalesce(e.expired_at, 'infinity') = 'infinity'
+              and e.msg_type in ('step', 'signal', 'cancel') and e.created_at < durable.now() - interval '0.5 s'
+            order by e.id limit 1000) r
+        where (select w.reserved_by from durable.worker_streams w where w.id = r.run_id) = $4) as unread,
+    pg_sequence_last_value('durable.ids') as last_id,
     -- What the tables say that this member has reserved; where it differs from what it knows, `held` follows.
     m.reserved, m.reserved_ids
 from (select count(*) as reserved, coalesce(bit_xor(w.id), 0) as reserved_ids
-      from durable.worker_streams w where w.reserved_by = $4 and w.expired_at is null) m
+      from durable.worker_streams w
+      where $5::bigint is null and w.reserved_by = $4 and w.expired_at is null) m
 
 -- name: survived
 -- The cold turns of runs that had taken a process down came to rest.
