@@ -20,7 +20,7 @@ from durable.postgres.connections import DEADLINE, LONG_DEADLINE, allow, guarded
 from durable.postgres.errors import DeadlinePassed, StatementTimeout, translating
 from durable.postgres.loops import HomeLoop
 from durable.postgres.poolers import find_out
-from durable.postgres.pooling import Connections, LentPool, OwnPool
+from durable.postgres.pooling import Connections, ForeignSession, LentPool, OwnPool
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
 from durable.postgres.sql import schema_name
 
@@ -151,6 +151,17 @@ class Database:
         async with self._connections.use(DEADLINE) as connection:
             rows: list[Row] = await connection.fetch(statement, *args)
             return rows
+
+    async def fetch_current(self, statement: str, *args: Any) -> list[Row]:
+        """Run one statement that calls a function whose later parts see what came meanwhile.
+
+        Sessions of ours are set for that; in those of others a transaction says so.
+        """
+        async with self.connection() as connection:
+            if isinstance(connection, ForeignSession):
+                async with connection.transaction():
+                    return list(await connection.fetch(statement, *args))
+            return list(await connection.fetch(statement, *args))
 
     async def read(self, statement: str, *args: Any, deadline: float = DEADLINE) -> list[Row]:
         """Run one statement that only reads, for a caller: again while the server is away.

@@ -232,7 +232,7 @@ class RunStream:
         """Let go of runs; each is visible again at its time, None: when something arrives."""
         infinity = to_datetime(_INFINITY)
         times = [infinity if at is None else to_datetime(at) for at in due.values()]
-        rows = await self._db.fetch(self._sql["give_back"], member, list(due), times)
+        rows = await self._db.fetch_current(self._sql["give_back"], member, list(due), times)
         return [r[0] for r in rows]
 
     async def gone(self, member: int, run_ids: Sequence[int], messages: Sequence[int]) -> Gone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
@@ -14,8 +15,13 @@ import durable
 from durable.app import connect
 from durable.errors import ConfigurationError
 from durable.postgres.connections import open_connection
+from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
+from durable.postgres.sql import Statements
+from durable.protocol.ids import new_request
+from durable.streams.runs import RunStream
 from durable.worker.worker import Worker
+from tests.acceptance.waiting import eventually
 
 # What an administrator may have set, each with what it would break.
 ODD = {
@@ -148,6 +154,46 @@ async def test_transactions_on_a_lent_pool_say_their_isolation(dsn: str, namespa
         assert await connection.fetchval("show transaction_isolation") == "read committed"
     assert await pool.fetchval("show default_transaction_isolation") == "serializable"
     await pool.close()
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+@pytest.mark.parametrize("whose", ["own", "lent"])
+async def test_what_arrives_while_a_run_is_given_back_wakes_it(
+    dsn: str, namespace: str, level: str, whose: str
+):
+    """Whatever the database's default is, or was set on a lent session after we had looked."""
+    name = f"odd_{secrets.token_hex(4)}"
+    admin = await asyncpg.connect(dsn)
+    await admin.execute(f"create database {name}")
+    where = dsn.replace(f"{urlsplit(dsn).path}?", f"/{name}?", 1)
+    if whose == "own":
+        await admin.execute(f"alter database {name} set default_transaction_isolation = '{level}'")
+        database = await Database.open(where, schema=namespace)
+    else:
+        pool = await asyncpg.create_pool(where, min_size=1, max_size=1, reset=_keep)
+        database = await Database.within(pool, schema=namespace)
+        await pool.execute(f"set default_transaction_isolation = '{level}'")
+    await migrate(database)
+    direct = await asyncpg.connect(where, server_settings={"search_path": namespace})
+    await direct.execute(
+        """insert into worker_streams (id, run_id, stream_name, workflow_name, jid, msg_type,
+            created_at, visible_at, reserved_by)
+        values (1, 1, 'q', 'flow', 'one', 'turn', now(), now(), 7)"""
+    )
+    arrive = Statements("durable.streams", "sql/runs.sql", namespace)["arrive"]
+    async with direct.transaction(isolation="read_committed"):
+        one = [[1], ["signal"], ["go"], [None], ["1"], [None], [new_request()]]
+        await direct.fetch(arrive, *one)  # holds the wake row; its holder is told in vain
+        given_back = asyncio.create_task(RunStream(database).give_back(7, {1: None}))
+        await eventually(lambda: direct.fetchval("select count(*) from pg_locks where not granted"))
+    assert await given_back == [1]
+    assert await direct.fetchval("select visible_at <= now() from worker_streams") is True
+    await database.close()
+    if whose == "lent":
+        await pool.close()
+    await direct.close()
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
 
 
 async def _keep(_connection: object) -> None:
