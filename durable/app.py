@@ -178,7 +178,9 @@ async def _assemble(
         activities=ActivityStream(database),
         histories=_Histories(HistoryStore(database), runs),
         announcer=announcer,
-        committer=lambda member: Committer(database.address, namespace, member, announcer),
+        committer=lambda member, confirmations: Committer(
+            database.address, namespace, member, announcer, confirmations
+        ),
         deployer=_Deployer(database),
         prune=janitor.due,
         migrate=readiness.migrate,

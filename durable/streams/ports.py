@@ -12,6 +12,7 @@ from durable.protocol.commits import Histories, StepCommitter
 from durable.runtime.silence import Pulse
 from durable.streams.activities import ActivityStream
 from durable.streams.announce import Announcer
+from durable.streams.confirmations import Confirmations
 from durable.streams.runs import RunStream
 
 
@@ -55,7 +56,7 @@ class Ports:
     activities: ActivityStream
     histories: Histories
     announcer: Announcer
-    committer: Callable[[int], ClosingCommitter]
+    committer: Callable[[int, Confirmations], ClosingCommitter]
     deployer: Deployer
     prune: Callable[[], None]
     migrate: Callable[[], Awaitable[object]]

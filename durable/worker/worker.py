@@ -327,7 +327,7 @@ class Worker:
         return self._host
 
     def _begin(self, member: int) -> None:
-        self._committer = self._ports.committer(member)
+        self._committer = self._ports.committer(member, self._membership.confirmations)
         self._started_host.begin(member, self._committer)
         self._membership.silence.watch(*self._committer.pulses)
         channel = self._ports.announcer.member_channel(member)
@@ -378,9 +378,10 @@ class Worker:
                 limit = host.room(CLAIM_MAX, ahead)
                 member = host.member
                 with self._reserved.flights.reserving():
-                    claimed = await self._ports.runs.claim(
+                    claiming = self._ports.runs.claim(
                         member, self.task_queue, list(self._workflows), limit, waiting
                     )
+                    claimed = await self._membership.confirmations.timely(claiming)
                     host.expect(claimed)
                 self._reserved.flights.turned_up(c.run_id for c in claimed)
                 if claimed:
@@ -415,9 +416,10 @@ class Worker:
     async def _claim(self, limit: int, waiting: float) -> list[Attempt]:
         host = self._started_host
         member = host.member
-        attempts = await self._ports.activities.claim(
+        claiming = self._ports.activities.claim(
             member, self.task_queue, list(self._activities), limit, waiting
         )
+        attempts = await self._membership.confirmations.timely(claiming)
         last = [a.id for a in attempts if a.last and a.id is not None]
         if last:
             ours = await self._ports.activities.flush(member, last)
@@ -474,8 +476,6 @@ class Worker:
     def _freed(self) -> None:
         if self._starved:
             self._due.ring()
-
-    # --- hearing -----------------------------------------------------------------------------
 
     def _heard_queue(self, payload: str) -> None:
         news = queue_news(payload)
