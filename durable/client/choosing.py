@@ -14,6 +14,8 @@ from durable.protocol.searchable import Attributes, Value, attribute
 from durable.protocol.states import RUN_STATES, RunState
 from durable.store.jobs import RunFilter
 
+_OPTIONS_OF_START = "id", "task_queue", "priority", "if_running", "if_ended"
+
 
 class Begun(TypedDict, total=False):
     """Beside its arguments: `attributes`, by which it is found, and `entity`, its document."""
@@ -37,7 +39,7 @@ def begun_with(begun: Begun) -> str | None:
 
     Raises `PayloadError` and `StateError` for what a run could not set itself.
     """
-    _check(begun, Begun)
+    _check(begun, Begun, _OPTIONS_OF_START)
     state: dict[str, Any] = {}
     if attributes := begun.get("attributes"):
         state["attributes"] = Attributes(attributes).as_dict()
@@ -52,7 +54,7 @@ def run_filter(chosen: Chosen, who: str) -> RunFilter:
     Raises `PayloadError` for attributes that no run could have, `ConfigurationError` for other
     things that none could.
     """
-    _check(chosen, Chosen)
+    _check(chosen, Chosen, ("before", "limit") if who == "client.list()" else ())
     attributes = chosen.get("attributes")
     wanted = {name: attribute(name, value) for name, value in (attributes or {}).items()}
     workflow = chosen.get("workflow")
@@ -78,8 +80,7 @@ def _states(given: Any, who: str) -> tuple[RunState, ...] | None:
     return tuple(several)
 
 
-def _check(given: Mapping[str, Any], known: type) -> None:
+def _check(given: Mapping[str, Any], known: type, beside: Collection[str]) -> None:
     if unknown := sorted(given.keys() - known.__annotations__.keys()):
-        raise ConfigurationError(
-            f"unknown options {unknown}; known are {sorted(known.__annotations__)}"
-        )
+        there = sorted([*known.__annotations__, *beside])
+        raise ConfigurationError(f"unknown options {unknown}; known are {there}")

@@ -164,12 +164,14 @@ class Client:
 
     async def execute(
         self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None,
-        if_running: IfRunning = "raise", if_ended: IfEnded = "start", **begun: Unpack[Begun],
+        priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
+        **begun: Unpack[Begun],
     ) -> R:  # fmt: skip
         """Start a workflow and wait for its result: `start`, then `Handle.result`."""
         handle = await self.start(
-            call, id=id, task_queue=task_queue, if_running=if_running, if_ended=if_ended, **begun
-        )
+            call, id=id, task_queue=task_queue, priority=priority, if_running=if_running,
+            if_ended=if_ended, **begun,
+        )  # fmt: skip
         return await handle.result()
 
     def handle(self, id: str) -> Handle[Any]:

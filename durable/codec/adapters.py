@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 from typing_extensions import TypeAliasType
 
-from durable.codec.differences import difference, shown
+from durable.codec.differences import ADVICE, difference, shown
 from durable.codec.fields_set import KEY, is_partial, marked, restore, unmarked
 from durable.codec.guards import Guard, guard_for
 from durable.codec.scalars import advice_on, scalar_of
@@ -96,7 +96,8 @@ class Machine:
             ) from error
         found = difference(value, back, path)
         if found:
-            raise PayloadError(f"{self._owner}: {found}; {advice_on(value)}")
+            advice = "" if ADVICE in found else f"; {advice_on(value)}"
+            raise PayloadError(f"{self._owner}: {found}{advice}")
         return text
 
     def read(self, text: str, path: str) -> Any:

@@ -20,10 +20,13 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic_core import TzInfo
 
 from durable.codec.scalars import builtin_of
+
+ADVICE = "; pass value"
+"""How a finding says what to do where no other annotation would help."""
 
 _MISSING = object()
 _SHORT = reprlib.Repr()
@@ -62,6 +65,8 @@ def difference(sent: Any, back: Any, path: str = "") -> str | None:
 
 def _changed(sent: Any, back: Any, path: str, why: str = "") -> str:
     where = f"at {path}: " if path else ""
+    if isinstance(sent, SecretStr | SecretBytes):
+        why = f": a secret is written masked{ADVICE}.get_secret_value(), or the key that finds it"
     return f"{where}{shown(sent)} would come back as {shown(back)}{why}"
 
 
@@ -94,15 +99,18 @@ def _decimals(sent: Decimal, back: Decimal, path: str) -> str | None:
 
 
 def _times(sent: Any, back: Any, path: str) -> str | None:
-    same = sent.replace(tzinfo=None) == back.replace(tzinfo=None) and sent.fold == back.fold
+    same = sent.replace(tzinfo=None) == back.replace(tzinfo=None)
+    if same and sent.fold != back.fold:
+        why = f": JSON has no `fold`{ADVICE}.astimezone(datetime.UTC)"
+        return _changed(sent, back, path, why)
     if not same or sent.utcoffset() != back.utcoffset():
         return _changed(sent, back, path)
     zone = sent.tzinfo
     if zone is None or isinstance(zone, (dt.timezone, TzInfo)) or _is_utc(zone):
         return None
     why = (
-        ": JSON keeps the offset and loses the time zone;"
-        " pass `.astimezone(datetime.UTC)`, and the zone's name beside it"
+        f": JSON keeps the offset and loses the time zone{ADVICE}.astimezone(datetime.UTC), and the"
+        " zone's name beside it"
     )
     return _changed(sent, back, path, why)
 

@@ -9,13 +9,17 @@ import inspect
 from typing import Any, Final
 
 _LIBRARIES: Final = ("numpy", "pandas")
-_CONTAINERS: Final = {
+_UNPLAIN: Final = "ndarray", "Series", "DataFrame", "Index", "NaTType", "NAType"
+_LOOKED_AT: Final = 100_000  # characters of a text
+_ADVICE: Final = {
     "ndarray": "value.tolist()",
     "Series": "value.tolist(), or value.to_dict()",
     "DataFrame": 'value.to_dict("records")',
     "Index": "value.tolist()",
     "NaTType": "None",
     "NAType": "None",
+    "Timestamp": "value.isoformat(), or value.to_pydatetime() where a datetime is annotated,",
+    "Timedelta": "value.isoformat(), or value.to_pytimedelta() where a timedelta is annotated,",
 }
 
 
@@ -27,7 +31,7 @@ def builtin_of(value: Any) -> Any:
         True
     """
     kind = type(value)
-    if kind.__module__.partition(".")[0] not in _LIBRARIES or kind.__name__ in _CONTAINERS:
+    if kind.__module__.partition(".")[0] not in _LIBRARIES or kind.__name__ in _UNPLAIN:
         return None
     convert = getattr(value, "item", None) or getattr(value, "to_pydatetime", None)
     convert = convert or getattr(value, "to_pytimedelta", None)
@@ -57,9 +61,28 @@ def advice_on(value: Any) -> str:
                 " where a plain wrapper of a decorator returned it, write `async def` there"
             )
         if kind.__module__.partition(".")[0] in _LIBRARIES:
-            how = _CONTAINERS.get(kind.__name__, "value.item()")
+            plain = "value.item()" if hasattr(one, "item") else "str(value)"
+            how = _ADVICE.get(kind.__name__, plain)
             return f"pass {how} in place of the {kind.__module__.partition('.')[0]} {kind.__name__}"
+        if advice := _advice_on_builtin(one):
+            return advice
     return "annotate it with the type that it has"
+
+
+def _advice_on_builtin(one: Any) -> str | None:
+    """What to do where no annotation would help."""
+    if isinstance(one, str) and _has_surrogates(one):
+        return (
+            "it has halves of surrogate pairs, which are no text: pass the bytes that it was made"
+            " from, such as value.encode(errors='surrogateescape')"
+        )
+    if inspect.isroutine(one) or isinstance(one, type):
+        return "code is no value: pass its name, and look it up where it is needed"
+    return None
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text[:_LOOKED_AT])
 
 
 def _within(value: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from durable.codec import careful
+from durable.errors import DatabaseError, DurableError, InternalError
 
 _TEXT_MAX = careful.TEXT_MAX  # characters; deep recursion would otherwise fill histories
 _FRAMES_MAX = 100  # at either end
@@ -30,8 +31,9 @@ REMOTE: Final = "\nRemote traceback:\n"
 def remote_traceback(exc: BaseException, notes: Iterable[str] = ()) -> str:
     """The exception's traceback as text, without its causes, which are failures themselves.
 
-    Frames of asyncio and durable are left out where others remain; the notes that hang on the
-    exception are kept, and `notes` come last. Whatever the exception's class does, there is a text.
+    Frames of asyncio and durable are left out where others remain, and where the exception is one
+    of durable's that means its caller; the notes that hang on the exception are kept, and `notes`
+    come last. Whatever the exception's class does, there is a text.
     """
     hung = careful.notes_of(exc)
     lines = _frames(exc)
@@ -48,7 +50,8 @@ def remote_traceback(exc: BaseException, notes: Iterable[str] = ()) -> str:
 def _frames(exc: BaseException) -> list[str]:
     walked = list(traceback.walk_tb(careful.state_of(exc, "__traceback__")))
     useful = [one for one in walked if not one[0].f_code.co_filename.startswith(_INTERNAL)]
-    useful = useful or walked
+    if not useful and not _means_its_caller(exc):
+        useful = walked
     if len(useful) > 2 * _FRAMES_MAX:
         useful = useful[:_FRAMES_MAX] + useful[-_FRAMES_MAX:]
     try:
@@ -58,6 +61,11 @@ def _frames(exc: BaseException) -> list[str]:
             f'  File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}\n'
             for frame, line in useful
         ]
+
+
+def _means_its_caller(exc: BaseException) -> bool:
+    """Whether the message says it all, and how durable came to raise it is of no use."""
+    return isinstance(exc, DurableError) and not isinstance(exc, DatabaseError | InternalError)
 
 
 def _last_lines(exc: BaseException, hung: Iterable[str]) -> list[str]:

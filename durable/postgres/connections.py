@@ -98,7 +98,12 @@ def guarded(connection: Any, deadline: float) -> Iterator[None]:
     timer = asyncio.get_running_loop().call_later(deadline, expire)
     try:
         yield
-    except DRIVER as error:
+    except (*DRIVER, AttributeError) as error:
+        if isinstance(error, AttributeError):
+            # asyncpg takes the protocol from a connection that is closed, and then asks it.
+            if not connection.is_closed():
+                raise
+            error = asyncpg.InterfaceError("it was closed amid a statement")
         if expired:
             raise DeadlinePassed(
                 f"Postgres did not answer within {deadline:g} s, and the connection was closed",

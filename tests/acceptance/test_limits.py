@@ -42,6 +42,7 @@ async def _worker(client: Client, **options: Any) -> None:
 
 REFUSED: dict[str, tuple[Door, str]] = {
     "priority": (lambda c: c.start(leaf(), priority=40_000), "-32767 and 32767"),
+    "priority of execute": (lambda c: c.execute(leaf(), priority=40_000), "-32767 and 32767"),
     "priority by text": (lambda c: c.start(leaf(), priority=_any("high")), "give an int"),
     "if_running": (lambda c: c.start(leaf(), if_running=_any("wait")), "'raise', 'attach'"),
     "if_ended": (lambda c: c.start(leaf(), if_ended=_any("wait")), "'start_if_failed'"),

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -14,7 +15,7 @@ from durable.app import connect
 from durable.errors import DatabaseError
 from durable.postgres import listen, pool, pooling
 from durable.postgres.address import Address
-from durable.postgres.connections import open_connection
+from durable.postgres.connections import guarded, open_connection
 from durable.postgres.errors import Conflict, ConnectionLost, DeadlinePassed, StatementTimeout
 from durable.postgres.listen import Listener
 from durable.postgres.pool import Database, Lane
@@ -56,6 +57,29 @@ async def test_one_silent_connection_costs_one_deadline(proxy: Proxy):
     proxy.swallowing = False
     await asyncio.wait_for(database.fetch("select 1"), 2)
     await database.close()
+
+
+async def test_a_connection_that_is_closed_amid_a_statement(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    """It is lost, as any other is: no error of the driver's insides comes out."""
+    prepared = asyncpg.Connection._get_statement
+
+    async def closing(self: asyncpg.Connection, *args: object, **kwargs: object) -> object:
+        statement = await prepared(self, *args, **kwargs)
+        self.terminate()
+        return statement
+
+    lane = Lane(database.address)
+    connection = await open_connection(database.address, "durable test")
+    monkeypatch.setattr(asyncpg.Connection, "_get_statement", closing)
+    with pytest.raises(ConnectionLost, match="closed amid a statement"), guarded(connection, 5):
+        await connection.fetch(PID)
+    with pytest.raises(ConnectionLost, match="closed amid a statement"):
+        await lane.fetch(PID)
+    monkeypatch.undo()
+    assert await lane.fetch(PID)
+    await lane.close()
 
 
 async def test_the_server_gives_up_first(database: Database):

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import pytest
 
+from durable.codec.adapters import Adapter
 from durable.codec.failures import failure_of
 from durable.codec.rebuilding import exception_of
 from durable.errors import (
@@ -15,6 +16,7 @@ from durable.errors import (
     ActivityTimeout,
     ApplicationError,
     ChildFailed,
+    InternalError,
     OutcomeUnknown,
     PayloadError,
     WorkflowCancelled,
@@ -309,6 +311,19 @@ def test_tracebacks_show_the_users_code():
     assert back.__notes__ == [f"\nRemote traceback:\n{failure.traceback.rstrip()}"]
     again = failure_of(exception_of(failure_of(back)))
     assert again.traceback.rstrip() == failure.traceback.rstrip()
+
+
+def test_tracebacks_do_not_show_how_durable_came_to_raise():
+    """An error that means its caller shows no frames of durable's; one that is a bug does."""
+    with pytest.raises(PayloadError) as refused:
+        Adapter(int).encode("x")
+    ours = refused.traceback[-1]._rawentry
+    failure = failure_of(refused.value.with_traceback(ours))
+    assert "durable/" not in failure.traceback
+    assert "Traceback" not in failure.traceback
+    assert "Input should be a valid integer" in failure.traceback
+    bug = InternalError("what cannot be").with_traceback(ours)
+    assert "codec/adapters.py" in failure_of(bug).traceback
 
 
 def test_text_that_postgres_cannot_hold():

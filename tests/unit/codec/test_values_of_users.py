@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import json
 import uuid
+import zoneinfo
 from typing import Any
 
 import pydantic
@@ -240,3 +241,45 @@ def test_types_that_mean_nothing_are_named(function: Any, named: str):
     """The error says which parameter of which function, why, and what to do."""
     with pytest.raises(DefinitionError, match=rf"(?s){function.__name__}\(\) {named}"):
         Signature.of(function).check()
+
+
+class Login(pydantic.BaseModel):
+    """A model that holds a secret."""
+
+    password: pydantic.SecretStr
+
+
+BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "advice"),
+    [
+        (Login, Login(password=pydantic.SecretStr("x")), "get_secret_value()"),
+        (str, "a\ud800", "surrogate"),
+        (
+            dt.datetime,
+            dt.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=BERLIN),
+            "astimezone(datetime.UTC)",
+        ),
+        (dt.datetime, dt.datetime(2026, 7, 1, tzinfo=BERLIN), "astimezone(datetime.UTC)"),
+        (Any, print, "pass its name"),
+        (type, int, "pass its name"),
+    ],
+)
+def test_advice_can_be_followed(hint: Any, value: Any, advice: str):
+    """Where no annotation helps, the error does not ask for one: it says what to pass."""
+    with pytest.raises(PayloadError) as refused:
+        Adapter(hint).encode(value)
+    assert advice in str(refused.value)
+    assert "annotate" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["Timestamp", "Timedelta", "Period"])
+def test_advice_on_pandas_names_methods_that_exist(name: str):
+    """What is to be passed in place of a scalar without `item` is something that it has."""
+    scalar = type(name, (), {"__module__": "pandas", "isoformat": lambda _self: ""})()
+    with pytest.raises(PayloadError) as refused:
+        Adapter(Any).encode(scalar)
+    assert "item()" not in str(refused.value)
+    assert ("isoformat()" in str(refused.value)) == name.startswith("Time")
