@@ -121,7 +121,7 @@ def parse(pattern: str) -> Tree:
 
     Example:
         >>> parse("a")
-        Chars(ranges=((97, 97),), size=1)
+        Sequence(parts=(Chars(ranges=((97, 97),), size=1),), size=1)
     """
     if len(pattern) > LONGEST_PATTERN:
         raise RegexError(f"it is longer than {LONGEST_PATTERN:,} characters")
