@@ -25,6 +25,10 @@ CONFIG: Final = ConfigDict(
 )
 """How plain values, dataclasses and typed dicts are written; pydantic models have their own."""
 
+BYTES_MAX: Final = 64 << 20
+"""The longest JSON of a value. Larger ones do not reach the disk before their worker is given up,
+again and again, and hold up everybody else's commits."""
+
 
 class Machine:
     """A hint made ready: the guard, the writer and the reader of one schema.
@@ -66,10 +70,19 @@ class Machine:
     def write(self, value: Any) -> str:
         """The text of a value that the guard is sure of."""
         try:
-            text = self._write(value, by_alias=False, round_trip=True, warnings=False).decode()
+            data = self._write(value, by_alias=False, round_trip=True, warnings=False)
         except (PydanticSerializationError, RecursionError) as error:
             raise self._unwritable(error, value) from error
+        text = self._sized(data)
         return marked(text, value) if self._has_models and is_partial(value) else text
+
+    def _sized(self, data: bytes) -> str:
+        if len(data) > BYTES_MAX:
+            raise PayloadError(
+                f"{self._owner}: the value takes {len(data):,} bytes of JSON, and at most"
+                f" {BYTES_MAX:,} are written: store it elsewhere, such as in a file, and pass where"
+            )
+        return data.decode()
 
     def _unwritable(self, error: Exception, value: Any) -> PayloadError:
         return PayloadError(
@@ -80,11 +93,12 @@ class Machine:
     def write_checked(self, value: Any, path: str) -> str:
         """The text of any other value, once it has been seen to come back as it went in."""
         try:
-            text = self._write(
+            data = self._write(
                 value, by_alias=False, round_trip=True, warnings=False, fallback=scalar_of
-            ).decode()
+            )
         except (PydanticSerializationError, RecursionError, TypeError) as error:
             raise self._unwritable(error, value) from error
+        text = self._sized(data)
         if self._has_models and is_partial(value):
             text = marked(text, value)
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import pydantic
 import pytest
 
+from durable.codec import adapters
 from durable.codec.adapters import Adapter
 from durable.codec.signature import Signature
 from durable.errors import DefinitionError, PayloadError
@@ -283,3 +284,11 @@ def test_advice_on_pandas_names_methods_that_exist(name: str):
         Adapter(Any).encode(scalar)
     assert "item()" not in str(refused.value)
     assert ("isoformat()" in str(refused.value)) == name.startswith("Time")
+
+
+@pytest.mark.parametrize(("hint", "value"), [(str, "x" * 100), (Any, ["x" * 50] * 2)])
+def test_a_value_that_is_too_large(hint: Any, value: Any, monkeypatch: pytest.MonkeyPatch):
+    """It is refused, with its size and the limit, before anybody tries to commit it."""
+    monkeypatch.setattr(adapters, "BYTES_MAX", 99)
+    with pytest.raises(PayloadError, match=r"takes 1\d\d bytes .* at most 99 are written"):
+        Adapter(hint).encode(value)
