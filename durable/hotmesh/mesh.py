@@ -165,8 +165,10 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
                 with `code` or `status` if it is not simply done. What it raises is tried again as
                 `retry` says.
             namespace: the Postgres schema; "durable", or that of the client, unless given.
-            more: `guid`, by which others name this process (a fresh one unless given), and
-                `log_level` of the logger "durable". `reclaim_delay`, `reclaim_count` and
+            more: `guid`, by which others name this process (a fresh one unless given), `log_level`
+                of the logger "durable", and `direct_dsn`, a way round a pooler in transaction mode,
+                as `durable.connect` has it (or `directDsn` of the connection's options).
+                `reclaim_delay`, `reclaim_count` and
                 `task_queue`, here or of engine and workers, are taken and have no effect: who is
                 gone is missed within seconds.
 
@@ -186,7 +188,10 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
         given = {"app_id": app_id, "engine": engine, "workers": workers, "namespace": namespace}
         settings = mesh_settings(config, {**given, **more})
         wiring = await Wiring.open(
-            settings.connection, settings.namespace, migrates=settings.engine
+            settings.connection,
+            settings.namespace,
+            migrates=settings.engine,
+            direct=settings.direct,
         )
         mesh = cls(settings, wiring)
         HotMesh.disconnecting = False

@@ -22,6 +22,7 @@ _SAME: Final[Options] = MappingProxyType(
     {
         "appId": "app_id",
         "logLevel": "log_level",
+        "directDsn": "direct_dsn",
         "taskQueue": "task_queue",
         "retryPolicy": "retry",
         "retry_policy": "retry",
@@ -33,8 +34,11 @@ UNUSED: Final = frozenset({"reclaim_delay", "reclaim_count", "task_queue", "name
 """What is taken and has no effect."""
 
 CONFIG: Final = frozenset(
-    {"app_id", "engine", "workers", "namespace", "guid", "log_level", "task_queue", "name"}
-)
+    {
+        "app_id", "engine", "workers", "namespace", "guid", "log_level", "task_queue", "name",
+        "direct_dsn",
+    }
+)  # fmt: skip
 
 _LEVELS: Final[Mapping[str, int]] = MappingProxyType(
     {
@@ -47,6 +51,8 @@ _LEVELS: Final[Mapping[str, int]] = MappingProxyType(
         "silent": logging.CRITICAL + 10,
     }
 )
+
+_DIRECT: Final = ("directDsn", "direct_dsn")
 
 _PARTS: Final[Options] = MappingProxyType(
     {
@@ -121,10 +127,28 @@ def connection_of(given: Any) -> Any:
     options = given.get("options")
     if not isinstance(options, Mapping):
         raise ConfigurationError('connection needs "options": {"connectionString": …}')
+    options = {key: value for key, value in options.items() if key not in _DIRECT}
     for key in ("connectionString", "connection_string", "dsn"):
         if key in options:
             return _alone(key, options)
     return _from_parts(options)
+
+
+def direct_of(given: Any, connections: Sequence[Any]) -> str | None:
+    """The way round a pooler: as an option of its own, or of a connection `{class, options}`.
+
+    Raises `ConfigurationError` for one that is no DSN, and for two that differ.
+    """
+    found = [given] if given is not None else []
+    for connection in connections:
+        options = connection.get("options") if isinstance(connection, Mapping) else None
+        if isinstance(options, Mapping):
+            found += [options[key] for key in _DIRECT if options.get(key) is not None]
+    if not all(isinstance(one, str) and one for one in found):
+        raise ConfigurationError("direct_dsn must be text: the DSN of a way round the pooler")
+    if len(set(found)) > 1:
+        raise ConfigurationError("direct_dsn is given several times, and differs")
+    return found[0] if found else None
 
 
 def _alone(key: str, options: Options) -> str:

@@ -12,6 +12,7 @@ from durable.hotmesh.options import (
     UNUSED,
     configuration,
     connection_of,
+    direct_of,
     guid_of,
     listed,
     named,
@@ -52,7 +53,7 @@ class MeshSettings:
     """One mesh. `connection`: a DSN, `Client` or pool; `engine`: whether this process moves jobs.
 
     `retain`: for how long expired jobs can still be looked at; None: as before. `guid`: that of
-    this process; None for a fresh one.
+    this process; None for a fresh one. `direct`: the DSN of a way round a pooler.
     """
 
     app_id: str
@@ -63,6 +64,7 @@ class MeshSettings:
     retain: RetentionPolicy | None
     workers: tuple[WorkerSettings, ...]
     guid: str | None = None
+    direct: str | None = None
 
 
 def mesh_settings(config: Mapping[str, Any] | None, more: Mapping[str, Any]) -> MeshSettings:
@@ -91,6 +93,7 @@ def mesh_settings(config: Mapping[str, Any] | None, more: Mapping[str, Any]) -> 
         retention_policy(found["retain"], least=0) if "retain" in found else None,
         tuple(worker_settings(options) for options in workers),
         guid_of(given.get("guid")),
+        direct_of(given.get("direct_dsn"), [o.get("connection") for o in (found, *workers)]),
     )
 
 

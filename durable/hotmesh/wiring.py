@@ -30,15 +30,26 @@ class Wiring:
         self._janitor = Janitor(self.retention)
 
     @classmethod
-    async def open(cls, connection: Any, namespace: str | None, *, migrates: bool) -> Wiring:
-        """Connect, and bring the schema up to date; or make sure that it is."""
+    async def open(
+        cls, connection: Any, namespace: str | None, *, migrates: bool, direct: str | None = None
+    ) -> Wiring:
+        """Connect, and bring the schema up to date; or make sure that it is.
+
+        `direct`: a way round the pooler that a DSN or a pool goes through.
+        """
         if isinstance(connection, Client):
+            if direct is not None:
+                raise ConfigurationError(
+                    "a Client has its own direct way: give direct_dsn to durable.connect()"
+                )
             schema = namespace or connection.namespace
             database = await Database.at(connection.ports.address, schema=schema)
         elif isinstance(connection, str):
-            database = await Database.open(connection, schema=namespace or "durable")
+            database = await Database.open(connection, schema=namespace or "durable", direct=direct)
         elif isinstance(connection, Pool):
-            database = await Database.within(connection, schema=namespace or "durable")
+            database = await Database.within(
+                connection, schema=namespace or "durable", direct=direct
+            )
         else:
             raise ConfigurationError(
                 f"connection= is of type {type(connection).__name__!r}: give a DSN, a Client from"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from asyncio import Task
 from collections.abc import AsyncIterator, Callable
 
 import asyncpg
@@ -50,12 +51,14 @@ async def test_a_silent_pool_and_a_silent_lane(proxy: Proxy):
 async def test_one_silent_connection_costs_one_deadline(proxy: Proxy):
     """The pool's other connections, which go the same way, are not tried out one by one."""
     database = await Database.open(proxy.dsn, size=4)
-    await asyncio.gather(*[database.fetch("select pg_sleep(0.05)") for _ in range(4)])
+    asked = [database.fetchval(f"{PID} from pg_sleep(0.05)") for _ in range(4)]
+    before = set(await asyncio.gather(*asked))
+    assert len(before) == 4
     proxy.swallowing = True
     with pytest.raises(DeadlinePassed):
         await database.fetch("select 1", deadline=0.2)
     proxy.swallowing = False
-    await asyncio.wait_for(database.fetch("select 1"), 2)
+    assert await asyncio.wait_for(database.fetchval(PID), 2) not in before
     await database.close()
 
 
@@ -127,6 +130,14 @@ async def _database(dsn: str) -> Callable[[], object]:
     return (await Database.open(dsn)).close
 
 
+async def _busy(dsn: str) -> Callable[[], object]:
+    database = await Database.open(dsn)
+    asked = asyncio.create_task(database.fetch("select pg_sleep(30)"))
+    asked.add_done_callback(Task.exception)  # that of a connection that was closed
+    await asyncio.sleep(0)
+    return database.close
+
+
 async def _listener(dsn: str) -> Callable[[], object]:
     listener = Listener(Address(dsn))
     await listener.start()
@@ -138,7 +149,7 @@ async def _client(dsn: str) -> Callable[[], object]:
     return (await connect(dsn, namespace="deadlines", migrate=True)).close
 
 
-@pytest.mark.parametrize("opened", [_database, _listener, _client])
+@pytest.mark.parametrize("opened", [_database, _busy, _listener, _client])
 async def test_closing_does_not_wait_for_a_silent_server(proxy: Proxy, opened):
     """Whatever is closed ends within seconds, though nobody answers."""
     close = await opened(proxy.dsn)

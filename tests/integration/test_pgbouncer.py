@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -25,6 +26,24 @@ from tests.integration.proxy import Proxy
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not installed")
+
+GRAPH = """
+app:
+  id: sums
+  version: '1'
+  graphs:
+    - subscribes: sum
+      input: {schema: {type: object}}
+      output: {schema: {type: object}}
+      activities:
+        t: {type: trigger}
+        w:
+          type: worker
+          topic: add
+          input: {maps: {a: '{t.output.data.a}'}}
+          job: {maps: {sum: '{$self.output.data.sum}'}}
+      transitions: {t: [{to: w}]}
+"""
 
 Bounce = Callable[..., Awaitable[str]]
 
@@ -130,6 +149,35 @@ async def _names(dsn: str) -> set[str]:
     rows = await connection.fetch("select application_name from pg_stat_activity")
     await connection.close()
     return {row[0] for row in rows}
+
+
+@pytest.mark.parametrize("inside", [False, True])
+async def test_a_mesh_in_transaction_mode_with_a_direct_way(
+    proxy: Proxy,
+    tmp_path: Path,
+    namespace: str,
+    inside: bool,  # noqa: FBT001
+):
+    """`direct_dsn` is an option of its own, or stands among those of the connection."""
+
+    async def add(message: dict[str, Any]) -> dict[str, Any]:
+        return {"data": {"sum": message["data"]["a"] + 1}}
+
+    async with _bouncer(tmp_path, proxy.dsn, "transaction", "default_pool_size=3") as by:
+        options = {"connectionString": by, **({"directDsn": proxy.dsn} if inside else {})}
+        mesh = await durable.HotMesh.init(
+            app_id="sums",
+            namespace=namespace,
+            engine={"connection": {"class": object, "options": options}},
+            workers=[{"topic": "add", "callback": add}],
+            **({} if inside else {"direct_dsn": proxy.dsn}),
+        )
+        try:
+            await mesh.deploy(GRAPH)
+            await mesh.activate("1")
+            assert (await mesh.pubsub("sum", {"a": 1}, timeout=20))["data"] == {"sum": 2}
+        finally:
+            await mesh.stop()
 
 
 async def test_a_shared_session_is_left_as_it_was(proxy: Proxy, tmp_path: Path, namespace: str):
