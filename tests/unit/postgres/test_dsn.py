@@ -113,3 +113,11 @@ def test_what_is_shown_has_no_password(password: str):
         "postgresql://u@h/n?password=***&sslpassword=***&a=b"
     )
     assert shown("postgresql:///n?host=/run") == "postgresql:///n?host=/run"
+
+
+def test_escapes_and_one_port_for_all():
+    """A backslash in `key=value`, one port for several hosts, a percent sign that is none."""
+    assert read_dsn(r"user=ann password='it\'s' host=a,b port=5433 dbname=x") == (
+        "postgresql://ann:it%27s@a:5433,b:5433/x"
+    )
+    assert read_dsn("postgresql://ann:5%41%@db/x") == "postgresql://ann:5%2541%25@db/x"
