@@ -76,6 +76,7 @@ _TABLE = {
     "22": FAULT,  # data: out of range, a NUL, no JSON
     "23": FAULT,  # a constraint
     "54": FAULT,  # too large, too deep, too complex
+    "P0": FAULT,  # raised by a trigger of somebody's: no function of ours raises
 }
 
 QUERY_CANCELED = "57014"

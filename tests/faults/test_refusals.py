@@ -204,7 +204,7 @@ async def test_only_the_tenth_release_in_a_row_suspends_a_run(
         good = await client.start(flow(1, 0.0))
         assert await good.result() == 1
         wake = "select * from durable.worker_streams where msg_type = 'turn'"
-        async with server.refusing("history", "P0001"):
+        async with server.refusing("history", "42883"):
             handle = await client.start(flow(1, 0.0), id="bad")
 
             async def released() -> Any:
