@@ -11,13 +11,13 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from durable.cli.output import Output
 from durable.worker.worker import Worker
 
 EXTRA = 15.0  # seconds that the limit is beyond the grace, unless given
@@ -95,10 +95,8 @@ class Ending:
 
 def _flush(why: str) -> None:
     with contextlib.suppress(Exception):  # a closed pipe keeps nobody from exiting
-        print(why, file=sys.stderr)
+        Output().note(why)
     for handler in logging.getLogger().handlers:
         with contextlib.suppress(Exception):
             handler.flush()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.flush()
+    Output.flush()

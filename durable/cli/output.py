@@ -5,6 +5,7 @@ Nothing else in the package prints, so this is where text of others is made harm
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -57,6 +58,13 @@ class Output:
         """What a process of ours has printed, as it is."""
         sys.stdout.write(text)
         sys.stdout.flush()
+
+    @staticmethod
+    def flush() -> None:
+        """Send what is buffered, as far as anybody still reads it: the process exits."""
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):  # a closed pipe keeps nobody from exiting
+                stream.flush()
 
     @staticmethod
     def dumped(data: object) -> str:
