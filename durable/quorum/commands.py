@@ -50,7 +50,7 @@ def throttle_of(options: Mapping[str, Any]) -> Throttle:
 
     Example:
         >>> throttle_of({"throttle": -1, "topic": "mail"})
-        Throttle(milliseconds=-1, target='topic', name='mail')
+        Throttle(milliseconds=-1, target='topic', name='mail', of=None)
     """
     if unknown := sorted(options.keys() - _KEYS):
         raise ConfigurationError(f"throttle has unknown options {unknown}; known: {sorted(_KEYS)}")

@@ -9,6 +9,7 @@ import logging
 import unicodedata
 from pathlib import Path
 
+import asyncpg
 import pytest
 from typer.testing import CliRunner
 
@@ -45,7 +46,10 @@ def test_what_has_no_shape_is_shown_escaped():
 
 @pytest.mark.asyncio
 async def test_no_command_lets_text_of_others_through(database_url: str):
-    """Ids, names, queues, values and failures: tables, errors, hints and JSON show them escaped."""
+    """Ids, names, queues, values and failures: tables, errors, hints and JSON show them escaped.
+
+    No start takes such ids, names and queues; whoever may write to the tables can put them there.
+    """
 
     @durable.activity(retry=durable.RetryPolicy(maximum_attempts=1))
     async def refuse() -> str:
@@ -59,10 +63,21 @@ async def test_no_command_lets_text_of_others_through(database_url: str):
     run = f"id{EVIL}".replace("\x00", "")
     async with await durable.connect(database_url) as client:
         async with durable.Worker(client, workflows=[bad], activities=[refuse]):
-            handle = await client.start(bad(EVIL), id=run)
+            handle = await client.start(bad(EVIL), id="fails")
             with pytest.raises(durable.WorkflowFailed):
                 await handle.result()
-        await client.start(f"name{EVIL}", id="waits", task_queue=f"q{EVIL}")
+        await client.start("name", id="waits", task_queue="q")
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("update durable.jobs set jid = $1 where jid = 'fails'", run)
+    names = f"name{EVIL}", f"q{EVIL}"
+    await connection.execute(
+        "update durable.jobs set graph = $1, app_id = $2 where jid = 'waits'", *names
+    )
+    await connection.execute(
+        "update durable.worker_streams set workflow_name = $1, stream_name = $2"
+        " where jid = 'waits'", *names
+    )  # fmt: skip
+    await connection.close()
 
     async def said(*arguments: str) -> str:
         environment = {"DURABLE_DATABASE_URL": database_url}

@@ -450,10 +450,10 @@ async def test_pruning_goes_on_after_the_database_refused(
 ) -> None:
     """The looks of the background never break a worker: it says what is wrong, and tries again."""
     janitor = retention.Janitor(Retention(database))
-    await direct.execute("alter table retention rename to hidden")
+    await direct.execute("alter table jobs rename to hidden")
     janitor.due()
     await eventually(lambda: _said(caplog, "pruned when the database lets us"))
-    await direct.execute("alter table hidden rename to retention")
+    await direct.execute("alter table hidden rename to jobs")
     await ended(direct, 1, ago="31 days")
     janitor.due()
     await eventually(lambda: _none_left(direct))

@@ -625,6 +625,7 @@ async def test_people_and_engines_never_wait_in_a_circle(begin: Begin, database:
     assert (
         await database.fetchval(
             f'select count(*) from "{database.schema}".engine_streams where dead_lettered_at is not null'
+            " and error->>'code' is distinct from '404'"  # a signal came after its job's end
         )
         == 0
     )

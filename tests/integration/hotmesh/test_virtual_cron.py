@@ -257,7 +257,7 @@ async def test_an_expression_ticks_at_its_times_only(join: Join, database: Datab
 
 
 CHANGES = [
-    # From a second before the tick: its moment, and what is planned next, in UTC.
+    # From shortly before the tick: its moment, and what is planned next, in UTC.
     ("30 2 * * *", "2026-03-29 01:00", "2026-03-30 00:30"),  # 2:30 is skipped: at 3:00, once
     ("30 2 * * *", "2026-10-25 00:30", "2026-10-26 01:30"),  # 2:30 comes twice: the first time
     ("*/30 * * * *", "2026-10-25 00:30", "2026-10-25 01:00"),  # what is frequent goes on
@@ -271,9 +271,12 @@ async def test_ticks_follow_the_clocks_of_their_zone(
 ) -> None:
     """In Berlin, on the days on which clocks change: no tick is lost, and none comes twice."""
     at = datetime.fromisoformat(f"{due}:00+00:00")
-    virtual, ticks = await join(at - timedelta(seconds=1) - datetime.now(UTC)), Ticks()
-    options = {"topic": "tick", "id": "1", "interval": expression, "time_zone": "Europe/Berlin"}
-    assert await virtual.cron(callback=ticks, **options)
+    options = {"topic": "tick", "interval": expression, "time_zone": "Europe/Berlin"}
+    begun = datetime.now(UTC)
+    await (await join(at - HOUR - begun)).stop(0)
+    lead = SECOND + datetime.now(UTC) - begun  # so long it takes here and now to be ready
+    virtual, ticks = await join(at - lead - datetime.now(UTC)), Ticks()
+    assert await virtual.cron(id="1", callback=ticks, **options)
     await ticks.reach(1)
     assert ticks.ticks[0].scheduled_at == at
     assert whole(await planned(database)) == datetime.fromisoformat(f"{following}:00+00:00")
