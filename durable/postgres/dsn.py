@@ -183,4 +183,5 @@ def _hosts(host: str, port: str) -> str:
 
 
 def _query(options: list[tuple[str, str]]) -> str:
-    return f"?{urlencode(options, quote_via=quote)}" if options else ""
+    # What a query may hold as it is stays readable: the directory of a socket is shown to people.
+    return f"?{urlencode(options, safe='/:,', quote_via=quote)}" if options else ""

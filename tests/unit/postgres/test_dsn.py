@@ -113,6 +113,8 @@ def test_what_is_shown_has_no_password(password: str):
         "postgresql://u@h/n?password=***&sslpassword=***&a=b"
     )
     assert shown("postgresql:///n?host=/run") == "postgresql:///n?host=/run"
+    socket = "postgresql://u@/n?host=/run/pg&port=5433"
+    assert shown(read_dsn(socket)) == socket, "people can read the directory of a socket"
 
 
 def test_escapes_and_one_port_for_all():
