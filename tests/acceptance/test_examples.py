@@ -74,7 +74,7 @@ def test_orders_killed(
     """Killed once all are paid and started again, the shop charges nobody twice."""
     ledger = tmp_path / "ledger"
     first = program(examples / "orders.py", "--ledger", ledger)
-    eventually(lambda: sum("shipped" in line for line in lines(ledger)) == 2, "two are shipped")
+    eventually(lambda: sum("shipped" in line for line in lines(ledger)) == 2, "two are shipped", 60)
     first.send_signal(signal.SIGKILL)
     first.wait()
     out = finished(program(examples / "orders.py", "--ledger", tmp_path / "unused"))
@@ -91,7 +91,7 @@ def test_census_killed_again_and_again(
     log = tmp_path / "log"
     for threshold in KILLS:
         process = program(examples / "census.py", "--log", log)
-        eventually(lambda t=threshold: len(set(lines(log))) >= t, f"{threshold} modules parsed")
+        eventually(lambda t=threshold: len(set(lines(log))) >= t, f"{threshold} modules parsed", 90)
         assert process.poll() is None, "it was too fast to be killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
