@@ -49,9 +49,8 @@ async def open_connection(
     if direct or address.keeps_sessions:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                await connection.execute(_SQL["settings"])
-                if also is not None:
-                    await connection.execute(_SQL[also])
+                blocks = ["settings"] if also is None else ["settings", also]
+                await connection.execute(";\n".join(_SQL[block] for block in blocks))  # one trip
         except BaseException:
             connection.terminate()
             raise
