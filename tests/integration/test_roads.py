@@ -81,6 +81,14 @@ async def everything(n: int) -> list[Any]:
 ACTIVITIES = [add, flaky, hopeless, once, hang]
 
 
+def _alike(data: Any) -> Any:
+    """Without what is each run's own: the seed of its random numbers."""
+    if not isinstance(data, dict) or "seed" not in data:
+        return data
+    assert len(bytes.fromhex(data["seed"])) == 16
+    return {**data, "seed": "its own"}
+
+
 async def _told(client: Client) -> tuple[Any, list[Any]]:
     attempts.clear()
     handle = await client.start(everything(3), id="e")
@@ -92,7 +100,7 @@ async def _told(client: Client) -> tuple[Any, list[Any]]:
             e.step,
             e.name,
             e.input,
-            e.data,
+            _alike(e.data),
             None if e.failure is None else e.failure.to_dict(),
         )
         for e in await handle.history()
@@ -103,7 +111,7 @@ async def _told(client: Client) -> tuple[Any, list[Any]]:
 
 @pytest.mark.parametrize("road", ["two workers", "few slots", "few runs"])
 async def test_the_same_facts_are_written_on_either_road(client: Client, road: str) -> None:
-    """Step for step the same kinds, names, arguments, results and failures, times and ids apart."""
+    """Step for step the same kinds, names, arguments and results; times, ids and seeds apart."""
     async with Worker(client, workflows=[everything, sub], activities=ACTIVITIES):
         fast = await _told(client)
     if road == "two workers":
