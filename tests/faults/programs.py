@@ -103,6 +103,8 @@ async def refused(key: str) -> str:
     """A step that fails for good; says what failed it."""
     try:
         return str(await refuse(f"{key}/refuse"))
+    except durable.OutcomeUnknown as error:
+        return type(error).__name__
     except durable.ActivityFailed as error:
         return type(error.cause).__name__
 
@@ -172,8 +174,8 @@ async def once(key: str, seconds: float) -> str:
 def once_worths(key: str) -> list[str]:
     """What `once` may return: a worker that dies leaves its outcome unknown."""
     lost = (
-        "ActivityFailed: ActivityFailed: the worker that ran this attempt was lost, and the "
-        "attempt may not be repeated: whether it took effect is unknown"
+        "OutcomeUnknown: the worker that ran this attempt was lost, and the attempt may not be "
+        "repeated: whether it took effect is unknown"
     )
     return [str(worth(f"{key}/charge")), lost]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 
 from durable.app import connect
 from durable.client.client import Client
@@ -54,7 +55,7 @@ async def _census(client: Client, key: str) -> Any:
 
 async def _refused(client: Client, key: str) -> Any:
     # Whether the refusal was recorded or its outcome became unknown: it was asked for once.
-    return await client.start(refused(key), id=key), ["PermissionError", "ActivityFailed"]
+    return await client.start(refused(key), id=key), ["PermissionError", "OutcomeUnknown"]
 
 
 async def _once(client: Client, key: str) -> Any:
@@ -165,6 +166,7 @@ async def _house(
             await connection.close()
 
 
+@pytest.mark.timeout(400)  # some twenty-four deaths, and as many processes begun
 async def test_a_worker_killed_around_each_kind_of_commit(dsn: str, tmp_path: Path) -> None:
     """Killed before it or after it, each kind of commit leaves a run that ends as it should."""
     for directory in ("before", "after"):
