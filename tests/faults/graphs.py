@@ -46,7 +46,7 @@ app:
         child: [{to: below}]
         below: [{to: tell}]
         listen: [{to: heard, conditions: {code: 202}}]
-        open: [{to: each, conditions: {code: 202}}, {to: shut}]
+        open: [{to: each, conditions: {code: 202}}, {to: shut, conditions: {code: 200}}]
         broken: [{to: sorry, conditions: {code: 422}}]
         free: [{to: stop}]
       hooks:

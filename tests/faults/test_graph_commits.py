@@ -73,9 +73,14 @@ class Commits:
         await rows("create table durable.commits (name text primary key)")
         await rows(
             "create function durable.stand() returns trigger language plpgsql as $$"
-            " declare this text := concat_ws(' ', tg_table_name, lower(tg_op), old.msg_type,"
-            "  coalesce(old.aid, old.topic), old.dad, 'attempt ' || old.retry_attempt);"
+            # What an engine holds has tries, which are counted after a death, and no attempts.
+            " declare engine boolean := tg_table_name = 'engine_streams';"
+            "  this text := concat_ws(' ', tg_table_name, lower(tg_op), old.msg_type,"
+            "  coalesce(old.aid, old.topic), old.dad,"
+            "  case when not engine then 'attempt ' || old.retry_attempt end);"
             " begin if current_setting('outside.test', true) = 'yes' then return null; end if;"
+            " if engine and tg_op = 'UPDATE' and new.retry_attempt <> old.retry_attempt then"
+            " return null; end if;"
             " insert into durable.commits values (this) on conflict do nothing;"
             " if exists (select from durable.stop_at s where s.name = this) then"
             f" perform pg_advisory_xact_lock_shared({self._key}); end if; return null; end $$"
@@ -233,9 +238,10 @@ class House:
             found[jid] = {**document, "state": job.state, "error": job.error}
         for table in ("worker_streams", "engine_streams"):
             rows = await self.observer.rows(
-                "select msg_type, aid, dad, retry_attempt, reserved_by, expired_at is null as open,"
+                "select msg_type, aid, dad, case when 'worker_streams' = $2 then retry_attempt end"
+                " as attempt, reserved_by, expired_at is null as open,"
                 f" error is null as well from durable.{table} where jid like $1 || '%'"
-                " order by 1, 2, 3, 4", key,
+                " order by 1, 2, 3, 4", key, table,
             )  # fmt: skip
             found[table] = [dict(row) for row in rows]
         for table, columns in KEPT.items():
