@@ -55,7 +55,7 @@ class Load:
             assert await handle.result(timeout=60) in expected, handle.id
 
 
-@pytest.mark.timeout(60 + 8 * KILLS)
+@pytest.mark.timeout(180 + 8 * KILLS)
 async def test_killing_the_worker_at_random_moments_changes_no_result(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:

@@ -19,7 +19,7 @@ RUNS = 6
 STEPS = 14
 
 
-@pytest.mark.timeout(60 + 8 * KILLS)
+@pytest.mark.timeout(180 + 8 * KILLS)
 async def test_killed_workers_change_state_exactly_once(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:
