@@ -5,11 +5,9 @@ taken again. Else the batch is halved until the message that cannot be applied s
 one is put aside as a dead letter, with its error, and its job ends with the error too: nothing
 waits in silence.
 
-What takes the process down, or holds it for ever, says nothing, and the next engine takes it up.
-But its transaction is rolled back, and a message shows by whom it was locked last: what was claimed
-and not finished is applied alone, and each try is counted beforehand. After an engine of the app
-has died, the others do so with all messages for a while. A message that three engines died of, or
-were held by, is put aside like one that cannot be applied.
+What takes the process down says nothing, and the next engine takes it up. So after an engine of the
+app has died, the others apply messages one by one for a while, and count each try beforehand. A
+message that three engines died of is put aside like one that cannot be applied.
 """
 
 from __future__ import annotations
@@ -33,8 +31,8 @@ from durable.telemetry.logs import logger
 
 CAREFUL = 10.0  # seconds after the death of an engine was noticed
 DEADLY = (
-    f"{TRIES_MAX} engines in a row died, or stood still, while they applied a message of this job:"
-    " look for what its data does to the process (memory, native crashes, exits, endless loops)"
+    f"{TRIES_MAX} engines in a row died while they applied a message of this job: look for what its"
+    " data does to the process (memory, native crashes, exits)"
 )
 
 Felt = Callable[[Mapping[str, int], float], None]
@@ -48,11 +46,7 @@ class Interpreter:
         pace: how fast messages may be claimed; the same that `steps` claims by.
         felt: called after each step with its messages, counted by type, and its milliseconds.
 
-    Attributes:
-        applied: how many messages were.
-        buried: how many were put aside.
-        applying: the task of the step that is under way, and the step.
-        parted: a step held the loop for too long, and what it did was rolled back: its try counts.
+    `applied` and `buried` count the messages.
     """
 
     def __init__(
@@ -71,8 +65,6 @@ class Interpreter:
         self._failures: Counter[int] = Counter()
         self.applied = self.buried = 0
         self._careful_until: float | None = None
-        self.applying: tuple[asyncio.Task[None], Step] | None = None
-        self.parted = False
 
     async def drain(self) -> bool:
         """Apply all that is due; whether another engine held some of it: look again soon.
@@ -88,11 +80,6 @@ class Interpreter:
             step = await self._apply(None)
             if step.engine_lost:
                 self._begin_to_be_careful()
-                continue
-            if step.suspects:
-                await self._apply_suspects(step.suspects)
-                if self._pace.delay > 0:
-                    return False
                 continue
             if not step.claimed or self._pace.delay > 0:
                 return False
@@ -119,17 +106,9 @@ class Interpreter:
     async def _apply_one(self) -> bool | None:
         """Apply the next message alone; False: there is none, True: another engine holds it."""
         chosen = await self._steps.choose(self._app_id)
-        return False if chosen is None else await self._try(*chosen)
-
-    async def _apply_suspects(self, suspects: Sequence[int]) -> None:
-        """Apply, one by one, what engines have claimed and not finished."""
-        for message_id in suspects:
-            tries = await self._steps.count_try(message_id)
-            if tries is not None:
-                await self._try(message_id, tries)
-
-    async def _try(self, message_id: int, tries: int) -> bool | None:
-        """Apply a message alone, this try of which is counted; True: another engine holds it."""
+        if chosen is None:
+            return False
+        message_id, tries = chosen
         if tries >= TRIES_MAX:
             await self._put_aside(message_id, Fault(FAILED, DEADLY), None)
             return None
@@ -137,15 +116,14 @@ class Interpreter:
         try:
             step = await self._apply([message_id])
         finally:
-            parted, self.parted = self.parted, False
-            if not parted and (not step.claimed or step.skipped):
+            if not step.claimed or step.skipped:
                 await retry_until_connected(lambda: self._steps.uncount_try(message_id))
         return None if step.claimed and not step.skipped else True
 
     async def _apply(self, only: Sequence[int] | None) -> Step:
         step = Step()
         began = asyncio.get_running_loop().time()
-        error = await self._outcome(step, self._steps.apply(self._app_id, step, only))
+        error = await _outcome(self._steps.apply(self._app_id, step, only))
         if self._felt is not None and step.kinds:
             self._felt(step.kinds, (asyncio.get_running_loop().time() - began) * 1000)
         if error is None:
@@ -169,20 +147,6 @@ class Interpreter:
         else:
             await self._bury(step.claimed[0], error)
         return step
-
-    async def _outcome(self, step: Step, action: Coroutine[Any, Any, None]) -> BaseException | None:
-        """What a step raised, None when it went well; cancelled, it is over before we are."""
-        task = asyncio.create_task(action)
-        self.applying = (task, step)
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait({task})
-            raise
-        finally:
-            self.applying = None
-        return task.exception()
 
     def _passes(self, error: BaseException, claimed: Sequence[int]) -> bool:
         """Whether an error says nothing of the messages, and they are to be taken again later.
@@ -215,3 +179,15 @@ class Interpreter:
         self.buried += 1
         self._failures.pop(message_id, None)
         self._told(await self._steps.bury(message_id, fault))
+
+
+async def _outcome(action: Coroutine[Any, Any, None]) -> BaseException | None:
+    """What an action raised, None when it went well; cancelled, it is over before we are."""
+    task = asyncio.create_task(action)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait({task})
+        raise
+    return task.exception()

@@ -23,6 +23,4 @@ faults.py     what a callback raised, as messages of graphs carry it
 breaking.py   what breaks one of a mesh's own tasks for good ends the mesh, loudly
 options.py    the shapes in which HotMesh's documentation gives options, made of one kind
 starting.py   the methods of `HotMesh` that begin jobs, and end them from outside
-holding.py    a step of an engine that holds its event loop: after a limit the process is no
-              member any more
 """

@@ -28,7 +28,6 @@ from durable.hotmesh.engines import EngineLoop
 from durable.hotmesh.escalations import Escalations
 from durable.hotmesh.finding import Finding
 from durable.hotmesh.governing import Governor, Loop
-from durable.hotmesh.holding import Holding
 from durable.hotmesh.patterns import Listening, Patterns
 from durable.hotmesh.ruling import Ruling
 from durable.hotmesh.seating import Seating
@@ -130,7 +129,6 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
         self._membership: Membership | None = None
         self._engine: EngineLoop | None = None
         self._road: GraphRoad | None = None
-        self._holding: Holding | None = None
         self._retention = wiring.retention
         self._workers: dict[str, WorkerLoop] = {}
         self._stopped = False
@@ -224,8 +222,6 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
             self._engine.on_broken = self._break
             self._road = self._engine.road = self._make_road(membership)
             membership.silence.watch(*self._road.pulses)
-            self._holding = Holding(interpreter, self._road, membership)
-            self._holding.start()
             await listener.listen(channels.engine(self.namespace, self.app_id), self._engine.wake)
         self._membership = membership
         membership.on_broken = self._break
@@ -356,8 +352,6 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
             await self._road.close()
         if self._engine is not None:
             await self._engine.stop()
-        if self._holding is not None:
-            self._holding.stop()
         await self._governor.leave()
         await self._subscriptions.close()
         await self._patterns.close()

@@ -136,21 +136,9 @@ class EngineStream:
         self._pace.claimed(rows)
         return rows
 
-    async def suspect(self, connection: Any, ids: Sequence[int]) -> None:
-        """Have messages applied one by one, each try counted."""
-        await connection.execute(self._sql["suspect"], ids)
-
-    async def count_try(self, connection: Any, message_id: int, most: int) -> int | None:
-        """Count a try to apply a message, unless there were `most`; how many there were before.
-
-        None: it is gone, or another engine has it.
-        """
-        tries: int | None = await connection.fetchval(self._sql["count_try"], message_id, most)
-        return tries
-
-    async def uncount_try(self, connection: Any, message_id: int) -> None:
-        """Take back what `count_try` has counted."""
-        await connection.execute(self._sql["uncount_try"], message_id)
+    async def count_try(self, connection: Any, message_id: int, by: int = 1) -> None:
+        """Count a try to apply a message; by -1 that is taken back."""
+        await connection.execute(self._sql["count_try"], [message_id], by)
 
     async def forget_lost_engines(self, connection: Any, app_id: str) -> None:
         """Forget the engines of an app that died without leaving."""

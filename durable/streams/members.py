@@ -105,10 +105,6 @@ class MemberStore:
         """Blame one run for the burial of this member that follows; `error` is the reason."""
         await connection.fetch(self._sql["condemn"], member_id, run, error)
 
-    async def end_transaction(self, connection: Connection, backend: int) -> None:
-        """End the session of a step of ours that stands still."""
-        await connection.fetch(self._sql["end_transaction"], backend)
-
     async def bury(self, connection: Connection, member_id: int) -> Burial:
         """Free what a member held that died or leaves, in one transaction."""
         rows = await connection.fetch(

@@ -51,11 +51,6 @@ def _nobody(_name: str, _error: BaseException) -> None:
     """Whose host does not listen; it was logged."""
 
 
-async def _nothing(_connection: Any) -> None:
-    """Nothing follows."""
-
-
-Then = Callable[[Any], Awaitable[None]]
 Ask = Callable[[Callable[[Any], Awaitable[Any]]], Awaitable[Any]]
 
 
@@ -158,36 +153,31 @@ class Membership:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def give_up(self, run: int, error: str, within: float, then: Then = _nothing) -> bool:
+    def give_up(self, run: int, error: str, within: float) -> bool:
         """Free all that is held, and blame `run` for it; on any thread, however the loop stands.
 
         This process is no member then, until its loop goes on: it joins anew. Returns whether that
-        was done in time; `then` is the last that is done by the member's connection.
+        was done in time.
         """
         if self._inner is None:
             return False
         try:
-            giving = asyncio.run_coroutine_threadsafe(self._give_up(run, error, then), self._inner)
+            giving = asyncio.run_coroutine_threadsafe(self._give_up(run, error), self._inner)
             giving.result(within)
         except (TimeoutError, RuntimeError, DatabaseError) as failed:
             logger.warning("what is held could not be freed: %s", failed or type(failed).__name__)
             return False
         return True
 
-    async def _give_up(self, run: int, error: str, then: Then) -> None:
+    async def _give_up(self, run: int, error: str) -> None:
         self._away = True
         member, self.id = self.id, 0
         await self._query(lambda c: self._store.condemn(c, member, run, error))
         burial = await self._query(lambda c: self._store.bury(c, member))
-        await self._query(then)
         self._drop()
         self._call(self._tell, burial)
         self._call(self._on_lost)
         self._call(self._return)
-
-    async def end_transaction(self, connection: Any, backend: int) -> None:
-        """End the session of a step of ours that stands still, by the member's connection."""
-        await self._store.end_transaction(connection, backend)
 
     def _return(self) -> None:
         """The process's loop goes on: join anew."""

@@ -57,9 +57,7 @@ TRIES_MAX = 3  # engines that may die of a message before it is put aside
 class Step:
     """One step: what it claimed, even if it failed, counted by type too, and what came of it.
 
-    `engine_lost`: nothing was applied, since an engine has died of something lately; nor was it
-    where there are `suspects`, which engines did not finish: they are to be applied one by one.
-    `backend`: the server's process that has its transaction.
+    `engine_lost`: nothing was applied, since an engine has died of something lately.
     """
 
     claimed: list[int] = field(default_factory=list)
@@ -67,8 +65,6 @@ class Step:
     kinds: Mapping[str, int] = field(default_factory=dict)
     written: Written = field(default_factory=Written)
     engine_lost: bool = False
-    suspects: Sequence[int] = ()
-    backend: int = 0
 
 
 @dataclass
@@ -237,9 +233,8 @@ class GraphSteps:
             step.kinds = Counter(row["msg_type"] for row in rows)
             if not rows:
                 return
-            step.backend = rows[0]["backend"]
-            if only is None and await self._are_doubted(connection, rows, step):
-                step.skipped = len(rows)
+            if rows[0]["engine_lost"]:
+                step.engine_lost = True
                 return  # the rows are free again at once: they are applied one by one
             batch = _Batch()
             await self._step_jobs(connection, app_id, rows, batch)
@@ -267,15 +262,6 @@ class GraphSteps:
                 await self._stream.consume(connection, batch.done)
             handled = len(batch.done) + len(batch.strays) + len(batch.signals)
             step.skipped = len(rows) - handled
-
-    async def _are_doubted(self, connection: Any, rows: Sequence[Row], step: Step) -> bool:
-        """Whether an engine may have died, or hung, over one of these: see the interpreter."""
-        fresh = [row["id"] for row in rows if row["doubted"] and row["retry_attempt"] == 0]
-        if fresh:
-            await self._stream.suspect(connection, fresh)
-        step.suspects = [row["id"] for row in rows if row["doubted"] or row["retry_attempt"] != 0]
-        step.engine_lost = rows[0]["engine_lost"]
-        return bool(step.suspects) or step.engine_lost
 
     async def _step_jobs(
         self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch
@@ -405,19 +391,15 @@ class GraphSteps:
             rows = await self._stream.claim(connection, app_id, 1)
             if not rows:
                 return None
-            message_id = rows[0]["id"]
-            tries = await self._stream.count_try(connection, message_id, TRIES_MAX)
-            return message_id, tries or 0
-
-    async def count_try(self, message_id: int) -> int | None:
-        """As `choose`, for this message; None: it is gone, or another engine has it."""
-        async with self._db.connection() as connection:
-            return await self._stream.count_try(connection, message_id, TRIES_MAX)
+            message_id, tries = rows[0]["id"], rows[0]["retry_attempt"]
+            if tries < TRIES_MAX:
+                await self._stream.count_try(connection, message_id)
+            return message_id, tries
 
     async def uncount_try(self, message_id: int) -> None:
         """Take a try back that was not the end of this process."""
         async with self._db.connection() as connection:
-            await self._stream.uncount_try(connection, message_id)
+            await self._stream.count_try(connection, message_id, -1)
 
     async def forget_lost_engines(self, app_id: str) -> None:
         """Be careful no more on behalf of the engines that died until now."""

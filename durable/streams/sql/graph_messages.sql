@@ -4,8 +4,6 @@
 -- later version, and is left to its engines. A paused engine does not even look.
 -- `ranks` are the priorities that there are, one probe each: so that what is due is found without going
 -- through all that waits.
--- `doubted`: the transaction that locked the row last, before this one, was rolled back: its engine failed, or
--- it died or hung over one of its messages. It is read from the row itself, as it was before it was locked.
 with recursive ranks as (
     (select e.priority from durable.engine_streams e
      where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
@@ -20,7 +18,7 @@ with recursive ranks as (
 ), due as (
     select d.* from ranks r cross join lateral (
         select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt,
-            e.priority, e.visible_at, e.xmax::text::bigint as locker
+            e.priority, e.visible_at
         from durable.engine_streams e
         where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel') and e.priority = r.priority
           and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
@@ -35,38 +33,14 @@ select id, stream_name, run_id, aid, dad, jid, msg_type, topic, message, retry_a
     (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) as throttle,
     (select exists (
         select from durable.quorum q where q.app_id = $1 and q.topic is null
-          and not exists (select from durable.members m where m.member_id = q.member_id))) as engine_lost,
-    case when locker = 0 then false else coalesce((
-        select pg_xact_status(l.id::text::xid8) = 'aborted'
-        from (select n.next, (n.next >> 32 << 32) + locker as id
-              from (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint) as n(next)) as full_id
-        cross join lateral (
-            select case when full_id.id < full_id.next then full_id.id else full_id.id - (1::bigint << 32) end) as l(id)
-        where l.id > 2), false) end as doubted,
-    pg_backend_pid() as backend
+          and not exists (select from durable.members m where m.member_id = q.member_id))) as engine_lost
 from due order by priority desc, visible_at, id
 
--- name: suspect
--- From now on these are applied one by one, each try counted.
-update durable.engine_streams e set retry_attempt = -1 where e.id = any($1::bigint[])
-
 -- name: count_try
--- Counts that an engine is about to apply this one, before it does: should that be its end, the count stays.
--- Returns how often it was tried before; no row: it is gone, or another engine has it. What was tried $2 times
--- is not counted again. Until the engine has claimed it, no other may count it, too: hence the delay.
-with free as (
-    select e.id, greatest(e.retry_attempt, 0) as tries from durable.engine_streams e
-    where e.id = $1 and e.expired_at is null and e.visible_at <= durable.now() for update of e skip locked
-), counted as (
-    update durable.engine_streams e set retry_attempt = f.tries + 1, visible_at = durable.now() + interval '3 s'
-    from free f where e.id = f.id and f.tries < $2
-)
-select tries from free
-
--- name: uncount_try
--- Takes a try back that was not the end of its engine, from what is still there.
-update durable.engine_streams e set retry_attempt = greatest(e.retry_attempt - 1, 0), visible_at = durable.now()
-where e.id = $1 and e.expired_at is null
+-- Counts that an engine is about to apply these, before it does: should that be its end, the count stays.
+-- And takes the count back ($2 = -1) from what is still there when it was not.
+update durable.engine_streams e set retry_attempt = e.retry_attempt + $2
+where e.id = any($1::bigint[]) and e.expired_at is null
 
 -- name: forget_lost_engines
 -- Those that died without leaving. As long as they are there, others are careful.
@@ -74,11 +48,11 @@ delete from durable.quorum q where q.app_id = $1 and q.topic is null
   and not exists (select from durable.members m where m.member_id = q.member_id)
 
 -- name: claim_these
--- A part of a batch that could not be applied as a whole, or what is tried alone: it was due before.
+-- A part of a batch that could not be applied as a whole.
 select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt,
-    0 as throttle, pg_backend_pid() as backend
+    0 as throttle, false as engine_lost
 from durable.engine_streams e
-where e.id = any($1::bigint[]) and e.reserved_by is null and e.expired_at is null
+where e.id = any($1::bigint[]) and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
 order by e.priority desc, e.visible_at, e.id
 for update of e skip locked
 

@@ -105,11 +105,6 @@ with others as (
 update durable.worker_streams set retry_attempt = 1, error = $3::json
 where id = $2 and reserved_by = $1 and msg_type = 'turn'
 
--- name: end_transaction
--- Ends the session of a step that stands still, so that others get its rows; ours only, and while it waits for us.
-select pg_terminate_backend(a.pid) from pg_stat_activity a
-where a.pid = $1 and a.state = 'idle in transaction' and a.datname = current_database() and a.usename = current_user
-
 -- name: bury
 -- Takes from a dead member, or one that leaves, everything it held: runs and attempts that may be repeated
 -- become visible again; an attempt that may not be repeated ends with "outcome unknown", and its run is told.
