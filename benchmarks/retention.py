@@ -22,7 +22,7 @@ NAMESPACE = "durable_bench_kept"
 STATEMENTS: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {
     ("durable.streams", "sql/runs.sql"): {
         "claim": (1, "default", ["seq"], 10, 0.0),
-        "look": ("default", ["seq"], ["tick"], 1),
+        "look": ("default", ["seq"], ["tick"], 1, None),
     },
     ("durable.engine.steps", "sql/commits.sql"): {
         "commit_step": (1, 1, 1, 1, 1, 1, "activity", 1, None, "step", None, None, None, 1),
