@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Any
 
 from durable.protocol.durations import Duration
 from durable.telemetry.logs import logger
 
 
-class Breaking:
+class Breaking(ABC):
     """The part of `HotMesh` that ends it.
 
     Attributes:
@@ -20,9 +21,9 @@ class Breaking:
     broken: BaseException | None = None
     _ending: asyncio.Task[Any] | None = None
 
+    @abstractmethod
     async def _stop(self, grace: Duration = 10) -> None:
-        """Of `HotMesh`."""
-        raise NotImplementedError
+        """Stop the mesh; `HotMesh` says how."""
 
     def _break(self, name: str, error: BaseException) -> None:
         """A task of ours cannot go on: end, so that others take what is held here."""
