@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from durable.errors import ConfigurationError
+from durable.runtime.interrupts import is_interrupt
 from durable.telemetry.logs import logger
 
 
@@ -39,7 +40,7 @@ def run(main: Coroutine[Any, Any, None], on: EventLoop) -> None:
     with asyncio.Runner(loop_factory=factory) as runner:
         try:
             runner.run(_noted(main, begun))
-        except SystemExit as error:
+        except (SystemExit, KeyboardInterrupt) as error:
             _go_on(runner.get_loop(), begun[0], error)
 
 
@@ -49,20 +50,25 @@ async def _noted(main: Coroutine[Any, Any, None], begun: list[asyncio.Task[Any]]
     await main
 
 
-def _go_on(loop: asyncio.AbstractEventLoop, main: asyncio.Task[Any], error: SystemExit) -> None:
+def _go_on(
+    loop: asyncio.AbstractEventLoop,
+    main: asyncio.Task[Any],
+    error: SystemExit | KeyboardInterrupt,
+) -> None:
     """Let the loop go on that a task left by `sys.exit()`, unless that was the command itself.
 
     A task that user code started may do so: that is its own failure, and whoever awaits it gets it.
+    The same goes for `KeyboardInterrupt`, but for Ctrl-C.
     """
-    while not main.done():
+    while not main.done() and not is_interrupt(error):
         logger.error(
-            "a task ended by sys.exit(%r); the process goes on: raise an exception instead",
-            error.code,
+            "a task ended by %r; the process goes on: raise an exception of your own instead",
+            error,
             exc_info=error,
         )
         try:
             loop.run_until_complete(main)
-        except SystemExit as another:
+        except (SystemExit, KeyboardInterrupt) as another:
             error = another
         else:
             return

@@ -431,7 +431,7 @@ def _end_of(call: asyncio.Task[Ended]) -> Ended:
 
 
 def _is_interrupted(call: asyncio.Task[Ended]) -> bool:
-    """Whether it was KeyboardInterrupt: that ends the process, and is no failure of the work."""
+    """Whether it was Ctrl-C: that ends the process, and is no failure of the work."""
     return not call.cancelled() and call.exception() is not None
 
 

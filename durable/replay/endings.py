@@ -7,6 +7,7 @@ import linecache
 from typing import Any
 
 from durable.replay.tasks import RunTask
+from durable.runtime.interrupts import is_interrupt
 from durable.telemetry.logs import logger
 
 CLOSED_MAX = 20  # how often a coroutine that ignores its end is told
@@ -28,9 +29,9 @@ def put_down(task: RunTask, label: str) -> None:
         for coroutine in reversed(chain):
             try:
                 coroutine.close()
-            except KeyboardInterrupt:
-                raise
-            except BaseException:  # noqa: BLE001 - whatever it says, it is asked again
+            except BaseException as error:  # whatever it says, it is asked again
+                if is_interrupt(error):
+                    raise
                 if coroutine.cr_frame is not None:
                     refusing = coroutine
                     break  # who waits for it would drop it, and it would be told by the collector

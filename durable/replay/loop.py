@@ -24,6 +24,7 @@ from durable.replay.reaches import Reach, check_wrapped, reach_of
 from durable.replay.sites import Site, call_site, text
 from durable.replay.steps import Steps, StepTimer
 from durable.replay.tasks import Gone, RunFuture, RunTask, keys_of
+from durable.runtime.interrupts import is_interrupt
 from durable.telemetry.logs import logger
 
 CALLBACKS_MAX = 100_000  # of one drain; a gather of 10,000 activities takes about 20,000
@@ -136,8 +137,10 @@ class ReplayLoop(NoOutside):
                 if not handle.cancelled():
                     try:
                         handle._run()  # noqa: SLF001 - every event loop calls it
-                    except SystemExit:
-                        continue  # its task holds it too, and fails with it
+                    except (SystemExit, KeyboardInterrupt) as error:
+                        if is_interrupt(error):
+                            raise
+                        # Else its task holds it too, and fails with it.
             if not self._watch():
                 return
 
@@ -184,12 +187,12 @@ class ReplayLoop(NoOutside):
                     if context.run(predicate):
                         future.set_result(None)
                         return True
-                except KeyboardInterrupt:
-                    raise
                 except StopIteration as exc:  # which futures refuse, as generators do
                     future.set_exception(_no_stop(exc))
                     return True
-                except BaseException as exc:  # noqa: BLE001 - it belongs to who waits
+                except BaseException as exc:  # it belongs to who waits
+                    if is_interrupt(exc):
+                        raise
                     future.set_exception(exc)
                     return True
         return False
@@ -449,9 +452,9 @@ class ReplayLoop(NoOutside):
             return
         try:
             self._handler(self, context)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as exc:  # noqa: BLE001 - a handler's own fault must not end the run
+        except BaseException as exc:  # a handler's own fault must not end the run
+            if is_interrupt(exc):
+                raise
             self.default_exception_handler(
                 {"message": "the exception handler failed", "exception": exc, "context": context}
             )

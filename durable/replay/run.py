@@ -35,6 +35,7 @@ from durable.replay.reaches import raise_where_it_awaits
 from durable.replay.sites import NOWHERE, waiting_site
 from durable.replay.steps import StepFuture, Steps, StepTimer
 from durable.replay.tasks import Gone, RunTask
+from durable.runtime.interrupts import is_interrupt
 from durable.runtime.user_code import code_failure
 
 _ACTIVITY_KINDS = frozenset({"activity", "timeout", "lost"})  # wrapped already by who recorded them
@@ -314,10 +315,10 @@ class Run:
         try:
             value = await self.definition.fn(*args, **kwargs)
             self._outcome = Finish("completed", data=self.definition.signature.encode_result(value))
-        except (Gone, KeyboardInterrupt):
+        except Gone:
             raise
         except BaseException as exc:  # it becomes the run's failure
-            if self._dead:
+            if self._dead or is_interrupt(exc):
                 raise  # the run is being evicted: its coroutine is closed, or cancelled
             if self._cancelled and isinstance(exc, asyncio.CancelledError):
                 self._outcome = Finish("cancelled", failure=failure_of(exc))

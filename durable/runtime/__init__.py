@@ -4,6 +4,7 @@
 somebody knows of when they die · `reconciler` what the tables say is reserved, against what its
 holder knows · `notifications` what they say, read strictly
 
+- `interrupts`: Ctrl-C, told from a `KeyboardInterrupt` that code raised.
 - `silence`: silence is not life: a member that beats, while a lane of its own completes nothing.
 - `threads`: threads for user code that blocks: daemons, so that none of them keeps a process from
   ending.

@@ -2,8 +2,8 @@
 
 asyncio lets `SystemExit` and `KeyboardInterrupt` out of a task and thereby ends the loop; a future
 refuses `StopIteration`; a bare `except Exception` misses the rest. An attempt, a callback or a run
-that raised has ended, whatever it was. The one exception is `KeyboardInterrupt`: that is about the
-process, which ends by it.
+that raised has ended, whatever it was, a `KeyboardInterrupt` of its own included. The one exception
+is Ctrl-C (`interrupts`): that is about the process, which ends by it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from durable.codec import careful
 from durable.codec.failures import failure_of
 from durable.protocol.failures import Failure
+from durable.runtime.interrupts import is_interrupt
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Ended:
 
 
 async def ended(code: Awaitable[Any]) -> Ended:
-    """Await user code to its end; raises nothing but `KeyboardInterrupt`.
+    """Await user code to its end; raises nothing but Ctrl-C.
 
     Example:
         >>> async def exits() -> None:
@@ -37,9 +38,9 @@ async def ended(code: Awaitable[Any]) -> Ended:
     """
     try:
         return Ended(await code)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the code has ended by it
+    except BaseException as error:  # whatever it is, the code has ended by it
+        if is_interrupt(error):
+            raise
         return Ended(error=error)
 
 
@@ -57,6 +58,9 @@ def code_failure(error: BaseException) -> Failure:
     if issubclass(type(error), asyncio.CancelledError):  # `isinstance` would ask the error
         said = failure.message or "something that it waited for was cancelled, and nobody asked for"
         return replace(failure, kind="application", message=said)
+    if issubclass(type(error), KeyboardInterrupt):
+        said = failure.message or "raised by the code itself: nobody pressed Ctrl-C"
+        return replace(failure, message=said)
     if issubclass(type(error), SystemExit):
         return replace(failure, message=exit_hint(error))
     return failure

@@ -19,6 +19,7 @@ from durable.decorators.heartbeats import HEART, Heart
 from durable.definitions import ActivityDefinition
 from durable.protocol.clock import Clock
 from durable.protocol.failures import Failure
+from durable.runtime.interrupts import is_interrupt
 from durable.runtime.threads import DaemonThreads, carry_into_threads
 from durable.runtime.user_code import code_failure
 from durable.streams.activities import Attempt
@@ -321,7 +322,7 @@ class Attempts:
         self._settle(entry, entry.verdict or _ABANDONED)
 
     def _task_ended(self, entry: _Running, task: asyncio.Task[Outcome]) -> None:
-        # An exception here can be KeyboardInterrupt alone: the process is about to end.
+        # An exception here can be Ctrl-C alone: the process is about to end.
         whole = not task.cancelled() and task.exception() is None
         self._code_ended(entry, task.result() if whole else _INTERRUPTED)
 
@@ -367,9 +368,9 @@ class Attempts:
         try:
             args, kwargs = signature.decode_arguments(entry.attempt.input)
             return Outcome(signature.encode_result(await entry.definition.fn(*args, **kwargs)))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - user code may raise anything
+        except BaseException as error:  # user code may raise anything
+            if is_interrupt(error):
+                raise
             cancelled = isinstance(error, asyncio.CancelledError)
             if cancelled and entry.verdict is None and self._ending():
                 return _INTERRUPTED
@@ -379,40 +380,31 @@ class Attempts:
         loop, context = asyncio.get_running_loop(), copy_context()
 
         def job() -> None:
-            outcome, interrupt = context.run(_on_thread, entry)
+            outcome = context.run(_on_thread, entry)
             with self._handing:
                 entry.returned = True
             if entry.heir is not None:
                 entry.heir(entry.attempt, outcome)
                 return
             with contextlib.suppress(RuntimeError):  # the loop has been closed
-                loop.call_soon_threadsafe(self._thread_ended, entry, outcome, interrupt)
+                loop.call_soon_threadsafe(self._code_ended, entry, outcome)
 
         self._threads.run(job)
 
-    def _thread_ended(
-        self, entry: _Running, outcome: Outcome, interrupt: KeyboardInterrupt | None
-    ) -> None:
-        self._code_ended(entry, outcome)
-        if interrupt is not None:
-            raise interrupt  # as from a task: the process ends by it
 
-
-def _on_thread(entry: _Running) -> tuple[Outcome, KeyboardInterrupt | None]:
+def _on_thread(entry: _Running) -> Outcome:
     """Run a plain activity, on its thread."""
     HEART.set(entry.heart)
     if (late := _started_late(entry.attempt)) is not None:
-        return late, None
+        return late
     signature = entry.definition.signature
     try:
         args, kwargs = signature.decode_arguments(entry.attempt.input)
-        return Outcome(signature.encode_result(entry.definition.fn(*args, **kwargs))), None
-    except KeyboardInterrupt as interrupt:
-        return _INTERRUPTED, interrupt
+        return Outcome(signature.encode_result(entry.definition.fn(*args, **kwargs)))
     except BaseException as error:  # noqa: BLE001 - as in `_code`
         if entry.heart.stopped and isinstance(error, asyncio.CancelledError):
-            return _ABANDONED, None  # it heard by its heartbeat that nobody waits
-        return Outcome(failure=code_failure(error)), None
+            return _ABANDONED  # it heard by its heartbeat that nobody waits
+        return Outcome(failure=code_failure(error))
 
 
 def _started_late(attempt: Attempt) -> Outcome | None:

@@ -26,6 +26,7 @@ from durable.replay.context import RunIdentity
 from durable.replay.loop import Drains
 from durable.replay.run import Run
 from durable.runtime.clocks import MemberClock
+from durable.runtime.interrupts import is_interrupt
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Attempt
 from durable.streams.ports import Ports
@@ -268,10 +269,10 @@ class RunHost:
         """What came of a turn; whatever it raises is this run's alone, but for an interrupt."""
         try:
             return take()
-        except KeyboardInterrupt:
-            self._drop(held)
-            raise
-        except BaseException as error:  # noqa: BLE001 - code, or what decodes, may raise anything
+        except BaseException as error:  # code, or what decodes, may raise anything
+            if is_interrupt(error):
+                self._drop(held)
+                raise
             self._suspend(held, error)
             return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import threading
 from collections import Counter
@@ -24,6 +25,7 @@ class PanicError(BaseException):
 RAISED: dict[str, Callable[[], BaseException]] = {
     "BaseException": lambda: PanicError("boom"),
     "SystemExit": lambda: SystemExit(2),
+    "KeyboardInterrupt": lambda: KeyboardInterrupt("by itself"),
     "GeneratorExit": lambda: GeneratorExit("closed"),
     "StopIteration": lambda: StopIteration("empty"),
     "StopAsyncIteration": lambda: StopAsyncIteration("empty"),
@@ -235,66 +237,117 @@ async def test_a_timeout_applies_to_code_that_swallows_it(
         let_go.set()
 
 
+LEAVING = """
+import asyncio, durable
+
+ONCE = durable.RetryPolicy(maximum_attempts=1)
+
+async def leave(error: str) -> None:
+    raise {"exit": SystemExit(7), "interrupt": KeyboardInterrupt()}[error]
+
+@durable.activity(retry=ONCE)
+async def task(error: str) -> None:
+    await leave(error)
+
+@durable.activity(retry=ONCE)
+async def background(error: str) -> None:
+    await asyncio.gather(leave(error), asyncio.sleep(0.1))
+
+@durable.activity(retry=ONCE)
+def thread(error: str) -> None:
+    asyncio.run(leave(error))
+
+@durable.workflow
+async def one(name: str, error: str) -> str:
+    try:
+        if name == "workflow":
+            await leave(error)
+        await {"task": task, "background": background, "thread": thread}[name](error)
+    except durable.ActivityFailed as failed:
+        return f"{type(failed.cause).__name__ if failed.cause else ''} {failed}"
+    return "nothing"
+"""
 INTERRUPTED = """
-import asyncio, pathlib, durable
+import asyncio, os, pathlib, signal, sys, time, durable
 
 def begun(name):
     with open(f"{name}.log", "a") as log:
         log.write("x")
     return pathlib.Path(f"{name}.log").stat().st_size
 
+def press_ctrl_c():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(10)
+
 @durable.activity(retry=durable.RetryPolicy(maximum_attempts=3, initial_interval=0))
 async def again() -> None:
     if begun("again") == 1:
-        raise KeyboardInterrupt
+        press_ctrl_c()
 
 @durable.activity(retry=durable.RetryPolicy(maximum_attempts=1))
-def once() -> None:
+async def once() -> None:
     begun("once")
-    raise KeyboardInterrupt
-
-@durable.activity(retry=durable.RetryPolicy(maximum_attempts=1))
-async def background() -> None:
-    async def leave():
-        raise SystemExit(7)
-    await asyncio.gather(leave(), asyncio.sleep(0.1))
+    press_ctrl_c()
 
 @durable.workflow
 async def one(name: str) -> str:
+    if name == "code" and begun("code") == 1:
+        press_ctrl_c()
     try:
-        await {"again": again, "once": once, "background": background}[name]()
+        await {"again": again, "once": once, "code": again}[name]()
     except durable.ActivityFailed as error:
-        return f"{type(error.cause).__name__ if error.cause else ''} {error}"
+        return str(error)
     return "nothing"
+
+async def main():
+    async with await durable.connect(os.environ["DURABLE_DATABASE_URL"]) as client:
+        async with durable.Worker(client, workflows=[one], activities=[again, once]):
+            await asyncio.Event().wait()
+
+if __name__ == "__main__":
+    asyncio.new_event_loop().run_until_complete(main())
 """
 Program = Callable[..., "subprocess.Popen[str]"]
 
 
-async def test_an_interrupt_ends_the_process_and_exits_do_not(
+async def test_what_code_raises_ends_no_process(
     program: Program, database_url: str, tmp_path: Path
 ) -> None:
-    """Ctrl-C in code: what may be repeated is given back as it was, what may not is unknown.
+    """`sys.exit` and a `KeyboardInterrupt` of the code's own: the code has failed, wherever.
 
-    A task of an activity that calls `sys.exit` fails, and its process serves on.
+    So has a task that an activity left to the loop; its process serves on.
     """
+    module = tmp_path / "leaving.py"
+    module.write_text(LEAVING, encoding="utf-8")
+    worker = program("-m", "durable", "worker", module)
+    said = {"exit": "sys.exit(7)", "interrupt": "KeyboardInterrupt"}
+    async with await durable.connect(database_url) as client:
+        for error, words in said.items():
+            for name in ("task", "thread", "background"):
+                run = await client.start("one", name, error)
+                assert words in await run.result(timeout=30), name
+            run = await client.start("one", "workflow", error)
+            with pytest.raises(durable.WorkflowFailed, match=re.escape(words)):
+                await run.result(timeout=30)
+        assert worker.poll() is None
+
+
+async def test_ctrl_c_ends_the_process_and_fails_nothing(
+    program: Program, database_url: str, tmp_path: Path
+) -> None:
+    """In an embedded worker: what may be repeated is given back, what may not is unknown."""
     module = tmp_path / "interrupted.py"
     module.write_text(INTERRUPTED, encoding="utf-8")
-
-    def serving() -> subprocess.Popen[str]:
-        return program("-m", "durable", "worker", module)
-
     async with await durable.connect(database_url) as client:
         results = []
-        for name in ("again", "once"):
+        for name in ("again", "once", "code"):
             results.append(await client.start("one", name, id=name))
-            worker = serving()
+            worker = program(module)
             await asyncio.to_thread(worker.communicate, timeout=30)
             assert worker.returncode not in (None, 0)
             assert (tmp_path / f"{name}.log").read_text() == "x"
-        worker = serving()
-        background = await client.start("one", "background")
+        program(module)
         assert await results[0].result(timeout=30) == "nothing"
         assert "unknown" in await results[1].result(timeout=30)
-        assert "sys.exit(7)" in await background.result(timeout=30)
+        assert await results[2].result(timeout=30) == "nothing"
         assert (tmp_path / "once.log").read_text() == "x"
-        assert worker.poll() is None

@@ -35,6 +35,7 @@ class PanicError(BaseException):
 RAISED: dict[str, Callable[[], BaseException]] = {
     "panic": lambda: PanicError("boom"),
     "exit": lambda: SystemExit(2),
+    "interrupt": lambda: KeyboardInterrupt("by itself"),
     "closed": lambda: GeneratorExit("closed"),
     "cancelled": lambda: asyncio.CancelledError("by itself"),
     "group": lambda: BaseExceptionGroup("group", [SystemExit(3)]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import signal as signals
 import threading
 from typing import Any
 
@@ -291,27 +292,35 @@ def test_a_history_begins_once() -> None:
         run.apply(started())
 
 
-def test_system_exit_fails_the_run_and_not_the_worker() -> None:
-    """Neither in the main task nor in another."""
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_leaving_fails_the_run_and_not_the_worker(error: type[BaseException]) -> None:
+    """Neither in the main task nor in another, nor in a predicate."""
 
     async def program() -> Any:
         async def leave() -> None:
-            raise SystemExit(3)
+            raise error("task")
+
+        def predicate() -> bool:
+            raise error("predicate")
 
         task = asyncio.create_task(leave())
         await asyncio.wait([task])
-        raise SystemExit(4)
+        try:
+            await here().wait_until(predicate)
+        except error as caught:
+            raise error("main") from caught
 
     story = live(program)
     assert story.finish is not None
-    assert (story.finish.state, story.failure.type) == ("failed", "SystemExit")
+    assert (story.finish.state, story.failure.type) == ("failed", error.__name__)
 
 
-def test_a_keyboard_interrupt_goes_through_to_the_worker() -> None:
+def test_ctrl_c_goes_through_to_the_worker() -> None:
     """It is meant for the process; the run is evicted, its history untouched."""
 
     async def program() -> Any:
-        raise KeyboardInterrupt
+        signals.raise_signal(signals.SIGINT)
+        await do("a")
 
     run = Run(workflow_of(program), identity())
     with pytest.raises(KeyboardInterrupt):
