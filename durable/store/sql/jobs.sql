@@ -145,14 +145,17 @@ with ended as (
     update durable.worker_streams m set expired_at = durable.now(), reserved_by = null
     from running r where m.id = r.id
 ), relatives as (
-    -- The parent is told; children, for whom nobody waits any more, are asked to stop.
-    select k.id, k.reserved_by, k.visible_at, k.stream_name, k.workflow_name, k.jid, x.above, x.parent_number, x.graph
-    from (
-        select e.parent_run_id as id, true as above, e.parent_number, e.graph from ended e
+    -- The parent is told; children, for whom nobody waits any more, are asked to stop. Their ids come as an array: a
+    -- row that was locked is looked at again when its lock is free, and a union of what this statement wrote is
+    -- empty then.
+    select k.id, k.reserved_by, k.visible_at, k.stream_name, k.workflow_name, k.jid,
+        coalesce(k.id = e.parent_run_id, false) as above, e.parent_number, e.graph
+    from ended e cross join durable.worker_streams k
+    where k.id = any(array(
+        select e.parent_run_id from ended e
         union all
-        select c.run_id, false, null, null
-        from ended e join durable.jobs c on c.parent_run_id = e.run_id and c.finished_at is null
-    ) x join durable.worker_streams k on k.id = x.id
+        select c.run_id from ended e join durable.jobs c on c.parent_run_id = e.run_id and c.finished_at is null
+    ))
     order by k.id for no key update of k
 ), told as (
     insert into durable.engine_streams (
