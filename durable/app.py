@@ -230,11 +230,12 @@ class _Deployer:
         generated = generate(queue, workflows, activities)
         store = AppStore(self._database.schema)
         async with self._database.connection(LONG_DEADLINE) as connection:
-            await store.insert(
+            if not await store.insert(
                 connection,
                 (queue, generated.version),
                 generated.document,
                 generated.version,
                 generated=True,
-            )
+            ):
+                await store.deployed_again(connection, queue, generated.version)
         return dict(generated.versions)

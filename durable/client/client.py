@@ -138,7 +138,8 @@ class Client:
                 another workflow's run, to which nobody is attached.
             ConfigurationError: an id, name or number is beyond its limit, which is named; nothing
                 was sent.
-            PayloadError: an argument is not of its annotated type, or cannot be written down.
+            PayloadError: an argument is not of its annotated type, or cannot be written down. By
+                name, what is checked is what its workers have deployed.
         """
         if isinstance(call, str):
             workflow, signature = check_name("call", call, "client.start()"), None
@@ -158,6 +159,8 @@ class Client:
         check_one_of("if_ended", if_ended, "client.start()", get_args(IfEnded))
         check_priority(rank, "client.start()")
         queue = check_name("task_queue", task_queue, "client.start()")
+        if signature is None:
+            await self._runs.declared.check_arguments(queue, workflow, text)
         chosen = StartOptions(queue, rank, if_running, if_ended, begun_with(begun))
         run_id, jid = await self._start(workflow, text, id, chosen)
         return Handle(self._runs, jid, run_id, signature)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, overload
 
-from durable.client.declared import check_signal
 from durable.client.runs import Runs
 from durable.codec.adapters import Adapter
 from durable.codec.rebuilding import exception_of
@@ -169,7 +168,7 @@ class Handle(Generic[R]):
         self._runs.home.check("handle.signal()")
         if isinstance(signal, str):
             name, text = signal, _ANY.encode(payload)
-            await check_signal(self._runs.jobs, await self.run_id(), name, text)
+            await self._runs.declared.check_signal(await self.run_id(), name, text)
         elif isinstance(signal, Signal):
             name, text = signal.name, signal.adapter.encode(payload)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from durable.client.declared import Declared
 from durable.client.waiters import Waiters
 from durable.engine.retention import Retention
 from durable.errors import WorkflowEnded
@@ -23,6 +24,7 @@ class Runs:
     ) -> None:
         self.jobs = jobs
         self.ports = ports
+        self.declared = Declared(jobs)
         self.waiters = waiters
         self.retention = retention
         self.histories: Histories = ports.histories

@@ -170,8 +170,23 @@ class Signature:
             self.prepare()
 
     def input_schema(self) -> dict[str, Any]:
-        """The JSON Schema of the arguments' object."""
-        return (self._machine or self.prepare()).adapter.json_schema(by_alias=False)
+        """The JSON Schema of the arguments' object.
+
+        Where positional arguments are not simply its properties in their order, `x-positional`
+        names those that are, and `x-rest` the one that takes what is left (`*args`).
+        """
+        schema = (self._machine or self.prepare()).adapter.json_schema(by_alias=False)
+        if self._names != tuple(self._parameters):
+            schema["x-positional"] = list(self._names)
+            for parameter in self._parameters.values():
+                if parameter.kind is Parameter.VAR_POSITIONAL:
+                    schema["x-rest"] = parameter.name
+        return schema
+
+    @property
+    def refuses_unknown(self) -> bool:
+        """Whether fields that an argument's type does not have are refused."""
+        return (self._machine or self.prepare()).forbids_extra
 
     def output_schema(self) -> dict[str, Any]:
         """The JSON Schema of the result."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from durable.compiler.names import SIGNAL_SUFFIX, by_name, check_apart, check_queue
 from durable.compiler.policies import activity_settings, retry_of, workflow_settings
-from durable.compiler.schemas import schema_of, signals_schema
+from durable.compiler.schemas import arguments_schema, schema_of, signals_schema
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.descriptor.document import content_hash, dump
 from durable.descriptor.model import (
@@ -115,7 +115,7 @@ def _graph(flow: WorkflowDefinition, steps: Sequence[ActivityDefinition]) -> Gra
     )
     return Graph(
         subscribes=name,
-        input=Port(schema=schema_of(flow.signature.input_schema)),
+        input=Port(schema=arguments_schema(flow.signature)),
         output=Port(schema=schema_of(flow.signature.output_schema)),
         activities={START: Trigger(type="trigger"), name: function, **below},
         transitions={START: (Transition(to=name),), name: tuple(map(_on_command, below))},

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from pydantic.errors import PydanticUserError
 
 from durable.codec.adapters import Adapter
+from durable.codec.signature import Signature
 from durable.definitions import DeclaredSignals
 from durable.errors import DefinitionError
 
@@ -33,6 +34,12 @@ def schema_of(make: Callable[[], dict[str, Any]]) -> dict[str, JsonValue]:
         # Of a type without a JSON Schema nothing can be said; the codec still holds values to it.
         return {}
     return _untitled(schema)
+
+
+def arguments_schema(signature: Signature) -> dict[str, JsonValue]:
+    """What a function may be called with: a property for each parameter."""
+    schema = schema_of(signature.input_schema)
+    return _closed(schema) if schema and signature.refuses_unknown else schema
 
 
 def signals_schema(declared: DeclaredSignals) -> dict[str, JsonValue] | None:

@@ -99,6 +99,8 @@ class Versions:
                         f"version {app.version} of app {app.id!r} is deployed with other content,"
                         " and jobs may be running on it: give the document a new version"
                     )
+                if generated:
+                    await self._apps.deployed_again(connection, app.id, app.version)
                 return
             rules = [] if generated else _rules(app)
             if rules:

@@ -32,6 +32,10 @@ class AppStore:
         row = await connection.fetchval(self._sql["insert_version"], *app, text, content, generated)
         return row is not None
 
+    async def deployed_again(self, connection: Any, app_id: str, version: str) -> None:
+        """Have a version that functions generated be the one that was deployed last."""
+        await connection.execute(self._sql["deployed_again"], app_id, version)
+
     async def version(self, connection: Any, app_id: str, version: str) -> Row | None:
         """What is stored of a version: descriptor, content_hash, generated."""
         row: Row | None = await connection.fetchrow(self._sql["version"], app_id, version)

@@ -258,11 +258,23 @@ class JobStore:
         aside = await self._db.read(self._sql["put_aside"], run_id)
         return _description(rows[0], activities, aside)
 
-    async def deployed(self, run_id: int) -> tuple[str, list[str]]:
-        """The workflow of a run, and the documents generated for its task queue, newest first."""
-        rows = await self._db.fetch(self._sql["deployed"], run_id)
-        documents = [r["descriptor"] for r in rows if r["descriptor"] is not None]
-        return (rows[0]["graph"] if rows else ""), documents
+    async def deployed_for(self, run_id: int) -> tuple[str, str, list[str]]:
+        """The workflow and task queue of a run, and the versions deployed to it, newest first."""
+        rows = await self._db.fetch(self._sql["deployed_for"], run_id)
+        if not rows:
+            return "", "", []
+        versions = [r["version"] for r in rows if r["version"] is not None]
+        return rows[0]["graph"], rows[0]["app_id"], versions
+
+    async def deployed_to(self, queue: str) -> list[str]:
+        """The versions that workers of a task queue have deployed, the newest first."""
+        rows = await self._db.fetch(self._sql["deployed_to"], queue)
+        return [r["version"] for r in rows]
+
+    async def document(self, queue: str, version: str) -> str | None:
+        """What was deployed to a task queue as this version."""
+        found: str | None = await self._db.fetchval(self._sql["document"], queue, version)
+        return found
 
     async def list(self, chosen: RunFilter, before: int | None, limit: int) -> list[RunSummary]:
         """Runs, the newest first, older than `before`."""

@@ -14,6 +14,14 @@ values ($1, $2, $3, $4, $5, durable.now())
 on conflict (app_id, version) do nothing
 returning version
 
+-- name: deployed_again
+-- By a worker that started: what is served now is what was deployed last, after a rollback too.
+update durable.app_versions a set deployed_at = durable.now()
+where a.app_id = $1 and a.version = $2 and a.generated and exists (
+    select from durable.app_versions newer
+    where newer.app_id = a.app_id and newer.generated and newer.deployed_at > a.deployed_at
+)
+
 -- name: version
 select descriptor, content_hash, generated from durable.app_versions where app_id = $1 and version = $2
 

@@ -176,11 +176,19 @@ select 'attempt', r.id, r.reserved_by, null, null from running r where r.reserve
 union all
 select 'relative', r.id, r.reserved_by, r.stream_name, null from relatives r
 
--- name: deployed
--- The workflow of a run, and the documents that were generated for its task queue, the newest first.
-select j.graph, v.descriptor from durable.jobs j
+-- name: deployed_for
+-- The workflow of a run, and the versions that were generated for its task queue, the newest first.
+select j.graph, j.app_id, v.version from durable.jobs j
 left join lateral (
-    select d.descriptor, d.deployed_at from durable.app_versions d
+    select d.version, d.deployed_at from durable.app_versions d
     where d.app_id = j.app_id and d.generated order by d.deployed_at desc limit 20
 ) v on true
 where j.run_id = $1 order by v.deployed_at desc
+
+-- name: deployed_to
+-- The same of a task queue.
+select version from durable.app_versions
+where app_id = $1 and generated order by deployed_at desc limit 20
+
+-- name: document
+select descriptor from durable.app_versions where app_id = $1 and version = $2 and generated

@@ -189,3 +189,19 @@ def test_schemas() -> None:
     signature = Signature.of(simple)
     assert signature.input_schema()["required"] == ["order"]
     assert signature.output_schema()["title"] == "Order"
+
+
+@pytest.mark.parametrize(
+    ("fn", "marks"),
+    [
+        (simple, {}),
+        (none, {}),
+        (optional, {"x-positional": ["a", "b"]}),
+        (anything, {"x-positional": ["a"], "x-rest": "rest"}),
+        (keyword, {"x-positional": []}),
+    ],
+)
+def test_the_schema_tells_which_arguments_are_positional(fn: Any, marks: dict[str, Any]) -> None:
+    """Where they are not simply its properties in their order."""
+    schema = Signature.of(fn).input_schema()
+    assert {key: value for key, value in schema.items() if key.startswith("x-")} == marks

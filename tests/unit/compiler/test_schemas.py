@@ -1,0 +1,30 @@
+"""Generated schemas: what a type takes fits the schema that callers by name are judged by."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from durable.codec.adapters import Adapter
+from durable.compiler.schemas import schema_of
+from durable.descriptor.fitting import misfit
+from durable.errors import PayloadError
+from tests.unit.codec.test_round_trips import PAIRS
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+def test_what_a_type_takes_fits_its_schema(data: st.DataObject) -> None:
+    """Over generated types and values: nothing that a worker would read is refused by name."""
+    hint, values = data.draw(PAIRS)
+    adapter = Adapter(hint, owner="f()", path="x")
+    value: Any = data.draw(values)
+    try:
+        text = adapter.encode(value)
+    except PayloadError:
+        return
+    schema = schema_of(adapter.json_schema)
+    assert misfit(schema, json.loads(text)) is None, (schema, text)
