@@ -19,6 +19,7 @@ from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import DurableError
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.replay.context import current
+from durable.replay.reaches import check_thread
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -183,7 +184,8 @@ class ActivityCall(Call[R_co]):
 
     Awaited in a workflow it is scheduled, and gives what the activity returned, or raises
     `ActivityFailed`. Awaited elsewhere it runs the function, a plain one on a thread, so that
-    activities can be tested and used as functions; arguments are checked there too.
+    activities can be tested and used as functions; arguments are checked there too. A thread that
+    workflow code started is neither: there it is refused, and the run fails.
     """
 
     __slots__ = ()
@@ -213,6 +215,7 @@ class ActivityCall(Call[R_co]):
             outcome = context.activity(definition, self.args, self.kwargs, definition.options)
             result: R_co = await outcome
             return result
+        check_thread(self._described())
         definition.signature.encode_arguments(self.args, self.kwargs)
         if definition.is_async:
             result = await definition.fn(*self.args, **self.kwargs)

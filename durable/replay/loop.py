@@ -20,7 +20,7 @@ from durable.errors import NotDurableError, PayloadError
 from durable.protocol.commands import StartTimer
 from durable.replay.endings import put_down
 from durable.replay.guards import NoOutside, check_task_order, check_wait_order
-from durable.replay.reaches import Reach, check_wrapped, reach_of
+from durable.replay.reaches import Reach, check_wrapped, follow_threads, reach_of
 from durable.replay.sites import Site, call_site, text
 from durable.replay.steps import Steps, StepTimer
 from durable.replay.tasks import Gone, RunFuture, RunTask, keys_of
@@ -84,6 +84,7 @@ class ReplayLoop(NoOutside):
         self.on_reached: Callable[[], None] = lambda: None
         self.tasks: dict[int, RunTask] = {}
         self.variables = contextvars.Context()
+        follow_threads(self.variables, self)
         self.drains: Drains | None = None
         self.run_id = 0
         self._label = label

@@ -7,15 +7,22 @@ the run is ended by a `NotDurableError` that is raised where it awaits.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import weakref
 from collections.abc import Iterable
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from durable.errors import NotDurableError
 from durable.replay.sites import Site, text
+from durable.runtime.threads import carry_into_threads
 
 _FUTURES_FILE = asyncio.futures.__file__
+_STARTED_BY: Final[ContextVar[weakref.ref[Any] | None]] = ContextVar(
+    "durable_started_by", default=None
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,30 @@ def _awaited(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
     while isinstance(waiter, asyncio.Task):
         waiter = getattr(waiter, "_fut_waiter", None)
     return waiter if isinstance(waiter, asyncio.Future) else None
+
+
+def follow_threads(variables: Context, loop: object) -> None:
+    """Have threads that the code of a run starts be known as that run's."""
+    carry_into_threads(_STARTED_BY)
+    variables.run(_STARTED_BY.set, weakref.ref(loop))
+
+
+def check_thread(what: str) -> None:
+    """Refuse what only workflow code may do on a thread that workflow code has started.
+
+    Nothing of it would be recorded, so the run has failed by it too, wherever it waits.
+    """
+    if (started_by := _STARTED_BY.get()) is None:
+        return
+    loop = started_by()
+    if loop is not None:
+        with contextlib.suppress(NotDurableError):
+            loop.reached(Reach(what, None))
+    raise NotDurableError(
+        f"{what} was run on a thread that the code of a workflow started: it would be in no history"
+        " and be done again at each replay. Await it in the workflow itself, and use asyncio for"
+        " what runs at once"
+    )
 
 
 def check_wrapped(frame: FrameType) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -189,11 +190,43 @@ async def _swallowed() -> object:
     return "went on"
 
 
+@durable.activity
+async def recorded() -> None:
+    """A step."""
+    RUN.append("recorded")
+
+
+RUN: list[str] = []
+
+
+async def _activity_on_a_thread() -> object:
+    thread = threading.Thread(target=_run_activity)
+    thread.start()
+    thread.join()
+    return await asyncio.get_running_loop().create_future()
+
+
+async def _activity_on_a_pool() -> object:
+    for future in [EXECUTOR.submit(_run_activity) for _ in range(2)]:
+        future.result()
+    return await durable.sleep("1 day")
+
+
+def _run_activity() -> None:
+    with contextlib.suppress(durable.NotDurableError):
+        asyncio.run(_awaiting())
+
+
+async def _awaiting() -> None:
+    await recorded()
+
+
 THREADS = {
     "wrap_future": _wrap_future, "run_in_executor": _executor, "to_thread": _to_thread,
     "call_soon_threadsafe": _threadsafe, "a future of its own": _bare_future,
     "in a child task": _in_a_child_task, "set_result": _set_result, "put_nowait": _queue,
     "run_coroutine_threadsafe": _coroutine_threadsafe, "swallowed": _swallowed,
+    "an activity on a thread": _activity_on_a_thread, "on a pool": _activity_on_a_pool,
 }  # fmt: skip
 
 
@@ -220,7 +253,9 @@ async def test_a_workflow_that_waits_for_a_thread_is_told_where_it_awaits(client
             assert [e.kind for e in await handle.history()][-1] == "finished"
         await beside.signal(go)
         assert await beside.result(timeout=10) == "done"
-    assert TOLD == []
+    assert TOLD == RUN == []
+    EXECUTOR.submit(asyncio.run, _awaiting()).result()  # a thread serves others as it did before
+    assert RUN == ["recorded"]
 
 
 async def test_a_run_that_a_thread_ended_replays_to_where_it_waited(client: Client) -> None:
