@@ -13,6 +13,7 @@ from typing_extensions import TypeAliasType
 
 from durable.codec.differences import ADVICE, difference, shown
 from durable.codec.fields_set import KEY, is_partial, marked, restore, unmarked
+from durable.codec.given_fields import GivenFields, serializer_of
 from durable.codec.guards import Guard, guard_for
 from durable.codec.scalars import advice_on, scalar_of
 from durable.errors import DefinitionError, PayloadError
@@ -47,9 +48,11 @@ class Machine:
             self.adapter: TypeAdapter[Any] = TypeAdapter(alias, config=CONFIG)
             if not self.adapter.pydantic_complete:
                 self.adapter.rebuild(raise_errors=True)  # raises, and names what is not defined
-            self._write = self.adapter.serializer.to_json
+            self._write = serializer_of(self.adapter, CONFIG).to_json
             self._read = self.adapter.validator.validate_json
             schema = self.adapter.core_schema
+        except DefinitionError as error:
+            raise DefinitionError(f"{owner}: {error}") from None
         except Exception as error:  # a type says by its own code what it is like
             raise DefinitionError(
                 f"{owner}: the type {shown_hint(hint)} cannot be written down:"
@@ -66,6 +69,10 @@ class Machine:
     def forbids_extra(self) -> bool:
         """Whether unknown fields are refused: always, unless a model says what to do with them."""
         return self._extra is not None
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema of what is written."""
+        return self.adapter.json_schema(by_alias=False, schema_generator=GivenFields)
 
     def write(self, value: Any) -> str:
         """The text of a value that the guard is sure of."""
@@ -173,7 +180,7 @@ class Adapter:
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema of the type."""
-        return (self._machine or self.prepare()).adapter.json_schema(by_alias=False)
+        return (self._machine or self.prepare()).json_schema()
 
     @property
     def refuses_unknown(self) -> bool:

@@ -181,10 +181,22 @@ def _attributes(sent: Any, back: Any, path: str) -> str | None:
     for name in one.keys() | other.keys():
         if name not in other:
             return f"at {path}.{name}: {shown(one[name])} is no field of its type: it would be lost"
-        found = difference(one.get(name, _MISSING), other[name], f"{path}.{name}")
+        given = one[name] if name in one else getattr(sent, name, _MISSING)  # a class's default
+        found = difference(given, other[name], f"{path}.{name}")
         if found:
-            return found
+            return _set_by_class(sent, name, other[name], path) or found
     return None
+
+
+def _set_by_class(sent: Any, name: str, back: Any, path: str) -> str | None:
+    """What is wrong where a class sets a field by itself, and to something else."""
+    fields = dataclasses.fields(sent) if dataclasses.is_dataclass(sent) else ()
+    if all(field.init or field.name != name for field in fields):
+        return None
+    return (
+        f"at {path}.{name}: it is field(init=False), so its class sets it again when the value is"
+        f" read, to {shown(back)}{ADVICE}s to fields that __init__ takes"
+    )
 
 
 def _state(value: Any) -> Iterable[tuple[str, Any]]:

@@ -175,7 +175,7 @@ class Signature:
         Where positional arguments are not simply its properties in their order, `x-positional`
         names those that are, and `x-rest` the one that takes what is left (`*args`).
         """
-        schema = (self._machine or self.prepare()).adapter.json_schema(by_alias=False)
+        schema = (self._machine or self.prepare()).json_schema()
         if self._names != tuple(self._parameters):
             schema["x-positional"] = list(self._names)
             for parameter in self._parameters.values():

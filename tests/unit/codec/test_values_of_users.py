@@ -8,6 +8,7 @@ import zoneinfo
 from typing import Any
 
 import pydantic
+import pydantic.dataclasses
 import pytest
 
 from durable.codec import adapters
@@ -292,3 +293,84 @@ def test_a_value_that_is_too_large(hint: Any, value: Any, monkeypatch: pytest.Mo
     monkeypatch.setattr(adapters, "BYTES_MAX", 99)
     with pytest.raises(PayloadError, match=r"takes 1\d\d bytes .* at most 99 are written"):
         Adapter(hint).encode(value)
+
+
+@dataclasses.dataclass
+class Total:
+    """Fields that the class sets: by itself, by a default, by a factory."""
+
+    cents: int
+    with_tax: int = dataclasses.field(init=False)
+    currency: str = dataclasses.field(init=False, default="EUR")
+    notes: list[str] = dataclasses.field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.with_tax = self.cents * 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bill:
+    """Such fields further down, and its own."""
+
+    totals: dict[str, list[Total]]
+    paid: bool = dataclasses.field(init=False, default=False)
+
+
+@pydantic.dataclasses.dataclass
+class Settled:
+    """A pydantic dataclass; it writes what it does not take."""
+
+    cents: int
+    currency: str = dataclasses.field(init=False, default="EUR")
+
+
+@dataclasses.dataclass
+class Price:
+    """Made of what it does not keep."""
+
+    euros: dataclasses.InitVar[int]
+    cents: int = 0
+
+    def __post_init__(self, euros: int) -> None:
+        self.cents = euros * 100
+
+
+def test_fields_that_a_class_sets_survive():
+    """They are not written, and set again; the schema of what is written lacks them."""
+    bill = Bill({"a": [Total(5)]})
+    adapter = Adapter(Bill)
+    text = adapter.encode(bill)
+    assert json.loads(text) == {"totals": {"a": [{"cents": 5}]}}
+    back = adapter.decode(text)
+    assert back == bill
+    assert (back.totals["a"][0].currency, back.totals["a"][0].notes) == ("EUR", [])
+    total = adapter.json_schema()["$defs"]["Total"]
+    assert list(total["properties"]) == total["required"] == ["cents"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("with_tax", 7), ("currency", "SEK"), ("notes", ["a"])]
+)
+def test_what_was_changed_since_is_refused(field: str, value: Any):
+    """A field that would come back otherwise: the error says why, and what to do."""
+    total = Total(5)
+    setattr(total, field, value)
+    with pytest.raises(PayloadError, match=rf"{field}: it is field\(init=False\).*__init__ takes"):
+        Adapter(Total).encode(total)
+
+
+@pytest.mark.parametrize(
+    ("hint", "said"),
+    [
+        (list[Settled], r"Settled.currency is field\(init=False\) .*: set it in __post_init__"),
+        (dict[str, Price], "Price.euros is an InitVar .*: make it a field"),
+    ],
+)
+def test_what_no_value_could_come_back_of_is_refused_at_once(hint: Any, said: str):
+    """When the worker starts, with the function and the parameter."""
+
+    def takes(order): ...
+
+    takes.__annotations__["order"] = hint
+    with pytest.raises(DefinitionError, match=rf"takes\(\) parameter 'order': {said}"):
+        Signature.of(takes).check()

@@ -1,0 +1,74 @@
+"""Dataclasses that do not take all of their fields: what is set after the others are given.
+
+A `field(init=False)` with a default is written by pydantic, and refused where it is read. Here it
+is left out, and set again by the class when the value is read: by its default or `__post_init__`.
+Whether it is then what it was is looked at, as of any value. An `InitVar` is the other way round:
+needed, and kept nowhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import is_pydantic_dataclass
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import SchemaSerializer
+
+from durable.errors import DefinitionError
+
+
+class GivenFields(GenerateJsonSchema):
+    """The JSON Schema of what is written: without fields that nobody gives."""
+
+    def field_is_present(self, field: Any) -> bool:
+        """Whether a field is a property."""
+        return field.get("init", True) is not False and super().field_is_present(field)
+
+
+def serializer_of(adapter: TypeAdapter[Any], config: Any) -> Any:
+    """The writer of an adapter, which leaves out what the reader would refuse.
+
+    Raises `DefinitionError` for a class of which no value could be read, whatever is written.
+    """
+    schema: Any = adapter.core_schema
+    told = _told(schema)
+    return adapter.serializer if told is schema else SchemaSerializer(told, config)
+
+
+def _told(schema: Any) -> Any:
+    """The schema with such fields left out of what is written; itself where there is none."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "dataclass":
+            _check(schema["cls"])
+        parts = {k: v if k == "metadata" else _told(v) for k, v in schema.items()}
+        if schema.get("type") == "dataclass-field" and schema.get("init") is False:
+            return {**parts, "serialization_exclude": True}
+        return parts if any(parts[key] is not schema[key] for key in parts) else schema
+    if isinstance(schema, list):
+        items = [_told(part) for part in schema]
+        same = all(one is other for one, other in zip(items, schema, strict=True))
+        return schema if same else items
+    return schema
+
+
+def _check(cls: type) -> None:
+    for field in vars(cls).get("__dataclass_fields__", {}).values():
+        if str(field._field_type) == "_FIELD_INITVAR" and not _has_default(field):  # noqa: SLF001
+            raise DefinitionError(
+                f"{cls.__qualname__}.{field.name} is an InitVar without a default, which no value"
+                " keeps, so that none could be made again: make it a field"
+            )
+    for field in dataclasses.fields(cls) if is_pydantic_dataclass(cls) else ():
+        if not field.init and _has_default(field):
+            raise DefinitionError(
+                f"{cls.__qualname__}.{field.name} is field(init=False) with a default in a pydantic"
+                " dataclass, which writes it and refuses to read it: set it in __post_init__,"
+                " without a default, or use @dataclasses.dataclass"
+            )
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is not missing or field.default_factory is not missing
