@@ -8,12 +8,13 @@ from typing import Any
 
 from durable.descriptor.plan import Plan
 from durable.engine.job import Instance, Job, decode, encode
-from durable.engine.steps.graph_rows import instance_of, job_of
+from durable.engine.steps.graph_rows import instance_of, job_of, put_aside_of
 from durable.engine.steps.graph_steps import Plans
 from durable.errors import JobFailed, JobNotFound
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import NOT_FOUND
+from durable.protocol.frozen import changed
 from durable.protocol.graphs import Fault
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.states import StateStore
@@ -58,7 +59,8 @@ class Jobs:
             row = await self._store.find(connection, app_id, jid)
             if row is None:
                 raise JobNotFound(f"Job {jid} not found", code=NOT_FOUND, job_id=jid)
-            return await self._known(connection, row)
+            job, plan, now = await self._known(connection, row)
+            return changed(job, put_aside=put_aside_of(row)), plan, now
 
     async def read(self, run_ids: Iterable[int]) -> list[tuple[Job, Plan, float]]:
         """These jobs as they are now, those that are gone left out."""

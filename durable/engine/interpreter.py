@@ -5,9 +5,12 @@ taken again. Else the batch is halved until the message that cannot be applied s
 one is put aside as a dead letter, with its error, and its job ends with the error too: nothing
 waits in silence.
 
-What takes the process down says nothing, and the next engine takes it up. So after an engine of the
-app has died, the others apply messages one by one for a while, and count each try beforehand. A
-message that three engines died of is put aside like one that cannot be applied.
+What takes the process down, or holds it for ever, says nothing, and the next engine takes it up.
+But its transaction is rolled back, and the rows show it: what an engine had and did not finish is
+applied alone from then on, reserved by the member that does. So the innocent of a batch are cleared
+by their own success, at once; and a member that is reaped tells of which message it was lost. What
+three were lost of in that way is put aside: the message is kept, and its job waits until somebody
+has it delivered again, or interrupts it, as a run does that takes down its workers.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from durable.engine.steps.graph_steps import TRIES_MAX, GraphSteps, Step
+from durable.engine.steps.graph_steps import GraphSteps, Step, Suspect
 from durable.engine.steps.graph_writes import Written
 from durable.errors import DatabaseError
 from durable.postgres.errors import StatementFault, retryable
@@ -29,10 +32,11 @@ from durable.runtime.supervision import FAILURES_MAX
 from durable.streams.pacing import Pace
 from durable.telemetry.logs import logger
 
-CAREFUL = 10.0  # seconds after the death of an engine was noticed
+LOSSES_MAX = 3  # engines that may be lost of a message while they apply it alone
 DEADLY = (
-    f"{TRIES_MAX} engines in a row died while they applied a message of this job: look for what its"
-    " data does to the process (memory, native crashes, exits)"
+    "{losses} engines died, or stood still, while they applied this message alone: look for what"
+    " its data does to the process (memory, native crashes, exits, endless loops), then have it"
+    " delivered again by resume(), or interrupt the job"
 )
 
 Felt = Callable[[Mapping[str, int], float], None]
@@ -46,7 +50,10 @@ class Interpreter:
         pace: how fast messages may be claimed; the same that `steps` claims by.
         felt: called after each step with its messages, counted by type, and its milliseconds.
 
-    `applied` and `buried` count the messages.
+    Attributes:
+        applied: how many messages were.
+        buried: how many were put aside.
+        applying: the task of the step that is under way, and the step.
     """
 
     def __init__(
@@ -64,7 +71,7 @@ class Interpreter:
         self._felt = felt
         self._failures: Counter[int] = Counter()
         self.applied = self.buried = 0
-        self._careful_until: float | None = None
+        self.applying: tuple[asyncio.Task[None], Step] | None = None
 
     async def drain(self) -> bool:
         """Apply all that is due; whether another engine held some of it: look again soon.
@@ -72,64 +79,50 @@ class Interpreter:
         Throttled, it is one step.
         """
         while True:
-            if await self._is_careful():
-                went_on = await self._apply_one()
-                if went_on is not None or self._pace.delay > 0:
-                    return bool(went_on)
-                continue
-            step = await self._apply(None)
-            if step.engine_lost:
-                self._begin_to_be_careful()
-                continue
+            step = await self._apply_next()
             if not step.claimed or self._pace.delay > 0:
                 return False
-            if step.skipped == len(step.claimed):
+            if not step.applied:
                 return True
 
-    def _begin_to_be_careful(self) -> None:
-        logger.warning(
-            "an engine of app %r died: messages are applied one by one for %d s",
-            self._app_id,
-            CAREFUL,
-        )
-        self._careful_until = asyncio.get_running_loop().time() + CAREFUL
-
-    async def _is_careful(self) -> bool:
-        if self._careful_until is None:
-            return False
-        if asyncio.get_running_loop().time() < self._careful_until:
-            return True
-        await self._steps.forget_lost_engines(self._app_id)
-        self._careful_until = None
-        return False
-
-    async def _apply_one(self) -> bool | None:
-        """Apply the next message alone; False: there is none, True: another engine holds it."""
-        chosen = await self._steps.choose(self._app_id)
-        if chosen is None:
-            return False
-        message_id, tries = chosen
-        if tries >= TRIES_MAX:
-            await self._put_aside(message_id, Fault(FAILED, DEADLY), None)
-            return None
+    async def _apply_next(self) -> Step:
+        """Apply what is due; or one message alone, if an engine had it and did not finish."""
         step = Step()
+        applied = False
         try:
-            step = await self._apply([message_id])
+            await self._apply(step, None)
+            if step.suspect is None:
+                return step
+            applied, alone = await self._apply_alone(step.suspect)
+            return alone
         finally:
-            if not step.claimed or step.skipped:
-                await retry_until_connected(lambda: self._steps.uncount_try(message_id))
-        return None if step.claimed and not step.skipped else True
+            if step.suspect is not None and not applied:
+                member = step.suspect.member
+                await retry_until_connected(lambda: self._steps.release(member))
 
-    async def _apply(self, only: Sequence[int] | None) -> Step:
+    async def _apply_alone(self, suspect: Suspect) -> tuple[bool, Step]:
+        """Apply a message that is reserved for that; whether it is gone then, and the step."""
+        losses = suspect.losses - 1  # the first may have been another's of its batch, or none
+        if losses >= LOSSES_MAX:
+            fault = Fault(FAILED, DEADLY.format(losses=losses))
+            self._say_aside(suspect.id, fault, None)
+            await self._steps.put_aside(suspect.id, fault)
+            return True, Step(claimed=[suspect.id])
         step = Step()
+        await self._apply(step, [suspect.id], suspect.member)
+        return step.applied > 0, step
+
+    async def _apply(
+        self, step: Step, only: Sequence[int] | None, member: int | None = None
+    ) -> None:
         began = asyncio.get_running_loop().time()
-        error = await _outcome(self._steps.apply(self._app_id, step, only))
+        error = await self._outcome(step, self._steps.apply(self._app_id, step, only, member))
         if self._felt is not None and step.kinds:
             self._felt(step.kinds, (asyncio.get_running_loop().time() - began) * 1000)
         if error is None:
-            self.applied += len(step.claimed) - step.skipped
+            self.applied += step.applied
             self._told(step.written)
-            return step
+            return
         if not step.claimed or self._passes(error, step.claimed):
             raise error
         if len(step.claimed) > 1:
@@ -137,16 +130,29 @@ class Interpreter:
             waiting: DatabaseError | None = None
             for half in (step.claimed[:middle], step.claimed[middle:]):
                 try:
-                    await self._apply(half)
+                    await self._apply(Step(), half)
                 except DatabaseError as later:  # the other half need not wait for this one
                     waiting = later
             if waiting is not None:
                 raise waiting
         elif only is None or len(only) > 1:
-            await self._apply(step.claimed)
+            await self._apply(Step(), step.claimed)
         else:
             await self._bury(step.claimed[0], error)
-        return step
+
+    async def _outcome(self, step: Step, action: Coroutine[Any, Any, None]) -> BaseException | None:
+        """What a step raised, None when it went well; cancelled, it is over before we are."""
+        task = asyncio.create_task(action)
+        self.applying = (task, step)
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
+        finally:
+            self.applying = None
+        return task.exception()
 
     def _passes(self, error: BaseException, claimed: Sequence[int]) -> bool:
         """Whether an error says nothing of the messages, and they are to be taken again later.
@@ -166,9 +172,10 @@ class Interpreter:
     async def _bury(self, message_id: int, error: BaseException) -> None:
         stack = "".join(traceback.format_exception(error))
         described = Fault(FAILED, f"{type(error).__name__}: {error}", stack=stack)
-        await self._put_aside(message_id, described, error)
+        self._say_aside(message_id, described, error)
+        self._told(await self._steps.bury(message_id, described))
 
-    async def _put_aside(self, message_id: int, fault: Fault, error: BaseException | None) -> None:
+    def _say_aside(self, message_id: int, fault: Fault, error: BaseException | None) -> None:
         logger.error(
             "message %d of app %r cannot be applied and was put aside: %s",
             message_id,
@@ -178,16 +185,3 @@ class Interpreter:
         )
         self.buried += 1
         self._failures.pop(message_id, None)
-        self._told(await self._steps.bury(message_id, fault))
-
-
-async def _outcome(action: Coroutine[Any, Any, None]) -> BaseException | None:
-    """What an action raised, None when it went well; cancelled, it is over before we are."""
-    task = asyncio.create_task(action)
-    try:
-        await asyncio.wait({task})
-    except asyncio.CancelledError:
-        task.cancel()
-        await asyncio.wait({task})
-        raise
-    return task.exception()

@@ -107,6 +107,7 @@ class Job:
         metadata: what was given with the start: trace, parent, expiry.
         entity: the kind of thing that it is about. document: what is known of that.
         attributes: by which it is found.
+        put_aside: why a message of it waits until somebody has it delivered again; to look at.
     """
 
     run_id: int
@@ -127,6 +128,7 @@ class Job:
     entity: str | None = None
     document: Data = field(default_factory=nothing)
     attributes: Data = field(default_factory=nothing)
+    put_aside: Fault | None = None
 
     def described(self, trigger: str, now: float) -> dict[str, Any]:
         """The job's metadata, with HotMesh's keys."""
@@ -143,6 +145,8 @@ class Job:
         }
         if self.error is not None:
             known["err"] = self.error.to_dict()
+        if self.put_aside is not None:
+            known["put_aside"] = self.put_aside.to_dict()
         return {**self.metadata, **known}
 
 

@@ -23,4 +23,6 @@ faults.py     what a callback raised, as messages of graphs carry it
 breaking.py   what breaks one of a mesh's own tasks for good ends the mesh, loudly
 options.py    the shapes in which HotMesh's documentation gives options, made of one kind
 starting.py   the methods of `HotMesh` that begin jobs, and end them from outside
+holding.py    what holds the event loop of a mesh: named, and a step of an engine is parted from
+              what it keeps from moving
 """

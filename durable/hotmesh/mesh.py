@@ -28,6 +28,7 @@ from durable.hotmesh.engines import EngineLoop
 from durable.hotmesh.escalations import Escalations
 from durable.hotmesh.finding import Finding
 from durable.hotmesh.governing import Governor, Loop
+from durable.hotmesh.holding import Holding
 from durable.hotmesh.patterns import Listening, Patterns
 from durable.hotmesh.ruling import Ruling
 from durable.hotmesh.seating import Seating
@@ -104,7 +105,9 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
         self._versions = Versions(wiring.database)
         plans = self._versions.plans
         self._pace = Pace(self.engine_id)
-        self._steps = GraphSteps(wiring.database, plans, settings.retry, random.random, self._pace)
+        self._steps = GraphSteps(
+            wiring.database, plans, settings.retry, random.random, self._pace, self._member
+        )
         self._jobs = Jobs(wiring.database, plans)
         self._signals = Signals(wiring.database, self._wake_engine)
         self._statistics = Statistics(wiring.database, plans, self.app_id, self._wake_engine)
@@ -129,6 +132,7 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
         self._membership: Membership | None = None
         self._engine: EngineLoop | None = None
         self._road: GraphRoad | None = None
+        self._holding: Holding | None = None
         self._retention = wiring.retention
         self._workers: dict[str, WorkerLoop] = {}
         self._stopped = False
@@ -212,6 +216,7 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
             on_lost=self._lost,
             on_joined=self._joined,
         )
+        engine = None
         if self._settings.engine:
             interpreter = Interpreter(
                 self._steps, self.app_id, self._told, self._pace, self._governor.duress.felt
@@ -221,10 +226,13 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
             self._engine.retry = self._settings.retry
             self._engine.on_broken = self._break
             self._road = self._engine.road = self._make_road(membership)
+            engine = interpreter, self._road
             membership.silence.watch(*self._road.pulses)
             await listener.listen(channels.engine(self.namespace, self.app_id), self._engine.wake)
         self._membership = membership
         membership.on_broken = self._break
+        self._holding = Holding(membership, self._workers, engine)
+        self._holding.start()
         for worker in self._settings.workers:
             await self._add_worker(worker, membership)
         loops: list[Loop] = [*self._workers.values()]
@@ -289,6 +297,10 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
         await self._wiring.listener.listen(channels.queue(self.namespace, name), loop.wake)
         return loop
 
+    def _member(self) -> int:
+        """As which member this process reserves messages; 0 before it has joined, or joins anew."""
+        return 0 if self._membership is None else self._membership.id
+
     def _lost(self) -> None:
         """This process was declared dead: what it runs is no longer its own."""
         for worker in self._workers.values():
@@ -352,6 +364,8 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
             await self._road.close()
         if self._engine is not None:
             await self._engine.stop()
+        if self._holding is not None:
+            self._holding.stop()
         await self._governor.leave()
         await self._subscriptions.close()
         await self._patterns.close()

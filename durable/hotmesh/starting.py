@@ -106,7 +106,11 @@ class Starting(Keeping):
     async def resume(self, job_id: str) -> None:
         """Have a pending job begin, on the version on which it was created.
 
-        Raises `JobNotFound` when no pending job has that `job_id` (any more).
+        Or have what a running job has put aside delivered again: messages of which engines died,
+        which `get_state` shows as `put_aside` in the metadata. They are counted anew.
+
+        Raises `JobNotFound` when no pending job has that `job_id` (any more), nor a running one
+        that has put something aside.
 
         Example:
             await mesh.pub("ticket.open", {"id": "t5", "text": "hello"}, pending="1 hour")

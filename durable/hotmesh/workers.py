@@ -114,6 +114,10 @@ class WorkerLoop:
         """Whether a callback runs."""
         return bool(self._running)
 
+    def of_task(self, task: asyncio.Task[Any] | None) -> Taken | None:
+        """The attempt whose callback a task runs, if it does; on any thread."""
+        return None if task is None else self._running.get(task)
+
     def _break(self, name: str, error: BaseException) -> None:
         self.on_broken(name, error)
 

@@ -10,4 +10,6 @@ holder knows · `notifications` what they say, read strictly
   ending.
 - `user_code`: user code may raise anything: here it becomes data, and nothing of it reaches the
   event loop.
+- `watchdog`: code that does not yield: found, named, and after a limit parted from what it keeps
+  from moving.
 """

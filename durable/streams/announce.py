@@ -56,6 +56,10 @@ class Announcer:
         """The queue holds a new `turn` or `activity`, or so many; 0: everybody is to look."""
         self._notifier.notify(channels.queue(self._namespace, queue), kind, amount)
 
+    def engine(self, app: str) -> None:
+        """The engines of the app have something to apply."""
+        self._notifier.notify(channels.engine(self._namespace, app))
+
     def inbox(self, member: int, run_id: int) -> None:
         """Something arrived for a run that `member` holds."""
         self._own(channels.member(self._namespace, member), str(run_id))

@@ -136,17 +136,24 @@ class EngineStream:
         self._pace.claimed(rows)
         return rows
 
-    async def count_try(self, connection: Any, message_id: int, by: int = 1) -> None:
-        """Count a try to apply a message; by -1 that is taken back."""
-        await connection.execute(self._sql["count_try"], [message_id], by)
+    async def suspect(
+        self, connection: Any, ids: Sequence[int], first: int | None, member: int
+    ) -> None:
+        """Have messages applied alone from now on; `first` by this member, for which it is kept."""
+        await connection.execute(self._sql["suspect"], list(ids), first, member)
 
-    async def forget_lost_engines(self, connection: Any, app_id: str) -> None:
-        """Forget the engines of an app that died without leaving."""
-        await connection.execute(self._sql["forget_lost_engines"], app_id)
+    async def release(self, connection: Any, member: int) -> None:
+        """Let others apply what is kept for a member."""
+        await connection.execute(self._sql["release"], member)
 
-    async def claim_these(self, connection: Any, ids: Sequence[int]) -> list[Row]:
-        """Those of these messages that are still there and free, locked until commit."""
-        rows: list[Row] = await connection.fetch(self._sql["claim_these"], list(ids))
+    async def claim_these(
+        self, connection: Any, ids: Sequence[int], member: int | None = None
+    ) -> list[Row]:
+        """Those of these messages that are there and free, locked until commit.
+
+        `member`: those that are kept for it instead.
+        """
+        rows: list[Row] = await connection.fetch(self._sql["claim_these"], list(ids), member)
         return rows
 
     async def next_due(self, connection: Any, app_id: str) -> float | None:
@@ -164,6 +171,10 @@ class EngineStream:
         """Put a message aside as a dead letter with its error; the run it was for, if any."""
         run_id: int | None = await connection.fetchval(self._sql["bury"], message_id, error)
         return run_id
+
+    async def deliver_again(self, connection: Any, run_id: int) -> bool:
+        """Give the engines what an open job has put aside; whether there was any."""
+        return bool(await connection.fetch(self._sql["deliver_again"], run_id))
 
     async def send(self, connection: Any, messages: Sequence[Sent]) -> None:
         """Write messages to engines."""

@@ -41,10 +41,14 @@ class Connection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Burial:
-    """Whom to wake after a dead member's leases were freed: queues by message type, and holders."""
+    """Whom to wake after a dead member's leases were freed.
+
+    Queues by message type, holders of runs, and engines by their apps.
+    """
 
     queues: tuple[tuple[str, str], ...]
     holders: tuple[int, ...]
+    engines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,10 @@ class MemberStore:
         """Blame one run for the burial of this member that follows; `error` is the reason."""
         await connection.fetch(self._sql["condemn"], member_id, run, error)
 
+    async def end_transaction(self, connection: Connection, backend: int) -> None:
+        """End the session of a step of ours that stands still."""
+        await connection.fetch(self._sql["end_transaction"], backend)
+
     async def bury(self, connection: Connection, member_id: int) -> Burial:
         """Free what a member held that died or leaves, in one transaction."""
         rows = await connection.fetch(
@@ -113,6 +121,7 @@ class MemberStore:
         return Burial(
             tuple((r["word"], r["msg_type"]) for r in rows if r["what"] == "queue"),
             tuple(r["id"] for r in rows if r["what"] == "holder"),
+            tuple(r["word"] for r in rows if r["what"] == "engine"),
         )
 
     async def tidy(self, connection: Connection) -> None:

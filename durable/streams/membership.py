@@ -153,25 +153,30 @@ class Membership:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def give_up(self, run: int, error: str, within: float) -> bool:
+    def give_up(self, run: int, error: str, within: float, backend: int = 0) -> bool:
         """Free all that is held, and blame `run` for it; on any thread, however the loop stands.
 
-        This process is no member then, until its loop goes on: it joins anew. Returns whether that
-        was done in time.
+        This process is no member then, until its loop goes on: it joins anew. `backend`: the
+        server's process whose open transaction is ended first. Returns whether that was done in
+        time.
         """
         if self._inner is None:
             return False
         try:
-            giving = asyncio.run_coroutine_threadsafe(self._give_up(run, error), self._inner)
+            giving = asyncio.run_coroutine_threadsafe(
+                self._give_up(run, error, backend), self._inner
+            )
             giving.result(within)
         except (TimeoutError, RuntimeError, DatabaseError) as failed:
             logger.warning("what is held could not be freed: %s", failed or type(failed).__name__)
             return False
         return True
 
-    async def _give_up(self, run: int, error: str) -> None:
+    async def _give_up(self, run: int, error: str, backend: int) -> None:
         self._away = True
         member, self.id = self.id, 0
+        if backend:
+            await self._query(lambda c: self._store.end_transaction(c, backend))
         await self._query(lambda c: self._store.condemn(c, member, run, error))
         burial = await self._query(lambda c: self._store.bury(c, member))
         self._drop()
@@ -390,6 +395,8 @@ class Membership:
         self._announce(burial.queues)
         for holder in burial.holders:
             self._announcer.inbox(holder, 0)
+        for app in burial.engines:
+            self._announcer.engine(app)
 
     def _is_open(self) -> bool:
         return self._connection is not None and not self._connection.is_closed()

@@ -73,13 +73,14 @@ class Commits:
         await rows("create table durable.commits (name text primary key)")
         await rows(
             "create function durable.stand() returns trigger language plpgsql as $$"
-            # What an engine holds has tries, which are counted after a death, and no attempts.
+            # What an engine holds has no attempts; that it is applied alone is no step.
             " declare engine boolean := tg_table_name = 'engine_streams';"
             "  this text := concat_ws(' ', tg_table_name, lower(tg_op), old.msg_type,"
             "  coalesce(old.aid, old.topic), old.dad,"
             "  case when not engine then 'attempt ' || old.retry_attempt end);"
             " begin if current_setting('outside.test', true) = 'yes' then return null; end if;"
-            " if engine and tg_op = 'UPDATE' and new.retry_attempt <> old.retry_attempt then"
+            " if engine and tg_op = 'UPDATE' and"
+            " (new.losses, new.reserved_by) is distinct from (old.losses, old.reserved_by) then"
             " return null; end if;"
             " insert into durable.commits values (this) on conflict do nothing;"
             " if exists (select from durable.stop_at s where s.name = this) then"

@@ -59,6 +59,7 @@ are dicts of two keys:
 | `js` | its status: the semaphore |
 | `jc`, `ju` | when it began; when it last went on. UTC, as `20261122163222.482` |
 | `err` | `{"code", "message", "job_id", …}` of one that ended with an error |
+| `put_aside` | `{"code", "message", …}`: why a message of it waits for `resume`, or `interrupt` |
 | `pj`, `pg`, `pa`, `pd` | of one that is awaited: its parent's id, number, activity and dimension |
 | `trc`, `spn`, `ngn` | what `pub` was given as context |
 | `expire`, `persistent` | seconds for which it keeps its id after its end; whether for ever |

@@ -125,7 +125,12 @@ class _Next:
 
 
 class GraphRoad:
-    """The fast road of one app in one process, and the way on to the other where it ends."""
+    """The fast road of one app in one process, and the way on to the other where it ends.
+
+    Attributes:
+        pulses: signs of life of its two lanes.
+        walking: whether the step of an answer is being taken, for the thread that watches.
+    """
 
     def __init__(self, database: Database, app_id: str, steps: GraphSteps, here: Here) -> None:
         self._app_id = app_id
@@ -139,6 +144,7 @@ class GraphRoad:
         self._size = 0
         self._active: str | None = None
         self.pulses = (Pulse(), Pulse())
+        self.walking = False
         self._closed = False
         self._flying: set[asyncio.Future[None]] = set()
 
@@ -212,9 +218,11 @@ class GraphRoad:
     def _step(self, known: _Known) -> None:
         """Take the step of the next answer, if it is a plain one; else all go the other road."""
         following = None
+        self.walking = True
         try:
             following = self._following(known, known.queue[0])
         finally:  # what cannot be stepped here fails there, where it is put aside
+            self.walking = False
             if following is None:
                 self._forget(known)
         if following is not None:

@@ -41,6 +41,12 @@ def job_of(row: Row) -> Job:
     )
 
 
+def put_aside_of(row: Row) -> Fault | None:
+    """Why a message of an open job was put aside, as `find` has it."""
+    error = None if row["finished_at"] is not None else decode(row["put_aside"])
+    return None if error is None else Fault.from_dict(error)
+
+
 def instance_of(row: Row) -> Instance:
     """What an activity did, as the table has it; its input is not read back by any step."""
     error = decode(row["error"])

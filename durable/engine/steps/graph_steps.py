@@ -50,21 +50,39 @@ Plans = Callable[[Any, str, str], Awaitable[Mapping[str, Plan]]]
 """Gives, on a connection, the plans of an app's version, by the topic to which they subscribe."""
 
 BATCH_MAX = 64  # messages in one step: their locks are few, and a batch that fails is soon bisected
-TRIES_MAX = 3  # engines that may die of a message before it is put aside
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A message that an engine had and did not finish, reserved by `member` to apply it alone.
+
+    `losses`: how many had it; all but the first had nothing else, and were lost.
+    """
+
+    id: int
+    losses: int
+    member: int
 
 
 @dataclass
 class Step:
     """One step: what it claimed, even if it failed, counted by type too, and what came of it.
 
-    `engine_lost`: nothing was applied, since an engine has died of something lately.
+    `suspect`: nothing was applied, since this one is to be applied alone first. `backend`: the
+    server's process that has its transaction.
     """
 
     claimed: list[int] = field(default_factory=list)
     skipped: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)
     written: Written = field(default_factory=Written)
-    engine_lost: bool = False
+    suspect: Suspect | None = None
+    backend: int = 0
+
+    @property
+    def applied(self) -> int:
+        """How many messages it has consumed."""
+        return len(self.claimed) - self.skipped
 
 
 @dataclass
@@ -89,6 +107,7 @@ class GraphSteps:
         retry: the policy of work for which neither its activity nor its worker has one.
         dice: gives a number from 0 up to 1, for `@math.random`.
         pace: that of the engine that applies; who only starts jobs needs none.
+        member: as which it reserves messages that are to be applied alone; 0: not in this moment.
     """
 
     def __init__(
@@ -98,8 +117,10 @@ class GraphSteps:
         retry: RetryPolicy,
         dice: Callable[[], float],
         pace: Pace | None = None,
+        member: Callable[[], int] = lambda: 0,
     ) -> None:
         self._db = database
+        self._member = member
         self._plans = plans
         self._dice = dice
         self._apps = AppStore(database.schema)
@@ -200,15 +221,20 @@ class GraphSteps:
         return step.changes.job, written
 
     async def resume(self, app_id: str, jid: str) -> tuple[Job, Written]:
-        """Have a pending job begin.
+        """Have a pending job begin, or deliver again what a job has put aside.
 
-        Raises `JobNotFound` when there is none of that id, its time is over, or it has begun.
+        Raises `JobNotFound` when there is none of that id, its time is over, or it has begun, and
+        nothing is put aside.
         """
         async with self._db.connection() as connection, connection.transaction():
             found = await self._jobs.find(connection, app_id, jid)
             row = None if found is None else await self._jobs.lock_one(connection, found["run_id"])
             if row is None:
                 raise JobNotFound(f"Job {jid} not found", code=NOT_FOUND, job_id=jid)
+            if row["state"] == RUNNING and await self._stream.deliver_again(
+                connection, row["run_id"]
+            ):
+                return job_of(row), Written(sent=True)
             if row["state"] != PENDING:
                 raise JobNotFound(
                     f"Job {jid} is not pending: it has begun", code=CONFLICT, job_id=jid
@@ -219,23 +245,31 @@ class GraphSteps:
             written = await self._writer.write(connection, [step])
         return step.changes.job, written
 
-    async def apply(self, app_id: str, step: Step, only: Sequence[int] | None = None) -> None:
+    async def apply(
+        self,
+        app_id: str,
+        step: Step,
+        only: Sequence[int] | None = None,
+        member: int | None = None,
+    ) -> None:
         """Claim due messages of an app (or of these `only`), apply them and commit.
 
-        `step` is filled as it goes, so that who sees this fail knows what was claimed.
+        `step` is filled as it goes, so that who sees this fail knows what was claimed. `member`:
+        they are reserved by it.
         """
         async with self._db.connection() as connection, connection.transaction():
             if only is None:
                 rows = await self._stream.claim(connection, app_id, BATCH_MAX)
             else:
-                rows = await self._stream.claim_these(connection, only)
+                rows = await self._stream.claim_these(connection, only, member)
             step.claimed = [row["id"] for row in rows]
             step.kinds = Counter(row["msg_type"] for row in rows)
             if not rows:
                 return
-            if rows[0]["engine_lost"]:
-                step.engine_lost = True
-                return  # the rows are free again at once: they are applied one by one
+            step.backend = rows[0]["backend"]
+            if only is None and await self._suspects(connection, rows, step):
+                step.skipped = len(rows)
+                return  # the others are free again at once
             batch = _Batch()
             await self._step_jobs(connection, app_id, rows, batch)
             batch.signals = await self._delivery.route(connection, app_id, rows)
@@ -262,6 +296,21 @@ class GraphSteps:
                 await self._stream.consume(connection, batch.done)
             handled = len(batch.done) + len(batch.strays) + len(batch.signals)
             step.skipped = len(rows) - handled
+
+    async def _suspects(self, connection: Any, rows: Sequence[Row], step: Step) -> bool:
+        """Whether an engine had some of these and did not finish: see the interpreter.
+
+        The one that was lost with the fewest engines is reserved: so the innocent are cleared
+        first.
+        """
+        found = {r["id"]: max(r["losses"], 1) for r in rows if r["unfinished"] or r["losses"]}
+        if not found:
+            return False
+        first, member = min(found, key=found.__getitem__), self._member()
+        if member:
+            step.suspect = Suspect(first, found[first], member)
+        await self._stream.suspect(connection, list(found), first if member else None, member)
+        return True
 
     async def _step_jobs(
         self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch
@@ -382,29 +431,15 @@ class GraphSteps:
                 reply = Reply("result", {}, "error", code, Fault(code, str(error), parent.jid))
                 batch.answers.append(to_parent(app_id, row["topic"], parent, reply))
 
-    async def choose(self, app_id: str) -> tuple[int, int] | None:
-        """The next message, and how often it has been tried; this try is counted, and committed.
-
-        One that was tried `TRIES_MAX` times is not counted again: it is to be put aside.
-        """
-        async with self._db.connection() as connection, connection.transaction():
-            rows = await self._stream.claim(connection, app_id, 1)
-            if not rows:
-                return None
-            message_id, tries = rows[0]["id"], rows[0]["retry_attempt"]
-            if tries < TRIES_MAX:
-                await self._stream.count_try(connection, message_id)
-            return message_id, tries
-
-    async def uncount_try(self, message_id: int) -> None:
-        """Take a try back that was not the end of this process."""
+    async def release(self, member: int) -> None:
+        """Let others apply what a member has reserved, uncounted."""
         async with self._db.connection() as connection:
-            await self._stream.count_try(connection, message_id, -1)
+            await self._stream.release(connection, member)
 
-    async def forget_lost_engines(self, app_id: str) -> None:
-        """Be careful no more on behalf of the engines that died until now."""
+    async def put_aside(self, message_id: int, error: Fault) -> None:
+        """Put a message aside that engines die of; its job waits for who delivers it again."""
         async with self._db.connection() as connection:
-            await self._stream.forget_lost_engines(connection, app_id)
+            await self._stream.bury(connection, message_id, error_text(error) or "{}")
 
     async def bury(self, message_id: int, error: Fault) -> Written:
         """Put a message aside that cannot be applied, and end its job with the error."""

@@ -44,10 +44,12 @@ from durable.jobs j where j.run_id = $1 for no key update of j
 
 -- name: find
 -- The latest job of an id, and nothing of jobs that are not graphs'. A pending one whose time is over is as good as
--- gone.
+-- gone. `put_aside` is why a message of it was, and waits for somebody: see `deliver_again`.
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
     j.entity, j.document, j.attributes,
+    (select e.error from durable.engine_streams e
+     where e.run_id = j.run_id and e.dead_lettered_at is not null order by e.id limit 1) as put_aside,
     durable.now() as now
 from durable.jobs j
 where j.scope = $1 and j.jid = $2 and (j.state <> 'pending' or j.expires_at > durable.now())

@@ -4,6 +4,9 @@
 -- later version, and is left to its engines. A paused engine does not even look.
 -- `ranks` are the priorities that there are, one probe each: so that what is due is found without going
 -- through all that waits.
+-- `unfinished`: the transaction that had locked the row before was rolled back: its engine died, hung or failed
+-- over one of its messages. The row itself tells, as it was before it was locked: nothing else locks these
+-- rows, so the field holds a plain number. A number that our snapshot does not know yet is counted, too.
 with recursive ranks as (
     (select e.priority from durable.engine_streams e
      where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
@@ -17,8 +20,8 @@ with recursive ranks as (
     from ranks r where r.priority is not null
 ), due as (
     select d.* from ranks r cross join lateral (
-        select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt,
-            e.priority, e.visible_at
+        select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.losses,
+            e.priority, e.visible_at, e.xmax::text::bigint as locker
         from durable.engine_streams e
         where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel') and e.priority = r.priority
           and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
@@ -29,30 +32,35 @@ with recursive ranks as (
     where (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) >= 0
     limit $2
 )
-select id, stream_name, run_id, aid, dad, jid, msg_type, topic, message, retry_attempt,
+select id, stream_name, run_id, aid, dad, jid, msg_type, topic, message, losses,
     (select t.ms from durable.throttle_v1($1, null, $3) as t(ms)) as throttle,
-    (select exists (
-        select from durable.quorum q where q.app_id = $1 and q.topic is null
-          and not exists (select from durable.members m where m.member_id = q.member_id))) as engine_lost
+    case when locker = 0 then false else (
+        select case when back = 0 or back > 2147483648 then true when next < back then false
+            else coalesce(pg_xact_status((next - back)::text::xid8) = 'aborted', false) end
+        from (select n.next, ((n.next - locker) % 4294967296 + 4294967296) % 4294967296 as back
+              from (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next) n) as distance
+    ) end as unfinished,
+    pg_backend_pid() as backend
 from due order by priority desc, visible_at, id
 
--- name: count_try
--- Counts that an engine is about to apply these, before it does: should that be its end, the count stays.
--- And takes the count back ($2 = -1) from what is still there when it was not.
-update durable.engine_streams e set retry_attempt = e.retry_attempt + $2
-where e.id = any($1::bigint[]) and e.expired_at is null
+-- name: suspect
+-- Messages that an engine had and did not finish are applied alone from now on, and this one ($2) by us: it is
+-- ours until we have, or are reaped, which counts as its loss.
+update durable.engine_streams e set losses = greatest(e.losses, 1),
+    reserved_by = case when e.id = $2 then $3::bigint end,
+    reserved_at = case when e.id = $2 then durable.now() end
+where e.id = any($1::bigint[])
 
--- name: forget_lost_engines
--- Those that died without leaving. As long as they are there, others are careful.
-delete from durable.quorum q where q.app_id = $1 and q.topic is null
-  and not exists (select from durable.members m where m.member_id = q.member_id)
+-- name: release
+-- What this member has reserved to apply it alone, and did not.
+update durable.engine_streams e set reserved_by = null, reserved_at = null where e.reserved_by = $1
 
 -- name: claim_these
--- A part of a batch that could not be applied as a whole.
-select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.retry_attempt,
-    0 as throttle, false as engine_lost
+-- A part of a batch that could not be applied as a whole; or what we ($2) have reserved, to apply it alone.
+select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.losses,
+    0 as throttle, false as unfinished, pg_backend_pid() as backend
 from durable.engine_streams e
-where e.id = any($1::bigint[]) and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
+where e.id = any($1::bigint[]) and e.reserved_by is not distinct from $2::bigint and e.expired_at is null and e.visible_at <= durable.now()
 order by e.priority desc, e.visible_at, e.id
 for update of e skip locked
 
@@ -83,7 +91,7 @@ where (select t.ms from durable.throttle_v1($1, null, $2) as t(ms)) >= 0
 -- name: consume
 -- What has a request id stays for a while, expired and without its contents: who sends it again meets it.
 with answered as (
-    update durable.engine_streams e set expired_at = durable.now(), message = null
+    update durable.engine_streams e set expired_at = durable.now(), message = null, reserved_by = null
     where e.id = any($1::bigint[]) and e.request_id is not null
 )
 delete from durable.engine_streams e where e.id = any($1::bigint[]) and e.request_id is null
@@ -91,9 +99,17 @@ delete from durable.engine_streams e where e.id = any($1::bigint[]) and e.reques
 -- name: bury
 -- A message that cannot be applied stays, with its error, out of everybody's way.
 update durable.engine_streams e
-set expired_at = durable.now(), dead_lettered_at = durable.now(), error = $2::json
+set expired_at = durable.now(), dead_lettered_at = durable.now(), error = $2::json, reserved_by = null
 where e.id = $1 and e.expired_at is null
 returning e.run_id
+
+-- name: deliver_again
+-- What an open job put aside goes back to the engines, as it came, and is counted anew. The first loss stays: it
+-- is applied alone.
+update durable.engine_streams e
+set expired_at = null, dead_lettered_at = null, error = null, losses = 1, visible_at = durable.now()
+where e.run_id = $1 and e.dead_lettered_at is not null
+returning e.id
 
 -- name: send
 insert into durable.engine_streams (
@@ -118,7 +134,7 @@ select e.id from durable.engine_streams e where e.request_id = $1
 -- name: address
 -- A signal has found its waiter: its message becomes one for the waiting activity.
 update durable.engine_streams e
-set run_id = a.run_id, dad = a.dad, aid = a.aid
+set run_id = a.run_id, dad = a.dad, aid = a.aid, reserved_by = null
 from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) as a(id, run_id, dad, aid)
 where e.id = a.id
 

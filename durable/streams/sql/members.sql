@@ -54,6 +54,9 @@ with recursive quick as materialized (
     union
     select h.id from holders h
     where h.id is not null and not exists (select from durable.members m where m.member_id = h.id)
+    union
+    select e.reserved_by from durable.engine_streams e
+    where e.reserved_by is not null and not exists (select from durable.members m where m.member_id = e.reserved_by)
 ), kinds as (
     (select w.stream_name, w.msg_type from durable.worker_streams w
      where w.reserved_by is null and w.expired_at is null
@@ -105,13 +108,27 @@ with others as (
 update durable.worker_streams set retry_attempt = 1, error = $3::json
 where id = $2 and reserved_by = $1 and msg_type = 'turn'
 
+-- name: end_transaction
+-- Ends the session of a step that stands still, so that others get its rows; ours only, while it waits for us.
+-- It has a second for that: what is locked still is freed by a later sweep.
+select pg_terminate_backend(a.pid, 1000) from pg_stat_activity a
+where a.pid = $1 and a.state = 'idle in transaction' and a.datname = current_database() and a.usename = current_user
+
 -- name: bury
 -- Takes from a dead member, or one that leaves, everything it held: runs and attempts that may be repeated
 -- become visible again; an attempt that may not be repeated ends with "outcome unknown", and its run is told.
 -- A run whose turn may have taken the process down (retry_attempt, until `survived`) counts that, and is
 -- suspended at the tenth time.
+-- The message that an engine was applying alone (`applied`) counts that as well: see `suspect`. As long as its
+-- transaction stands open, somewhere, it is locked, and left to a later sweep.
 with gone as (
     delete from durable.members where member_id = $1
+), absent as (
+    delete from durable.quorum where member_id = $1
+), applied as (
+    update durable.engine_streams e set reserved_by = null, reserved_at = null, losses = e.losses + 1
+    where e.id in (select m.id from durable.engine_streams m where m.reserved_by = $1 for update skip locked)
+    returning e.stream_name
 ), lost as (
     select w.id, w.run_id, w.msg_type = 'turn' as turn,
         w.losses + case when w.msg_type = 'turn' then least(w.retry_attempt, 1) else 1 end as losses,
@@ -167,6 +184,8 @@ union all
 select 'holder', null, null, p.reserved_by from (select distinct reserved_by from parent where reserved_by is not null) p
 union all
 select 'queue', p.stream_name, 'turn', null from (select distinct stream_name from parent where reserved_by is null) p
+union all
+select 'engine', a.stream_name, null, null from applied a
 
 -- name: tidy
 -- Inbox rows that arrived in the very moment in which their run ended.

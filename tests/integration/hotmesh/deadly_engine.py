@@ -1,6 +1,9 @@
-"""An engine whose process ends as soon as it applies a message of the job "poison".
+"""Three engines that die, or stand still, as soon as they apply a message of the job "poison".
 
-python deadly_engine.py <dsn> <schema>
+python deadly_engine.py <dsn> <schema> <die | hang | stay> <engines that may be lost of it alone>
+
+"stay" stands still, and nobody in the process minds: it has to be killed. Each engine has a process
+of its own, and prints its id with what it comes to.
 """
 
 from __future__ import annotations
@@ -8,27 +11,45 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 from typing import Any
 
+from durable.engine import interpreter
 from durable.engine.steps.graph_steps import GraphSteps
+from durable.hotmesh import holding
 from durable.hotmesh.mesh import HotMesh
 
-DIED = 9
+ENGINES = 3
 
 
-async def main(dsn: str, schema: str) -> None:
+def say(word: str) -> None:
+    """A line in one piece, whoever else writes."""
+    os.write(1, f"{word} {os.getpid()}\n".encode())
+
+
+async def main(dsn: str, schema: str, how: str, losses: str) -> None:
     """Take part until it is over."""
     feed = GraphSteps._feed
 
     def deadly(self: GraphSteps, batch: Any, walk: Any, row: Any) -> None:
         if walk.job.jid == "poison":
-            os._exit(DIED)
+            say("poisoned")
+            if how == "die":
+                os._exit(1)
+            threading.Event().wait()
         feed(self, batch, walk, row)
 
     GraphSteps._feed = deadly  # type: ignore[method-assign]
+    holding.STEP_MAX = 1.0 if how == "hang" else 1000.0  # type: ignore[misc]
+    interpreter.LOSSES_MAX = int(losses)  # type: ignore[misc]
     await HotMesh.init(app_id="app", namespace=schema, engine={"connection": dsn})
+    say("ready")
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    for _ in range(ENGINES):
+        if os.fork() == 0:
+            asyncio.run(main(*sys.argv[1:]))
+    for _ in range(ENGINES):
+        os.wait()

@@ -271,13 +271,15 @@ async def _scenario(database: Breaking) -> dict[str, Any]:
     versions = Versions(database)
     await _again(lambda: versions.deploy(EVERYTHING))
     await _again(lambda: versions.activate("app", "1"))
-    steps = GraphSteps(database, versions.plans, RetryPolicy(), lambda: 0.5)
-    interpreter = Interpreter(steps, "app", lambda _written: None)
     jobs = Jobs(database, versions.plans)
-    await _again(lambda: steps.start(Start("app", "t", {"id": "j"})))
     stream = WorkStream(database, "app", "up", None)
     calls: list[str] = []
     async with member(database) as worker:
+        steps = GraphSteps(
+            database, versions.plans, RetryPolicy(), lambda: 0.5, member=lambda: worker
+        )
+        interpreter = Interpreter(steps, "app", lambda _written: None)
+        await _again(lambda: steps.start(Start("app", "t", {"id": "j"})))
         for _ in range(20):
             await _again(interpreter.drain)
             for taken in await stream.take(worker, 10):

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
+import os
+import signal
 import sys
-from pathlib import Path
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from durable.engine import interpreter
-from durable.engine.steps.graph_steps import TRIES_MAX
-from durable.errors import JobFailed
+from durable.engine.interpreter import LOSSES_MAX, Interpreter
+from durable.engine.steps.graph_steps import GraphSteps, Plans, Step
+from durable.engine.versions import Versions
+from durable.errors import JobFailed, JobNotFound
+from durable.hotmesh.mesh import HotMesh
+from durable.postgres.errors import ConnectionLost
 from durable.postgres.pool import Database
+from durable.protocol.retry import RetryPolicy
+from durable.streams.graph_messages import EngineStream
 from durable.streams.members import MemberStore
 from tests.integration.hotmesh import deadly_engine
 from tests.integration.hotmesh.conftest import Begin, until
@@ -31,61 +43,264 @@ app:
 """
 
 
-async def die(database: Database) -> None:
-    """Have an engine take up what is due, die of it, and be reaped."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(Path(deadly_engine.__file__)), database.dsn, database.schema
-    )
-    assert await asyncio.wait_for(process.wait(), 60) == deadly_engine.DIED
-    members = f'select member_id from "{database.schema}".members'
-    async with database.connection() as connection:
-        for row in await connection.fetch(members):
-            await MemberStore(database.schema).bury(connection, row["member_id"])
+BLOCKING = """
+app:
+  id: app
+  version: '1'
+  graphs:
+    - subscribes: t
+      activities:
+        t1: {type: trigger, stats: {id: '{$self.input.data.id}'}}
+        up: {type: worker, topic: up, job: {maps: {named: '{$self.output.data.named}'}}}
+      transitions: {t1: [{to: up}]}
+"""
+INNOCENT = [f"fine-{n}" for n in range(5)]
 
 
-async def test_a_message_that_kills_engines_is_put_aside_and_others_go_on(
-    begin: Begin, database: Database, monkeypatch: pytest.MonkeyPatch
+class Gone(Exception):
+    """An engine dies."""
+
+
+@dataclass
+class Engines:
+    """Engines of one namespace without loops: each claims, and lives or dies, as it is told."""
+
+    database: Database
+    members: MemberStore
+    plans: Plans
+
+    async def join(self) -> tuple[int, GraphSteps, Interpreter]:
+        """One more."""
+        async with self.database.connection() as connection:
+            member = await self.members.join(connection, "app", "here", 1)
+        steps = GraphSteps(
+            self.database, self.plans, RetryPolicy(), lambda: 0.5, member=lambda: member
+        )
+        return member, steps, Interpreter(steps, "app", lambda _written: None)
+
+    async def die(self) -> None:
+        """One claims all that is due, and is gone."""
+        async with self.dying() as connection:
+            await EngineStream(self.database.schema).claim(connection, "app", 64)
+
+    @asynccontextmanager
+    async def dying(self) -> AsyncIterator[Any]:
+        """A connection whose transaction is rolled back."""
+        with suppress(Gone):
+            async with self.database.connection() as connection, connection.transaction():
+                yield connection
+                raise Gone
+
+    async def die_alone(self) -> int:
+        """One reserves what it is to apply alone, and is gone; its member."""
+        member, steps, _ = await self.join()
+        step = Step()
+        await steps.apply("app", step)
+        assert step.suspect is not None
+        return member
+
+    async def reap(self, member: int) -> tuple[str, ...]:
+        """A member is reaped; the apps whose engines are woken."""
+        async with self.database.connection() as connection:
+            return (await self.members.bury(connection, member)).engines
+
+    async def rows(self, columns: str, where: str = "jid = 'poison'") -> list[tuple[Any, ...]]:
+        """Messages as they are."""
+        query = f'select {columns} from "{self.database.schema}".engine_streams where {where}'
+        return [tuple(row) for row in await self.database.fetch(f"{query} order by id")]
+
+
+async def waiting(mesh: HotMesh, *jids: str) -> None:
+    """Jobs that nap, and no engine for when they wake."""
+    for jid in jids:
+        await mesh.pub("t", {"id": jid, "seconds": 3600})
+    await mesh.stop(0)
+
+
+async def wake(database: Database) -> None:
+    """All of them, in one moment."""
+    schema = f'"{database.schema}"'
+    await database.fetch(f"update {schema}.engine_streams set visible_at = {schema}.now()")
+
+
+@pytest_asyncio.fixture
+async def engines(begin: Begin, database: Database) -> Engines:
+    """With a message of "poison" before those of the innocent, which are due with it."""
+    await waiting(await begin(DOC), "poison", *INNOCENT)
+    await wake(database)
+    return Engines(database, MemberStore(database.schema), Versions(database).plans)
+
+
+async def test_the_innocent_of_a_batch_are_cleared_at_once_and_what_kills_alone_is_put_aside(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tries after the first death are counted beforehand; at three the job ends with its reason."""
-    monkeypatch.setattr(interpreter, "CAREFUL", 1.0)
-    rows = f'"{database.schema}".engine_streams'
-    tries = f"select retry_attempt from {rows} where jid = 'poison' and expired_at is null"
+    """No death goes uncounted, nobody waits for another's, and it is kept, not failed."""
+    await engines.die()
+    for lost in range(LOSSES_MAX):
+        member = await engines.die_alone()
+        assert await engines.rows("losses, reserved_by") == [(lost + 1, member)]
+        if lost == 0:
+            assert await engines.rows("losses", "jid <> 'poison'") == [(1,)] * len(INNOCENT)
+            _, _, survivor = await engines.join()
+            assert await survivor.drain() is False
+            assert survivor.applied == len(INNOCENT), "nobody waits for the dead one to be missed"
+            assert await engines.rows("jid", "expired_at is null") == [("poison",)]
+        assert await engines.reap(member) == ("app",)
+    assert await engines.rows("losses, reserved_by") == [(LOSSES_MAX + 1, None)]
+    _, steps, last = await engines.join()
+    monkeypatch.setattr(steps, "_feed", None)  # it is not applied again
+    await last.drain()
+    ((error, dead),) = await engines.rows("error ->> 'message', dead_lettered_at is not null")
+    assert dead
+    assert f"{LOSSES_MAX} engines died" in error
 
-    mesh = await begin(DOC)
-    waiting = await mesh.pub("t", {"id": "poison", "seconds": 2})
-    assert waiting == "poison"
-    await mesh.stop(0)  # one that leaves makes nobody careful
-    assert await database.fetchval(f'select count(*) from "{database.schema}".quorum') == 0
 
-    await die(database)
-    assert await database.fetchval(tries) == 0, "nobody knew yet"
-    await die(database)
-    assert await database.fetchval(tries) == 1
-    await database.fetch(f"update {rows} set retry_attempt = {TRIES_MAX - 1}")
-    await die(database)
-    assert await database.fetchval(tries) == TRIES_MAX
+async def test_what_fails_without_a_death_is_not_counted(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that lives gives back what it could not apply alone, however often."""
+    await engines.die()
+    interpreter = (await engines.join())[2]
+    feed, broken = GraphSteps._feed, 0
+
+    def breaking(self: GraphSteps, batch: Any, walk: Any, row: Any) -> None:
+        nonlocal broken
+        if walk.job.jid == "poison" and broken <= LOSSES_MAX:
+            broken += 1
+            raise ConnectionLost("the test broke the connection here")
+        feed(self, batch, walk, row)
+
+    monkeypatch.setattr(GraphSteps, "_feed", breaking)
+    for _ in range(LOSSES_MAX + 1):
+        with pytest.raises(ConnectionLost):
+            await interpreter.drain()
+        assert await engines.rows("losses, reserved_by") == [(1, None)]
+    await interpreter.drain()
+    assert await engines.rows("jid", "true") == []
+    assert interpreter.buried == 0
+
+
+async def test_a_message_whose_transaction_still_stands_is_counted_when_it_does_not(
+    engines: Engines, database: Database
+) -> None:
+    """A member that hangs is reaped at once, its locked message when it is free: by any sweep."""
+    await engines.die()
+    member, steps, _ = await engines.join()
+    step = Step()
+    await steps.apply("app", step)
+    assert step.suspect is not None
+    async with engines.dying() as hanging:
+        await EngineStream(database.schema).claim_these(hanging, [step.suspect.id], member)
+        assert await engines.reap(member) == ()
+        assert await engines.rows("losses, reserved_by") == [(1, member)]
+    async with database.connection() as connection:
+        other = await engines.members.join(connection, "app", "here", 1)
+        await connection.execute(f"update \"{database.schema}\".sweeps set swept_at = '-infinity'")
+        assert member in (await engines.members.sweep(connection, other)).dead
+    await engines.reap(member)
+    assert await engines.rows("losses, reserved_by") == [(2, None)]
+
+
+@asynccontextmanager
+async def fleet(database: Database, how: str) -> AsyncIterator[list[int]]:
+    """Three engines, one loss alone from putting a message aside; which came to "poison"."""
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, deadly_engine.__file__, database.dsn, database.schema, how, "1",
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output = program.stdout
+    assert output is not None
+    ready = [(await output.readline()).split() for _ in range(deadly_engine.ENGINES)]
+    assert [word for word, _ in ready] == [b"ready"] * deadly_engine.ENGINES
+    poisoned: list[int] = []
+
+    async def watch() -> None:
+        async for line in output:
+            poisoned.append(int(line.split()[1]))
+            if how == "stay":
+                os.kill(poisoned[-1], signal.SIGKILL)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield poisoned
+    finally:
+        for _, pid in ready:
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        await program.wait()
+        await watching
+
+
+@pytest.mark.parametrize("how", ["die", "hang", "stay"])
+async def test_of_engines_that_run_already_each_counts_what_it_was_lost_of(
+    begin: Begin, database: Database, how: str
+) -> None:
+    """One is lost with a batch, one alone, the third goes on; its job can be repaired or ended."""
+    await waiting(await begin(DOC), "poison", *INNOCENT)
+    rows, count = f'"{database.schema}".engine_streams', "select count(*) from"
+    async with fleet(database, how) as poisoned:
+        await wake(database)
+
+        async def aside() -> bool:
+            return await database.fetchval(f"{count} {rows} where dead_lettered_at is not null") > 0
+
+        async def over() -> bool:
+            return await database.fetchval(f"{count} {rows} where expired_at is null") == 0
+
+        async def left() -> bool:
+            return await database.fetchval(f'{count} "{database.schema}".members') == 1
+
+        await until(aside)
+        await until(over)
+        await until(left)
+    assert len(poisoned) == deadly_engine.ENGINES - 1
 
     mesh = await begin(None)
-    fine = await mesh.pubsub("t", {"id": "fine", "seconds": 0.01}, timeout=30)
-    assert fine["metadata"]["jid"] == "fine"
+    metadata = (await mesh.get_state("t", "poison"))["metadata"]
+    assert metadata["js"] > 0
+    assert "err" not in metadata
+    assert "1 engines died, or stood still" in metadata["put_aside"]["message"]
+    assert [await mesh.get_status(jid) for jid in INNOCENT] == [0] * len(INNOCENT)
+    if how == "die":
+        await mesh.resume("poison")
+        await until(lambda: has_ended(mesh))
+        with pytest.raises(JobNotFound):
+            await mesh.resume("poison")
+    else:
+        assert await mesh.interrupt("t", "poison")
+        await until(lambda: has_ended(mesh))
+    assert "put_aside" not in (await mesh.get_state("t", "poison"))["metadata"]
 
-    async def ended() -> bool:
-        return await mesh.get_status("poison") <= 0
 
-    await until(ended)
-    state = await mesh.get_state("t", "poison")
-    assert "3 engines in a row died" in json.dumps(state["metadata"])
-    dead = f"select error from {rows} where jid = 'poison' and dead_lettered_at is not null"
-    assert "3 engines" in str(await database.fetchval(dead))
-    lost = f"""select count(*) from "{database.schema}".quorum q where not exists (
-        select from "{database.schema}".members m where m.member_id = q.member_id)"""
+async def has_ended(mesh: HotMesh) -> bool:
+    """Whether the job "poison" has."""
+    return await mesh.get_status("poison") <= 0
 
-    async def forgotten() -> bool:
-        return await database.fetchval(lost) == 0
 
-    await until(forgotten)
-    left = f"select count(*) from {rows} where retry_attempt > 0 and expired_at is null"
-    assert await database.fetchval(left) == 0
+async def test_a_callback_that_holds_the_loop_is_named(
+    begin: Begin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its topic, its job and where it stands; it has its time, and its answer counts."""
+    caplog.set_level(logging.WARNING, "durable")
+    said = threading.Event()
+
+    async def blocks(_message: dict[str, Any]) -> dict[str, Any]:
+        return {"data": {"named": said.wait(20)}}
+
+    class Waiting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "has not yielded" in record.getMessage():
+                said.set()
+
+    handler = Waiting()
+    logging.getLogger("durable").addHandler(handler)
+    try:
+        mesh = await begin(BLOCKING, up=blocks)
+        assert (await mesh.pubsub("t", {"id": "b"}, timeout=30))["data"] == {"named": True}
+    finally:
+        logging.getLogger("durable").removeHandler(handler)
+    assert "the callback of topic 'up' (job b) has not yielded for 2 s" in caplog.text
+    assert "said.wait(20)" in caplog.text
 
 
 PATTERN = """
