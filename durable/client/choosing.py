@@ -34,12 +34,12 @@ class Chosen(TypedDict, total=False):
     attributes: Mapping[str, Value] | None
 
 
-def begun_with(begun: Begun) -> str | None:
-    """The same as JSON, None for nothing.
+def begun_with(begun: Begun, who: str) -> str | None:
+    """The same as JSON, None for nothing; `who` asks, for messages.
 
     Raises `PayloadError` and `StateError` for what a run could not set itself.
     """
-    _check(begun, Begun, _OPTIONS_OF_START)
+    _check(begun, Begun, _OPTIONS_OF_START, who)
     state: dict[str, Any] = {}
     if attributes := begun.get("attributes"):
         state["attributes"] = Attributes(attributes).as_dict()
@@ -54,7 +54,7 @@ def run_filter(chosen: Chosen, who: str) -> RunFilter:
     Raises `PayloadError` for attributes that no run could have, `ConfigurationError` for other
     things that none could.
     """
-    _check(chosen, Chosen, ("before", "limit") if who == "client.list()" else ())
+    _check(chosen, Chosen, ("before", "limit") if who == "client.list()" else (), who)
     attributes = chosen.get("attributes")
     wanted = {name: attribute(name, value) for name, value in (attributes or {}).items()}
     workflow = chosen.get("workflow")
@@ -80,7 +80,7 @@ def _states(given: Any, who: str) -> tuple[RunState, ...] | None:
     return tuple(several)
 
 
-def _check(given: Mapping[str, Any], known: type, beside: Collection[str]) -> None:
+def _check(given: Mapping[str, Any], known: type, beside: Collection[str], who: str) -> None:
     if unknown := sorted(given.keys() - known.__annotations__.keys()):
         there = sorted([*known.__annotations__, *beside])
-        raise ConfigurationError(f"unknown options {unknown}; known are {there}")
+        raise ConfigurationError(f"{who}: unknown options {unknown}; known are {there}")

@@ -25,6 +25,7 @@ from durable.protocol.limits import (
     check_priority,
     check_sought,
 )
+from durable.protocol.options import WorkflowOptions
 from durable.protocol.retention import Outcome, Pruned, pruning
 from durable.store.jobs import RunSummary, Start
 from durable.streams.ports import Ports
@@ -141,29 +142,8 @@ class Client:
             PayloadError: an argument is not of its annotated type, or cannot be written down. By
                 name, what is checked is what its workers have deployed.
         """
-        if isinstance(call, str):
-            workflow, signature = check_name("call", call, "client.start()"), None
-            text = encode_positional(args)
-            options = None
-        else:
-            taken = _workflow_call(call, args)
-            definition = taken.definition
-            workflow, signature, options = definition.name, definition.signature, taken.options
-            text = signature.encode_arguments(taken.args, dict(taken.kwargs))
-            id = id if id is not None else taken.id  # noqa: A001 - the word users know
-        self._runs.home.check("client.start()", _A_CHILD)
-        if task_queue is None:
-            task_queue = (options.task_queue if options else None) or "default"
-        rank = priority if priority is not None else (options.priority if options else 0)
-        check_one_of("if_running", if_running, "client.start()", get_args(IfRunning))
-        check_one_of("if_ended", if_ended, "client.start()", get_args(IfEnded))
-        check_priority(rank, "client.start()")
-        queue = check_name("task_queue", task_queue, "client.start()")
-        if signature is None:
-            await self._runs.declared.check_arguments(queue, workflow, text)
-        chosen = StartOptions(queue, rank, if_running, if_ended, begun_with(begun))
-        run_id, jid = await self._start(workflow, text, id, chosen)
-        return Handle(self._runs, jid, run_id, signature)
+        given = _Given(id, task_queue, priority, if_running, if_ended, begun)
+        return await self._begin("client.start()", call, args, given)
 
     async def execute(
         self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None,
@@ -171,10 +151,8 @@ class Client:
         **begun: Unpack[Begun],
     ) -> R:  # fmt: skip
         """Start a workflow and wait for its result: `start`, then `Handle.result`."""
-        handle = await self.start(
-            call, id=id, task_queue=task_queue, priority=priority, if_running=if_running,
-            if_ended=if_ended, **begun,
-        )  # fmt: skip
+        given = _Given(id, task_queue, priority, if_running, if_ended, begun)
+        handle: Handle[R] = await self._begin("client.execute()", call, (), given)
         return await handle.result()
 
     def handle(self, id: str) -> Handle[Any]:
@@ -255,10 +233,46 @@ class Client:
             self._runs.tell(reached)
         return bool(queues or again)
 
+    async def _begin(
+        self, who: str, call: Call[Any] | str, args: tuple[Any, ...], given: _Given
+    ) -> Handle[Any]:
+        """Start a workflow; `who` was called, for messages."""
+        options: WorkflowOptions | None = None
+        jid, signature = given.id, None
+        if isinstance(call, str):
+            workflow = check_name("call", call, who)
+            text = encode_positional(args)
+        else:
+            taken = _workflow_call(call, args, who)
+            definition = taken.definition
+            workflow, signature, options = definition.name, definition.signature, taken.options
+            text = signature.encode_arguments(taken.args, dict(taken.kwargs))
+            jid = jid if jid is not None else taken.id
+        self._runs.home.check(who, _A_CHILD)
+        queue = given.task_queue
+        if queue is None:
+            queue = (options.task_queue if options else None) or "default"
+        rank = given.priority
+        if rank is None:
+            rank = options.priority if options else 0
+        check_one_of("if_running", given.if_running, who, get_args(IfRunning))
+        check_one_of("if_ended", given.if_ended, who, get_args(IfEnded))
+        check_priority(rank, who)
+        check_name("task_queue", queue, who)
+        if jid is not None:
+            check_id("id", jid, who)
+        chosen = StartOptions(
+            queue, rank, given.if_running, given.if_ended, begun_with(given.begun, who)
+        )
+        if signature is None:
+            await self._runs.declared.check_arguments(queue, workflow, text)
+        run_id, jid = await self._start(workflow, text, jid, chosen)
+        return Handle(self._runs, jid, run_id, signature)
+
     async def _start(
         self, workflow: str, text: str, id: str | None, chosen: StartOptions
     ) -> tuple[int, str]:
-        jid = new_id() if id is None else check_id("id", id, "client.start()")
+        jid = new_id() if id is None else id
         start = Start(
             new_request(), jid, chosen.task_queue, workflow, text, chosen.priority,
             "fresh" if id is None else _POLICIES[chosen.if_ended], self._runs.waiters.channel,
@@ -287,16 +301,26 @@ class Client:
         return started.run_id, jid
 
 
-def _workflow_call(call: Any, args: tuple[Any, ...]) -> WorkflowCall[Any]:
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a start was asked to be, as it was given."""
+
+    id: str | None
+    task_queue: str | None
+    priority: int | None
+    if_running: IfRunning
+    if_ended: IfEnded
+    begun: Begun
+
+
+def _workflow_call(call: Any, args: tuple[Any, ...], who: str) -> WorkflowCall[Any]:
+    example = who.replace("()", "(fulfil(order))")
     if args:
-        raise ConfigurationError(
-            "arguments go into the call: client.start(fulfil(order)), or follow a name"
-        )
+        raise ConfigurationError(f"arguments go into the call: {example}, or follow a name")
     if not isinstance(call, WorkflowCall):
         given = "an activity's call" if isinstance(call, Call) else repr(call)
         raise ConfigurationError(
-            "client.start takes the call of a workflow, such as client.start(fulfil(order)), "
-            f"not {given}"
+            f"{who} takes the call of a workflow, such as {example}, not {given}"
         )
     return call.take()
 

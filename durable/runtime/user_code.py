@@ -56,7 +56,10 @@ def code_failure(error: BaseException) -> Failure:
     """
     failure = failure_of(error)
     if issubclass(type(error), asyncio.CancelledError):  # `isinstance` would ask the error
-        said = failure.message or "something that it waited for was cancelled, and nobody asked for"
+        said = (
+            failure.message
+            or "what the code awaited was cancelled, though nobody had cancelled the code itself"
+        )
         return replace(failure, kind="application", message=said)
     if issubclass(type(error), KeyboardInterrupt):
         said = failure.message or "raised by the code itself: nobody pressed Ctrl-C"

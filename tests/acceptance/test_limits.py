@@ -93,6 +93,22 @@ async def test_what_is_beyond_a_limit_is_refused_by_name(client: Client) -> None
     assert await client.count() == 0
 
 
+@pytest.mark.parametrize("door", ["start", "execute"])
+async def test_errors_name_the_call_that_was_made(client: Client, door: str) -> None:
+    """Whoever called `execute` is not told of `start`."""
+    call = getattr(client, door)
+    for option, value in {
+        "id": "", "task_queue": "", "priority": "high", "if_running": "wait", "if_ended": "wait",
+        "colour": "red",
+    }.items():  # fmt: skip
+        with pytest.raises(durable.ConfigurationError, match=rf"^client\.{door}\(\): .*{option}"):
+            await call(leaf(), **{option: value})
+    with pytest.raises(
+        durable.ConfigurationError, match=rf"^client\.{door}\(\) takes .*{door}.ful"
+    ):
+        await call(leaf)
+
+
 async def test_children_have_the_same_limits(client: Client) -> None:
     """A child's id and queue are refused where it is called, and other runs go on."""
     async with Worker(client, workflows=[leaf, parent]):
