@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 from durable.replay.context import current
+from durable.telemetry.logs import durable_logger
 
 
 class WorkflowLogger(logging.LoggerAdapter[logging.Logger]):
@@ -32,5 +33,5 @@ class WorkflowLogger(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
-logger: Final = WorkflowLogger(logging.getLogger("durable.workflow"), {})
+logger: Final = WorkflowLogger(durable_logger("durable.workflow"), {})
 """For workflow code. Silent during replay; configure it as the logger "durable.workflow"."""

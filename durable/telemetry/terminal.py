@@ -9,6 +9,7 @@ the escape that would name it in a program: `\x1b`, `\u202e`.
 from __future__ import annotations
 
 import logging
+import re
 import unicodedata
 from typing import Any, Final
 
@@ -54,6 +55,16 @@ def shown_json(text: str) -> str:
     return "".join(c if c == "\n" or not _is_shapeless(c) else _unit(c) for c in text)
 
 
+def traceback_lines(text: str) -> str:
+    """The text of a traceback as it may stand below a record: each line of it indented."""
+    return CONTINUED + shown_lines(text).replace("\n", f"\n{CONTINUED}")
+
+
+def _continued(text: str) -> str:
+    """The text with its further lines indented, unless they are: the library's own records'."""
+    return re.sub(rf"\n(?!{CONTINUED})", f"\n{CONTINUED}", shown_lines(text))
+
+
 def _is_shapeless(character: str) -> bool:
     return unicodedata.category(character) in _SHAPELESS
 
@@ -78,12 +89,12 @@ class TerminalFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The record's own line, and what its message has of further ones."""
-        return shown_lines(super().formatMessage(record)).replace("\n", f"\n{CONTINUED}")
+        return _continued(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
         """The traceback, each line of it indented."""
-        return CONTINUED + shown_lines(super().formatException(ei)).replace("\n", f"\n{CONTINUED}")
+        return traceback_lines(super().formatException(ei))
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
         """The stack, each line of it indented."""
-        return CONTINUED + shown_lines(stack_info).replace("\n", f"\n{CONTINUED}")
+        return traceback_lines(stack_info)

@@ -6,7 +6,6 @@ The loggers are `durable.activity` and `durable.workflow`. Records carry `workfl
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -15,9 +14,10 @@ from durable.protocol.commands import PutAside, StartActivity
 from durable.protocol.failures import Failure, report, summary
 from durable.streams.activities import Attempt
 from durable.streams.runs import ClaimedRun
+from durable.telemetry.logs import durable_logger
 
-activity_logger = logging.getLogger("durable.activity")
-workflow_logger = logging.getLogger("durable.workflow")
+activity_logger = durable_logger("durable.activity")
+workflow_logger = durable_logger("durable.workflow")
 
 
 def attempt_failed(attempt: Attempt, failure: Failure, delay: float | None, now: float) -> None:

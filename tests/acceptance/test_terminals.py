@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import io
 import json
 import logging
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -17,8 +19,21 @@ import durable
 from durable.cli.program import program
 from durable.compiler.mermaid import mermaid
 from durable.descriptor.document import load
+from durable.telemetry.logs import logger
 from durable.telemetry.terminal import TerminalFormatter, shown, shown_json, shown_lines
 
+GRAPH = """
+app:
+  id: evil
+  version: "1"
+  graphs:
+    - subscribes: op.test
+      activities:
+        t1: {type: trigger}
+        w1: {type: worker, topic: op, retry: {maximumAttempts: 1}}
+      transitions:
+        t1: [{to: w1}]
+"""
 PACKAGE = Path(durable.__file__).parent
 EVIL = (
     "\x1b[2J\x1b]0;owned\x07\x9b31m\x7f\u202eback\u2066\u200f\u200b\u2028\u2029\ufeff\U000e0041"
@@ -115,6 +130,56 @@ def test_a_log_line_cannot_be_forged():
         text.split("\n", maxsplit=1)[0]
     ]
     assert '\n      File "' in text
+
+
+@pytest.mark.asyncio
+async def test_the_log_of_an_embedded_worker_shows_them_too(client: durable.Client):
+    """By whatever handler: ids, names, errors, tracebacks, of functions and of graphs.
+
+    What a handler may filter by, the extras, stays as it is.
+    """
+    lines, records = io.StringIO(), []
+    handler = logging.StreamHandler(lines)
+    handler.addFilter(lambda record: records.append(record) or True)
+
+    @durable.activity(retry=durable.RetryPolicy(maximum_attempts=1))
+    async def refuse() -> None:
+        raise ValueError(EVIL)
+
+    @durable.workflow
+    async def bad() -> None:
+        await refuse()
+
+    async def fails(_message: dict[str, Any]) -> None:
+        raise ValueError(EVIL)
+
+    logging.getLogger("durable").addHandler(handler)
+    try:
+        async with durable.Worker(client, workflows=[bad], activities=[refuse]):
+            handle = await client.start(bad(), id="a\u202eb")
+            with pytest.raises(durable.WorkflowFailed):
+                await handle.result(timeout=10)
+        mesh = await durable.HotMesh.init(
+            app_id="evil",
+            engine={"connection": client},
+            workers=[{"topic": "op", "connection": client, "callback": fails}],
+        )
+        await mesh.deploy(GRAPH)
+        await mesh.activate("1")
+        with pytest.raises(durable.JobFailed):
+            await mesh.pubsub("op.test", {}, timeout="10s")
+        await mesh.stop()
+        try:
+            int(EVIL)
+        except ValueError:
+            logger.exception("%(what)s", {"what": EVIL})
+    finally:
+        logging.getLogger("durable").removeHandler(handler)
+    text = lines.getvalue()
+    assert obeyed(text) == []
+    assert text.count("\\x1b[2J") >= 6
+    assert not [line for line in text.splitlines() if line.startswith("id  fulfil")]
+    assert "a\u202eb" in {getattr(record, "workflow_id", None) for record in records}
 
 
 def test_drawings_and_documents_show_them_too():
