@@ -6,6 +6,8 @@ holder knows · `notifications` what they say, read strictly
 
 - `interrupts`: Ctrl-C, told from a `KeyboardInterrupt` that code raised.
 - `silence`: silence is not life: a member that beats, while a lane of its own completes nothing.
+- `slices`: slices of CPU time: how long something goes on before the loop's other work has its
+  turn.
 - `threads`: threads for user code that blocks: daemons, so that none of them keeps a process from
   ending.
 - `user_code`: user code may raise anything: here it becomes data, and nothing of it reaches the

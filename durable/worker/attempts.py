@@ -185,6 +185,16 @@ class Attempts:
             if entry.attempt.id is None:
                 entry.attempt = replace(entry.attempt, id=message)
 
+    def returned(self, run_id: int, number: int) -> bool:
+        """Whether the code of this step ran here and has ended; how, the loop is told any moment.
+
+        A loop that is behind hears of that late: the step does not take as long as it seems.
+        """
+        entries = self._by_step.get((run_id, number), ())
+        return bool(entries) and all(
+            entry.returned if entry.task is None else entry.task.done() for entry in entries
+        )
+
     def stop(self, run_id: int, number: int, *, unwritten: bool = False) -> None:
         """Cancel the attempts of this step that run here; their outcome is then `abandoned`.
 

@@ -172,6 +172,11 @@ class Held:
         """Whether a row is of an attempt which runs here, or whose result waits for its turn."""
         return message in self.messages.values() or any(a.message == message for a in self.arrived)
 
+    def unwritten(self, issued: int) -> list[int]:
+        """Open steps up to `issued` that have neither a row nor, here, a result."""
+        answered = {a.fact.number for a in self.arrived} | {a.number for a, _ in self.outcomes}
+        return [n for n in self.run.open if self.issued < n <= issued and n not in answered]
+
     def next_due(self) -> float | None:
         """When its next timer is due; None without one."""
         timers = [s.due for s in self.run.open.values() if isinstance(s, StartTimer)]

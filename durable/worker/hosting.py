@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -27,6 +26,7 @@ from durable.replay.loop import Drains
 from durable.replay.run import Run
 from durable.runtime.clocks import MemberClock
 from durable.runtime.interrupts import is_interrupt
+from durable.runtime.slices import CpuSlice
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Attempt
 from durable.streams.ports import Ports
@@ -36,6 +36,7 @@ from durable.worker import reports
 from durable.worker.alarms import Alarms, Item
 from durable.worker.answers import Answers
 from durable.worker.attempts import Attempts, Outcome
+from durable.worker.flushing import Flushes
 from durable.worker.held import Arrived, Held, Turn
 from durable.worker.leaving import Leaving
 from durable.worker.outcomes import bring
@@ -44,7 +45,6 @@ from durable.worker.releasing import Releasing
 
 SURVIVED = 1.0  # seconds after which a run that was held at a death is not suspected any more
 TURN = 0.05  # seconds of CPU for first turns in a row: they share commits; then others have theirs
-FLUSH_AFTER = 0.05  # a step that runs longer than this is written down, so that people can see it
 COMMITS = 10.0  # seconds that giving all runs back waits for their commits
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 
@@ -89,7 +89,7 @@ class RunHost:
         self._answers = Answers(ports, clock, lambda: self.member)
         self._timers = Alarms(clock.now, self._timer_due, clock.doubtful)
         self._limits = Alarms(clock.now, self._limit_due, clock.doubtful)
-        self._flushes = Alarms(clock.monotonic, self._flush_due)
+        self._flushes = Flushes(clock.monotonic, self._flush_due)
         self._tasks = tasks
         self._unread: set[int] = set()
         self.drains = Drains()
@@ -196,7 +196,7 @@ class RunHost:
     async def _take_page(self, member: int, page: list[ClaimedRun]) -> None:
         behind = [c.run_id for c in page if c.revision]
         facts, unreadable = await read_apart(self._ports.histories.facts, behind)
-        rested = time.thread_time()
+        piece = CpuSlice(TURN)
         for c in page:
             if member != self.member:
                 return  # declared dead since: others have them
@@ -205,9 +205,9 @@ class RunHost:
                 self._releasing.unread(c.run_id, unreadable[c.run_id])
                 continue
             self._begin(c, facts.pop(c.run_id, []))
-            if c.revision or time.thread_time() - rested > TURN:
+            if c.revision or piece.is_over():
                 await asyncio.sleep(0)
-                rested = time.thread_time()
+                piece.begin()
         # Read after the claim, by a statement of its own: nobody was told what arrived before it.
         for c in page:
             self.heard(c.run_id)
@@ -225,8 +225,7 @@ class RunHost:
         )  # fmt: skip
         run = Run(definition, identity, drains=self.drains)
         held = Held(claimed, run, slots=self, version=self._versions[claimed.workflow])
-        loop = asyncio.get_running_loop()
-        run.on_reached(partial(call_on, loop, partial(self._pump, held)))
+        run.on_reached(partial(call_on, asyncio.get_running_loop(), partial(self._pump, held)))
         if (stale := self._held.get(claimed.run_id)) is not None:
             # The database has forgotten that we held it: claims need not survive its crash.
             self._forget(stale)
@@ -348,7 +347,7 @@ class RunHost:
             )  # fmt: skip
             self._attempts.start(attempt, self.finished, reserved=True)
         if held.run.issued > held.issued and held.run.open:
-            self._flushes.add(self._clock.monotonic() + FLUSH_AFTER, (run_id, held.run.issued))
+            self._flushes.add(run_id, held.run.issued)
 
     # --- what attempts bring -----------------------------------------------------------------
 
@@ -453,11 +452,12 @@ class RunHost:
                         otherwise=_told,
                     )
 
-    def _flush_due(self, _due: float, item: Item) -> None:
-        """Write down what is still open of the steps that were issued a while ago."""
-        run_id, issued = item
+    def _flush_due(self, run_id: int, issued: int) -> None:
+        """Write down what is open of the steps issued a while ago, unless its result is here."""
         held = self._held.get(run_id)
-        if held is not None and any(held.issued < n <= issued for n in held.run.open):
+        if held is not None and not all(
+            self._attempts.returned(run_id, n) for n in held.unwritten(issued)
+        ):
             held.flush = True
             self._pump(held)
 

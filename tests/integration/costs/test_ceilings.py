@@ -17,7 +17,7 @@ import durable
 from durable.app import connect
 from durable.client.client import Client
 from durable.postgres.pool import Database
-from durable.worker import hosting
+from durable.worker import flushing
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
 from tests.integration.costs.costing import costing
@@ -162,7 +162,7 @@ async def test_a_run_costs_no_more_than_its_ceiling(
     """
     shape, costs, rows = SHAPES[name], [], []
     monkeypatch.setattr(
-        hosting, "FLUSH_AFTER", 60.0
+        flushing, "FLUSH_AFTER", 60.0
     )  # a step that a stall holds up costs a row more
     direct = await asyncpg.connect(database.dsn, server_settings={"search_path": database.schema})
     async with _serving(database.dsn, database.schema) as client:
