@@ -397,7 +397,9 @@ class Attempts:
                 entry.heir(entry.attempt, outcome)
                 return
             with contextlib.suppress(RuntimeError):  # the loop has been closed
-                loop.call_soon_threadsafe(self._code_ended, entry, outcome)
+                # One turn of the loop later, as the end of a task is told: of attempts that were
+                # started together and wait for nothing, each ends in its turn, on whatever it ran.
+                loop.call_soon_threadsafe(loop.call_soon, self._code_ended, entry, outcome)
 
         self._threads.run(job)
 

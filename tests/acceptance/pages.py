@@ -29,10 +29,6 @@ _VARYING = (
     (r" +$", ""),
 )
 
-_IN_ANY_ORDER = re.compile(
-    r"^ +\d+ \+SPAN activity #.*(?:\n +\d+ \+SPAN activity #.*)+", re.MULTILINE
-)
-
 
 @dataclass(frozen=True)
 class Block:
@@ -133,12 +129,7 @@ def same(printed: str, wanted: str) -> bool:
 def _steady(text: str) -> str:
     for pattern, word in _VARYING:
         text = re.sub(pattern, word, text, flags=re.MULTILINE)
-    return _IN_ANY_ORDER.sub(_by_step, text.strip("\n"))
-
-
-def _by_step(facts: re.Match[str]) -> str:
-    """Facts of activities that ran at once, which end in any order, by the number of their step."""
-    return "\n".join(sorted(re.sub(r"^ +\d+ ", "  N ", line) for line in facts[0].splitlines()))
+    return text.strip("\n")
 
 
 def _without_blocks(page: Path) -> str:

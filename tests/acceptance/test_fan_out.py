@@ -73,3 +73,32 @@ async def test_the_rows_of_a_fan_out_are_gone_when_it_is_over(client: Client, ds
             ), table
     finally:
         await connection.close()
+
+
+@durable.activity
+async def as_task() -> None:
+    """Waits for nothing, on the loop."""
+
+
+@durable.activity
+def on_thread() -> None:
+    """Waits for nothing, on a thread."""
+
+
+@durable.workflow
+async def both() -> None:
+    """One of each, at once."""
+    await asyncio.gather(as_task(), on_thread())
+
+
+async def test_what_was_started_first_and_waits_for_nothing_ends_first(client: Client) -> None:
+    """The end of a thread does not overtake that of a task, which is told a turn of the loop later.
+
+    So a history of such steps is the same each time, and can be shown in a text.
+    """
+    async with Worker(client, workflows=[both], activities=[as_task, on_thread]):
+        handles = [await client.start(both()) for _ in range(30)]
+        for handle in handles:
+            await handle.result(timeout=20)
+            events = [event.name for event in await handle.history() if event.kind == "activity"]
+            assert events == ["as_task", "on_thread"]
