@@ -59,8 +59,6 @@ class StatementFault(DatabaseError):
     """What the statement carries cannot be written: nothing happened, nor will it."""
 
 
-_CLIENT_FAULT = asyncpg.InterfaceError, ValueError  # both: a parameter that cannot be encoded
-
 _UNSENT = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 DRIVER = (*_UNSENT, asyncpg.PostgresError)  # all that asyncpg and its socket raise
 
@@ -69,13 +67,11 @@ def error_class(error: Exception) -> ErrorClass:
     """The class of an error of the driver, the socket, or ours."""
     if isinstance(error, DatabaseError):
         return _OURS[next(kind for kind in type(error).__mro__ if kind in _OURS)]
-    if isinstance(error, asyncpg.PostgresError):
+    if isinstance(error, asyncpg.PostgresError):  # also what the driver cannot encode: 22000
         code = error.sqlstate or ""
         if isinstance(error, asyncpg.InvalidCachedStatementError):
             code = sqlstate.CACHED_PLAN
         return sqlstate.classify(code, fatal=_severity(error) in ("FATAL", "PANIC"))
-    if all(isinstance(error, kind) for kind in _CLIENT_FAULT):
-        return sqlstate.FAULT
     return sqlstate.LOST
 
 

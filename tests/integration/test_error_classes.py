@@ -13,6 +13,7 @@ from durable.postgres.pool import Database, Lane
 STATEMENTS = [
     ("select 1 / 0", StatementFault),
     ("select jsonb_build_object('a', repeat('x', 300000000))", StatementFault),
+    ("select repeat('[', 1000000)::json", StatementFault),  # the stack's depth, 54001
     ("select * from durable_missing", DatabaseError),
     ("do $$ begin raise exception using errcode = 'XX000'; end $$", ConnectionLost),
     ("do $$ begin raise exception using errcode = '57P05'; end $$", ConnectionLost),
