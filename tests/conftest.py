@@ -7,6 +7,7 @@ DURABLE_TEST_DATABASE_URL names another.
 from __future__ import annotations
 
 import asyncio
+import compileall
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +22,19 @@ from durable.client.client import Client
 from durable.postgres.embedded.launcher import ensure_running
 from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
+
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the sources once: where Python may not write bytecode, each process would.
+
+    The suite starts a thousand processes, and compiling is most of what a short one does. What
+    tests write themselves is not compiled: they change it within a second.
+    """
+    if not hasattr(config, "workerinput"):
+        for name in ("durable", "tests", "benchmarks", "examples"):
+            compileall.compile_dir(ROOT / name, quiet=1)
 
 
 @pytest.fixture(scope="session")
