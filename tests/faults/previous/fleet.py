@@ -44,7 +44,7 @@ async def part(run: str) -> int:
 
 @durable.workflow
 async def order(run: str, pause: float) -> int:
-    """Steps, a signal, a timer, a child, and a step that may not be repeated, even if it is lost."""
+    """Steps, a signal, a timer, a child, and a step that is not repeated where it was lost."""
     total = 0
     for number in range(STEPS):
         total += await step(run, number, pause)
