@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -255,9 +254,8 @@ class Context:
             self._entity = Entity(guard=_own_code_only(self._loop, self._steps))
         return self._entity
 
-    def begin_state(self, data: str | None) -> None:
-        """Seed, attributes and entity as it was started with them: `data` of its first fact."""
-        begun = json.loads(data) if data else {}
+    def begin_state(self, begun: dict[str, Any]) -> None:
+        """Seed, attributes and entity as it was started with them: what its first fact says."""
         if (seed := begun.get("seed")) is not None:
             self._seed = int(seed, 16)
             self.is_seeded = True

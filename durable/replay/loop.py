@@ -10,8 +10,7 @@ import asyncio
 import contextvars
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable
 from threading import get_ident
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, TypeVar
@@ -53,6 +52,26 @@ class Drains:
         self.run_id = 0
         self.label = ""
         self.count = 0
+
+
+class _Turn:
+    """A turn of a run's loop. A class: `contextmanager` would cost as much as the turn itself."""
+
+    __slots__ = ("_hooks", "_loop", "_outer")
+
+    def __init__(self, loop: ReplayLoop) -> None:
+        self._loop = loop
+
+    def __enter__(self) -> None:
+        self._outer = asyncio._get_running_loop()  # noqa: SLF001 - the documented way for loops
+        self._hooks = sys.get_asyncgen_hooks()
+        asyncio._set_running_loop(self._loop)  # noqa: SLF001
+        self._loop.begin_turn()
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.end_turn()
+        sys.set_asyncgen_hooks(*self._hooks)
+        asyncio._set_running_loop(self._outer)  # noqa: SLF001
 
 
 class ReplayLoop(NoOutside):
@@ -103,25 +122,23 @@ class ReplayLoop(NoOutside):
 
     # --- what the run does -------------------------------------------------------------------
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Be this thread's running loop, and give the place back."""
-        outer = asyncio._get_running_loop()  # noqa: SLF001 - the documented way for other loops
-        hooks = sys.get_asyncgen_hooks()
-        asyncio._set_running_loop(self)  # noqa: SLF001
+    def turn(self) -> _Turn:
+        """Be this thread's running loop within the block, and give the place back."""
+        return _Turn(self)
+
+    def begin_turn(self) -> None:
+        """See `turn`."""
         sys.set_asyncgen_hooks(self._generator_begins, _generator_dropped)
         self._thread = self._home = get_ident()
         if (drains := self.drains) is not None:
             drains.count += 1
             drains.label, drains.run_id = self._label, self.run_id
-        try:
-            yield
-        finally:
-            self._thread = 0
-            if drains is not None:
-                drains.run_id = 0
-            sys.set_asyncgen_hooks(*hooks)
-            asyncio._set_running_loop(outer)  # noqa: SLF001
+
+    def end_turn(self) -> None:
+        """See `turn`."""
+        self._thread = 0
+        if self.drains is not None:
+            self.drains.run_id = 0
 
     def drain(self) -> None:
         """Run callbacks until nothing is ready, within a turn.
@@ -240,6 +257,8 @@ class ReplayLoop(NoOutside):
         self.context = None
 
     def _drain_quietly(self) -> None:
+        if not (self._ready or self._watches):
+            return
         try:
             self.drain()
         except NotDurableError:

@@ -5,7 +5,6 @@ Nothing here is ever raised into user code: it leaves `Run.apply`, and the worke
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -145,9 +144,9 @@ def after_the_end(fact: Fact, finished: Finish, where: Where) -> NonDeterminismE
     return where.error(fact.number, expected, f"ended already ({finished.state})")
 
 
-def python_hint(data: str | None) -> str:
+def python_hint(begun: dict[str, Any]) -> str:
     """A sentence, if the history was begun by another Python than this one."""
-    recorded = json.loads(data).get("python") if data else None
+    recorded = begun.get("python")
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if recorded is None or recorded == here:
         return ""

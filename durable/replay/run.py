@@ -249,8 +249,9 @@ class Run:
         if self._main is not None:
             raise InternalError(f"{self._label}: its history begins twice")
         self._loop.now = fact.at
-        self._where.hint = python_hint(fact.data)
-        self._context.begin_state(fact.data)
+        begun = json.loads(fact.data) if fact.data else {}
+        self._where.hint = python_hint(begun)
+        self._context.begin_state(begun)
         args, kwargs = self.definition.signature.decode_arguments(fact.input or "{}")
         main = self._run(args, kwargs)
         self._where.main = main

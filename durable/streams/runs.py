@@ -122,6 +122,11 @@ def _taken(messages: Sequence[Message], rows: Sequence[Row]) -> dict[UUID, Reach
     return {m.request_id: runs[m.run_id] for m in messages if m.run_id in runs}
 
 
+def _parsed(text: str | None) -> Any:
+    """The value of a JSON text; None for an empty one, which most runs have."""
+    return None if text in _EMPTY else json.loads(text)
+
+
 def claimed_run(row: Row, origin: str) -> ClaimedRun:
     """A claimed row as a value; `origin` names the database."""
     drawn: bytes | None = row["seed"]
@@ -131,10 +136,10 @@ def claimed_run(row: Row, origin: str) -> ClaimedRun:
     return ClaimedRun(
         run_id=row["run_id"], jid=row["jid"], queue=row["app_id"], workflow=row["graph"],
         version=row["graph_version"], suspended=row["state"] == "suspended",
-        revision=row["revision"], issued=row["issued"], pending=json.loads(row["pending"] or "[]"),
+        revision=row["revision"], issued=row["issued"], pending=_parsed(row["pending"]) or [],
         priority=row["priority"], input=row["input"], started_at=from_datetime(row["created_at"]),
         losses=row["losses"], hold=row["hold"],
-        state=json.loads(row["state"] or "{}"), seed=seed,
+        state=_parsed(row["state"]) or {}, seed=seed,
     )  # fmt: skip
 
 
@@ -316,5 +321,6 @@ class RunStream:
         return found
 
 
+_EMPTY = (None, "", "[]", "{}")
 _FOREVER = 9999  # the year of "never"
 _INFINITY = 253402214400.0  # its last day: later than any timer, and a date that every driver reads

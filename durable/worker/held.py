@@ -207,12 +207,9 @@ class Held:
             commands: list[Command] = [s for n, s in self.run.open.items() if n > self.issued]
         else:
             self.run.replaying = False
-            began = {"python": python, **self.claimed.state}
-            if self.claimed.seed is not None:
-                began["seed"] = self.claimed.seed
             started = Fact(
                 FactKind.STARTED, self.claimed.started_at, name=self.claimed.workflow,
-                data=json.dumps(began), input=self.claimed.input,
+                data=_begun(python, self.claimed), input=self.claimed.input,
             )  # fmt: skip
             commands = self.run.apply(started)
             self._carried.append(started)
@@ -468,3 +465,11 @@ class Held:
             self.limits.pop(fact.number, None)
         self._consumed.update(commit.inbox)
         self._used = []
+
+
+def _begun(python: str, claimed: ClaimedRun) -> str:
+    """What the first fact of a run says of it, as JSON text."""
+    if claimed.seed is not None and not claimed.state:
+        return f'{{"python": "{python}", "seed": "{claimed.seed}"}}'  # plain digits, of most runs
+    seed = {} if claimed.seed is None else {"seed": claimed.seed}
+    return json.dumps({"python": python, **claimed.state, **seed})
