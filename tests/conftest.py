@@ -16,6 +16,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from durable.app import connect
 from durable.client.client import Client
@@ -32,6 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     The suite starts a thousand processes, and compiling is most of what a short one does. What
     tests write themselves is not compiled: they change it within a second.
     """
+    settings.register_profile("suite", deadline=None)  # how long an example takes decides nothing
+    settings.load_profile("suite")
     if not hasattr(config, "workerinput"):
         for name in ("durable", "tests", "benchmarks", "examples"):
             compileall.compile_dir(ROOT / name, quiet=1)

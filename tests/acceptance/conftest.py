@@ -73,7 +73,7 @@ def cli(program: Program) -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(*arguments: str | Path, **environment: str | None) -> subprocess.CompletedProcess[str]:
         process = program("-m", "durable", *arguments, **environment)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=150)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     return run

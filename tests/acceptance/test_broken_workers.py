@@ -35,6 +35,6 @@ def test_a_worker_whose_loop_breaks_for_good_exits_with_an_error(
     module = tmp_path / "visits.py"
     module.write_text(MODULE, encoding="utf-8")
     process = program("-m", "durable", "worker", module, "--grace", "0s")
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=150)
     assert process.returncode not in (0, None)
     assert "the worker stops, because its task 'poll' broke" in said

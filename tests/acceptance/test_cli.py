@@ -233,7 +233,7 @@ def test_a_worker_stops_gracefully(
     worker.send_signal(number)
     until(worker.stderr, "stopping")
     go.touch()
-    _, err = worker.communicate(timeout=30)
+    _, err = worker.communicate(timeout=100)
     assert worker.returncode == 0, err
     text = cli("show", "a").stdout
     assert re.search(r'#1 slow +→ "done"', text), text
@@ -247,7 +247,7 @@ def test_a_worker_runs_on_uvloop(cli: Cli, program: Program, shop: Path, process
     cli("start", "shop:loop", "--id", "a")
     assert cli("result", "a").stdout == '"uvloop"\n'
     worker.terminate()
-    _, err = worker.communicate(timeout=30)
+    _, err = worker.communicate(timeout=100)
     assert worker.returncode == 0, err
 
 
@@ -274,7 +274,7 @@ def test_dev_reloads(cli: Cli, program: Program, shop: Path, database_url: str) 
     cli("signal", "a", "approval", '"ann"')
     assert json.loads(cli("result", "a").stdout) == "paid [] ann"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=100)
     assert process.returncode == 0
 
 
@@ -284,7 +284,7 @@ def test_the_worker_of_a_killed_dev_stops(program: Program) -> None:
     process = program("-m", "durable", "dev", "shop.py")
     until(process.stdout, "serving queue print")
     process.kill()
-    _, err = process.communicate(timeout=30)  # the worker holds the pipes until it ends
+    _, err = process.communicate(timeout=100)  # the worker holds the pipes until it ends
     assert err.endswith("stopped\n")
 
 

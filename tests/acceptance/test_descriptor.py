@@ -19,7 +19,7 @@ ORDERS = Path(__file__).parent.parent.parent / "examples" / "orders.py"
 def printed() -> str:
     """What `durable yaml examples/orders.py` prints."""
     command = [sys.executable, "-m", "durable", "yaml", str(ORDERS)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=150).stdout
 
 
 async def test_a_worker_deploys_exactly_what_the_command_prints(

@@ -111,7 +111,7 @@ def test_census_killed_again_and_again(
 def test_census_shows_progress_in_plain_lines(program: Program, examples: Path) -> None:
     """Without a terminal, progress is lines without control characters, and never goes back."""
     process = program(examples / "census.py", "--only", "asyncio", "json", "email")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=150)
     assert process.returncode == 0, err
     assert "\x1b" not in err
     assert "\r" not in err
@@ -131,7 +131,7 @@ def test_contest(program: Program, examples: Path) -> None:
     assert shape(out.splitlines()) == shape(promised(examples / "contest.py"))
     assert finished(program(examples / "contest.py")) == out
     unknown = program(examples / "contest.py", "nothing")
-    assert unknown.communicate(timeout=60)[1] == "no package 'nothing'\n"
+    assert unknown.communicate(timeout=150)[1] == "no package 'nothing'\n"
     assert unknown.returncode == 1
 
 

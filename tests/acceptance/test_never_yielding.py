@@ -216,7 +216,7 @@ async def test_durable_worker_exits_when_its_loop_is_held(
     async with await durable.connect(database_url) as client:
         run = await client.start("spin")
         worker = program("-m", "durable", "worker", module, "--yield-timeout", "2500ms")
-        _, said = await asyncio.to_thread(worker.communicate, timeout=30)
+        _, said = await asyncio.to_thread(worker.communicate, timeout=100)
         assert worker.returncode == 70, said
         assert "has not yielded" in said
         assert (await run.describe()).worker is None

@@ -64,7 +64,7 @@ def test_a_worker_that_is_killed_is_started_again(cli: Cli, program: Program, mo
     assert again not in pids.values()
     assert _visited(cli, "b") in {again, pids[2]}
     supervisor.send_signal(signal.SIGTERM)
-    _, err = supervisor.communicate(timeout=60)
+    _, err = supervisor.communicate(timeout=150)
     assert supervisor.returncode == 0, err
     assert err.endswith("all workers have stopped\n")
     for pid in (again, pids[2]):
@@ -76,7 +76,7 @@ def test_what_cannot_serve_is_not_started_for_ever(program: Program, tmp_path: P
     """A module that does not import ends the command, with the error of a single worker."""
     (tmp_path / "broken.py").write_text("import nothing_of_this_name\n", encoding="utf-8")
     supervisor = program("-m", "durable", "worker", "broken.py", "--processes", "2")
-    _, err = supervisor.communicate(timeout=60)
+    _, err = supervisor.communicate(timeout=150)
     assert supervisor.returncode == 1
     assert "nothing_of_this_name" in err
     assert "started again" not in err
@@ -88,5 +88,5 @@ def test_workers_end_with_their_supervisor(program: Program, module: Path) -> No
     _process_of(supervisor)
     _process_of(supervisor)
     supervisor.kill()
-    _, err = supervisor.communicate(timeout=60)  # the workers hold stderr until they end
+    _, err = supervisor.communicate(timeout=150)  # the workers hold stderr until they end
     assert err.count("stopped\n") == 2

@@ -7,7 +7,6 @@ import enum
 import json
 import pathlib
 import sys
-import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator
@@ -157,10 +156,8 @@ def test_no_class_breaks_the_conversion(kind: str):
     exc = HOSTILE[kind]()
     with contextlib.suppress(Exception, Wild):  # it has a traceback now, where Python can raise it
         raise exc
-    began = time.perf_counter()
     failure = failure_of(exc)
     back = exception_of(Failure.from_dict(json.loads(failure.to_json())))
-    assert time.perf_counter() - began < 10
     assert len(failure.to_json()) < 1_000_000
     assert b"\x00" not in json.dumps(failure.to_dict(), ensure_ascii=False).encode()
     if type(back) is not ApplicationError:
@@ -351,11 +348,9 @@ def nested(depth: int, width: int) -> ExceptionGroup[Exception]:
 def test_large_groups(depth: int, width: int):
     """What is kept of them is bounded; what is not whole comes as an ApplicationError."""
     group = nested(depth, width)
-    began = time.perf_counter()
     failure = failure_of(group)
     assert len(failure.to_json()) < 2_000_000
     back = travelled(group)
-    assert time.perf_counter() - began < 10
     assert type(back) is (ExceptionGroup if width == 1 else ApplicationError)
     if type(back) is ApplicationError and depth == 1:
         assert "more exceptions of the group were not kept" in back.__notes__[0]

@@ -155,7 +155,7 @@ def may_be_refused(hint: Any, value: Any) -> bool:
     return "Model" in repr(hint) and any(word in repr(value) for word in ("nan", "inf", "\\x"))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_fitting_values_come_back(data: st.DataObject):
     """A value of the hinted type comes back the same; only ambiguous ones may be refused."""
@@ -176,7 +176,7 @@ def equal_scalars(value: Any, back: Any) -> bool:
     return isinstance(value, int) and isinstance(back, float) and value == back
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_guards_are_sound(data: st.DataObject):
     """What a guard is sure of survives, whatever value it is shown: also one of another type."""
@@ -188,7 +188,7 @@ def test_guards_are_sound(data: st.DataObject):
         assert same(value, adapter.decode(adapter.encode(value))), (hint, value)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_other_values_are_refused_or_kept(data: st.DataObject):
     """A value of another type than the hint's is refused, or comes back the same."""
@@ -216,7 +216,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200)
 @given(JSON)
 def test_values_without_annotation(value: Any):
     """Where nothing is annotated, what JSON keeps comes back, and the rest is refused."""

@@ -16,7 +16,7 @@ from tests.unit.codec.test_round_trips import PAIRS
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 def test_what_a_type_takes_fits_its_schema(data: st.DataObject) -> None:
     """Over generated types and values: nothing that a worker would read is refused by name."""
     hint, values = data.draw(PAIRS)

@@ -314,7 +314,7 @@ def until(story: Story, revision: int) -> list[list[Command]]:
     return story.turns[:revision]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(PROGRAMS, st.integers(0, 40))
 def test_a_program_made_at_random(tree: Node, cut: int) -> None:
     """It does what it does under plain asyncio, can be folded again, and cut off anywhere."""
