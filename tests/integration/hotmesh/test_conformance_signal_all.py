@@ -359,7 +359,7 @@ async def test_a_crash_at_any_statement_loses_and_doubles_nothing(
             versions = Versions(opened)
             await versions.deploy(ORDERS)
             await versions.activate("app", "1")
-            steps = GraphSteps(opened, versions.plans, RetryPolicy(), lambda: 0.5)
+            steps = GraphSteps(opened, versions.plans, RetryPolicy(), lambda: 0.5, member=lambda: 1)
             for n in range(5):
                 nap = 3600 if n == 4 else None
                 await steps.start(

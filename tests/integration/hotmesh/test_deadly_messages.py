@@ -17,15 +17,18 @@ import pytest
 import pytest_asyncio
 
 from durable.engine.interpreter import LOSSES_MAX, Interpreter
+from durable.engine.steps.graph_road import GraphRoad
 from durable.engine.steps.graph_steps import GraphSteps, Plans, Step
 from durable.engine.versions import Versions
 from durable.errors import JobFailed, JobNotFound
+from durable.hotmesh import holding
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.errors import ConnectionLost
 from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
 from durable.streams.graph_messages import EngineStream
 from durable.streams.members import MemberStore
+from durable.streams.membership import Membership
 from tests.integration.hotmesh import deadly_engine
 from tests.integration.hotmesh.conftest import Begin, until
 
@@ -301,6 +304,43 @@ async def test_a_callback_that_holds_the_loop_is_named(
         logging.getLogger("durable").removeHandler(handler)
     assert "the callback of topic 'up' (job b) has not yielded for 2 s" in caplog.text
     assert "said.wait(20)" in caplog.text
+
+
+async def test_a_step_in_memory_that_holds_the_loop_is_given_up(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its attempt is freed as of a member that was lost, and run again; the process joins anew."""
+    monkeypatch.setattr(holding, "STEP_MAX", 1.0)
+    calls: list[str] = []
+    given_up = threading.Event()
+    following, give_up = GraphRoad._following, Membership.give_up
+
+    def held(self: GraphRoad, *args: Any) -> Any:
+        given_up.wait(20)
+        return following(self, *args)
+
+    def noticed(self: Membership, *args: Any) -> bool:
+        try:
+            return give_up(self, *args)
+        finally:
+            given_up.set()
+
+    monkeypatch.setattr(GraphRoad, "_following", held)
+    monkeypatch.setattr(Membership, "give_up", noticed)
+
+    async def answers(message: dict[str, Any]) -> dict[str, Any]:
+        calls.append(message["metadata"]["jid"])
+        return {"data": {"named": len(calls)}}
+
+    mesh = await begin(BLOCKING.replace(", stats: {id: '{$self.input.data.id}'}", ""), up=answers)
+    given_up.set()
+    await mesh.pubsub("t", timeout=30)  # from now on its version is known
+    given_up.clear()
+    calls.clear()
+    out = await mesh.pubsub("t", timeout=30)
+    assert out["data"] == {"named": 2}
+    assert "a step of a graph has held the event loop for 1 s" in caplog.text
+    assert "following" in caplog.text
 
 
 PATTERN = """
