@@ -380,7 +380,7 @@ async def test_a_crash_at_any_statement_counts_once(dsn: str, database: Database
             versions = Versions(opened)
             await versions.deploy(ORDERS)
             await versions.activate("app", "1")
-            steps = GraphSteps(opened, versions.plans, RetryPolicy(), lambda: 0.5)
+            steps = GraphSteps(opened, versions.plans, RetryPolicy(), lambda: 0.5, member=lambda: 1)
             opened.count, opened.breaks_at = 0, at
             for start in (Start("app", "order", order("a", price=1)), Start("app", "parent", {})):
                 await _surely(lambda start=start: steps.start(start))
