@@ -16,6 +16,7 @@ from typing import Any
 import durable
 from benchmarks.meter import Meter, clear
 from benchmarks.run import CAVEATS
+from benchmarks.systems.children import end_with_parent
 from benchmarks.workloads import Figures, capped, milliseconds, percentile, spread, timed
 
 NAMESPACE = "durable_bench_graphs"
@@ -98,6 +99,7 @@ QUESTIONS: dict[str, Callable[[durable.HotMesh, float], Awaitable[Figures]]] = {
 
 async def serve(dsn: str) -> None:
     """The worker process of `--apart`: an engine and the worker, until it is ended."""
+    end_with_parent()
     async with await mesh(dsn, serves=True):
         print(READY, flush=True)
         await asyncio.Event().wait()
@@ -107,7 +109,7 @@ async def apart(dsn: str) -> asyncio.subprocess.Process:
     """A worker process that is ready."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.graphs", "--serve", "--dsn", dsn,
-        stdout=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
     line = await asyncio.wait_for(process.stdout.readline(), 60)

@@ -21,7 +21,9 @@ from pathlib import Path
 
 import durable
 from benchmarks.meter import fresh
+from benchmarks.systems.children import end_with_parent
 from benchmarks.systems.durable_system import NAMESPACE, Durable
+from benchmarks.systems.system import ended
 from benchmarks.table import FIGURES
 from benchmarks.workloads import WORKLOADS, capped
 
@@ -53,23 +55,37 @@ async def clients(dsn: str, count: int, found: Found) -> None:
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             for _ in range(count)
         ]
-        for process in processes:
-            assert process.stdout is not None
-            await asyncio.to_thread(process.stdout.readline)
-        before = time.perf_counter()
-        ends = [asyncio.to_thread(process.communicate, b"go\n") for process in processes]
-        await asyncio.gather(*ends)
-        seconds = time.perf_counter() - before
+        try:
+            for process in processes:
+                assert process.stdout is not None
+                await asyncio.to_thread(process.stdout.readline)
+            before = time.perf_counter()
+            await asyncio.gather(*[asyncio.to_thread(go, process) for process in processes])
+            seconds = time.perf_counter() - before
+        finally:
+            for process in processes:
+                process.terminate()
+                ended(process)
         found["W2", f"{count} clients"].append(RUNS_OF_CLIENTS / seconds)
+
+
+def go(process: subprocess.Popen[bytes]) -> None:
+    """Let a client process begin, and wait until it has done its runs; its stdin stays open."""
+    assert process.stdin is not None
+    process.stdin.write(b"go\n")
+    process.stdin.flush()
+    if process.wait() != 0:
+        sys.exit("a client process failed")
 
 
 async def client(dsn: str, runs: int, in_flight: int) -> None:
     """One client process: ready, go, so many runs."""
+    told = end_with_parent()
     system = Durable(Path(), dsn)
     system.client = await durable.connect(dsn, namespace=NAMESPACE, migrate=True)
     await system.execute("seq", 1)
     print("READY", flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
+    await asyncio.to_thread(told.wait)
     await capped(runs, in_flight, lambda _: system.execute("seq", 1))
     await system.client.close()
 

@@ -1,4 +1,4 @@
-"""The worker process: serves until SIGTERM, says READY when it does.
+"""The worker process: serves until SIGTERM or the end of its stdin, says READY when it does.
 
 python -m benchmarks.worker LOOP DSN NAMESPACE [QUEUE]
 """
@@ -10,6 +10,7 @@ import signal
 import sys
 
 import durable
+from benchmarks.systems.children import end_with_parent
 from benchmarks.workflows import WORKFLOWS, echo, tick
 from durable.cli import loops
 
@@ -18,6 +19,7 @@ async def serve(dsn: str, namespace: str, queue: str = "default") -> None:
     """Run one worker until the process is told to stop."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    end_with_parent()
     async with (
         await durable.connect(dsn, namespace=namespace, migrate=True) as client,
         durable.Worker(

@@ -21,6 +21,7 @@ import psycopg
 from absurd_sdk import AsyncAbsurd
 from absurdctl import BUNDLED_SCHEMA_SQL
 
+from benchmarks.systems.children import end_with_parent
 from benchmarks.systems.system import System
 
 QUEUE = "bench"
@@ -108,6 +109,7 @@ async def work(dsn: str) -> None:
     """Serve until told to stop."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    end_with_parent()
     loops = []
     for number in range(LOOPS):
         app = AsyncAbsurd(dsn, queue_name=QUEUE)

@@ -78,8 +78,13 @@ class System(ABC):
         return await self.result(await self.start(workflow, argument))
 
     async def serve(self, role: str, *command: str) -> None:
-        """Start a process that belongs to the system, and wait until it prints READY."""
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=PROJECT)
+        """Start a process that belongs to the system, and wait until it prints READY.
+
+        We hold its stdin, so that it can end with us: see `children`.
+        """
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT
+        )
         self.processes[role] = process
         assert process.stdout is not None
         line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), 60)
@@ -88,11 +93,20 @@ class System(ABC):
 
     def stop(self) -> None:
         """End the processes of the system."""
-        for process in self.processes.values():
+        for process in self.processes.values():  # all are told, then waited for
             process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        for process in self.processes.values():
+            ended(process)
         self.processes.clear()
+
+
+def ended(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process that was told to stop; kill it when it does not."""
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import psutil
 import pytest
 
 from benchmarks.table import FIGURES, picture, table, times
 from benchmarks.workloads import WORKLOADS
+from tests.acceptance.waiting import eventually
 
 LINES = [
     {"system": "Peer", "w": "W1", "p50_ms": 8.0},
@@ -64,6 +67,22 @@ def test_every_question_is_answered(
     out, err = done.communicate(timeout=120)
     assert done.returncode == 0, err
     assert [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+async def test_nothing_is_left_behind(
+    program: Callable[..., subprocess.Popen[str]], database_url: str, how: signal.Signals
+) -> None:
+    """However a benchmark ends, so do the processes that it started."""
+    arguments = "--workers", "--clients", "2", "--dsn", database_url
+    process = psutil.Process(program("-m", "benchmarks.scaling", *arguments).pid)
+
+    async def children() -> list[psutil.Process]:
+        return found if len(found := process.children()) == 3 else []  # a worker, two clients
+
+    started = await eventually(children)
+    process.send_signal(how)
+    assert psutil.wait_procs([process, *started], timeout=30)[1] == []
 
 
 def test_tables_have_medians_and_spreads() -> None:
