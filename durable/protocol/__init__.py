@@ -9,6 +9,7 @@ Plain frozen values; no loop, clock, dice or socket is imported here.
 - `facts`: what a history is made of.
 - `commands`: what a turn of a workflow asks for.
 - `commits`: what one turn writes, and the ports through which a worker reaches the engine.
+- `carriers`: values that are made once for each turn or attempt, and go one hop.
 - `frozen`: a quick copy of a frozen value.
 - `codes`, `ids`: HotMesh's reply codes; names and random ids.
 - `channels`: names of notification channels: Postgres allows 63 bytes, so long ones end in their

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from durable.protocol.carriers import carrier
 from durable.protocol.commands import Finish, PutAside
 from durable.protocol.facts import Fact
 from durable.protocol.failures import Failure
@@ -56,7 +57,7 @@ class ChildStart:
     seed: bytes = field(default_factory=new_seed)
 
 
-@dataclass(frozen=True, slots=True)
+@carrier
 class Commit:
     """All that one turn of one run writes, in one transaction or not at all.
 
@@ -98,7 +99,7 @@ class Commit:
     aside: tuple[PutAside, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@carrier
 class Committed:
     """How a commit went. `passed` False: a fence held it back, and nothing of it was written.
 

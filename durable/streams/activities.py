@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from durable.postgres.sql import Statements
+from durable.protocol.carriers import carrier
 from durable.protocol.clock import from_datetime
 from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
 from durable.streams.runs import Reached
 
 
-@dataclass(frozen=True, slots=True)
+@carrier
 class Attempt:
     """One attempt of one activity, reserved by this member. `id` None: it has no row (yet).
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
+from durable.protocol.carriers import carrier
 from durable.protocol.clock import from_datetime, to_datetime
 from durable.protocol.commits import Arrival
 from durable.protocol.facts import Fact, FactKind, UnknownKind, fact_kind
@@ -21,7 +22,7 @@ from durable.runtime.reconciler import Reserved
 RELEASES_MAX = 10  # in a row: then a run is suspended
 
 
-@dataclass(frozen=True, slots=True)
+@carrier
 class ClaimedRun:
     """A run that this member now holds, with what its job row says.
 

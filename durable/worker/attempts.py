@@ -17,6 +17,7 @@ from functools import partial
 
 from durable.decorators.heartbeats import HEART, Heart
 from durable.definitions import ActivityDefinition
+from durable.protocol.carriers import carrier
 from durable.protocol.clock import Clock
 from durable.protocol.failures import Failure
 from durable.runtime.interrupts import is_interrupt
@@ -31,7 +32,7 @@ CANCELLED = 1.0  # the same at a stop, which has little time
 LATE = 0.05  # a timer that comes later than this says that something else blocked the loop
 
 
-@dataclass(frozen=True, slots=True)
+@carrier
 class Outcome:
     """How an attempt ended: `data` (JSON text) or `failure`.
 
