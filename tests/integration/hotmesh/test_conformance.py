@@ -117,7 +117,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "acceptance/test_fan_out.py::test_each_activity_of_a_gather_runs_once_and_in_order",
             "acceptance/test_signals.py::test_a_timeout_around_a_wait_loses_nothing",
             "acceptance/test_endings.py::test_a_childs_result_is_the_parents_value",
-            "acceptance/test_workers.py::test_timers_of_runs_that_were_given_back_fire_on_time",
+            "acceptance/test_workers.py::test_timers_of_runs_that_were_given_back_fire_when_they_are_due",
         ),
         "retry": (
             f"{FLOWS}test_a_calculator",

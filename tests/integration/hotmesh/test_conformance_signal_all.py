@@ -22,11 +22,10 @@ from durable.engine.versions import Versions
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.errors import ConnectionLost
-from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
 from tests.integration.hotmesh.conftest import Begin, until
-from tests.integration.hotmesh.test_crashes import Breaking
+from tests.integration.hotmesh.test_crashes import Breaking, emptied
 
 ORDERS = """
 app:
@@ -353,9 +352,9 @@ async def test_a_crash_at_any_statement_loses_and_doubles_nothing(
     monkeypatch.setattr(fan_out, "FAN_OUT", 2)
 
     async def run(at: int) -> tuple[list[tuple[str, int]], list[int], int]:
-        opened = await Breaking.open(dsn, schema=f"{database.schema}_{max(at, 0)}", size=2)
+        await emptied(database)
+        opened = await Breaking.open(dsn, schema=database.schema, size=2)
         try:
-            await migrate(opened)
             versions = Versions(opened)
             await versions.deploy(ORDERS)
             await versions.activate("app", "1")
@@ -382,7 +381,6 @@ async def test_a_crash_at_any_statement_loses_and_doubles_nothing(
             return [(r["aid"], r["n"]) for r in rows], counts, count
         finally:
             opened.breaks_at = -1
-            await opened.fetch(f'drop schema "{opened.schema}" cascade')
             await opened.close()
 
     *whole, statements = await run(-1)

@@ -17,12 +17,11 @@ from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, DescriptorError, DuplicateJob
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.errors import ConnectionLost
-from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
 from durable.store.stats import StatsStore
 from tests.integration.hotmesh.conftest import Begin, until
-from tests.integration.hotmesh.test_crashes import Breaking
+from tests.integration.hotmesh.test_crashes import Breaking, emptied
 
 ORDERS = """
 app:
@@ -375,9 +374,9 @@ async def test_a_crash_at_any_statement_counts_once(dsn: str, database: Database
     """The connection breaks before each statement of starts and steps in turn: each job is counted once."""
 
     async def run(at: int) -> tuple[list[tuple[str, Any]], int]:
-        opened = await Breaking.open(dsn, schema=f"{database.schema}_{max(at, 0)}", size=2)
+        await emptied(database)
+        opened = await Breaking.open(dsn, schema=database.schema, size=2)
         try:
-            await migrate(opened)
             versions = Versions(opened)
             await versions.deploy(ORDERS)
             await versions.activate("app", "1")
@@ -394,7 +393,6 @@ async def test_a_crash_at_any_statement_counts_once(dsn: str, database: Database
             return [tuple(row) for row in rows], count
         finally:
             opened.breaks_at = -1
-            await opened.fetch(f'drop schema "{opened.schema}" cascade')
             await opened.close()
 
     whole, statements = await run(-1)
