@@ -23,6 +23,8 @@ from durable.worker.worker import Worker
 EXTRA = 15.0  # seconds that the limit is beyond the grace, unless given
 LEAVING = 1.0  # seconds in which members free what they hold
 FLUSHING = 1.0  # seconds for logs and streams
+STOPPED = 4.6  # seconds after the grace in which connections are closed too, whoever answers
+CLOSING = 0.5  # seconds that this has at least
 OVER_LIMIT = 1  # exit codes
 STUCK = 70
 
@@ -43,6 +45,7 @@ class Ending:
         self._workers = workers
         self._limit = limit
         self._begun = False
+        self._since = time.monotonic()
         self._over = threading.Event()
 
     @contextmanager
@@ -61,9 +64,25 @@ class Ending:
         if self._begun:
             return
         self._begun = True
+        self._since = time.monotonic()
         threading.Thread(target=self._keep_limit, name="durable hard limit", daemon=True).start()
         with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
             self._loop.call_soon_threadsafe(self.told.set)
+
+    def close_within(self, grace: float) -> None:
+        """All workers have stopped: exit soon, though a silent server keeps what is closed waiting.
+
+        Args:
+            grace: that of the stop, which is to be over five seconds after it.
+        """
+        left = max(CLOSING, self._since + grace + STOPPED - time.monotonic())
+
+        def exit_by_then() -> None:
+            time.sleep(left)
+            _flush("the database does not answer: its connections are left as they are")
+            os._exit(0)
+
+        threading.Thread(target=exit_by_then, name="durable closing", daemon=True).start()
 
     def at_once(self, code: int, why: str) -> None:
         """Free what is held as of a process that died, flush, and exit; on any thread."""

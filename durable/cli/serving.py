@@ -91,6 +91,7 @@ async def worker(  # noqa: PLR0913 - the command's options
         _stop_at_eof(ending)
     with ending.signals():
         await _serve(session, served, workers, ending)
+    ending.close_within(seconds(grace))
 
 
 async def _serve(

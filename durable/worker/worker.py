@@ -34,7 +34,7 @@ from durable.worker.watchdog import Watchdog
 POLL = 1.0  # the net beneath the notifications while runs are held, in seconds
 REST = 5.0  # the same for who holds nothing: the sweeper watches the queues, too
 COMMITS = 2.0  # seconds that commits in flight have when a membership ends
-EXTRA = 5.0  # seconds that a stop may take after its grace, whatever the database does
+EXTRA = 4.0  # seconds a stop may take after its grace; of five, one is to close the client
 GATHER = 0.003  # seconds between two claims of runs, unless the first one left some
 GIVING_UP = 10.0  # seconds that a worker whose loop is held takes to free what it holds
 POLL_MIN = 0.01  # looks follow each other no faster, and what is delayed is late by no more

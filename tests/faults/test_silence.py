@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -11,6 +16,7 @@ import pytest
 import durable
 from durable.app import connect
 from durable.client.client import Client
+from durable.client.handle import Handle
 from durable.runtime.silence import Pulse, Silence
 from durable.streams import membership
 from durable.streams.membership import Membership
@@ -19,6 +25,32 @@ from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
 from tests.integration.proxy import Proxy
 from tests.unit.runtime.test_clocks import Hands
+
+CLOCKS = """
+import asyncio, durable
+from durable.client.client import Client
+
+async def waits_for_the_server(self):
+    await asyncio.sleep(60)
+
+Client.close = waits_for_the_server  # at its worst; commonly it is one second or three
+
+go = durable.Signal("go")
+
+@durable.activity
+async def busy() -> None:
+    await asyncio.sleep(0.05)
+
+@durable.workflow
+async def holds() -> None:
+    while True:
+        await busy.options(task_queue="other")()
+        await busy()
+
+@durable.workflow(task_queue="other")
+async def other() -> None:
+    await go.receive()
+"""
 
 
 @durable.activity
@@ -128,3 +160,35 @@ async def test_two_connections_at_a_time_are_opened(client: Client) -> None:
     for connection in opened:
         connection.terminate()
     assert most == 2
+
+
+async def test_the_process_of_a_worker_ends_though_the_server_is_silent(
+    client: Client, dsn: str, tmp_path: Path
+) -> None:
+    """`durable worker` is gone five seconds after its grace, whatever the server does."""
+    (tmp_path / "clocks.py").write_text(CLOCKS, encoding="utf-8")
+    async with Proxy(dsn) as proxy:
+        options = "--dsn", proxy.dsn, "--namespace", client.namespace, "--grace", "1s"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "durable", "worker", "clocks.py", *options,
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            assert process.stdout is not None
+            await process.stdout.readline()
+            held = [await client.start("holds") for _ in range(10)]
+            await eventually(lambda: _is_busy(held[-1]))
+            proxy.swallowing = True
+            began = time.monotonic()
+            process.terminate()
+            await asyncio.wait_for(process.wait(), 30)
+            assert process.returncode == 0
+            assert time.monotonic() - began < 1 + 5 + 1  # one for a busy machine
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+async def _is_busy(held: Handle[Any]) -> bool:
+    return len(await held.history()) > 3
