@@ -6,11 +6,13 @@ import asyncio
 import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Sequence
+from functools import partial
 
 import typer
 
 from durable.cli.children import ended, started
 from durable.cli.command import Session
+from durable.runtime.supervision import Tasks
 
 PAUSE = 0.5  # seconds before the first new start; each that follows soon waits twice as long
 PAUSE_MAX = 30.0
@@ -26,7 +28,8 @@ class Supervisor:
 
     A worker that dies is started again, later each time it dies soon. One that ends by itself
     before any has ever served cannot be helped by that (a module that does not import, a wrong
-    option): then all end, with its code.
+    option): then all end, with its code. What goes wrong here (no process can be started, nobody
+    reads what they print) is tried again, and then ends all.
 
     Args:
         session: the database, and where to say what happens.
@@ -41,6 +44,7 @@ class Supervisor:
         self._options = options
         self._limit = limit
         self._processes: set[Process] = set()
+        self._tasks = Tasks("durable worker --processes", self._broke)
         self._stop = asyncio.Event()
         self._served = False
         self._code = 0
@@ -53,8 +57,17 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._heard)
-        await asyncio.gather(*[self._keep(n + 1) for n in range(count)])
+        places = [
+            self._tasks.keep(f"worker {n}", partial(self._keep, n)) for n in range(1, count + 1)
+        ]
+        await asyncio.wait(places)
+        self._tasks.cancel()
         return self._code
+
+    def _broke(self, _name: str, _error: BaseException) -> None:
+        """A worker cannot be kept, or not be heard; it was logged as critical: all end."""
+        self._code = self._code or 1
+        self._stop.set()
 
     def _heard(self) -> None:
         if self._stop.is_set():
@@ -71,7 +84,9 @@ class Supervisor:
             process = await started(self._session.client, self._module, self._options, stdout=PIPE)
             self._processes.add(process)
             began = loop.time()
-            telling = asyncio.create_task(self._forward(process, place))
+            telling = self._tasks.keep(
+                f"output of worker {place}", partial(self._forward, process, place)
+            )
             await first_of(process.wait(), self._stop.wait())
             if self._stop.is_set():
                 await ended(process, self._limit + STOP_EXTRA)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from durable.cli import supervising
+from durable.cli.command import Session
+from durable.cli.output import Output
+from durable.cli.supervising import Supervisor
+from durable.client.client import Client
+from durable.runtime import supervision
+from tests.acceptance.waiting import eventually
 
 Program = Callable[..., subprocess.Popen[str]]
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -90,3 +102,68 @@ def test_workers_end_with_their_supervisor(program: Program, module: Path) -> No
     supervisor.kill()
     _, err = supervisor.communicate(timeout=150)  # the workers hold stderr until they end
     assert err.count("stopped\n") == 2
+
+
+SERVES = """
+import time
+while True:
+    print("serving a queue", flush=True)
+    time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def spawned(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
+    """Processes that say that they serve, in place of workers; the first three cannot start."""
+    processes: list[Process] = []
+
+    async def started(*_: Any, **streams: Any) -> Process:
+        if not processes and len(failing) < 3:
+            failing.append(OSError("no process can be started just now"))
+            raise failing[-1]
+        command = sys.executable, "-c", SERVES
+        processes.append(await asyncio.create_subprocess_exec(*command, stdin=PIPE, **streams))
+        return processes[-1]
+
+    failing: list[OSError] = []
+    monkeypatch.setattr(supervising, "started", started)
+    monkeypatch.setattr(supervision, "backoff", lambda _failures, **_: 0.0)
+    return processes
+
+
+async def test_a_process_that_could_not_be_started_is_tried_again(
+    client: Client, spawned: list[Process], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A failure of the supervisor's own is no end: it goes on, and hears of a stop."""
+    supervisor = Supervisor(Session(client, Output()), "m.py", [], 5.0)
+    running = asyncio.create_task(supervisor.run(2))
+    said = ""
+
+    async def both_serve() -> bool:
+        nonlocal said
+        said += capsys.readouterr().err
+        return said.count("is process") == 2
+
+    await eventually(both_serve)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.wait_for(running, 20) == 0
+    assert len(spawned) == 2
+    assert all(process.returncode is not None for process in spawned)
+
+
+async def test_a_supervisor_that_nobody_reads_ends_loudly(
+    client: Client,
+    spawned: list[Process],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What workers print cannot be passed on: all end, with an error, rather than fill a pipe."""
+
+    def relay(_text: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(Output, "relay", staticmethod(relay))
+    supervisor = Supervisor(Session(client, Output()), "m.py", [], 5.0)
+    assert await asyncio.wait_for(supervisor.run(1), 20) == 1
+    assert [process.returncode is not None for process in spawned] == [True]
+    assert "output of worker 1" in caplog.text

@@ -78,7 +78,7 @@ async def test_cancelled_tasks_end_and_nobody_is_told() -> None:
 
 
 WATCHED = {
-    "cli/supervising.py": "processes: each is awaited where it was begun",
+    "cli/supervising.py": "what is waited for: awaited where it was begun",
     "engine/interpreter.py": "one step: awaited where it was begun",
     "engine/steps/committer.py": "a lane: whatever ends it answers who waits, and the next begins",
     "hotmesh/breaking.py": "the end of a mesh that broke",
