@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -50,14 +51,24 @@ async def retry_until_connected(
     Example:
         >>> await retry_until_connected(lambda: store.find(1), limit=10)  # doctest: +SKIP
     """
+    began = time.monotonic()
+    try:
+        return await action()  # a retrier takes as long to make as a short statement takes
+    except Exception as error:  # whatever it is, it is raised here or by the retrier
+        if not retryable(error, host=host):
+            raise
+        first: Exception | None = error
     async for attempt in AsyncRetrying(
         retry=retry_if_exception(lambda error: retryable(error, host=host)),
         wait=wait_exponential(multiplier=0.05, max=1.0) + wait_random(0, 0.05),
-        stop=stop_never if limit is None else stop_after_delay(limit),
+        stop=stop_never if limit is None else stop_after_delay(limit + began - time.monotonic()),
         before_sleep=_say,
         reraise=True,
     ):
         with attempt:
+            if first is not None:
+                failed, first = first, None
+                raise failed
             return await action()
     raise AssertionError  # pragma: no cover - tenacity never ends without a result or an error
 
