@@ -39,6 +39,8 @@ def begun_with(begun: Begun, who: str) -> str | None:
 
     Raises `PayloadError` and `StateError` for what a run could not set itself.
     """
+    if not begun:
+        return None
     _check(begun, Begun, _OPTIONS_OF_START, who)
     state: dict[str, Any] = {}
     if attributes := begun.get("attributes"):

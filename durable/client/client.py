@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, get_args, overload
 
@@ -14,6 +13,7 @@ from durable.codec.adapters import Adapter
 from durable.decorators.calls import Call, WorkflowCall
 from durable.errors import ConfigurationError, InternalError, WorkflowAlreadyStarted
 from durable.postgres.loops import IN_AN_ACTIVITY
+from durable.protocol.carriers import carrier
 from durable.protocol.durations import Duration
 from durable.protocol.ids import new_id, new_request
 from durable.protocol.limits import (
@@ -36,6 +36,9 @@ IfEnded = Literal["start", "start_if_failed", "attach", "raise"]
 
 _A_CHILD = "await the workflow itself, `await fulfil(order)`: it runs as a child"
 
+_IF_RUNNING: tuple[str, ...] = get_args(IfRunning)
+_IF_ENDED: tuple[str, ...] = get_args(IfEnded)
+
 _POLICIES = {
     "start": "allow",
     "start_if_failed": "failed_only",
@@ -44,7 +47,7 @@ _POLICIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@carrier
 class StartOptions:
     """How to start: see `Client.start`."""
 
@@ -255,8 +258,8 @@ class Client:
         rank = given.priority
         if rank is None:
             rank = options.priority if options else 0
-        check_one_of("if_running", given.if_running, who, get_args(IfRunning))
-        check_one_of("if_ended", given.if_ended, who, get_args(IfEnded))
+        check_one_of("if_running", given.if_running, who, _IF_RUNNING)
+        check_one_of("if_ended", given.if_ended, who, _IF_ENDED)
         check_priority(rank, who)
         check_name("task_queue", queue, who)
         if jid is not None:
@@ -301,7 +304,7 @@ class Client:
         return started.run_id, jid
 
 
-@dataclass(frozen=True, slots=True)
+@carrier
 class _Given:
     """What a start was asked to be, as it was given."""
 
