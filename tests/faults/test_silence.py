@@ -92,7 +92,8 @@ async def test_a_member_whose_commits_are_silent_leaves_and_joins_anew(
                 return first not in await members()
 
             await eventually(left, within=15)
-            assert [await h.result(timeout=20) for h in handles] == [20] * 5
+            # The silent one takes some of them again, and again leaves them.
+            assert [await h.result(timeout=150) for h in handles] == [20] * 5
 
             async def joined() -> bool:
                 return len(await members()) == 2
