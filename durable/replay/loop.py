@@ -159,6 +159,7 @@ class ReplayLoop(NoOutside):
                         if is_interrupt(error):
                             raise
                         # Else its task holds it too, and fails with it.
+                del handle  # a traceback holds this frame, and what it names, with it
             if not self._watch():
                 return
 
@@ -243,8 +244,7 @@ class ReplayLoop(NoOutside):
             for _ in range(3):  # a `finally` that waits again gets a second and a third cancel
                 if not self.tasks:
                     break
-                for task in list(self.tasks.values()):
-                    task.cancel()
+                self._cancel_all()
                 self._drain_quietly()
             self._close_generators()
             self._drain_quietly()
@@ -255,6 +255,10 @@ class ReplayLoop(NoOutside):
         self._watches.clear()
         self._generators.clear()
         self.context = None
+
+    def _cancel_all(self) -> None:
+        for task in list(self.tasks.values()):
+            task.cancel()
 
     def _drain_quietly(self) -> None:
         if not (self._ready or self._watches):
