@@ -76,3 +76,15 @@ async def client(dsn: str, namespace: str) -> AsyncIterator[Client]:
     connected = await connect(dsn, namespace=namespace, migrate=True)
     yield connected
     await connected.close()
+
+
+@pytest.fixture
+def no_net(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody polls or sweeps: what nothing wakes never comes, however long a test waits."""
+    for interval in (
+        "durable.worker.worker.POLL",
+        "durable.worker.worker.REST",
+        "durable.client.waiters.POLL",
+        "durable.streams.membership.SWEEP",
+    ):
+        monkeypatch.setattr(interval, 3_600.0)

@@ -225,13 +225,9 @@ class ReplayLoop(NoOutside):
         self._drain_quietly()
         for task in left:
             if task.done() and not task.cancelled() and task.exception() is not None:
-                self.call_exception_handler(
-                    {
-                        "message": "unhandled exception while the workflow ended",
-                        "exception": task.exception(),
-                        "task": task,
-                    }
-                )
+                what = "unhandled exception while the workflow ended"
+                found = {"message": what, "exception": task.exception(), "task": task}
+                self.call_exception_handler(found)
         self._close_generators()
         self._drain_quietly()
 
@@ -242,8 +238,6 @@ class ReplayLoop(NoOutside):
         self._callbacks_max = min(self._callbacks_max, ENDING_MAX + 20 * len(self.tasks))
         with self.turn():
             for _ in range(3):  # a `finally` that waits again gets a second and a third cancel
-                if not self.tasks:
-                    break
                 self._cancel_all()
                 self._drain_quietly()
             self._close_generators()

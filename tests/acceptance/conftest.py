@@ -101,15 +101,3 @@ def eventually() -> Callable[..., None]:
 def examples() -> Path:
     """The directory of the examples."""
     return PROJECT / "examples"
-
-
-@pytest.fixture
-def no_net(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody polls or sweeps: what nothing wakes never comes, however long a test waits."""
-    for interval in (
-        "durable.worker.worker.POLL",
-        "durable.worker.worker.REST",
-        "durable.client.waiters.POLL",
-        "durable.streams.membership.SWEEP",
-    ):
-        monkeypatch.setattr(interval, 3_600.0)

@@ -366,6 +366,8 @@ async def test_a_process_killed_at_every_commit_of_a_graph(
         names = await found.commits.names()
         pid = await found.fork()
         for number, name in enumerate(names):
+            if how != "before" and number % 2 != (how == "late"):
+                continue  # after and late share them: they are the same commit to who takes over
             key = f"{how}{number}"
             pid = await _killed_at(found, key, name, pid, how)
             assert await found.state(key) == whole, f"killed {how} {name}"

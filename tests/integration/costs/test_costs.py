@@ -29,6 +29,7 @@ async def direct(dsn: str, client: Client) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
+@pytest.mark.usefixtures("no_net")
 async def test_a_sequential_local_step_costs_one_commit_and_one_round_trip(
     client: Client, direct: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
