@@ -201,16 +201,19 @@ with recursive quick as materialized (
     where (select t.ms from durable.throttle_v1($8, $9, $10) as t(ms)) >= 0
     limit $3
 ), taken as (
+    -- By an array: a join may go through the whole table, where the planner thinks that much is due.
     update durable.worker_streams w
     set reserved_by = $1, reserved_at = durable.now(),
-        max_retry_attempts = case when o.own then $4 else w.max_retry_attempts end,
-        backoff_coefficient = case when o.own then $5::float8::numeric else w.backoff_coefficient end,
-        maximum_interval_seconds = case when o.own then $6::float8::numeric else w.maximum_interval_seconds end,
-        initial_interval_seconds = case when o.own then $7::float8::numeric else w.initial_interval_seconds end
-    from due join durable.worker_streams r on r.id = due.id
-    cross join lateral (select $4::integer is not null and (r.metadata ->> 'retry') is distinct from 'activity') as o(own),
-    quick
-    where w.id = due.id
+        max_retry_attempts = case when $4::integer is not null and (w.metadata ->> 'retry') is distinct from 'activity'
+            then $4 else w.max_retry_attempts end,
+        backoff_coefficient = case when $4::integer is not null and (w.metadata ->> 'retry') is distinct from 'activity'
+            then $5::float8::numeric else w.backoff_coefficient end,
+        maximum_interval_seconds = case when $4::integer is not null and (w.metadata ->> 'retry') is distinct from 'activity'
+            then $6::float8::numeric else w.maximum_interval_seconds end,
+        initial_interval_seconds = case when $4::integer is not null and (w.metadata ->> 'retry') is distinct from 'activity'
+            then $7::float8::numeric else w.initial_interval_seconds end
+    from quick
+    where w.id = any(array(select id from due))
     returning w.*
 )
 select id, run_id, jid, aid, dad, topic, workflow_name, message, metadata, retry_attempt, losses, max_retry_attempts,
