@@ -69,10 +69,14 @@ class Proxy:
         self._frozen.clear()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if isinstance(self._address, str):
-            upstream = await asyncio.open_unix_connection(self._address)
-        else:
-            upstream = await asyncio.open_connection(*self._address)
+        try:
+            if isinstance(self._address, str):
+                upstream = await asyncio.open_unix_connection(self._address)
+            else:
+                upstream = await asyncio.open_connection(*self._address)
+        except OSError:  # the server is down, and refuses as it does without us
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
