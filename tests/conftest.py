@@ -78,6 +78,14 @@ async def client(dsn: str, namespace: str) -> AsyncIterator[Client]:
     await connected.close()
 
 
+@pytest_asyncio.fixture
+async def direct(dsn: str, client: Client) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that looks into the test's schema."""
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": client.namespace})
+    yield connection
+    await connection.close()
+
+
 @pytest.fixture
 def no_net(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody polls or sweeps: what nothing wakes never comes, however long a test waits."""

@@ -10,7 +10,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 import durable
 from durable.app import connect
@@ -31,14 +30,6 @@ number = durable.Signal("number", int)
 async def collect(count: int) -> list[int]:
     """The first `count` numbers it is told."""
     return [await number.receive() for _ in range(count)]
-
-
-@pytest_asyncio.fixture
-async def direct(dsn: str, client: Client) -> AsyncIterator[asyncpg.Connection]:
-    """A connection that looks into the test's schema."""
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": client.namespace})
-    yield connection
-    await connection.close()
 
 
 @asynccontextmanager

@@ -109,16 +109,6 @@ class Locked:
 
 
 @pytest_asyncio.fixture
-async def direct(client: Client) -> AsyncIterator[asyncpg.Connection]:
-    """A connection that uses the test's schema."""
-    connection = await asyncpg.connect(
-        client.dsn, server_settings={"search_path": client.namespace}
-    )
-    yield connection
-    await connection.close()
-
-
-@pytest_asyncio.fixture
 async def locked(client: Client) -> AsyncIterator[Locked]:
     """Holds rows of the test's schema."""
     looks = await asyncpg.connect(client.dsn, server_settings={"search_path": client.namespace})

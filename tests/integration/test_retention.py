@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 import durable
 from durable.app import connect
@@ -80,16 +78,6 @@ async def parent() -> str:
 async def waits() -> None:
     """Waits for a signal."""
     await go.receive()
-
-
-@pytest_asyncio.fixture
-async def direct(client: Client) -> AsyncIterator[asyncpg.Connection]:
-    """A connection that looks into the test's schema."""
-    connection = await asyncpg.connect(
-        client.dsn, server_settings={"search_path": client.namespace}
-    )
-    yield connection
-    await connection.close()
 
 
 async def ended(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from durable.app import connect
 from durable.client.client import Client
@@ -19,14 +17,6 @@ from tests.integration.costs.costing import costing
 from tests.integration.programs import add, chain
 
 STEPS = 50
-
-
-@pytest_asyncio.fixture
-async def direct(dsn: str, client: Client) -> AsyncIterator[asyncpg.Connection]:
-    """A connection that looks into the test's schema."""
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": client.namespace})
-    yield connection
-    await connection.close()
 
 
 @pytest.mark.usefixtures("no_net")

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from durable.runtime.clocks import ASK_EVERY, LONGEST, Alarm, MemberClock, SystemClock
 from durable.worker.alarms import Alarms
+
+
+class Rings:
+    """An alarm of `Hands`."""
+
+    def __init__(self, when: float, call: Callable[[], Any]) -> None:
+        self.when = when
+        self.call: Callable[[], Any] | None = call
+
+    def cancel(self) -> None:
+        self.call = None
 
 
 class Hands:
@@ -15,6 +27,7 @@ class Hands:
 
     def __init__(self) -> None:
         self.wall, self.elapsed = 1_000_000.0, 50.0
+        self.alarms: list[Rings] = []
 
     def now(self) -> float:
         return self.wall
@@ -23,11 +36,30 @@ class Hands:
         return self.elapsed
 
     def call_at(self, when: float, callback: Callable[..., Any], *args: Any) -> Alarm:
-        raise NotImplementedError
+        alarm = Rings(when, partial(callback, *args))
+        self.alarms.append(alarm)
+        return alarm
 
     def passes(self, seconds: float) -> None:
         self.wall += seconds
         self.elapsed += seconds
+        due = [alarm for alarm in self.alarms if alarm.when <= self.elapsed]
+        self.alarms = [alarm for alarm in self.alarms if alarm.when > self.elapsed]
+        for alarm in due:
+            if alarm.call is not None:
+                alarm.call()
+
+
+def test_the_clock_of_these_tests_rings_what_is_due_and_was_not_cancelled() -> None:
+    """Once, and not before."""
+    hands, rung = Hands(), []
+    hands.call_at(60.0, rung.append, "due")
+    hands.call_at(60.0, rung.append, "cancelled").cancel()
+    hands.passes(9)
+    assert rung == []
+    hands.passes(1)
+    hands.passes(1)
+    assert rung == ["due"]
 
 
 def test_a_step_of_the_wall_clock_moves_nothing() -> None:
