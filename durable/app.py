@@ -178,9 +178,7 @@ async def _assemble(
         activities=ActivityStream(database),
         histories=_Histories(HistoryStore(database), runs),
         announcer=announcer,
-        committer=lambda member, confirmations: Committer(
-            database.address, namespace, member, announcer, confirmations
-        ),
+        committer=lambda member: Committer(database.address, namespace, member, announcer),
         deployer=_Deployer(database),
         prune=janitor.due,
         migrate=readiness.migrate,

@@ -24,6 +24,7 @@ from durable.runtime.reconciler import Reconciler
 from durable.runtime.supervision import Broken, Tasks
 from durable.runtime.user_code import Ended, ended
 from durable.streams.graph_messages import Taken, WorkStream
+from durable.streams.lease import Lease
 from durable.streams.pacing import Pace
 from durable.streams.seats import Seat
 from durable.telemetry.logs import logger
@@ -38,6 +39,7 @@ class Member(Protocol):
     """Who reserves messages."""
 
     id: int
+    lease: Lease
 
     def awake(self) -> None:
         """Something is held from now on."""
@@ -274,7 +276,8 @@ class WorkerLoop:
     def _begin(self, member: int, taken: Taken) -> None:
         self._member.awake()
         call = asyncio.create_task(
-            ended(_called(self._settings.callback, message_of(taken))), name="hotmesh callback"
+            ended(_called(self._member.lease, self._settings.callback, message_of(taken))),
+            name="hotmesh callback",
         )
         self._running[call] = taken
         call.add_done_callback(partial(self._returned, member, taken))
@@ -421,7 +424,8 @@ def _nobody(_name: str, _error: BaseException) -> None:
     """It was logged; the reconciler finds the row that is left reserved."""
 
 
-async def _called(callback: Callback, message: Message) -> Any:
+async def _called(lease: Lease, callback: Callback, message: Message) -> Any:
+    await lease.confirmed()
     metadata = message["metadata"]
     with working(f"EXECUTE/{metadata['wfn']}/{metadata['aid']}/{metadata['topic']}", metadata):
         return await callback(message)

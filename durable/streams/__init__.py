@@ -13,6 +13,5 @@
 - `runs`: wake rows and inboxes: who holds a run, and what has arrived for it.
 - `seats`: work that a worker of the very process takes with the commit that brings it: no claim,
   no wait.
-- `confirmations`: an answer of the database that came late is acted on only by who is a member
-  still.
+- `lease`: user code begins only while this process is known to be the member that it was.
 """

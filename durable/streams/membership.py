@@ -29,7 +29,7 @@ from durable.runtime.clocks import MemberClock
 from durable.runtime.silence import SILENT, Silence
 from durable.runtime.supervision import FAILURES_MAX, Broken, Tasks, backoff
 from durable.streams.announce import Announcer
-from durable.streams.confirmations import Confirmations, settle
+from durable.streams.lease import Lease
 from durable.streams.members import Burial, MemberStore
 from durable.telemetry.logs import logger
 
@@ -70,7 +70,7 @@ class Membership:
     Attributes:
         silence: the lanes that this member is to look at: where one is silent, while the member's
             own connection answers, it leaves and joins anew.
-        confirmations: where late answers wait for the next beat.
+        lease: whether this process is the member still; where code that is to begin waits.
         on_broken: called on the joining loop when the member's thread cannot go on.
         place: how many members of this name came before it, and how many there are, lately.
     """
@@ -109,7 +109,7 @@ class Membership:
         self._tries = 0
         self._silent = False
         self.silence = Silence(self.clock.host)
-        self.confirmations = Confirmations(self.clock.monotonic, self._beat_now)
+        self.lease = Lease(self.clock.monotonic, self._beat_now)
         self.on_broken: Broken = _nobody
 
     async def join(self) -> int:
@@ -221,7 +221,7 @@ class Membership:
         finally:
             if not self._stopping:  # without its beat this process must not go on writing
                 self._call(self._on_lost)
-            self._call(self.confirmations.close)
+            self._call(self.lease.close)
 
     def _say_broken(self, error: Exception) -> None:
         joined, self._joined = self._joined, None
@@ -311,15 +311,12 @@ class Membership:
                 lambda c: self._store.join(c, self._name, socket.gethostname(), os.getpid())
             )
         await self._take_lock()
-        waiting = self.confirmations.begin()
-        try:
-            alive = await self._tick()
-        except BaseException:
-            self.confirmations.again(waiting)
-            raise
+        came, began = self.lease.came, self.clock.monotonic()
+        alive = await self._tick()
         if not alive:
             self._call(self._on_lost)
-        self._call(settle, waiting)
+        # There, not here: whoever sees a new lease has been told of the end of the old one.
+        self._call(self.lease.renew, began if alive else float("-inf"), came)
         if not alive:
             self.id = 0
             self._drop()

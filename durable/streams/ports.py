@@ -12,7 +12,6 @@ from durable.protocol.commits import Histories, StepCommitter
 from durable.runtime.silence import Pulse
 from durable.streams.activities import ActivityStream
 from durable.streams.announce import Announcer
-from durable.streams.confirmations import Confirmations
 from durable.streams.runs import RunStream
 
 
@@ -56,7 +55,7 @@ class Ports:
     activities: ActivityStream
     histories: Histories
     announcer: Announcer
-    committer: Callable[[int, Confirmations], ClosingCommitter]
+    committer: Callable[[int], ClosingCommitter]
     deployer: Deployer
     prune: Callable[[], None]
     migrate: Callable[[], Awaitable[object]]

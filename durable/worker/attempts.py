@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import CancelledError as Cancelled
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from durable.decorators.heartbeats import HEART, Heart
 from durable.definitions import ActivityDefinition
@@ -24,11 +26,13 @@ from durable.runtime.interrupts import is_interrupt
 from durable.runtime.threads import DaemonThreads, carry_into_threads
 from durable.runtime.user_code import code_failure
 from durable.streams.activities import Attempt
+from durable.streams.lease import Lease
 from durable.streams.members import UNKNOWN
 from durable.telemetry.logs import logger
 
 UNWIND = 5.0  # seconds that code has to end in after it was cancelled; then it is left behind
 CANCELLED = 1.0  # the same at a stop, which has little time
+LOOK = 1.0  # seconds after which a thread that waits for its loop sees whether there is one
 LATE = 0.05  # a timer that comes later than this says that something else blocked the loop
 
 
@@ -88,6 +92,7 @@ class Attempts:
     Args:
         definitions: the activities served, by name.
         clock: the database's time.
+        lease: that under which attempts begin.
         tasks, threads: how many async and plain activities may run at once.
         ending: whether the loop is being torn down, and what is cancelled then has not failed.
 
@@ -100,6 +105,7 @@ class Attempts:
         self,
         definitions: Mapping[str, ActivityDefinition],
         clock: Clock,
+        lease: Lease,
         *,
         tasks: int,
         threads: int,
@@ -107,6 +113,7 @@ class Attempts:
     ) -> None:
         self.definitions = definitions
         self._clock = clock
+        self._lease = lease
         self._free_tasks = tasks
         self._free_threads = threads
         self._threads = DaemonThreads(threads, "durable activity")
@@ -274,6 +281,10 @@ class Attempts:
         loop = asyncio.get_running_loop()
         entry.timers[kind] = loop.call_later(delay, ring, loop.time() + delay)
 
+    def _disarm(self, entry: _Running) -> None:
+        for timer in entry.timers.values():
+            timer.cancel()
+
     def _expire(self, entry: _Running, kind: str, limit: float, due: float) -> None:
         late = asyncio.get_running_loop().time() - due
         if late > LATE and entry.task is not None:
@@ -360,8 +371,7 @@ class Attempts:
 
     def _forget(self, entry: _Running) -> None:
         entry.settled = True
-        for timer in entry.timers.values():
-            timer.cancel()
+        self._disarm(entry)
         del self._running[id(entry)]
         key = _key(entry.attempt)
         entries = self._by_step[key]
@@ -377,6 +387,7 @@ class Attempts:
             return late
         signature = entry.definition.signature
         try:
+            await self._confirmed(entry)
             args, kwargs = signature.decode_arguments(entry.attempt.input)
             return Outcome(signature.encode_result(await entry.definition.fn(*args, **kwargs)))
         except BaseException as error:  # user code may raise anything
@@ -387,11 +398,22 @@ class Attempts:
                 return _INTERRUPTED
             return Outcome(failure=code_failure(error))
 
+    async def _confirmed(self, entry: _Running) -> None:
+        """Return once others cannot have this attempt; no limit counts what that takes."""
+        if not self._lease.fresh():
+            self._disarm(entry)
+            await self._lease.confirmed()
+            entry.heart.last = time.monotonic()
+            if not entry.settled:
+                self._limit(entry)
+
     def _start_thread(self, entry: _Running) -> None:
         loop, context = asyncio.get_running_loop(), copy_context()
 
         def job() -> None:
-            outcome = context.run(_on_thread, entry)
+            outcome = _ABANDONED
+            if self._lease.fresh() or _awaited(self._confirmed(entry), loop):
+                outcome = context.run(_on_thread, entry)
             with self._handing:
                 entry.returned = True
             if entry.heir is not None:
@@ -405,8 +427,27 @@ class Attempts:
         self._threads.run(job)
 
 
+def _awaited(asking: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> bool:
+    """On a thread, wait for what the loop is to do; False if it is closed before."""
+    try:
+        done = asyncio.run_coroutine_threadsafe(asking, loop)
+    except RuntimeError:
+        asking.close()
+        return False
+    while not loop.is_closed():
+        with contextlib.suppress(TimeoutError):
+            try:
+                done.result(LOOK)
+            except Cancelled:
+                return False
+            return True
+    return False
+
+
 def _on_thread(entry: _Running) -> Outcome:
     """Run a plain activity, on its thread."""
+    if entry.heart.stopped:
+        return _ABANDONED  # before it began
     HEART.set(entry.heart)
     if (late := _started_late(entry.attempt)) is not None:
         return late

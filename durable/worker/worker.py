@@ -93,7 +93,7 @@ class Worker:
             on_prune=self._ports.prune,
         )  # fmt: skip
         self._attempts = Attempts(
-            self._activities, self._membership.clock, tasks=max_activities,
+            self._activities, self._membership.clock, self._membership.lease, tasks=max_activities,
             threads=max_threads or 2 * (os.cpu_count() or 1), ending=self._torn_down,
         )  # fmt: skip
         self._membership.on_broken = self._break
@@ -327,7 +327,7 @@ class Worker:
         return self._host
 
     def _begin(self, member: int) -> None:
-        self._committer = self._ports.committer(member, self._membership.confirmations)
+        self._committer = self._ports.committer(member)
         self._started_host.begin(member, self._committer)
         self._membership.silence.watch(*self._committer.pulses)
         channel = self._ports.announcer.member_channel(member)
@@ -378,10 +378,9 @@ class Worker:
                 limit = host.room(CLAIM_MAX, ahead)
                 member = host.member
                 with self._reserved.flights.reserving():
-                    claiming = self._ports.runs.claim(
+                    claimed = await self._ports.runs.claim(
                         member, self.task_queue, list(self._workflows), limit, waiting
                     )
-                    claimed = await self._membership.confirmations.timely(claiming)
                     host.expect(claimed)
                 self._reserved.flights.turned_up(c.run_id for c in claimed)
                 if claimed:
@@ -416,10 +415,9 @@ class Worker:
     async def _claim(self, limit: int, waiting: float) -> list[Attempt]:
         host = self._started_host
         member = host.member
-        claiming = self._ports.activities.claim(
+        attempts = await self._ports.activities.claim(
             member, self.task_queue, list(self._activities), limit, waiting
         )
-        attempts = await self._membership.confirmations.timely(claiming)
         last = [a.id for a in attempts if a.last and a.id is not None]
         if last:
             ours = await self._ports.activities.flush(member, last)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -31,7 +30,6 @@ from durable.protocol.retry import RetryPolicy
 from durable.store.jobs import JobStore, Start
 from durable.streams.activities import metadata_of
 from durable.streams.announce import Announcer
-from durable.streams.confirmations import Confirmations
 from durable.streams.runs import RunStream
 from tests.acceptance.waiting import eventually
 from tests.integration.proxy import Proxy
@@ -67,7 +65,6 @@ class Scene:
             self.database.schema,
             ME,
             announcer,
-            Confirmations(time.monotonic, lambda: None),
             lanes,
         )
         self._committers.append(made)

@@ -57,6 +57,8 @@ async def test_one_of_all_members_sweeps(database: Database, session: asyncpg.Co
     assert (second.due, second.dead) == ((), ())
     await _again(session)
     assert (await members.sweep(session, me)).ours
+    await members.bury(session, me)
+    assert (await members.sweep(session, me)).place == (0, 1)
 
 
 async def test_a_sweep_finds_each_queue_that_holds_something_due(

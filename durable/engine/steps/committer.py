@@ -26,7 +26,6 @@ from durable.runtime.silence import Pulse
 from durable.runtime.supervision import backoff
 from durable.streams.activities import metadata_of
 from durable.streams.announce import Announcer
-from durable.streams.confirmations import Confirmations
 from durable.telemetry.logs import logger
 
 BATCH_RUNS_MAX = 500  # one statement's worth: more only delays the first
@@ -79,11 +78,9 @@ class Committer:
         schema: str,
         member: int,
         announcer: Announcer,
-        confirmations: Confirmations,
         lanes: int = 2,
     ) -> None:
         self.member = member
-        self._timely = confirmations.timely
         self._statements = CommitStatements(schema, metadata_of)
         self._announcer = announcer
         self._lanes = [_CommitLane(self, Lane(address)) for _ in range(lanes)]
@@ -113,8 +110,8 @@ class Committer:
         """Commit a batch and answer its futures; what is to be sent again comes back."""
         token = new_token()
         try:
-            outcome = await self._timely(
-                self._statements.send(lane, self.member, token, [w.commit for w in batch])
+            outcome = await self._statements.send(
+                lane, self.member, token, [w.commit for w in batch]
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the commits may have happened
             return await self._after_error(lane, token, batch, error)

@@ -91,7 +91,8 @@ with recursive quick as materialized (
         order by w.visible_at limit 1) d
 )
 select (select count(*) from durable.members) as members,
-    (select count(*) from durable.members o where o.name = m.name) as alike,
+    -- Whoever was reaped, and has not heard of it, is in a line of its own.
+    greatest(1, (select count(*) from durable.members o where o.name = m.name)) as alike,
     (select count(*) from durable.members o where o.name = m.name and o.member_id < m.member_id) as before,
     s.prunes,
     case when s.prunes is not null then array(select member_id from dead) end as dead,

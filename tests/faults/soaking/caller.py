@@ -1,7 +1,8 @@
 """Starts and signals: `… dsn namespace log`. What it has done is in the log, for who follows it.
 
 A word is logged before an act ("sending") and after it ("sent"). Who is started after a kill does
-again what has no second word: only that may have happened twice.
+again what has no second word: only that may have happened twice, and what was tried again after an
+error ("again").
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +49,19 @@ class Log:
         return (word, str(detail)) in self.words[key]
 
 
-async def insist(act: Callable[[], Awaitable[Any]]) -> Any:
-    """What a caller does who is told of an error of the database: the same again."""
+async def insist(
+    act: Callable[[], Awaitable[Any]], again: Callable[[], None] = lambda: None
+) -> Any:
+    """What a caller does who is told of an error of the database: the same again.
+
+    `again` is called before each try but the first: the one before may have done it.
+    """
     while True:
         try:
             return await act()
         except (DatabaseError, TimeoutError, OSError):
             await asyncio.sleep(0.3)
+        again()
 
 
 class Caller:
@@ -106,7 +114,10 @@ class Caller:
                 self._log.note(key, "again", value)  # may have arrived: twice is no fault then
             self._log.note(key, "sending", value)
             try:
-                await insist(lambda value=value: handle.signal(signal, value))  # type: ignore[misc]
+                await insist(
+                    partial(handle.signal, signal, value),
+                    partial(self._log.note, key, "again", value),
+                )
             except (WorkflowEnded, WorkflowNotFound):
                 if not self._log.has(key, "again", value):
                     raise
@@ -114,7 +125,8 @@ class Caller:
 
     async def _arrive(self, key: str) -> None:
         if not self._log.has(key, "sent"):
-            await insist(lambda: self._mesh.hook("arrived", {"id": key, "word": key}))
+            word = {"id": key, "word": key}
+            await insist(lambda: self._mesh.hook("arrived", word, request_id=key))
             self._log.note(key, "sent")
 
 
