@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from durable.client.client import Client
 from durable.client.runs import Runs
 from durable.client.waiters import Waiters
-from durable.compiler.generate import generate
+from durable.compiler.generate import Generated, generate
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.engine.retention import Janitor, Retention
 from durable.engine.steps.committer import Committer
@@ -22,6 +23,7 @@ from durable.postgres.embedded.launcher import ensure_running
 from durable.postgres.listen import Listener, Notifier
 from durable.postgres.pool import Database
 from durable.postgres.readiness import Readiness
+from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
 from durable.postgres.sql import Statements, schema_name
 from durable.protocol import channels
 from durable.protocol.commits import Arrival
@@ -226,6 +228,12 @@ class _Deployer:
         if not workflows:
             return {}  # a worker of activities alone has no graph of its own
         generated = generate(queue, workflows, activities)
+        await retry_until_connected(
+            partial(self._store, queue, generated), host=False, limit=CALLER_TIMEOUT
+        )
+        return dict(generated.versions)
+
+    async def _store(self, queue: str, generated: Generated) -> None:
         store = AppStore(self._database.schema)
         async with self._database.connection(LONG_DEADLINE) as connection:
             if not await store.insert(
@@ -236,4 +244,3 @@ class _Deployer:
                 generated=True,
             ):
                 await store.deployed_again(connection, queue, generated.version)
-        return dict(generated.versions)

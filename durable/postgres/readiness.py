@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from durable.postgres.migrate import Migration, migrate, pending, require
 from durable.postgres.pool import Database
+from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
 
 Then = Callable[[], Awaitable[None]]
 
@@ -46,7 +47,9 @@ class Readiness:
 
         Raises what `durable.postgres.migrate.migrate` raises.
         """
-        applied = await migrate(self._database)
+        applied = await retry_until_connected(
+            lambda: migrate(self._database), host=False, limit=CALLER_TIMEOUT
+        )  # an interrupted one goes on where it was left
         await self._open()
         return applied
 

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from durable.postgres.pool import Database, Row
+from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
 from durable.postgres.sql import Statements
 from durable.protocol.carriers import carrier
 from durable.protocol.clock import from_datetime, to_datetime
@@ -278,7 +279,10 @@ class RunStream:
         self, *, jid: str | None = None, queue: str | None = None, workflows: Sequence[str] = ()
     ) -> list[str]:
         """Let suspended runs be tried again; the queues to wake."""
-        rows = await self._db.fetch(self._sql["resume"], jid, queue, list(workflows))
+        rows = await retry_until_connected(
+            lambda: self._db.fetch(self._sql["resume"], jid, queue, list(workflows)),
+            host=False, limit=CALLER_TIMEOUT,
+        )  # fmt: skip
         return [r["stream_name"] for r in rows]
 
     async def deliver_again(self, jid: str) -> list[Reached]:

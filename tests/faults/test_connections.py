@@ -6,8 +6,13 @@ import asyncio
 import os
 import random
 
+import asyncpg
+import pytest
+
 from durable.client.client import Client
 from durable.client.handle import Handle
+from durable.worker.worker import Worker
+from tests.acceptance.waiting import eventually
 from tests.faults.conftest import Spawn
 from tests.faults.driver import Journal, Observer
 from tests.faults.programs import approval, order, order_worth, steps, steps_worth
@@ -49,3 +54,23 @@ async def test_cutting_any_connection_costs_no_step(
     assert await observer.members_of(worker.pid) == before
     await observer.nothing_is_left()
     await observer.no_recorded_step_ran_again(journal)
+
+
+@pytest.mark.parametrize("table", ["migrations", "app_versions", "worker_streams", "members"])
+async def test_a_worker_starts_though_its_connection_is_cut_meanwhile(
+    client: Client, direct: asyncpg.Connection, dsn: str, table: str
+) -> None:
+    """Whatever its start is about to do when that happens is done again."""
+    cut = f"""select pg_terminate_backend(pid) from pg_stat_activity
+        where wait_event_type = 'Lock' and query like '%{client.namespace}%{table}%'"""
+    locking = await asyncpg.connect(dsn)
+    worker = Worker(client, workflows=[steps], activities=[], grace=0)
+    try:
+        async with locking.transaction():
+            await locking.execute(f'lock table "{client.namespace}".{table}')
+            starting = asyncio.create_task(worker.start())
+            assert await eventually(lambda: direct.fetch(cut))
+        await asyncio.wait_for(starting, 60)
+    finally:
+        await locking.close()
+        await worker.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from tests.faults.driver import eventually
+from tests.faults.driver import WorkerProcess, eventually
 from tests.faults.soaking.actors import LIBRARY, ROLE, Actors
 
 REFUSED = 3.0  # seconds for which logins are refused and rights are gone
@@ -89,7 +90,7 @@ class Breakages:
     async def _kill(self, module: str) -> None:
         actor = self._actors.some(self._dice, module)
         assert actor.process is not None
-        actor.process.send(signal.SIGKILL)
+        _send(actor.process, signal.SIGKILL)
 
     async def _terminate(self) -> None:
         rows = await self.query(
@@ -127,7 +128,8 @@ class Breakages:
                 f"select pid from pg_stat_activity where usename = '{ROLE}' limit 1"
             )
             if rows:
-                os.kill(rows[0]["pid"], signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(rows[0]["pid"], signal.SIGKILL)
             await self.query("select 1")
 
     async def _refuse(self) -> None:
@@ -163,10 +165,15 @@ class Breakages:
         if process.exited is not None:
             return
         actor.frozen = True
-        process.send(signal.SIGSTOP)
+        _send(process, signal.SIGSTOP)
         try:
             await asyncio.sleep(seconds)
         finally:
             actor.frozen = False
-            if process.exited is None:
-                process.send(signal.SIGCONT)
+            _send(process, signal.SIGCONT)
+
+
+def _send(process: WorkerProcess, number: int) -> None:
+    """Send a signal to a process that may have ended by itself a moment ago."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send(number)
