@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError as Cancelled
 from contextvars import copy_context
@@ -20,8 +19,8 @@ from typing import Any
 from durable.decorators.heartbeats import HEART, Heart
 from durable.definitions import ActivityDefinition
 from durable.protocol.carriers import carrier
-from durable.protocol.clock import Clock
 from durable.protocol.failures import Failure
+from durable.runtime.clocks import Alarm, MemberClock
 from durable.runtime.interrupts import is_interrupt
 from durable.runtime.threads import DaemonThreads, carry_into_threads
 from durable.runtime.user_code import code_failure
@@ -83,7 +82,7 @@ class _Running:
     settled: bool = False
     returned: bool = False
     heir: Done | None = None
-    timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    timers: dict[str, Alarm] = field(default_factory=dict)
 
 
 class Attempts:
@@ -91,7 +90,7 @@ class Attempts:
 
     Args:
         definitions: the activities served, by name.
-        clock: the database's time.
+        clock: the database's time, and elapsed time for limits.
         lease: that under which attempts begin.
         tasks, threads: how many async and plain activities may run at once.
         ending: whether the loop is being torn down, and what is cancelled then has not failed.
@@ -104,7 +103,7 @@ class Attempts:
     def __init__(
         self,
         definitions: Mapping[str, ActivityDefinition],
-        clock: Clock,
+        clock: MemberClock,
         lease: Lease,
         *,
         tasks: int,
@@ -176,7 +175,7 @@ class Attempts:
         definition = self.definitions[attempt.name]
         if not reserved:
             self._take(definition, 1)
-        entry = _Running(attempt, definition, done, Heart(time.monotonic))
+        entry = _Running(attempt, definition, done, Heart(self._clock.monotonic))
         self._running[id(entry)] = entry
         self._by_step.setdefault(_key(attempt), []).append(entry)
         self._limit(entry)
@@ -278,15 +277,15 @@ class Attempts:
             self._arm(entry, "heartbeat", options.heartbeat, partial(self._watch, entry))
 
     def _arm(self, entry: _Running, kind: str, delay: float, ring: Callable[[float], None]) -> None:
-        loop = asyncio.get_running_loop()
-        entry.timers[kind] = loop.call_later(delay, ring, loop.time() + delay)
+        due = self._clock.monotonic() + delay
+        entry.timers[kind] = self._clock.host.call_at(due, ring, due)
 
     def _disarm(self, entry: _Running) -> None:
         for timer in entry.timers.values():
             timer.cancel()
 
     def _expire(self, entry: _Running, kind: str, limit: float, due: float) -> None:
-        late = asyncio.get_running_loop().time() - due
+        late = self._clock.monotonic() - due
         if late > LATE and entry.task is not None:
             # What blocked the loop may have kept the code from ending in time: it goes first.
             self._note_blocked(entry, late)
@@ -297,8 +296,8 @@ class Attempts:
     def _watch(self, entry: _Running, due: float) -> None:
         """End the attempt once it has been silent for its limit, by what it has said until now."""
         limit = entry.attempt.options.heartbeat or 0.0
-        late = asyncio.get_running_loop().time() - due
-        rest = entry.heart.last + limit - time.monotonic()
+        late = self._clock.monotonic() - due
+        rest = entry.heart.last + limit - self._clock.monotonic()
         if rest <= 0 and late > LATE and entry.task is not None:
             self._note_blocked(entry, late)  # while the loop stood still it could not beat
             rest = limit
@@ -330,8 +329,8 @@ class Attempts:
             asyncio.get_running_loop().call_soon(self._settle, entry, verdict)
         elif not told:
             entry.task.cancel()
-            loop = asyncio.get_running_loop()
-            entry.timers["unwind"] = loop.call_later(UNWIND, self._leave_behind, entry)
+            due = self._clock.monotonic() + UNWIND
+            entry.timers["unwind"] = self._clock.host.call_at(due, self._leave_behind, entry)
 
     def _leave_behind(self, entry: _Running) -> None:
         logger.warning(
@@ -403,7 +402,7 @@ class Attempts:
         if not self._lease.fresh():
             self._disarm(entry)
             await self._lease.confirmed()
-            entry.heart.last = time.monotonic()
+            entry.heart.last = self._clock.monotonic()
             if not entry.settled:
                 self._limit(entry)
 
