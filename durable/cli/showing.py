@@ -153,7 +153,8 @@ def _attempts(run: RunDescription) -> Iterator[str]:
     if not failures:
         return
     yield ""
-    yield "Failed attempts"
+    is_lost = any(attempt.state == "lost" for attempt in failures)
+    yield "Attempts that failed or were lost" if is_lost else "Failed attempts"
     for attempt in failures:
         which = _which(attempt)
         yield f"  #{attempt.number} {attempt.name}, {which}: {_said(attempt.failure)}"

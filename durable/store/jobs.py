@@ -80,7 +80,8 @@ class Terminated:
 class ActivityAttempt:
     """An attempt of an activity as its row shows it.
 
-    `state`: "waiting", "running", "failed" (another follows), "dead" (none follows), "dropped".
+    `state`: "waiting", "running", "failed" (another follows), "dead" (none follows), "dropped", or
+    "lost": its process went away in it, what it did may have taken effect, and it is run again.
     """
 
     number: int
@@ -164,15 +165,18 @@ class RunFilter:
 
 
 def _attempt(row: Row) -> ActivityAttempt:
+    failure = failure_from_json(row["error"])
     if row["expired_at"] is None:
         state = "waiting" if row["reserved_by"] is None else "running"
     elif row["dead_lettered_at"] is not None:
         state = "dead"
+    elif failure is None:
+        state = "dropped"
     else:
-        state = "failed" if row["error"] else "dropped"
+        state = "lost" if failure.kind == "lost" else "failed"
     return ActivityAttempt(
         int(row["dad"]), row["aid"], row["stream_name"], row["retry_attempt"] + 1,
-        row["max_retry_attempts"], state, row["visible_at"], failure_from_json(row["error"]),
+        row["max_retry_attempts"], state, row["visible_at"], failure,
     )  # fmt: skip
 
 

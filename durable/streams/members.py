@@ -23,6 +23,12 @@ UNKNOWN = Failure(
     "whether it took effect is unknown",
 )
 
+_LOST = Failure(
+    type="OutcomeUnknown",
+    kind="lost",
+    message="the worker that ran this attempt was lost: whether it took effect is unknown; "
+    "it is run again, and does not count",
+)
 
 _DEADLY = Failure(
     type="Deadly",
@@ -116,7 +122,7 @@ class MemberStore:
     async def bury(self, connection: Connection, member_id: int) -> Burial:
         """Free what a member held that died or leaves, in one transaction."""
         rows = await connection.fetch(
-            self._sql["bury"], member_id, UNKNOWN.to_json(), _DEADLY.to_json()
+            self._sql["bury"], member_id, UNKNOWN.to_json(), _DEADLY.to_json(), _LOST.to_json()
         )
         return Burial(
             tuple((r["word"], r["msg_type"]) for r in rows if r["what"] == "queue"),

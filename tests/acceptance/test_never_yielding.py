@@ -158,6 +158,38 @@ async def test_others_get_the_runs_of_a_worker_that_does_not_yield(
         assert await guilty.result(timeout=20) == "spun"
 
 
+async def test_what_it_held_up_goes_on_before_it_takes_the_next_worker(
+    dsn: str, client: Client, direct: asyncpg.Connection
+) -> None:
+    """A worker that serves all of them takes over the others, and only then the one to blame."""
+    async with OnThread(dsn, client.namespace, 2.5):
+        held = [await client.start(wait()) for _ in range(20)]
+
+        async def all_held() -> bool:
+            return not await direct.fetchval(
+                "select exists(select from worker_streams where reserved_by is null)"
+            )
+
+        await eventually(all_held)
+        guilty = await client.start(spin())
+
+        async def spun() -> bool:
+            return len(spins) == 1
+
+        await eventually(spun)
+        for run in held:
+            await run.signal(go, 7)
+        async with OnThread(dsn, client.namespace, 30):
+            assert [await run.result(timeout=20) for run in held] == [7] * 20
+
+            async def spun_again() -> bool:
+                return len(spins) == 2
+
+            await eventually(spun_again)
+            let_go.set()
+            assert await guilty.result(timeout=20) == "spun"
+
+
 async def test_the_tenth_time_it_is_suspended_with_its_reason(
     dsn: str, client: Client, direct: asyncpg.Connection
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 import durable
+from durable.cli.showing import run_as_text
 from durable.client.client import Client
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
@@ -115,7 +116,7 @@ async def test_what_goes_on_after_a_stop_is_run_by_nobody_else(
 
 @pytest.mark.usefixtures("direct")
 async def test_an_exit_shows_what_may_have_taken_effect(client: Client) -> None:
-    """Leaving at once: the outcome of what may not be repeated is unknown, the rest is free."""
+    """Leaving at once: each attempt that was cut off is shown, though another may follow it."""
     first = Worker(client, **ALL, grace=0)
     await first.start()
     runs = {word: await client.start(blocked(word)) for word in ("ends", "once")}
@@ -128,9 +129,20 @@ async def test_an_exit_shows_what_may_have_taken_effect(client: Client) -> None:
     assert await asyncio.to_thread(first.leave_at_once, 10)
     shown = await runs["once"].describe()
     assert [a.state for a in shown.activities] == ["dead"]
+    shown = await runs["ends"].describe()
+    assert [a.state for a in shown.activities] == ["lost", "waiting"]
+    assert "attempt 1 of 2, waiting" in run_as_text(shown, await runs["ends"].history())
     release.set()
     async with Worker(client, **ALL):
         with pytest.raises(durable.WorkflowFailed, match="unknown"):
             await runs["once"].result(timeout=20)
         assert await runs["ends"].result(timeout=20) == "ends ended"
     assert sorted(begun) == ["ends", "ends", "once"]
+    (lost,) = (shown := await runs["ends"].describe()).activities
+    assert (lost.state, lost.attempt) == ("lost", 1)
+    assert lost.failure is not None
+    assert lost.failure.type == "OutcomeUnknown"
+    said = run_as_text(shown, await runs["ends"].history())
+    assert "Attempts that failed or were lost\n  #1 " in said
+    assert ", attempt 1 of 2: OutcomeUnknown: " in said
+    assert "(attempt " not in said  # it does not count

@@ -229,7 +229,10 @@ class House:
         return {row["id"] for row in rows}
 
     async def state(self, key: str) -> Any:
-        """All that is left of the job and those that it started, ids and times apart."""
+        """All that is left of the job and those that it started, ids and times apart.
+
+        What was kept of calls that were lost, and made again, is no part of it.
+        """
         jobs = Jobs(self.database, Versions(self.database).plans)
         found: dict[str, Any] = {}
         for jid in (key, f"{key}-child", f"{key}-sleeper"):
@@ -242,7 +245,7 @@ class House:
                 "select msg_type, aid, dad, case when 'worker_streams' = $2 then retry_attempt end"
                 " as attempt, reserved_by, expired_at is null as open,"
                 f" error is null as well from durable.{table} where jid like $1 || '%'"
-                " order by 1, 2, 3, 4", key, table,
+                " and (error ->> 'kind') is distinct from 'lost' order by 1, 2, 3, 4", key, table,
             )  # fmt: skip
             found[table] = [dict(row) for row in rows]
         for table, columns in KEPT.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import asyncpg
 import pytest_asyncio
@@ -115,6 +116,39 @@ async def test_who_comes_later_takes_only_what_has_been_waiting(
         assert await claim(30) == [waited]
         assert await claim(30) == []
         assert await claim(0) == [came]
+
+
+async def test_a_blamed_run_comes_after_those_that_it_held_up(
+    database: Database, session: asyncpg.Connection
+) -> None:
+    """Both it and its attempts wait 1 s, then twice that each time; what they held up is due."""
+    members, runs, activities = (
+        MemberStore(database.schema),
+        RunStream(database),
+        ActivityStream(database),
+    )
+    guilty, innocent, step = [await _start(database, "q", n) for n in range(3)]
+    await session.execute(
+        "update worker_streams set msg_type = 'activity', topic = 'act', dad = '1', aid = 'act',"
+        " run_id = $2 where id = $1",
+        step, guilty,
+    )  # fmt: skip
+    due = "update worker_streams set visible_at = now() where expired_at is null"
+    moments = "select array(select visible_at from worker_streams where id = any($1) order by id)"
+    for waits in (timedelta(seconds=1), timedelta(seconds=2), timedelta(seconds=4)):
+        me = await members.join(session, "q", "here", 1)
+        await session.execute(due)
+        assert len(await runs.claim(me, "q", ["flow"], 9)) == 2
+        assert len(await activities.claim(me, "q", ["act"], 9)) == 1
+        before = await session.fetchval("select clock_timestamp()")
+        await members.condemn(session, me, guilty, '{"type": "Spun", "message": "it spun"}')
+        await members.bury(session, me)
+        found = await session.fetchval(moments, [guilty, innocent, step])
+        after = await session.fetchval("select clock_timestamp()")
+        assert before <= found[1] <= after
+        assert all(before + waits <= moment <= after + waits for moment in (found[0], found[2]))
+    counted = "select array(select losses from worker_streams where id = any($1) order by id)"
+    assert await session.fetchval(counted, [guilty, innocent, step]) == [3, 0, 3]
 
 
 async def test_most_members_are_not_dead_because_they_are_late(

@@ -79,10 +79,11 @@ left join durable.members m on m.member_id = w.reserved_by
 where j.run_id = $1
 
 -- name: open_activities
--- Attempts of a run's activities that have not settled, and the failed ones kept for people.
+-- Attempts of a run's activities that have ended without a result and are kept for people, in the order of their
+-- ends; then those that have not settled.
 select id, aid, dad, stream_name, retry_attempt, max_retry_attempts, visible_at, reserved_by, expired_at,
     dead_lettered_at, error
-from durable.worker_streams where run_id = $1 and msg_type = 'activity' order by id
+from durable.worker_streams where run_id = $1 and msg_type = 'activity' order by expired_at nulls last, id
 
 -- name: put_aside
 -- Signals that a run's code could not read, in the order in which it met them.

@@ -101,12 +101,18 @@ from quick left join swept s on true left join durable.members m on m.member_id 
 
 -- name: condemn
 -- The code of one run has taken this member's event loop for good: the burial that follows counts it as a
--- loss (retry_attempt), and finds the reason there, should it be the tenth. Other runs are above suspicion.
+-- loss (retry_attempt), and finds the reason there, should it be the tenth. Other runs are above suspicion, and
+-- whoever takes them over is to get through with them before that code takes its loop too: the run (by a
+-- retry_attempt of 2) and its attempts come later, after 1 s, then twice that each time, up to five minutes.
 with others as (
     update durable.worker_streams set retry_attempt = 0
     where reserved_by = $1 and msg_type = 'turn' and id <> $2 and retry_attempt > 0
+), attempts as (
+    update durable.worker_streams
+    set visible_at = durable.now() + make_interval(secs => least(300, power(2, least(losses, 20))))
+    where reserved_by = $1 and msg_type = 'activity' and run_id = $2
 )
-update durable.worker_streams set retry_attempt = 1, error = $3::json
+update durable.worker_streams set retry_attempt = 2, error = $3::json
 where id = $2 and reserved_by = $1 and msg_type = 'turn'
 
 -- name: end_transaction
@@ -118,6 +124,7 @@ where a.pid = $1 and a.state = 'idle in transaction' and a.datname = current_dat
 -- name: bury
 -- Takes from a dead member, or one that leaves, everything it held: runs and attempts that may be repeated
 -- become visible again; an attempt that may not be repeated ends with "outcome unknown", and its run is told.
+-- Of one that is run again a copy stays, expired, with what may have happened, for people to see.
 -- A run whose turn may have taken the process down (retry_attempt, until `survived`) counts that, and is
 -- suspended at the tenth time.
 -- The message that an engine was applying alone (`applied`) counts that as well: see `suspect`. As long as its
@@ -131,7 +138,7 @@ with gone as (
     where e.id in (select m.id from durable.engine_streams m where m.reserved_by = $1 for update skip locked)
     returning e.stream_name
 ), lost as (
-    select w.id, w.run_id, w.msg_type = 'turn' as turn,
+    select w.id, w.run_id, w.msg_type = 'turn' as turn, w.msg_type = 'turn' and w.retry_attempt = 2 as blamed,
         w.losses + case when w.msg_type = 'turn' then least(w.retry_attempt, 1) else 1 end as losses,
         w.msg_type <> 'turn' and (w.retry_attempt + 1 >= w.max_retry_attempts or w.losses >= 9) as last
     from durable.worker_streams w where w.reserved_by = $1
@@ -139,9 +146,21 @@ with gone as (
 ), freed as (
     update durable.worker_streams w
     set reserved_by = null, reserved_at = null, losses = l.losses,
-        visible_at = case when l.turn and l.losses >= 10 then 'infinity' else durable.now() end
+        visible_at = case when l.turn and l.losses >= 10 then 'infinity'
+            when l.blamed then durable.now() + make_interval(secs => least(300, power(2, least(l.losses, 20) - 1)))
+            when l.turn then durable.now() else greatest(w.visible_at, durable.now()) end
     from lost l where w.id = l.id and not l.last
     returning w.id, w.stream_name, w.msg_type, w.losses, w.error
+), kept as (
+    insert into durable.worker_streams (
+        stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, priority, created_at, visible_at,
+        reserved_at, expired_at, error, max_retry_attempts, backoff_coefficient, maximum_interval_seconds,
+        initial_interval_seconds, retry_attempt, losses)
+    select w.stream_name, w.workflow_name, w.jid, w.run_id, w.aid, w.dad, w.msg_type, w.topic, w.priority,
+        w.created_at, w.visible_at, w.reserved_at, durable.now(), $4::json, w.max_retry_attempts,
+        w.backoff_coefficient, w.maximum_interval_seconds, w.initial_interval_seconds, w.retry_attempt, l.losses
+    from durable.worker_streams w join lost l on l.id = w.id
+    where not l.turn and not l.last and w.expired_at is null
 ), suspended as (
     update durable.jobs j set state = 'suspended', error = coalesce(f.error, $3::json)
     from freed f where f.msg_type = 'turn' and f.losses >= 10 and j.run_id = f.id and j.finished_at is null
