@@ -11,6 +11,7 @@ from durable.client.handle import Handle
 from durable.client.runs import Runs
 from durable.codec.adapters import Adapter
 from durable.decorators.calls import Call, WorkflowCall
+from durable.decorators.workflow import Workflow
 from durable.errors import ConfigurationError, InternalError, WorkflowAlreadyStarted
 from durable.postgres.loops import IN_AN_ACTIVITY
 from durable.protocol.carriers import carrier
@@ -148,20 +149,53 @@ class Client:
         given = _Given(id, task_queue, priority, if_running, if_ended, begun)
         return await self._begin("client.start()", call, args, given)
 
+    @overload
     async def execute(
         self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None,
         priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
         **begun: Unpack[Begun],
-    ) -> R:  # fmt: skip
+    ) -> R: ...  # fmt: skip
+    @overload
+    async def execute(
+        self, call: str, /, *args: Any, id: str | None = None, task_queue: str | None = None,
+        priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
+        **begun: Unpack[Begun],
+    ) -> Any: ...  # fmt: skip
+
+    async def execute(
+        self, call: Call[Any] | str, /, *args: Any, id: str | None = None,
+        task_queue: str | None = None, priority: int | None = None,
+        if_running: IfRunning = "raise", if_ended: IfEnded = "start", **begun: Unpack[Begun],
+    ) -> Any:  # fmt: skip
         """Start a workflow and wait for its result: `start`, then `Handle.result`."""
         given = _Given(id, task_queue, priority, if_running, if_ended, begun)
-        handle: Handle[R] = await self._begin("client.execute()", call, (), given)
+        handle = await self._begin("client.execute()", call, args, given)
         return await handle.result()
 
-    def handle(self, id: str) -> Handle[Any]:
-        """The newest run of an id; whether there is one shows at the first use."""
+    @overload
+    def handle(self, id: str) -> Handle[Any]: ...
+    @overload
+    def handle(self, id: str, workflow: Workflow[..., R]) -> Handle[R]: ...
+
+    def handle(self, id: str, workflow: Workflow[..., Any] | None = None) -> Handle[Any]:
+        """The newest run of an id; whether there is one shows at the first use.
+
+        Args:
+            id: the id.
+            workflow: of which workflow it is, for a result of that one's type; without it
+                `result()` gives plain data, what JSON can hold.
+
+        Example:
+            >>> shipment = await client.handle("order-1", fulfil).result()  # doctest: +SKIP
+        """
         self._runs.home.check("client.handle()")
-        return Handle(self._runs, check_sought("id", id, "client.handle()"))
+        if workflow is not None and not isinstance(workflow, Workflow):
+            raise ConfigurationError(
+                "client.handle() takes an id and, if you like, the workflow that the run is of,"
+                f" such as client.handle('order-1', fulfil), not {workflow!r:.100}"
+            )
+        of = None if workflow is None else workflow.definition
+        return Handle(self._runs, check_sought("id", id, "client.handle()"), workflow=of)
 
     async def list(
         self, *, before: int | None = None, limit: int = 100, **chosen: Unpack[Chosen]
@@ -241,15 +275,15 @@ class Client:
     ) -> Handle[Any]:
         """Start a workflow; `who` was called, for messages."""
         options: WorkflowOptions | None = None
-        jid, signature = given.id, None
+        jid, definition = given.id, None
         if isinstance(call, str):
             workflow = check_name("call", call, who)
             text = encode_positional(args)
         else:
             taken = _workflow_call(call, args, who)
             definition = taken.definition
-            workflow, signature, options = definition.name, definition.signature, taken.options
-            text = signature.encode_arguments(taken.args, dict(taken.kwargs))
+            workflow, options = definition.name, taken.options
+            text = definition.signature.encode_arguments(taken.args, dict(taken.kwargs))
             jid = jid if jid is not None else taken.id
         self._runs.home.check(who, _A_CHILD)
         queue = given.task_queue
@@ -267,10 +301,10 @@ class Client:
         chosen = StartOptions(
             queue, rank, given.if_running, given.if_ended, begun_with(given.begun, who)
         )
-        if signature is None:
+        if definition is None:
             await self._runs.declared.check_arguments(queue, workflow, text)
         run_id, jid = await self._start(workflow, text, jid, chosen)
-        return Handle(self._runs, jid, run_id, signature)
+        return Handle(self._runs, jid, run_id, definition)
 
     async def _start(
         self, workflow: str, text: str, id: str | None, chosen: StartOptions
@@ -337,4 +371,9 @@ def encode_positional(args: tuple[Any, ...]) -> str:
     return _ANY.encode(list(args))
 
 
-_ANY = Adapter(list[Any], owner="client.start()", path="args")
+_ANY = Adapter(
+    list[Any],
+    owner="a workflow by its name",
+    path="args",
+    advice="give what JSON can hold, such as a dict, or use its call, client.start(fulfil(order))",
+)

@@ -9,9 +9,10 @@ from typing import Any, Generic, TypeVar, overload
 
 from durable.client.runs import Runs
 from durable.codec.adapters import Adapter
+from durable.codec.fields_set import plain_value
 from durable.codec.rebuilding import exception_of
-from durable.codec.signature import Signature
 from durable.decorators.signals import Signal
+from durable.definitions import WorkflowDefinition
 from durable.errors import (
     ConfigurationError,
     WorkflowCancelled,
@@ -56,16 +57,16 @@ def event_of(revision: int, fact: Fact) -> HistoryEvent:
     """A fact as an event."""
     return HistoryEvent(
         revision, fact.kind.value, to_datetime(fact.at), fact.number, fact.name,
-        None if fact.input is None else json.loads(fact.input),
-        None if fact.data is None else json.loads(fact.data), fact.failure,
+        None if fact.input is None else plain_value(fact.input),
+        None if fact.data is None else plain_value(fact.data), fact.failure,
     )  # fmt: skip
 
 
 class Handle(Generic[R]):
     """One run of a workflow: await its result, signal it, look at it, stop it.
 
-    Got from `client.start(…)`, or from `client.handle(id)`, which stands for the newest run of the
-    id.
+    Got from `client.start(…)`, or from `client.handle(id, fulfil)`, which stands for the newest run
+    of the id. Without the workflow, `result()` gives plain data.
 
     Attributes:
         id: the id that was given at the start.
@@ -76,12 +77,16 @@ class Handle(Generic[R]):
     """
 
     def __init__(
-        self, runs: Runs, id: str, run_id: int | None = None, signature: Signature | None = None
+        self,
+        runs: Runs,
+        id: str,
+        run_id: int | None = None,
+        workflow: WorkflowDefinition | None = None,
     ) -> None:
         self.id = id
         self._runs = runs
         self._run_id = run_id
-        self._signature = signature
+        self._workflow = workflow
 
     def __repr__(self) -> str:
         return f"<Handle of run {self.id!r}>"
@@ -90,13 +95,23 @@ class Handle(Generic[R]):
         """The run's number, which no other run has; raises `WorkflowNotFound`."""
         self._runs.home.check("a handle")
         if self._run_id is None:
-            self._run_id = await self._runs.jobs.latest(self.id)
-        if self._run_id is None:
+            self._run_id = await self._latest()
+        return self._run_id
+
+    async def _latest(self) -> int:
+        found = await self._runs.jobs.latest(self.id)
+        if found is None:
             raise WorkflowNotFound(
                 f"no workflow was ever started with the id {self.id!r} in this namespace,"
                 " or it ended and was pruned"
             )
-        return self._run_id
+        run_id, workflow = found
+        if self._workflow is not None and workflow != self._workflow.name:
+            raise ConfigurationError(
+                f"the run {self.id!r} is one of the workflow {workflow!r}, and client.handle() was"
+                f" given {self._workflow.name!r}: give it the run's own, or none"
+            )
+        return run_id
 
     async def result(self, timeout: Duration | None = None) -> R:  # noqa: ASYNC109 - the fixed public name
         """What the workflow returned; waits until it has.
@@ -117,7 +132,9 @@ class Handle(Generic[R]):
         if ended.state == "completed":
             text = ended.output or "null"
             value: R = (
-                json.loads(text) if self._signature is None else self._signature.decode_result(text)
+                plain_value(text)
+                if self._workflow is None
+                else self._workflow.signature.decode_result(text)
             )
             return value
         if ended.state == "gone":
@@ -201,7 +218,12 @@ class Handle(Generic[R]):
         await self._runs.terminate(await self.run_id(), reason)
 
 
-_ANY = Adapter(Any, owner="handle.signal()", path="payload")
+_ANY = Adapter(
+    Any,
+    owner="handle.signal() by name",
+    path="payload",
+    advice="give what JSON can hold, such as a dict, or pass the declared Signal for the name",
+)
 
 
 def _gone(id: str) -> WorkflowNotFound:

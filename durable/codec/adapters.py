@@ -15,7 +15,7 @@ from durable.codec.differences import ADVICE, difference, shown
 from durable.codec.fields_set import KEY, is_partial, marked, restore, unmarked
 from durable.codec.given_fields import GivenFields, serializer_of
 from durable.codec.guards import Guard, guard_for
-from durable.codec.scalars import advice_on, scalar_of
+from durable.codec.scalars import ANNOTATE, advice_on, scalar_of
 from durable.errors import DefinitionError, PayloadError
 
 CONFIG: Final = ConfigDict(
@@ -37,11 +37,21 @@ class Machine:
     Args:
         hint: the resolved type hint.
         owner: who asks, for messages: "charge()", or "signal 'approval'".
+        advice: what to do where a value would not come back as it is.
     """
 
-    __slots__ = ("_extra", "_has_models", "_owner", "_read", "_write", "adapter", "guard")
+    __slots__ = (
+        "_advice",
+        "_extra",
+        "_has_models",
+        "_owner",
+        "_read",
+        "_write",
+        "adapter",
+        "guard",
+    )
 
-    def __init__(self, hint: Any, owner: str) -> None:
+    def __init__(self, hint: Any, owner: str, advice: str = ANNOTATE) -> None:
         try:
             # By way of an alias pydantic takes our settings even for a dataclass.
             alias: Any = TypeAliasType("alias", hint)  # pyright: ignore[reportGeneralTypeIssues]
@@ -60,6 +70,7 @@ class Machine:
                 " parts are such too, and define or import them at the top of their module"
             ) from error
         self._owner = owner
+        self._advice = advice
         # What says itself what to do with unknown fields is obeyed; elsewhere none is dropped.
         self._extra: Any = None if _says_extra(schema) else "forbid"
         self._has_models = _has_models(schema)
@@ -94,7 +105,7 @@ class Machine:
     def _unwritable(self, error: Exception, value: Any) -> PayloadError:
         return PayloadError(
             f"{self._owner}: the value cannot be written as JSON: {_first_line(error)}"
-            f"{_advice(error, value)}"
+            f"{_advice(error, value, self._advice)}"
         )
 
     def write_checked(self, value: Any, path: str) -> str:
@@ -117,7 +128,7 @@ class Machine:
             ) from error
         found = difference(value, back, path)
         if found:
-            advice = "" if ADVICE in found else f"; {advice_on(value)}"
+            advice = "" if ADVICE in found else f"; {advice_on(value, self._advice)}"
             raise PayloadError(f"{self._owner}: {found}{advice}")
         return text
 
@@ -147,6 +158,7 @@ class Adapter:
         hint: any type hint that pydantic knows.
         owner: who asks, for messages.
         path: what the value is called there.
+        advice: what to do about a value that would not come back as it is.
 
     Example:
         >>> adapter = Adapter(tuple[int, bytes])
@@ -156,12 +168,15 @@ class Adapter:
         (1, b'\xff')
     """
 
-    __slots__ = ("_machine", "_owner", "_path", "hint")
+    __slots__ = ("_advice", "_machine", "_owner", "_path", "hint")
 
-    def __init__(self, hint: Any, *, owner: str = "payload", path: str = "value") -> None:
+    def __init__(
+        self, hint: Any, *, owner: str = "payload", path: str = "value", advice: str = ANNOTATE
+    ) -> None:
         self.hint = hint
         self._owner = owner
         self._path = path
+        self._advice = advice
         self._machine: Machine | None = None
 
     def __repr__(self) -> str:
@@ -189,7 +204,7 @@ class Adapter:
 
     def prepare(self) -> Machine:
         """Build now what is otherwise built at first use. `DefinitionError` for a bad type."""
-        self._machine = Machine(self.hint, self._owner)
+        self._machine = Machine(self.hint, self._owner, self._advice)
         return self._machine
 
 
@@ -224,9 +239,9 @@ def _first_line(error: BaseException) -> str:
     return lines[0].rstrip(".:") if lines else type(error).__name__
 
 
-def _advice(error: BaseException, value: Any) -> str:
+def _advice(error: BaseException, value: Any, otherwise: str) -> str:
     if "invalid utf-8" not in str(error):
-        return f"; {advice_on(value)}"
+        return f"; {advice_on(value, otherwise)}"
     return (
         "; bytes within a pydantic model need"
         " model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"

@@ -53,6 +53,19 @@ def unmarked(text: str) -> tuple[str, Any]:
     return json.dumps(_plain(form), separators=(",", ":"), ensure_ascii=False), form
 
 
+def plain_value(text: str) -> Any:
+    """The value of a text as plain data, for whoever does not know its type: without the marks.
+
+    A dict of the user's own is left alone, whatever its keys are called.
+
+    Example:
+        >>> plain_value('{"a":1,"b":2,"__fields_set__":["a"]}')
+        {'a': 1, 'b': 2}
+    """
+    value = json.loads(text)
+    return _shown(value) if KEY in text else value
+
+
 def restore(value: Any, form: Any) -> None:
     """Tell the models within the value, just read, which of their fields were given."""
     for model, known in _pairs(value, form):
@@ -106,6 +119,22 @@ def _fields(value: Any) -> list[tuple[str, Any]]:
             if hasattr(value, field.name)
         ]
     return []
+
+
+def _shown(form: Any) -> Any:
+    if isinstance(form, list):
+        return [_shown(item) for item in form]
+    if not isinstance(form, dict):
+        return form
+    hidden = KEY if _is_mark(form.get(KEY), form) else None
+    return {key: _shown(item) for key, item in form.items() if key != hidden}
+
+
+def _is_mark(given: Any, form: dict[str, Any]) -> bool:
+    """Whether it names fields of this object; fields that are never written may be among them."""
+    if not isinstance(given, list) or len(form) == 1:
+        return False
+    return not given or any(isinstance(name, str) and name in form for name in given)
 
 
 def _plain(form: Any) -> Any:

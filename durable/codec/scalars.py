@@ -50,7 +50,10 @@ def scalar_of(value: Any) -> Any:
     return found
 
 
-def advice_on(value: Any) -> str:
+ANNOTATE: Final = "annotate it with the type that it has"
+
+
+def advice_on(value: Any, otherwise: str = ANNOTATE) -> str:
     """What to do about a value that cannot be written, or not under its annotation."""
     for one in _within(value):
         kind = type(one)
@@ -66,7 +69,7 @@ def advice_on(value: Any) -> str:
             return f"pass {how} in place of the {kind.__module__.partition('.')[0]} {kind.__name__}"
         if advice := _advice_on_builtin(one):
             return advice
-    return "annotate it with the type that it has"
+    return otherwise
 
 
 def _advice_on_builtin(one: Any) -> str | None:

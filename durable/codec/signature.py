@@ -13,7 +13,7 @@ import re
 import typing
 from collections.abc import Callable, Mapping
 from inspect import Parameter
-from typing import Any, NotRequired
+from typing import Any, Never, NoReturn, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -157,9 +157,10 @@ class Signature:
             members[name] = hint if _is_required(parameter) else NotRequired[hint]
         machine = self._arguments(members)
         self._guards = guards
-        self._result = Adapter(
-            hints.get("return", Any), owner=f"{self._owner} result", path="result"
-        )
+        returned = hints.get("return", Any)
+        if returned is NoReturn or returned is Never:
+            returned = None  # it ends by raising, or by being stopped: there is nothing to write
+        self._result = Adapter(returned, owner=f"{self._owner} result", path="result")
         self._result.prepare()
         self._machine = machine
         return machine

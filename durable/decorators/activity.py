@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, final, overload
 
 from durable.decorators.calls import ActivityCall, Call
@@ -68,7 +68,7 @@ class ActivityDecorator(Protocol):
     """What `@activity(…)` with options gives: takes an async function or a plain one."""
 
     @overload
-    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Activity[P, R]: ...
+    def __call__(self, fn: Callable[P, Awaitable[R]], /) -> Activity[P, R]: ...
     @overload
     def __call__(self, fn: Callable[P, R], /) -> Activity[P, R]: ...
     def __call__(self, fn: Callable[..., Any], /) -> Activity[..., Any]:
@@ -77,7 +77,7 @@ class ActivityDecorator(Protocol):
 
 
 @overload
-def activity(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Activity[P, R]: ...
+def activity(fn: Callable[P, Awaitable[R]], /) -> Activity[P, R]: ...
 @overload
 def activity(fn: Callable[P, R], /) -> Activity[P, R]: ...
 @overload

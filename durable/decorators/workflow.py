@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, final, overload
 
@@ -74,17 +74,17 @@ class Workflow(Generic[P, R_co]):
 class WorkflowDecorator(Protocol):
     """What `@workflow(…)` with options gives: takes an async function."""
 
-    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]:
+    def __call__(self, fn: Callable[P, Awaitable[R]], /) -> Workflow[P, R]:
         """The workflow."""
         ...
 
 
 @overload
-def workflow(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
+def workflow(fn: Callable[P, Awaitable[R]], /) -> Workflow[P, R]: ...
 @overload
 def workflow(**options: Unpack[WorkflowDeclaration]) -> WorkflowDecorator: ...
 def workflow(
-    fn: Callable[..., Coroutine[Any, Any, Any]] | None = None,
+    fn: Callable[..., Awaitable[Any]] | None = None,
     /,
     **options: Unpack[WorkflowDeclaration],
 ) -> Workflow[..., Any] | WorkflowDecorator:

@@ -9,6 +9,7 @@ from datetime import MAXYEAR, datetime
 from typing import Any
 from uuid import UUID
 
+from durable.codec.fields_set import plain_value
 from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
@@ -186,8 +187,8 @@ def _description(row: Row, activities: Sequence[Row], aside: Sequence[Row]) -> R
         id=row["jid"], run_id=row["run_id"], workflow=row["graph"], task_queue=row["app_id"],
         state=row["state"], started_at=row["created_at"], finished_at=row["finished_at"],
         version=row["graph_version"], open_steps=max(0, row["status"] - 1),
-        revision=row["revision"], input=json.loads(row["input"]) if row["input"] else None,
-        output=json.loads(row["output"]) if row["output"] else None,
+        revision=row["revision"], input=plain_value(row["input"]) if row["input"] else None,
+        output=plain_value(row["output"]) if row["output"] else None,
         failure=failure_from_json(row["error"]), pending=tuple(json.loads(row["pending"] or "[]")),
         activities=tuple(_attempt(a) for a in activities), parent_run_id=row["parent_run_id"],
         worker=row["member"], wakes_at=None if wakes is None or wakes.year >= MAXYEAR else wakes,
@@ -195,7 +196,7 @@ def _description(row: Row, activities: Sequence[Row], aside: Sequence[Row]) -> R
         entity=None if row["document"] is None else json.loads(row["document"]),
         put_aside=tuple(
             SignalAside(
-                a["topic"], json.loads(a["message"] or "null"), failure_from_json(a["error"]),
+                a["topic"], plain_value(a["message"] or "null"), failure_from_json(a["error"]),
                 a["dead_lettered_at"],
             )
             for a in aside
@@ -236,10 +237,10 @@ class JobStore:
         }
         return [found[place] for place in range(1, len(starts) + 1)]
 
-    async def latest(self, jid: str) -> int | None:
-        """The newest run of an id."""
+    async def latest(self, jid: str) -> tuple[int, str] | None:
+        """The newest run of an id, and of which workflow it is."""
         rows = await self._db.read(self._sql["latest"], jid)
-        return int(rows[0][0]) if rows and rows[0][0] is not None else None
+        return (int(rows[0]["run_id"]), str(rows[0]["workflow"])) if rows else None
 
     async def outcomes(self, run_ids: Sequence[int]) -> list[Ended]:
         """Those of the runs that have ended."""

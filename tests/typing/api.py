@@ -2,8 +2,9 @@
 
 import asyncio
 import datetime as dt
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import assert_type
+from typing import Any, NoReturn, ParamSpec, TypeVar, assert_type
 
 import durable
 
@@ -48,6 +49,34 @@ def checksum(data: bytes) -> int:
 
 @durable.activity(name="archive", task_queue="slow", priority=-1, heartbeat_timeout="10s")
 def archive(path: str) -> None: ...
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def logged(fn: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """As decorators of async functions are usually typed."""
+    return fn
+
+
+@durable.activity
+@logged
+async def measure(order: Order) -> int:
+    return len(order.id)
+
+
+@durable.activity(priority=1)
+@logged
+async def refuse(order: Order) -> NoReturn:
+    raise ValueError(order)
+
+
+@durable.workflow
+@logged
+async def weighed(order: Order) -> int:
+    assert_type(await measure(order), int)
+    return await asyncio.create_task(measure(order))
 
 
 approval = durable.Signal("approval", Approval)
@@ -123,6 +152,10 @@ async def client_side(order: Order) -> None:
     assert_type((await begun.describe()).attributes, dict[str, str | int | float | bool])
     named = await client.start("fulfil", {"id": "o-1"}, id="order-2")
     await named.result()
+    assert_type(client.handle("order-1"), durable.Handle[Any])
+    assert_type(client.handle("order-1", fulfil), durable.Handle[Label])
+    assert_type(await client.handle("order-1", fulfil).result(), Label)
+    assert_type(await client.execute("fulfil", {"id": "o-1"}, id="order-3"), Any)
     worker = durable.Worker(client, workflows=[fulfil, parent], activities=[charge, checksum])
     await worker.run()
     kept = durable.RetentionPolicy(completed="7 days", failed=None)

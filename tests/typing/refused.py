@@ -65,7 +65,7 @@ async def client_side(client: durable.Client) -> None:
     await client.list(state=["running", "bogus"])  # type: ignore[list-item]
     await client.list(limit="5")  # type: ignore[arg-type]
     await client.count(workflow=charge)  # type: ignore[arg-type]
-    client.handle(fulfil)  # type: ignore[arg-type]
+    client.handle(fulfil)  # type: ignore[call-overload]
     await client.start(fulfil("o"), if_running="wait")  # type: ignore[call-overload]
     durable.Worker(client, workflows=[fulfil], max_runs="many")  # type: ignore[arg-type]
     await client.start(fulfil)  # type: ignore[call-overload]

@@ -51,7 +51,7 @@ from numbered n
 
 -- name: latest
 -- The newest run of an id.
-select run_id, state from durable.jobs where scope = '' and jid = $1 order by run_id desc limit 1
+select run_id, graph as workflow from durable.jobs where scope = '' and jid = $1 order by run_id desc limit 1
 
 -- name: outcomes
 -- How runs ended; what a waiter reads when it was told, and when it polls. A run that has been pruned is "gone".
