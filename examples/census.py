@@ -264,7 +264,11 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        print("stopped; start it again, and it goes on from here", file=sys.stderr)
+        sys.exit(130)
 
 # Python 3.11.7: the standard library
 # package                         modules     lines functions   classes   imports   hardest

@@ -100,7 +100,11 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        print("stopped; start it again, and it goes on from here", file=sys.stderr)
+        sys.exit(130)
 
 # json/__init__.py          14,020  3,556  lzma
 # json/decoder.py           12,473  3,532  lzma

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import codeop
 import contextlib
 import inspect
 import io
@@ -136,6 +137,7 @@ class Reader:
     async def _command(self, block: Block, entry: Entry) -> None:
         name, *rest = entry.words
         if name == "kill":
+            assert rest[-1] == "%%", f"{block.where}: a job's number differs from shell to shell"
             hard = "-9" in rest
             self._jobs[-1].send_signal(signal.SIGKILL if hard else signal.SIGTERM)
             await asyncio.to_thread(self._jobs[-1].wait, PATIENCE)
@@ -246,6 +248,33 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = (page.parent / file).resolve() if file else page
         assert target.exists(), f"{page.name} links to {link}"
         assert not anchor or anchor in anchors(target), f"{page.name} links to {link}"
+
+
+@by_page
+def test_tables_are_whole(page: Path) -> None:
+    """A row of a table is one line: a second one would be text below a table that has ended."""
+    rows = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    assert not [row for row in re.findall(r"^\|.*$", rows, re.MULTILINE) if not row.endswith("|")]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [p for p in PAGES if "`python -m asyncio`" in p.read_text("utf-8")],
+    ids=lambda p: p.stem,
+)
+def test_what_is_for_a_prompt_can_be_pasted_into_one(page: Path) -> None:
+    """Line by line, as prompts before Python 3.13 read it: what begins a block ends it, too."""
+    prompt = codeop.CommandCompiler()
+    prompt.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    for block in blocks(page):
+        if block.language != "python" or block.file:
+            continue
+        pasted: list[str] = []
+        for line in [*block.text.splitlines(), ""]:
+            pasted.append(line)
+            if prompt("\n".join(pasted), block.where):
+                pasted.clear()
+        assert not pasted, f"{block.where} ends in the middle of {pasted}"
 
 
 def test_the_reference_lists_the_public_api() -> None:

@@ -48,8 +48,27 @@ def test_quickstart_on_an_empty_machine(program: Program, examples: Path) -> Non
 
 @pytest.mark.parametrize("example", ["hotmesh_calc.py", "virtual.py", "lending.py"])
 def test_what_an_example_prints(program: Program, examples: Path, example: str) -> None:
-    """It prints what the comment at its end says."""
-    assert finished(program(examples / example)).splitlines() == promised(examples / example)
+    """It prints what the comment at its end says, without any extra beside those of the README."""
+    without = "import runpy, sys; sys.modules.update(cronsim=None, jsonschema=None, uvloop=None)"
+    run = f"runpy.run_path({str(examples / example)!r}, run_name='__main__')"
+    out = finished(program("-c", f"{without}; {run}"))
+    assert out.splitlines() == promised(examples / example)
+
+
+@pytest.mark.parametrize("words", [["census.py"], ["contest.py", "asyncio"]], ids=lambda w: w[0])
+def test_an_example_is_stopped_by_ctrl_c(
+    program: Program, examples: Path, tmp_path: Path, words: list[str],
+    eventually: Callable[..., None],
+) -> None:  # fmt: skip
+    """One that invites to stop it says how it goes on, and shows no traceback."""
+    log = tmp_path / "log"
+    process = program(examples / words[0], *words[1:], "--log", log)
+    eventually(lambda: lines(log), "it is at work", 60)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.splitlines()[-1] == "stopped; start it again, and it goes on from here"
+    assert "Traceback" not in err
 
 
 def test_orders(program: Program, examples: Path, tmp_path: Path) -> None:

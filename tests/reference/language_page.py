@@ -124,7 +124,7 @@ def meanings(cls: type[Any]) -> dict[str, str]:
     (definition,) = ast.parse(inspect.getsource(cls)).body
     body = definition.body if isinstance(definition, ast.ClassDef) else []
     return {
-        before.target.id: inspect.cleandoc(after.value.value)
+        before.target.id: " ".join(after.value.value.split())  # one row of a table
         for before, after in itertools.pairwise(body)
         if isinstance(before, ast.AnnAssign)
         and isinstance(before.target, ast.Name)

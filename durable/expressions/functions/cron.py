@@ -22,7 +22,8 @@ from durable.expressions.values import is_nullish, number
 MISSING: Final = (
     None
     if find_spec("cronsim")
-    else "schedules need a parser that is not installed: pip install durable-postgres[cron]"
+    else "cron expressions need a parser that is not installed:"
+    " pip install 'durable-postgres[cron]'"
 )
 """What to do before the functions can work, None when they can."""
 

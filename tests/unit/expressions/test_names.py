@@ -66,7 +66,7 @@ def test_a_domain_without_its_library_is_refused_when_compiled(raw):
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     if "cron" in raw:
-        assert "@pipe[1][0]: {@cron.nextDelay}: schedules need a parser" in done.stderr
-        assert "pip install durable-postgres[cron]" in done.stderr
+        assert "@pipe[1][0]: {@cron.nextDelay}: cron expressions need a parser" in done.stderr
+        assert "pip install 'durable-postgres[cron]'" in done.stderr
     else:
         assert (done.returncode, done.stderr) == (0, "")
