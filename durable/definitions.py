@@ -20,13 +20,30 @@ def check(definition: ActivityDefinition | WorkflowDefinition) -> None:
     """Make ready what is otherwise made at the first call.
 
     Raises:
-        DefinitionError: an annotation means nothing, or a type cannot be written down; says which,
-            where, and what to do.
+        DefinitionError: an annotation means nothing, a type cannot be written down, or a workflow
+            calls two functions of one name; says which, where, and what to do.
     """
     try:
         definition.signature.check()
     except DefinitionError as error:
         raise DefinitionError(f"{definition.site}: {error}") from error
+    if isinstance(definition, WorkflowDefinition):
+        _check_calls(definition)
+
+
+def _check_calls(workflow: WorkflowDefinition) -> None:
+    """A call is recorded, and served, by its name: two functions must not share one."""
+    known: dict[tuple[type, str, str | None], str] = {}
+    for called in workflow.calls():
+        key = type(called), called.name, called.options.task_queue
+        site = known.setdefault(key, called.site)
+        if site != called.site:
+            kind = "activities" if isinstance(called, ActivityDefinition) else "workflows"
+            raise DefinitionError(
+                f"{workflow.site}: the workflow {workflow.name!r} calls two {kind} that are named"
+                f" {called.name!r}, at {site} and at {called.site}: one of them would be run for"
+                " both; give one of them name=…"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +77,8 @@ def _any_signal() -> DeclaredSignals:
 class WorkflowDefinition:
     """A workflow: an async function that is replayed.
 
-    `signals` is asked when the graph is generated: by then the module has all its names.
+    `signals` is asked when the graph is generated, and `calls`, what its code calls by name, when a
+    worker starts: by then the module has all its names.
     """
 
     name: str
@@ -69,3 +87,6 @@ class WorkflowDefinition:
     options: WorkflowOptions
     site: str  # "file:line" of the function
     signals: Callable[[], DeclaredSignals] = field(default=_any_signal, compare=False)
+    calls: Callable[[], tuple[ActivityDefinition | WorkflowDefinition, ...]] = field(
+        default=tuple, compare=False
+    )

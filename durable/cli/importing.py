@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +14,7 @@ from typing import Any
 
 from durable.decorators.activity import Activity
 from durable.decorators.workflow import Workflow
+from durable.definitions import ActivityDefinition
 from durable.errors import ConfigurationError, DurableError
 
 DEFAULT_QUEUE = "default"
@@ -36,7 +37,8 @@ def collect(target: str, queue: str | None = None) -> list[Served]:
             or a list of them).
         queue: for workflows that name no queue of their own.
 
-    An activity without a queue is served on the queue of every workflow.
+    An activity without a queue is served on the queue of every workflow. What only stands in
+    modules that this one imports is not served: `elsewhere` tells of it.
 
     Raises `ConfigurationError` when it cannot be imported, or holds nothing that is decorated.
     """
@@ -49,6 +51,30 @@ def collect(target: str, queue: str | None = None) -> list[Served]:
             " name a module that defines or imports them"
         )
     return _by_queue(found, queue or DEFAULT_QUEUE)
+
+
+def elsewhere(served: Served) -> list[str]:
+    """What the workflows of a queue call by name that is not served with them: a line for each."""
+    lines: dict[tuple[str, str], str] = {}
+    for workflow in served.workflows.values():
+        for called in workflow.definition.calls():
+            own = called.options.task_queue
+            if own is not None and own != served.queue:
+                continue
+            is_activity = isinstance(called, ActivityDefinition)
+            kind = "activity" if is_activity else "workflow"
+            there: Mapping[str, Any] = served.activities if is_activity else served.workflows
+            found = there.get(called.name)
+            if found is not None and found.definition.site == called.site:
+                continue
+            told = f"{workflow.name} calls the {kind} {called.name!r} of {called.site}"
+            lines.setdefault(
+                (kind, called.name),
+                f"{told}, which is not served here: others must, or import its name in this module"
+                if found is None
+                else f"{told}; served under that name is {found.definition.site}",
+            )
+    return list(lines.values())
 
 
 def workflow_of(target: str) -> Workflow[..., Any]:

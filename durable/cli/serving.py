@@ -13,7 +13,7 @@ import typer
 
 from durable.cli.command import Session, creating, duration
 from durable.cli.ending import EXTRA, Ending
-from durable.cli.importing import Served, collect
+from durable.cli.importing import Served, collect, elsewhere
 from durable.cli.loops import EventLoop
 from durable.cli.supervising import first_of, supervise
 from durable.protocol.durations import seconds
@@ -101,6 +101,8 @@ async def _serve(
         for one, serving in zip(served, workers, strict=True):
             await running.enter_async_context(serving)
             session.out.event(_told(one), f"serving {_words(one)}")
+            for line in elsewhere(one):
+                session.out.note(line)
         # One that cannot go on ends all: its error is raised at the end, and is the exit code.
         await first_of(ending.told.wait(), *(one.ended() for one in workers))
         ending.begin()

@@ -14,6 +14,7 @@
                 find: attributes and the entity
     declared    which signals a workflow's code refers to, found by reading the
                 code and what its names mean
+    called      which activities and workflows it calls
 
 Nothing registers itself: a decorator returns a frozen value, and a worker is given those it serves.
 """

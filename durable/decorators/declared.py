@@ -79,10 +79,10 @@ class _Reading:
             self.adapters[signal.name] = Adapter(Any, path="payload")
 
     def _of_function(self, fn: FunctionType) -> Iterator[tuple[object, frozenset[str]]]:
-        if _is_library(fn.__code__):
+        if is_library(fn.__code__):
             return
         names: set[str] = set()
-        for code in _codes(fn.__code__):
+        for code in codes_of(fn.__code__):
             names.update(code.co_names)
             if any(step.opname == "IMPORT_NAME" for step in dis.get_instructions(code)):
                 self.complete = False
@@ -115,14 +115,15 @@ def _within(found: object, names: frozenset[str]) -> Iterable[object]:
     return ()
 
 
-def _codes(code: CodeType) -> Iterator[CodeType]:
+def codes_of(code: CodeType) -> Iterator[CodeType]:
+    """The code of a function, and of those within it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _codes(constant)
+            yield from codes_of(constant)
 
 
-def _is_library(code: CodeType) -> bool:
+def is_library(code: CodeType) -> bool:
     """Whether it is Python's own or an installed package's, which cannot know a user's signals."""
     return code.co_filename.startswith((*_LIBRARIES, _OURS, "<frozen"))
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, final, overload
 
 from durable.decorators.activity import dress
+from durable.decorators.called import called_by
 from durable.decorators.calls import Call, WorkflowCall
 from durable.decorators.declared import declared_signals
 from durable.decorators.functions import checked, name_of, refused, signature_of, site_of
@@ -133,5 +134,6 @@ def _defined(fn: Callable[..., Any], declared: WorkflowDeclaration) -> Workflow[
             options=workflow_options(WorkflowOptions(), overrides, who),
             site=site_of(plain),
             signals=partial(declared_signals, plain),
+            calls=partial(called_by, plain),
         )
     )
