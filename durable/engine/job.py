@@ -53,8 +53,13 @@ def not_finite(value: Any) -> str | None:
         ('a.1 is NaN', None)
     """
     waiting: list[tuple[tuple[str, ...], Any]] = [((), value)]
+    seen: set[int] = set()  # what holds itself, or the same thing often, is looked into once
     while waiting:
         path, found = waiting.pop()
+        if isinstance(found, (Mapping, list, tuple)):
+            if id(found) in seen:
+                continue
+            seen.add(id(found))
         if isinstance(found, float) and not math.isfinite(found):
             named = "NaN" if math.isnan(found) else "Infinity" if found > 0 else "-Infinity"
             return f"{'.'.join(path) or 'it'} is {named}"

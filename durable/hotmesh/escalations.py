@@ -20,6 +20,8 @@ from durable.errors import (
 from durable.postgres.pool import Database, Row
 from durable.protocol.codes import OK
 from durable.protocol.durations import Duration, seconds
+from durable.protocol.json_values import plain
+from durable.protocol.limits import check_fields
 from durable.store.escalations import FILTERS, EscalationStore, Wanted
 
 Escalation = dict[str, Any]
@@ -376,7 +378,10 @@ def _wanted(filters: Mapping[str, Any]) -> Wanted:
         for name, value in filters.items()
         if name in FILTERS and value is not None
     }
-    return Wanted(columns, filters.get("metadata"), filters.get("available"))
+    metadata = filters.get("metadata")
+    if metadata is not None:
+        metadata = plain(check_fields("metadata", metadata, "escalations"), "metadata")
+    return Wanted(columns, metadata, filters.get("available"))
 
 
 def _row(row: Row) -> Escalation:

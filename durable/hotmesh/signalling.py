@@ -11,6 +11,7 @@ from durable.engine.steps.graph_rows import reply_from
 from durable.errors import ConfigurationError
 from durable.protocol.codes import OK
 from durable.protocol.ids import request_named
+from durable.protocol.limits import check_fields
 
 
 class Signalling:
@@ -51,7 +52,7 @@ class Signalling:
             await mesh.hook("ticket.answered", {"id": "t1", "text": "it is not"})
         """
         answer = {
-            "data": dict(data),
+            "data": check_fields("data", data, f"the signal on {topic!r}"),
             "status": None if status == "success" else status,
             "code": code,
         }
@@ -78,13 +79,15 @@ class Signalling:
             await mesh.pub("ticket.open", {"id": "t3", "text": "hello"})
             await mesh.add({"metadata": at, "data": {"text": "hello"}})
         """
-        metadata = message.get("metadata", {})
+        who = "the answer of add()"
+        message = check_fields("message", message, who)
+        metadata = check_fields("metadata", message.get("metadata", {}), who)
         if missing := sorted({"jid", "aid", "dad"} - metadata.keys()):
             raise ConfigurationError(
                 f"the message's metadata lacks {missing}, which say whom it is for"
             )
         at = (metadata["aid"], metadata["dad"])
-        reply = reply_from("response", dict(message), f"the answer for {at[0]!r}")
+        reply = reply_from("response", message, f"the answer for {at[0]!r}")
         request = requested(request_id, "add", self.app_id, metadata["jid"], *at)
         return str(await self._signals.answer(self.app_id, metadata["jid"], at, reply, request))
 

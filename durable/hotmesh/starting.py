@@ -20,6 +20,7 @@ from durable.protocol.codes import INTERRUPTED
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.extension import Extension, extension
 from durable.protocol.ids import new_request
+from durable.protocol.limits import check_fields
 from durable.telemetry.spans import starting
 
 Data = Mapping[str, Any]
@@ -130,7 +131,9 @@ class Starting(Keeping):
         beside: Extension | None = None,
         request_id: str | None = None,
     ) -> Job:
-        metadata = dict((context or {}).get("metadata", {}))
+        who = f"the start of {topic!r}"
+        given = check_fields("context", context or {}, who).get("metadata", {})
+        metadata = check_fields("context.metadata", given, who)
         if unknown := sorted(metadata.keys() - _CONTEXT):
             raise ConfigurationError(
                 f"context.metadata has unknown keys {unknown}; known are {sorted(_CONTEXT)}"
@@ -144,7 +147,7 @@ class Starting(Keeping):
             start = Start(
                 self.app_id,
                 topic,
-                dict(data or {}),
+                check_fields("data", data or {}, who),
                 {**metadata, **trace},
                 reply_to,
                 extension=beside or Extension(),

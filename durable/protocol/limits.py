@@ -7,6 +7,7 @@ children within a workflow, for the command and for the options of a worker.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from typing import Any, Final
 
 from durable.errors import ConfigurationError
@@ -68,6 +69,18 @@ def check_sought(option: str, value: Any, who: str) -> str:
         f"{who}: {option}={_shown(value)}: give text, without NUL and without halves of surrogate"
         " pairs"
     )
+
+
+def check_fields(option: str, value: Any, who: str) -> dict[str, Any]:
+    """Plain data by name, copied one level deep.
+
+    Example:
+        >>> check_fields("data", {"id": "t1"}, "pub()")
+        {'id': 't1'}
+    """
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise ConfigurationError(f'{who}: {option}={_shown(value)}: give a dict such as {{"id": "a1"}}')
 
 
 def check_priority(value: Any, who: str) -> int:

@@ -9,6 +9,8 @@ from durable.engine.job import Scene
 from durable.errors import DescriptorError, InternalError
 from durable.expressions.values import number, to_number, truthy
 from durable.protocol.durations import seconds
+from durable.protocol.limits import ID_BYTES_MAX
+from durable.protocol.searchable import storable
 
 EXPIRE = 1.0  # seconds that an ended job keeps its id, where the graph does not say
 
@@ -29,12 +31,22 @@ def job_id(scene: Scene) -> str | None:
     if found is None:
         return None
     if isinstance(found, str) and found:
-        return found
+        return _kept(scene, found)
     if isinstance(found, (int, float)) and not isinstance(found, bool):
         return str(number(to_number(found)))
     raise DescriptorError(
         f"trigger {scene.node.id!r}: stats.id must be text or a number, and is {found!r}"
         " for this input"
+    )
+
+
+def _kept(scene: Scene, jid: str) -> str:
+    """The id, if the tables can hold it: what they would refuse fails the batch, not the job."""
+    if storable(jid) and len(jid.encode()) <= ID_BYTES_MAX:
+        return jid
+    raise DescriptorError(
+        f"trigger {scene.node.id!r}: stats.id must be text of at most {ID_BYTES_MAX:,} bytes,"
+        f" without NUL and halves of surrogate pairs, and is {jid!r:.100} for this input"
     )
 
 

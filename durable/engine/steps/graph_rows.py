@@ -11,6 +11,7 @@ from durable.postgres.pool import Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import FAILED, OK, PENDING
 from durable.protocol.graphs import NOTHING, Fault
+from durable.protocol.limits import COUNT_MAX
 from durable.protocol.operations import complaints
 from durable.store.graph_jobs import SavedInstance, SavedJob
 from durable.store.states import SavedState
@@ -170,8 +171,8 @@ def reply_from(kind: str, answer: Any, what: str) -> Reply:
 def _explained(status: Any, code: Any, what: str) -> tuple[str, int]:
     if status not in (None, "success", "pending", "error"):
         raise TypeError(f"{what} has status {status!r}; it is success, pending or error")
-    if code is not None and (isinstance(code, bool) or not isinstance(code, int)):
-        raise TypeError(f"{what} has code {code!r}; it is a whole number such as 200")
+    if code is not None and (isinstance(code, bool) or not _is_code(code)):
+        raise TypeError(f"{what} has code {code!r:.50}; it is a whole number such as 200")
     if status is None:
         status = "success"
         if code == PENDING:
@@ -179,3 +180,7 @@ def _explained(status: Any, code: Any, what: str) -> tuple[str, int]:
         elif code is not None and code >= 400:  # noqa: PLR2004 - as in HTTP
             status = "error"
     return status, code or {"success": OK, "pending": PENDING, "error": FAILED}[status]
+
+
+def _is_code(code: object) -> bool:
+    return isinstance(code, int) and abs(code) <= COUNT_MAX  # as the column holds it
