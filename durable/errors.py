@@ -248,9 +248,10 @@ class EscalationConflict(EscalationError):
 class ApplicationError(DurableError):
     """Raise this in an activity or workflow to fail with a type of your own and retry advice.
 
-    `type` is matched by `RetryPolicy(non_retryable=…)`; `non_retryable=True` stops retries at
-    once; `next_retry_delay` (seconds, timedelta or text) overrides the policy's next delay;
-    `details` is any value that JSON can hold, kept with the failure.
+    `type` is matched by `RetryPolicy(non_retryable=…)`, and is the class's name unless given, also
+    of a class that is derived from this one; `non_retryable=True` stops retries at once;
+    `next_retry_delay` (seconds, timedelta or text) overrides the policy's next delay; `details` is
+    any value that JSON can hold, kept with the failure.
 
     Example:
         >>> raise ApplicationError("card declined", type="CardDeclined", non_retryable=True)
@@ -263,14 +264,14 @@ class ApplicationError(DurableError):
         self,
         message: str = "",
         *,
-        type: str = "ApplicationError",
+        type: str | None = None,
         non_retryable: bool = False,
         next_retry_delay: Any = None,
         details: Any = None,
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.type = type
+        self.type = self.__class__.__name__ if type is None else type
         self.non_retryable = non_retryable
         self.next_retry_delay = next_retry_delay
         self.details = details

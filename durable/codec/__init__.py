@@ -8,6 +8,7 @@ The promise: a value comes back as it went in, or `PayloadError` says which part
     differences  compares what came back with what went in: the sure road
     fields_set   which fields of pydantic models were given
     given_fields dataclass fields that nobody gives, and the class sets
+    unreadable   types of which no value could come back, such as code
     scalars      numbers, texts and times of numpy and pandas
     failures     `failure_of(exception)`, whatever its class does
     rebuilding   `exception_of(failure)`: whole, or as an `ApplicationError`

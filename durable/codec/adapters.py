@@ -16,6 +16,7 @@ from durable.codec.fields_set import KEY, is_partial, marked, restore, unmarked
 from durable.codec.given_fields import GivenFields, serializer_of
 from durable.codec.guards import Guard, guard_for
 from durable.codec.scalars import ANNOTATE, advice_on, scalar_of
+from durable.codec.unreadable import check_readable
 from durable.errors import DefinitionError, PayloadError
 
 CONFIG: Final = ConfigDict(
@@ -61,6 +62,7 @@ class Machine:
             self._write = serializer_of(self.adapter, CONFIG).to_json
             self._read = self.adapter.validator.validate_json
             schema = self.adapter.core_schema
+            check_readable(schema, shown_hint(hint))
         except DefinitionError as error:
             raise DefinitionError(f"{owner}: {error}") from None
         except Exception as error:  # a type says by its own code what it is like

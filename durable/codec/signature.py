@@ -199,7 +199,11 @@ class Signature:
         except DefinitionError:
             # Once more one by one, to say which of them it is.
             for name, hint in members.items():
-                Adapter(hint, owner=f"{self._owner} parameter {name!r}").prepare()
+                try:
+                    Machine(_object({name: hint}), self._owner)
+                except DefinitionError:
+                    bare = typing.get_args(hint)[0] if _may_be_left_out(hint) else hint
+                    Adapter(bare, owner=f"{self._owner} parameter {name!r}").prepare()
             raise
 
     def _prepared_result(self) -> Adapter:
@@ -273,6 +277,10 @@ class Signature:
 def _is_required(parameter: Parameter) -> bool:
     open_ended = parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
     return parameter.default is Parameter.empty and not open_ended
+
+
+def _may_be_left_out(hint: Any) -> bool:
+    return typing.get_origin(hint) is NotRequired
 
 
 def _fewest(shape: inspect.Signature) -> int | None:

@@ -361,3 +361,18 @@ def test_an_unknown_outcome_is_a_class_of_its_own():
     again = exception_of(failure_of(raised))
     assert type(again) is OutcomeUnknown
     assert (again.name, again.attempts) == ("charge", 3)
+
+
+@pytest.mark.parametrize("given", [{}, {"type": "card"}])
+def test_a_class_derived_from_application_error_gives_its_name_as_type(given: dict[str, Any]):
+    """In logs, to policies, and where the class is not loaded; a type that was given stays."""
+
+    class CardDeclined(ApplicationError):
+        pass
+
+    failure = failure_of(CardDeclined("no", **given))
+    assert failure.type == given.get("type", "CardDeclined")
+    assert ApplicationError("no").type == "ApplicationError"
+    back = exception_of(failure)
+    assert type(back) is ApplicationError
+    assert back.type == given.get("type", "CardDeclined")
