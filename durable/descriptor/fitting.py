@@ -11,13 +11,17 @@ from types import MappingProxyType
 from typing import Any, Final
 
 _DEPTH_MAX = 50
+_NOT_FINITE: Final = ("Infinity", "-Infinity", "NaN")  # how such numbers are written in JSON
 
 _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = MappingProxyType(
     {
         "null": lambda v: v is None,
         "boolean": lambda v: isinstance(v, bool),
         "integer": lambda v: type(v) is int or (isinstance(v, float) and v.is_integer()),
-        "number": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
+        "number": lambda v: (
+            (isinstance(v, (int, float)) and not isinstance(v, bool))
+            or (isinstance(v, str) and v in _NOT_FINITE)
+        ),
         "string": lambda v: isinstance(v, str),
         "array": lambda v: isinstance(v, list),
         "object": lambda v: isinstance(v, dict),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -28,3 +30,12 @@ def test_what_a_type_takes_fits_its_schema(data: st.DataObject) -> None:
         return
     schema = schema_of(adapter.json_schema)
     assert misfit(schema, json.loads(text)) is None, (schema, text)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_numbers_that_are_not_finite_fit(value: float) -> None:
+    """They are written as text, which fits where a number is meant; other text does not."""
+    adapter = Adapter(tuple[float, str], owner="f()", path="x")
+    schema = schema_of(adapter.json_schema)
+    assert misfit(schema, json.loads(adapter.encode((value, "")))) is None
+    assert misfit(schema, ["much", ""]) == "payload[0] is not of type number"
