@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from durable.descriptor.findings import Finding
 from durable.descriptor.model import App, Graph
 from durable.expressions.expression import Path
+
+_REFERENCE: Final = re.compile(
+    r"\{(\$self|\$job|[\w-]+)\.(?:input|output|hook|data|metadata|entity|attributes)\.[^{}]+\}"
+)
+_PROSE: Final = frozenset({"title", "description", "schema", "settings"})
 
 
 def warnings_of(app: App) -> list[Finding]:
@@ -35,3 +42,24 @@ def _of_graph(graph: Graph) -> Iterator[tuple[Path, str]]:
         for code, port in activity.output.by_code.items() if activity.output is not None else ():
             if port.maps is not None:
                 yield (*at, "output", code), "maps by code have no effect, only its schema has"
+    roots = {"$self", "$job", *graph.activities}
+    yield from _texts(
+        graph.model_dump(by_alias=True, exclude_defaults=True, mode="json"), (), roots
+    )
+
+
+def _texts(value: object, at: Path, roots: set[str]) -> Iterator[tuple[Path, str]]:
+    """Texts within which a reference stands: nothing is put in its place."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in _PROSE:
+                yield from _texts(inner, (*at, key), roots)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _texts(inner, (*at, index), roots)
+    elif isinstance(value, str):
+        found = _REFERENCE.search(value)
+        if found is not None and found[0] != value and found[1] in roots:
+            join = f"'@pipe': [['…', '{found[0]}'], ['{{@string.concat}}']]"
+            message = f"{found[0]} is read as text here, since more stands beside it; write {join}"
+            yield at, message

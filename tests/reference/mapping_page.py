@@ -30,7 +30,8 @@ the engine's table of functions; the results in it were computed by the engine.
 | `{x: '{…}', y: ['{…}']}` | an object or array of such values |
 
 A path that leads nowhere is undefined: left out of objects, null in arrays. Nothing is converted
-unless a function does it.
+unless a function does it. A reference stands alone: in `'order-{t1.output.data.id}'` it is text,
+and deploying warns of it. `{@string.concat}` joins texts.
 
 ## Pipes
 

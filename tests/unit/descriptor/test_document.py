@@ -279,3 +279,39 @@ def test_includes_need_a_path():
     """In text there is no directory, so a `$ref` to a file is an unknown field, with its line."""
     with pytest.raises(DescriptorError, match=r"line 4, app.graphs\[0\].\$ref: unknown field"):
         load("app:\n  id: x\n  version: 1\n  graphs: [{$ref: ./g.yaml}]\n")
+
+
+def test_a_reference_within_a_text_is_warned_of():
+    """It is taken for text: each place is told, and nothing that only looks like one."""
+    warned: list[str] = []
+    load(
+        """\
+app:
+  id: x
+  version: 1
+  graphs:
+    - subscribes: order
+      activities:
+        t1:
+          type: trigger
+          title: begins with {t1.output.data.id}
+          stats: {id: '{$self.input.data.id}-r'}
+        w1:
+          type: worker
+          topic: work
+          input:
+            schema: {description: 'such as {t1.output.data.id}-1'}
+            maps:
+              alone: '{t1.output.data.id}'
+              other: 'a {word}, {nobody.output.data.id} and {$job}'
+              joined:
+                '@pipe': [['no {$job.metadata.jid}', '{t1.output.data.id}'], ['{@string.concat}']]
+      transitions: {t1: [{to: w1}]}
+""",
+        warned.append,
+    )
+    assert len(warned) == 2
+    assert (
+        "line 10, app.graphs[0].activities.t1.stats.id: {$self.input.data.id} is read" in warned[0]
+    )
+    assert "{$job.metadata.jid} is read as text" in warned[1]
