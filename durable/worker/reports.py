@@ -6,7 +6,9 @@ The loggers are `durable.activity` and `durable.workflow`. Records carry `workfl
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, timedelta
+from pathlib import Path
 from typing import Any
 
 from durable.protocol.clock import to_datetime
@@ -18,6 +20,7 @@ from durable.telemetry.logs import durable_logger
 
 activity_logger = durable_logger("durable.activity")
 workflow_logger = durable_logger("durable.workflow")
+_OURS = f'File "{Path(__file__).parent.parent}{os.sep}'
 
 
 def attempt_failed(attempt: Attempt, failure: Failure, delay: float | None, now: float) -> None:
@@ -90,6 +93,18 @@ def _at(now: float, delay: float) -> str:
 def _said(failure: Failure, *, traceback: bool = False) -> str:
     if traceback:
         return "\n".join(report(failure))
-    said = summary(failure)
-    where = [line.strip() for line in failure.traceback.splitlines() if line.startswith("  File ")]
-    return f"{said} ({where[-1]})" if where else said
+    where = _where(failure)
+    return f"{summary(failure)} ({where})" if where else summary(failure)
+
+
+def _where(failure: Failure) -> str:
+    """The innermost line of the user's code, which may be that of a cause; else of ours."""
+    found = ""
+    at: Failure | None = failure
+    while at is not None:
+        lines = [line.strip() for line in at.traceback.splitlines() if line.startswith("  File ")]
+        found = found or (lines[-1] if lines else "")
+        if lines and not lines[-1].startswith(_OURS):
+            return lines[-1]
+        at = at.cause
+    return found

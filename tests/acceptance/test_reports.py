@@ -22,6 +22,12 @@ async def breaks() -> None:
 
 
 @durable.activity(retry=POLICY)
+async def finds_none() -> None:
+    """Raises what Python makes another error of, outside of this file."""
+    next(iter(()))
+
+
+@durable.activity(retry=POLICY)
 def breaks_on_a_thread() -> None:
     """Always raises."""
     raise OSError("no route to host")
@@ -46,7 +52,8 @@ async def unserved() -> None:
 async def runs_into(which: str) -> str:
     """Calls one of them, and lets what it raises through."""
     await {
-        "breaks": breaks, "thread": breaks_on_a_thread, "dawdles": dawdles, "unserved": unserved,
+        "breaks": breaks, "thread": breaks_on_a_thread, "none": finds_none, "dawdles": dawdles,
+        "unserved": unserved,
     }[which]()  # fmt: skip
     return "done"
 
@@ -60,6 +67,12 @@ def _of(caplog: pytest.LogCaptureFixture, name: str) -> list[Any]:
     [
         ("breaks", "breaks", [1, 2], "OSError: no route to host"),
         ("thread", "breaks_on_a_thread", [1, 2], "OSError: no route to host"),
+        (
+            "none",
+            "finds_none",
+            [1, 2],
+            f'StopIteration (File "{__file__}", line 27, in finds_none)',
+        ),
         ("dawdles", "dawdles", [1], "start_to_close timeout of 0.05 s"),
         ("unserved", "unserved", [0], "schedule_to_start timeout of 0.05 s"),
     ],
@@ -73,7 +86,7 @@ async def test_failed_attempts_warn_and_failed_runs_are_errors(
     words: str,
 ) -> None:
     """Each failed attempt warns once, with the next try's time; the failed run is an error."""
-    activities = [breaks, breaks_on_a_thread, dawdles]
+    activities = [breaks, breaks_on_a_thread, finds_none, dawdles]
     async with Worker(client, workflows=[runs_into], activities=activities):
         handle = await client.start(runs_into(which), id="order-7")
         with pytest.raises(durable.WorkflowFailed):
