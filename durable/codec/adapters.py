@@ -11,11 +11,13 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 from typing_extensions import TypeAliasType
 
+from durable.codec import careful
 from durable.codec.differences import ADVICE, difference, shown
 from durable.codec.fields_set import KEY, is_partial, marked, restore, unmarked
 from durable.codec.given_fields import GivenFields, serializer_of
 from durable.codec.guards import Guard, guard_for
 from durable.codec.scalars import ANNOTATE, advice_on, scalar_of
+from durable.codec.tracebacks import place_of
 from durable.codec.unreadable import check_readable
 from durable.errors import DefinitionError, PayloadError
 
@@ -104,6 +106,16 @@ class Machine:
             )
         return data.decode()
 
+    def _broken(self, said: str, error: BaseException) -> BaseException:
+        """The error for code of the type's own that raised, other than to say: this is invalid."""
+        if isinstance(error, KeyboardInterrupt):
+            return error  # Ctrl-C is about the process
+        name = careful.name_of(type(error))
+        return PayloadError(
+            f"{self._owner}: {said}: code of its type raised {name}: {careful.text_of(error)}"
+            f"{place_of(error)}; a validator says by ValueError that a value is invalid"
+        )
+
     def _unwritable(self, error: Exception, value: Any) -> PayloadError:
         return PayloadError(
             f"{self._owner}: the value cannot be written as JSON: {_first_line(error)}"
@@ -128,7 +140,12 @@ class Machine:
                 f"{self._owner}: {_findings(error, path)}; the value does not fit its annotation,"
                 " or its JSON cannot be read back"
             ) from error
-        found = difference(value, back, path)
+        except BaseException as error:  # validators are code, which may raise anything
+            raise self._broken("its JSON could not be read back", error) from error
+        try:
+            found = difference(value, back, path)
+        except BaseException as error:  # so are `__eq__`, `__hash__` and properties
+            raise self._broken("it could not be compared with what comes back", error) from error
         if found:
             advice = "" if ADVICE in found else f"; {advice_on(value, self._advice)}"
             raise PayloadError(f"{self._owner}: {found}{advice}")
@@ -143,6 +160,9 @@ class Machine:
                 f"{self._owner}: what was written cannot be read as the annotated type:"
                 f" {_findings(error, path)}"
             ) from error
+        except BaseException as error:  # validators are code, which may raise anything
+            said = "what was written cannot be read as the annotated type"
+            raise self._broken(said, error) from error
 
     def _validated(self, text: str) -> Any:
         if not (self._has_models and KEY in text):
@@ -252,7 +272,7 @@ def _advice(error: BaseException, value: Any, otherwise: str) -> str:
 
 def _findings(error: ValidationError, path: str) -> str:
     return "; ".join(
-        f"at {_spelled(path, finding['loc'])}: {finding['msg']}, got {shown(finding['input'])}"
+        f"{_spelled(path, finding['loc'])}{finding['msg']}, got {shown(finding['input'])}"
         for finding in error.errors(include_url=False, include_context=False)[:5]
     )
 
@@ -260,4 +280,4 @@ def _findings(error: ValidationError, path: str) -> str:
 def _spelled(path: str, loc: tuple[int | str, ...]) -> str:
     for part in loc:
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
-    return path
+    return f"at {path}: " if path else ""

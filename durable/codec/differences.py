@@ -16,6 +16,7 @@ import functools
 import math
 import reprlib
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -120,13 +121,17 @@ def _is_utc(zone: dt.tzinfo) -> bool:
 
 
 def _sequences(sent: Any, back: Any, path: str) -> str | None:
-    if len(sent) != len(back):
+    if len(sent) != len(back) or _bound_of(sent) != _bound_of(back):
         return _changed(sent, back, path)
     for index, (one, other) in enumerate(zip(sent, back, strict=True)):
         found = difference(one, other, f"{path}[{index}]")
         if found:
             return found
     return _attributes(sent, back, path)
+
+
+def _bound_of(sequence: Any) -> int | None:
+    return sequence.maxlen if isinstance(sequence, deque) else None
 
 
 def _sets(sent: Any, back: Any, path: str) -> str | None:
@@ -220,7 +225,7 @@ _BY_KIND: tuple[tuple[Any, _Compare], ...] = (
     (Decimal, _decimals),
     ((dt.datetime, dt.time), _times),
     (BaseModel, _models),
-    ((list, tuple), _sequences),
+    ((list, tuple, deque), _sequences),
     ((set, frozenset), _sets),
     (Mapping, _mappings),
 )

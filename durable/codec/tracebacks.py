@@ -47,6 +47,19 @@ def remote_traceback(exc: BaseException, notes: Iterable[str] = ()) -> str:
     return _middle_cut(careful.clean("".join(lines), 10 * _TEXT_MAX))
 
 
+def place_of(exc: BaseException) -> str:
+    """Where it was raised, for the end of a sentence: the innermost frame that is not durable's."""
+    useful = [
+        (frame.f_code, line)
+        for frame, line in traceback.walk_tb(careful.state_of(exc, "__traceback__"))
+        if not frame.f_code.co_filename.startswith(_INTERNAL)
+    ]
+    if not useful:
+        return ""
+    code, line = useful[-1]
+    return f' (File "{code.co_filename}", line {line}, in {code.co_name})'
+
+
 def _frames(exc: BaseException) -> list[str]:
     walked = list(traceback.walk_tb(careful.state_of(exc, "__traceback__")))
     useful = [one for one in walked if not one[0].f_code.co_filename.startswith(_INTERNAL)]

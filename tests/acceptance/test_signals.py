@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+import pydantic
 import pytest
 
 import durable
@@ -202,6 +203,32 @@ async def test_a_signal_that_cannot_be_read_is_put_aside_and_the_run_goes_on(
         assert await handle.result(timeout=10) == [7, 8]
     told = [event for event in await handle.history() if event.kind == "signal"]
     assert [event.failure is not None for event in told] == [True, True, False, False]
+
+
+def _lucky(value: int) -> int:
+    if value == 13:
+        raise ConnectionError("nobody answers")
+    return value
+
+
+@durable.workflow(name="collect")
+async def collect_lucky(count: int) -> list[int]:
+    """The same workflow, with a validator that needs what may not be there."""
+    lucky = durable.Signal("number", Annotated[int, pydantic.AfterValidator(_lucky)])
+    return [await lucky.receive() for _ in range(count)]
+
+
+async def test_a_signal_on_which_a_validator_breaks_is_put_aside(client: Client) -> None:
+    """Whatever its type's own code raises says that it cannot be read, and fails no run."""
+    handle = await client.start(collect_lucky(1), id="c")
+    async with Worker(client, workflows=[collect_lucky]):
+        await handle.signal(number, 13)
+        await eventually(lambda: _has_aside(handle, 1))
+        await handle.signal(number, 7)
+        assert await handle.result(timeout=10) == [7]
+    failure = (await handle.describe()).put_aside[0].failure
+    assert failure is not None
+    assert "ConnectionError: nobody answers (File" in failure.message
 
 
 @durable.workflow(name="collect")

@@ -1,10 +1,13 @@
 """Values as users have them: models of which some fields were given, numbers of numpy."""
 
+import asyncio
 import dataclasses
 import datetime as dt
 import json
+import sys
 import uuid
 import zoneinfo
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -12,6 +15,7 @@ from typing import Any, Literal, NoReturn
 import pydantic
 import pydantic.dataclasses
 import pytest
+from pydantic_core import core_schema
 
 from durable.codec import adapters
 from durable.codec.adapters import Adapter
@@ -471,3 +475,72 @@ def test_the_parameter_at_fault_is_named_beside_those_that_have_defaults():
     gives_ = Signature.of(gives)
     gives_.check()
     assert gives_.decode_arguments(gives_.encode_arguments((2,), {})) == ((2,), {})
+
+
+class Rated(pydantic.BaseModel):
+    """A model whose validator needs what may not be there, and exits in a hurry."""
+
+    stars: int
+
+    @pydantic.field_validator("stars")
+    @classmethod
+    def known(cls, stars: int) -> int:
+        """Fails in ways that say nothing about the value."""
+        if stars == 1:
+            raise ConnectionError("no rates")
+        if stars == 2:
+            sys.exit("no rates")
+        if stars == 3:
+            raise asyncio.CancelledError
+        return stars
+
+
+class Moody:
+    """A value whose comparison fails; pydantic is told how to write it."""
+
+    def __init__(self, mood: int) -> None:
+        self.mood = mood
+
+    def __eq__(self, other: object) -> bool:
+        raise ConnectionError("no moods")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        return core_schema.no_info_plain_validator_function(
+            lambda mood: mood if isinstance(mood, Moody) else Moody(mood),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda one: one.mood),
+        )
+
+
+@pytest.mark.parametrize("stars", [1, 2, 3])
+def test_whatever_a_validator_raises_is_told_as_what_it_is(stars: int):
+    """Read or written: an error about the value, with the line of the validator."""
+    adapter = Adapter(Rated, owner="rate()")
+    raised = r"code of its type raised \w+.*test_values_of_users.py\", line \d+, in known\)"
+    with pytest.raises(PayloadError, match=rf"rate\(\): what was written .*: {raised}") as read:
+        adapter.decode(f'{{"stars":{stars}}}')
+    assert read.value.__cause__ is not None
+    with pytest.raises(PayloadError, match=rf"rate\(\): its JSON .*: {raised}"):
+        adapter.encode(Rated.model_construct(stars=stars))
+
+
+def test_a_comparison_that_raises_is_told_as_what_it_is():
+    """A value that cannot be compared cannot be known to come back."""
+    with pytest.raises(PayloadError, match=r"could not be compared .* ConnectionError: no moods"):
+        Adapter(Moody, owner="feel()").encode(Moody(1))
+
+
+def test_what_is_no_json_is_told_without_a_path():
+    """There is no place in it to be named."""
+    with pytest.raises(PayloadError, match=r"annotated type: Invalid JSON"):
+        Signature.of(print).decode_arguments("{")
+
+
+@pytest.mark.parametrize("value", [deque([1], maxlen=3), deque([True])])
+def test_a_deque_that_would_come_back_different_is_refused(value: deque[int]):
+    """Its bound is no part of JSON, and its items are compared as strictly as a list's."""
+    assert Adapter(deque[int]).decode(Adapter(deque[int]).encode(deque([1]))) == deque([1])
+    with pytest.raises(PayloadError, match="would come back as"):
+        Adapter(deque[int]).encode(value)
