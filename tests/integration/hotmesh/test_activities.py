@@ -10,7 +10,7 @@ import pytest
 
 from durable.errors import ApplicationError, JobFailed, JobNotFound, JobTimeout
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo, ring, until
 
 ONLY_TRIGGER = """
 app:
@@ -549,13 +549,14 @@ async def test_an_interruption_descends(begin: Begin) -> None:
     assert failed.value.__cause__.job_id == "c2"
 
 
-async def test_a_timeout_is_504_and_the_job_goes_on(begin: Begin) -> None:
+async def test_a_timeout_is_504_and_the_job_goes_on(begin: Begin, database: Database) -> None:
     """`pubsub` gives up waiting with code 504 and the job's id; the job's own end is untouched."""
     mesh = await begin(SLEEP)
     with pytest.raises(JobTimeout) as late:
-        await mesh.pubsub("t", {"seconds": 0.5}, timeout=0.05)
+        await mesh.pubsub("t", {"seconds": 60}, timeout=0.05)
     assert late.value.code == 504
     assert await mesh.get_status(late.value.job_id) == 1
+    await ring(database, late.value.job_id)
     await until(lambda: _done(mesh, late.value.job_id))
 
 

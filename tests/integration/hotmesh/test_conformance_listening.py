@@ -59,7 +59,7 @@ async def test_subscriptions_before_any_version_is_active(begin: Begin) -> None:
 async def test_roll_call_tells_when_and_by_what(begin: Begin) -> None:
     """Each profile has the moment at which it was seen alive, a worker's the source of its callback."""
     mesh = await begin(FLOW, work=echo)
-    engine, worker = await mesh.roll_call()
+    engine, worker = await mesh.roll_call(delay=30)  # it returns once both have answered
     for profile in (engine, worker):
         seen = datetime.fromisoformat(profile["timestamp"])
         assert abs((datetime.now(UTC) - seen).total_seconds()) < 60

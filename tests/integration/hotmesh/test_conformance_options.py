@@ -58,7 +58,7 @@ async def test_a_whole_configuration_as_one_dict(database: Database) -> None:
         await mesh.deploy(FLOW)
         await mesh.activate("1")
         assert (await mesh.pubsub("t", {"id": "x"}, timeout=30))["metadata"]["js"] == 0
-        profiles = await mesh.roll_call()
+        profiles = await mesh.roll_call(delay=30)  # it returns once all have answered
         assert "engine-one" in {p["engine_id"] for p in profiles}
         worker = next(p for p in profiles if p.get("worker_topic"))
         assert worker["retry"]["maximumAttempts"] == 2

@@ -24,7 +24,7 @@ from durable.hotmesh.mesh import HotMesh
 from durable.postgres.errors import ConnectionLost
 from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin, ring, until
 from tests.integration.hotmesh.test_crashes import Breaking, emptied
 
 ORDERS = """
@@ -134,7 +134,7 @@ async def test_each_job_of_a_facet_is_signalled_once(begin: Begin, database: Dat
         assert (await mesh.get_state("order", jid))["data"] == {"facility": "acme", "id": jid}
     assert {await mesh.get_status(i) for color in ("yellow", "blue") for i in ids[color]} == {1}
     assert notes.of == Counter(ids["red"])
-    assert await quiet(database)
+    assert await until(lambda: quiet(database))
 
 
 async def test_the_parts_of_a_signal_make_a_whole(
@@ -181,7 +181,7 @@ async def test_jobs_that_do_not_wait_yet_get_it_when_they_do(
     """A signal is kept for a job that still sleeps, for none that has ended, and leaves with an interrupted one."""
     notes = Notes()
     mesh = await begin(ORDERS, note=notes.note)
-    await mesh.pub("order", {"id": "late", "size": "lg", "color": "red", "nap": 1})
+    await mesh.pub("order", {"id": "late", "size": "lg", "color": "red", "nap": 60})
     await mesh.pub("order", {"id": "never", "size": "lg", "color": "red", "nap": 3600})
     await mesh.pub("order", {"id": "over", "size": "lg", "color": "red"})
     await mesh.interrupt("order", "over")
@@ -191,6 +191,7 @@ async def test_jobs_that_do_not_wait_yet_get_it_when_they_do(
         return (await left(database))["early_signals"] == 2
 
     assert await until(kept)
+    await ring(database, "late")
     await until(lambda: ended(mesh, ["late"]))
     assert notes.of == Counter(["late"])
     await mesh.interrupt("order", "never")
@@ -218,7 +219,7 @@ async def test_a_signal_is_only_for_the_jobs_meant(begin: Begin) -> None:
 async def test_what_is_kept_for_a_job_no_other_job_takes(begin: Begin, database: Database) -> None:
     """A job that comes to wait for the same before the one that is meant does not find its signal."""
     mesh = await begin(ORDERS)
-    await mesh.pub("room", {"id": "late", "floor": 2, "by": "ann", "nap": 1})
+    await mesh.pub("room", {"id": "late", "floor": 2, "by": "ann", "nap": 60})
     await mesh.hook_all("room.cleaned", {"by": "ann", "word": "hi"}, {}, ["floor:2"])
 
     async def kept() -> bool:
@@ -227,6 +228,7 @@ async def test_what_is_kept_for_a_job_no_other_job_takes(begin: Begin, database:
     await until(kept)
     await mesh.pub("room", {"id": "early", "floor": 1, "by": "ann"})
     assert (await left(database))["early_signals"] == 1
+    await ring(database, "late")
     await until(lambda: ended(mesh, ["late"]))
     assert await mesh.get_status("early") == 1
 
@@ -421,7 +423,7 @@ async def test_an_engine_that_is_killed_in_the_middle_is_relieved(
     async def begun() -> bool:
         return bool(notes.of)
 
-    await until(begun, 30)
+    await until(begun, 60)
     process.send_signal(signal.SIGKILL)
     await process.wait()
     assert len(notes.of) < 600

@@ -67,13 +67,13 @@ async def test_a_worker_that_dies_before_its_answer_is_repeated_and_its_children
         return bool(down)
 
     mesh = await begin(CHAIN, down=follow, slow=branch)
-    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "j"}, timeout=60))
+    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "j"}, timeout=120))
     for fate in ("die", "live"):
         async with _process(database, "up", fate) as process:
             if fate == "die":
-                assert await asyncio.wait_for(process.wait(), 30) == -9
+                assert await asyncio.wait_for(process.wait(), 60) == -9
             else:
-                await until(went_down, 40)
+                await until(went_down, 60)
     slow.set()
     assert (await waiting)["data"] == {"up": "up", "down": "down", "slow": "slow"}
     assert down == ["j"]
@@ -101,10 +101,13 @@ async def _process(
 
 @asynccontextmanager
 async def member(database: Database) -> AsyncIterator[int]:
-    """A member without a heartbeat, as a dead process leaves one."""
+    """A member that keeps its lock and does not beat: nobody but the test declares it dead."""
     connection = await open_connection(database.address, "test")
     try:
-        yield await MemberStore(database.schema).join(connection, "test", "here", 1)
+        members = MemberStore(database.schema)
+        joined = await members.join(connection, "test", "here", 1)
+        assert await members.lock(connection, joined)
+        yield joined
     finally:
         connection.terminate()
 
@@ -429,7 +432,7 @@ async def test_a_signal_waits_for_a_waiter_that_is_being_written(
             Start("app", "t", {"id": "j"})
         )
     )
-    await asyncio.wait_for(slow.standing(), 10)
+    await asyncio.wait_for(slow.standing(), 30)
     await Signals(database).send("app", "say", Reply("webhook", {"id": "j", "word": "hello"}))
     steps = GraphSteps(database, versions.plans, RetryPolicy(), lambda: 0.5)
     interpreter = Interpreter(steps, "app", lambda _written: None)

@@ -253,9 +253,8 @@ async def test_of_engines_that_run_already_each_counts_what_it_was_lost_of(
         async def left() -> bool:
             return await database.fetchval(f'{count} "{database.schema}".members') == 1
 
-        await until(aside)
-        await until(over)
-        await until(left)
+        for happens in (aside, over, left):
+            await until(happens, 90)
     assert len(poisoned) == deadly_engine.ENGINES - 1
 
     mesh = await begin(None)
@@ -337,7 +336,7 @@ async def test_a_step_in_memory_that_holds_the_loop_is_given_up(
     await mesh.pubsub("t", timeout=30)  # from now on its version is known
     given_up.clear()
     calls.clear()
-    out = await mesh.pubsub("t", timeout=30)
+    out = await mesh.pubsub("t", timeout=90)
     assert out["data"] == {"named": 2}
     assert "a step of a graph has held the event loop for 1 s" in caplog.text
     assert "following" in caplog.text

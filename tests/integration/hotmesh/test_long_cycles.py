@@ -70,7 +70,7 @@ async def test_nothing_is_forgotten_beside_what_is_open(begin: Begin, database: 
         state = await mesh.get_state("t", job)
         return bool(state["data"].get("last") == TIMES and state["metadata"]["js"] == 1)
 
-    await until(idle, 30)
+    await until(idle, 60)
     kept = await counts(database)
     assert (kept["p"], kept["c"], kept["side"]) == (TIMES + 1, TIMES, 1)
     await mesh.hook("go", {"x": 1})

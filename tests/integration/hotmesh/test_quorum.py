@@ -137,15 +137,16 @@ async def test_an_engine_that_is_silent_is_named_and_one_that_dies_is_not_waited
         with pytest.raises(ConfigurationError, match=rf"process {process.pid}\) did not answer"):
             await mesh.activate(2, delay=0.05)
         assert (await mesh.pubsub("t", {}, timeout=30))["metadata"]["vrs"] == "1"
-        profiles = await mesh.roll_call(delay=0.1)
-        assert {p["pid"]: p["answered"] for p in profiles} == {
-            os.getpid(): True,
-            process.pid: False,
-        }
-        activating = asyncio.create_task(mesh.activate(2, delay=5))
+
+        async def answered() -> dict[int, bool]:
+            answers = {p["pid"]: p["answered"] for p in await mesh.roll_call(delay=0.1)}
+            return answers if answers[os.getpid()] else {}
+
+        assert await until(answered) == {os.getpid(): True, process.pid: False}
+        activating = asyncio.create_task(mesh.activate(2, delay=20))
         await until(lambda: _called(mesh._wiring.database))
         process.kill()
-        assert await asyncio.wait_for(activating, 20)
+        assert await asyncio.wait_for(activating, 60)
     assert (await mesh.pubsub("t", {}, timeout=30))["metadata"]["vrs"] == "2"
 
 
@@ -164,14 +165,14 @@ async def test_an_activator_that_dies_in_the_middle_leaves_nothing_behind(begin:
     await mesh.deploy(versioned(2))
     async with _engine(mesh._wiring.database) as process:
         os.kill(process.pid, signal.SIGSTOP)
-        activating = asyncio.create_task(mesh.activate(2, delay=5))
+        activating = asyncio.create_task(mesh.activate(2, delay=20))
         await until(lambda: _answered(mesh._wiring.database))
         activating.cancel()
         with pytest.raises(asyncio.CancelledError):
             await activating
         os.kill(process.pid, signal.SIGCONT)
         assert (await mesh.pubsub("t", {}, timeout=30))["metadata"]["vrs"] == "1"
-        assert await mesh.activate(2, delay=2)
+        assert await mesh.activate(2, delay=20)
     assert (await mesh.pubsub("t", {}, timeout=30))["metadata"]["vrs"] == "2"
 
 
@@ -187,7 +188,7 @@ async def test_roll_call_lists_engines_and_workers(begin: Begin) -> None:
     """Each with its stream and place; who has left is not listed."""
     mesh = await begin(versioned(1), work=echo)
     other = await begin(None, other=echo)
-    profiles = await mesh.roll_call()
+    profiles = await mesh.roll_call(delay=30)  # it returns once all have answered
     assert sorted((p.get("worker_topic", ""), p["stream"]) for p in profiles) == [
         ("", "app"),
         ("", "app"),

@@ -163,7 +163,7 @@ async def test_engines_and_workers_of_all_processes_rest_and_roll_call_shows_it(
 
     await until(known)
     assert "duress" in heard
-    profiles = {p["engine_id"]: p for p in await mesh.roll_call(2)}
+    profiles = {p["engine_id"]: p for p in await mesh.roll_call(30)}
     assert len(profiles) == 5
     mine = profiles[mesh.engine_id]
     assert mine["duress_level"] == "moderate"
@@ -261,11 +261,11 @@ async def test_an_emergency_stop_holds_everything_and_loses_nothing(
     other = await begin(None, work=work, more=echo)
     ids = [f"j{n}" for n in range(120)]
 
-    async def pour() -> None:
-        for n, jid in enumerate(ids):
+    async def pour(some: list[str]) -> None:
+        for n, jid in enumerate(some):
             await (mesh, other)[n % 2].pub("t", {"id": jid})
 
-    pouring = asyncio.create_task(pour())
+    pouring = asyncio.create_task(pour(ids[:60]))
 
     async def under_way() -> bool:
         return sum(calls.values()) > 20
@@ -273,6 +273,7 @@ async def test_an_emergency_stop_holds_everything_and_loses_nothing(
     await until(under_way)
     assert await other.throttle(throttle=-1)
     await pouring
+    await pour(ids[60:])
 
     async def nothing_held() -> bool:
         return (await _rows(database))[1] == 0
@@ -285,7 +286,7 @@ async def test_an_emergency_stop_holds_everything_and_loses_nothing(
     for _ in range(3):
         for loop in (*mesh._governor._loops.values(), *other._governor._loops.values()):
             loop.wake()
-        profiles = await mesh.roll_call(2)
+        profiles = await mesh.roll_call(30)
         for loop in (*mesh._governor._loops.values(), *other._governor._loops.values()):
             await loop.settled()
     assert {p["throttle"] for p in profiles} == {-1}
@@ -322,7 +323,7 @@ async def test_profiles_say_what_has_been_done_and_where(begin: Begin) -> None:
         return all([await mesh.get_status(jid) == 0 for jid in ("good", "bad", "raises")])
 
     await until(ended)
-    profiles = {p.get("worker_topic"): p for p in await mesh.roll_call(2)}
+    profiles = {p.get("worker_topic"): p for p in await mesh.roll_call(30)}
     assert profiles["work"]["counts"] == {"200": 1, "404": 1, "500": 2}
     assert profiles["work"]["error_count"] == 3
     assert profiles["work"]["retry"]["maximumAttempts"] == 2

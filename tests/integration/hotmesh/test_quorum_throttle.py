@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import time
 from collections.abc import Mapping
@@ -215,18 +214,19 @@ async def test_a_delay_lies_between_claims(begin: Begin) -> None:
 
     mesh = await begin(ONE, work=work, more=echo)
     await mesh.throttle(throttle=100, topic="work")
-    await _jobs(mesh, 30)
+    began = time.monotonic()
+    await _jobs(mesh, 100)
 
     async def called(count: int) -> bool:
         return len(calls) >= count
 
     await until(lambda: called(6))
-    gaps = [b - a for a, b in itertools.pairwise(calls)]
-    assert min(gaps[:5]) > 0.09
+    # A busy machine may begin a call late, so that the next one seems to follow it too soon.
+    assert all(at - began > 0.09 * n for n, at in enumerate(calls[:6]))
     await mesh.throttle(throttle=0)
     eased = time.monotonic()
-    await until(lambda: called(30))
-    assert time.monotonic() - eased < 1.5
+    await until(lambda: called(100))
+    assert time.monotonic() - eased < 5, "the others would have taken 9 s"
 
 
 async def test_throttles_outlive_processes_and_roll_call_shows_them(
@@ -271,7 +271,7 @@ async def test_a_lost_notification_delays_a_resume_by_a_second_at_most(
     await until(lambda: _passed(started, 0.3))
     assert await mesh.get_status("x") == 1
     await database.fetch(f'delete from "{database.schema}".throttles')
-    await until(lambda: _ended(mesh), 3)
+    await until(lambda: _ended(mesh), 10)
 
 
 @pytest.mark.parametrize(

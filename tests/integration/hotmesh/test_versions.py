@@ -66,7 +66,7 @@ async def test_a_running_job_ends_on_its_own_version(begin: Begin) -> None:
     for version in range(1, 10):
         await mesh.deploy(versioned(version))
         await mesh.activate(str(version))
-        waiting.append(asyncio.create_task(mesh.pubsub("t", {"id": f"v{version}"}, timeout=20)))
+        waiting.append(asyncio.create_task(mesh.pubsub("t", {"id": f"v{version}"}, timeout=120)))
         await until(lambda v=version: _exists(mesh, f"v{v}"))  # type: ignore[misc]
     gate.set()
     outs = await asyncio.gather(*waiting)
@@ -142,7 +142,12 @@ async def test_an_id_is_taken_while_its_job_runs_and_until_it_expires(
     begin: Begin, database: Database
 ) -> None:
     """A second start of the id raises; of many at once one wins; after the expiry the id is free."""
-    mesh = await begin(versioned(1), work=nothing)
+    gate = asyncio.Event()
+
+    async def work(_message: dict[str, Any]) -> None:
+        await gate.wait()
+
+    mesh = await begin(versioned(1), work=work)
     results = await asyncio.gather(
         *(mesh.pub("t", {"id": "same"}) for _ in range(10)), return_exceptions=True
     )
@@ -151,6 +156,7 @@ async def test_an_id_is_taken_while_its_job_runs_and_until_it_expires(
     with pytest.raises(DuplicateJob, match="Duplicate job: same") as taken:
         await mesh.pub("t", {"id": "same"})
     assert taken.value.code == 409
+    gate.set()
     await until(lambda: _ended(mesh))
     await database.fetch(
         f"update \"{database.schema}\".jobs set expires_at = expires_at - interval '1.1 s'"

@@ -77,7 +77,7 @@ class Ticks:
 
     async def reach(self, count: int) -> None:
         """Return when there were so many."""
-        async with asyncio.timeout(15), self._more:
+        async with asyncio.timeout(60), self._more:
             await self._more.wait_for(lambda: len(self.contexts) >= count)
 
 
@@ -101,13 +101,13 @@ def whole(at: datetime) -> datetime:
     return (at + SECOND / 2).replace(microsecond=0)
 
 
-async def over(virtual: Virtual, job_id: str) -> None:
+async def over(virtual: Virtual, job_id: str, limit: float = 30) -> None:
     """Return when a schedule has ended."""
 
     async def ended() -> bool:
         return await virtual._mesh.get_status(job_id) <= 0
 
-    await until(ended)
+    await until(ended, limit)
 
 
 # --- intervals ------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ async def test_an_interval_ticks_as_often_as_it_may(join: Join) -> None:
     await over(virtual, "schedule tick 1")
     assert ticks.numbers == [1, 2, 3, 4, 5, 6]
     first = ticks.ticks[0].scheduled_at
-    assert begun + timedelta(seconds=0.19) < first < begun + timedelta(seconds=5)
+    assert begun + timedelta(seconds=0.19) < first < begun + timedelta(seconds=30)
     for tick in ticks.ticks:
         steps = (tick.scheduled_at - first) / timedelta(milliseconds=50)
         assert steps == int(steps)  # on the grid of the first, however late it came to be
@@ -272,11 +272,15 @@ async def test_ticks_follow_the_clocks_of_their_zone(
     """In Berlin, on the days on which clocks change: no tick is lost, and none comes twice."""
     at = datetime.fromisoformat(f"{due}:00+00:00")
     options = {"topic": "tick", "interval": expression, "time_zone": "Europe/Berlin"}
-    begun = datetime.now(UTC)
-    await (await join(at - HOUR - begun)).stop(0)
-    lead = SECOND + datetime.now(UTC) - begun  # so long it takes here and now to be ready
-    virtual, ticks = await join(at - lead - datetime.now(UTC)), Ticks()
-    assert await virtual.cron(id="1", callback=ticks, **options)
+    lead, ticks = SECOND, Ticks()
+    while True:
+        virtual = await join(at - lead - datetime.now(UTC))
+        assert await virtual.cron(id="1", callback=ticks, **options)
+        if ticks.numbers or whole(await planned(database)) == at:
+            break
+        lead *= 2  # it took longer here and now to be ready
+        await virtual.interrupt(topic="tick", id="1")
+        await virtual.stop(0)
     await ticks.reach(1)
     assert ticks.ticks[0].scheduled_at == at
     assert whole(await planned(database)) == datetime.fromisoformat(f"{following}:00+00:00")
@@ -351,9 +355,9 @@ async def test_a_process_that_dies_in_a_tick(
     assert dies.stdout is not None
     assert await asyncio.to_thread(dies.stdout.readline) == "ready\n"
     await virtual.cron(topic="work", id="1", interval=0.1, max_cycles=8)
-    assert await asyncio.to_thread(dies.wait, 20) == -signal.SIGKILL
+    assert await asyncio.to_thread(dies.wait, 60) == -signal.SIGKILL
     process(0)
-    await over(virtual, "schedule work 1")
+    await over(virtual, "schedule work 1", 90)
     rows = await database.fetch(
         f"select number, count(*) as runs, count(distinct scheduled_at) as moments,"
         f' count(distinct pid) as processes from "{database.schema}".ticks group by 1 order by 1'
