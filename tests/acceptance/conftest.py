@@ -79,7 +79,7 @@ def cli(program: Program) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
-def _wait_for(condition: Callable[[], bool], what: str, within: float = 30) -> None:
+def _wait_for(condition: Callable[[], bool], what: str, within: float = 100) -> None:
     tries = Retrying(
         retry=retry_if_result(lambda holds: not holds),
         stop=stop_after_delay(within),
@@ -93,7 +93,7 @@ def _wait_for(condition: Callable[[], bool], what: str, within: float = 30) -> N
 
 @pytest.fixture
 def eventually() -> Callable[..., None]:
-    """Wait until a condition holds: `eventually(condition, what, within=30)`."""
+    """Wait until a condition holds: `eventually(condition, what, within=100)`."""
     return _wait_for
 
 

@@ -93,7 +93,7 @@ async def test_the_run_goes_on_by_itself_when_the_code_is_right_again(client: Cl
         await handle.signal(go)
         await eventually(lambda: _suspended(handle))
     async with Worker(client, workflows=[order], activities=[charge, pack]):
-        assert await handle.result(timeout=5) == 10
+        assert await handle.result(timeout=60) == 10
     described = await handle.describe()
     assert (described.state, described.failure) == ("completed", None)
     assert ran == ["charge 5", "pack 5"]
@@ -110,7 +110,7 @@ async def test_a_run_that_only_waits_is_shown_as_running_once_it_is_resumed(clie
     assert await handle.status() == "running"
     async with Worker(client, workflows=[order], activities=[charge, pack]):
         await handle.signal(go)
-        assert await handle.result(timeout=5) == 10
+        assert await handle.result(timeout=60) == 10
 
 
 async def test_a_suspended_run_can_be_cancelled_and_terminated(client: Client) -> None:
@@ -121,7 +121,7 @@ async def test_a_suspended_run_can_be_cancelled_and_terminated(client: Client) -
         await eventually(lambda: _suspended(handle))
         await handle.terminate("gave up")
         with pytest.raises(durable.WorkflowTerminated, match="gave up"):
-            await handle.result(timeout=5)
+            await handle.result(timeout=60)
 
 
 async def test_arguments_that_do_not_fit_suspend_the_run_and_wait_for_code_that_takes_them(
@@ -146,7 +146,7 @@ async def test_arguments_that_do_not_fit_suspend_the_run_and_wait_for_code_that_
     assert "amount" in described.failure.message
     assert described.input == {"amount": "many"}
     async with Worker(client, workflows=[started_as]):
-        assert await handle.result(timeout=5) == "many"
+        assert await handle.result(timeout=60) == "many"
 
 
 async def test_a_result_that_cannot_be_read_suspends_the_run_and_is_kept(client: Client) -> None:
@@ -177,7 +177,7 @@ async def test_a_result_that_cannot_be_read_suspends_the_run_and_is_kept(client:
         await eventually(lambda: _suspended(handle))
         assert "measure" in str((await handle.describe()).failure)
     async with Worker(client, workflows=[right], activities=[measure]):
-        assert await handle.result(timeout=5) == "long"
+        assert await handle.result(timeout=60) == "long"
     assert ran == ["measure"]
 
 
@@ -193,7 +193,7 @@ async def test_code_that_never_waits_is_suspended_and_hurts_nobody_else(client: 
         handle = await client.start(spin(), id="s")
         other = await client.start(order(1))
         await other.signal(go)
-        assert await other.result(timeout=10) == 2
+        assert await other.result(timeout=60) == 2
         await eventually(lambda: _suspended(handle))
         failure = (await handle.describe()).failure
     assert failure is not None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import pytest
 
 import durable
@@ -71,7 +71,7 @@ async def test_an_ended_id_is_free_unless_the_policy_says_no(client: Client) -> 
         assert await client.execute(echo("1"), id="e") == "1"
         assert await client.execute(echo("2"), id="e") == "2"
         attached = await client.start(echo("3"), id="e", if_ended="attach")
-        assert await attached.result(timeout=5) == "2"
+        assert await attached.result(timeout=60) == "2"
         for policy in ("raise", "start_if_failed"):
             with pytest.raises(
                 durable.WorkflowAlreadyStarted, match=r"'e' has ended already.*if_ended"
@@ -80,7 +80,7 @@ async def test_an_ended_id_is_free_unless_the_policy_says_no(client: Client) -> 
         with pytest.raises(durable.WorkflowFailed):
             await client.execute(fail(), id="f")
         retried = await client.start(echo("5"), id="f", if_ended="start_if_failed")
-        assert await retried.result(timeout=5) == "5"
+        assert await retried.result(timeout=60) == "5"
 
 
 async def test_a_thousand_starts_of_one_id_start_one_run(client: Client) -> None:
@@ -103,14 +103,23 @@ async def test_the_loser_of_a_race_for_an_ended_id_sees_the_winner(client: Clien
         numbers = {await h.run_id() for h in handles}
         assert len(numbers) == 1
         await handles[0].signal(go)
-        assert await handles[-1].result(timeout=5) == "0"
+        assert await handles[-1].result(timeout=60) == "0"
 
 
-async def test_a_thousand_starts_go_in_a_few_statements(client: Client) -> None:
+async def test_a_thousand_starts_go_in_a_few_statements(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Starts of one moment are grouped, and each is on disk when its `start` returns."""
-    began = time.monotonic()
+    sent: list[str] = []
+    fetch = asyncpg.Connection.fetch
+
+    async def counted(self: asyncpg.Connection, query: str, *args: Any, **more: Any) -> Any:
+        sent.append(query)
+        return await fetch(self, query, *args, **more)
+
+    monkeypatch.setattr(asyncpg.Connection, "fetch", counted)
     handles = await asyncio.gather(*[client.start(echo(str(n))) for n in range(1000)])
-    assert time.monotonic() - began < 2
+    assert 0 < len(sent) < 50
     assert len({h.id for h in handles}) == 1000
     assert await client.count(workflow="echo", state="running") == 1000
 
@@ -130,7 +139,7 @@ async def test_what_nobody_waits_for_is_not_remembered(client: Client) -> None:
             return not (waiters._ours or waiters._early or waiters._told or waiters._futures)
 
         await eventually(forgotten)
-        results = await asyncio.gather(*[h.result(timeout=5) for h in handles])
+        results = await asyncio.gather(*[h.result(timeout=60) for h in handles])
     assert results == [str(n) for n in range(100)]
 
 
@@ -142,10 +151,11 @@ async def test_a_result_is_waited_for_no_longer_than_wanted(client: Client) -> N
             await handle.result(timeout="50 ms")
         assert await handle.status() == "running"
         await handle.signal(go)
-        assert await handle.result(timeout=5) == "late"
+        assert await handle.result(timeout=60) == "late"
         assert await handle.result() == "late"
 
 
+@pytest.mark.usefixtures("no_net")
 async def test_many_wait_for_one_run(client: Client) -> None:
     """The starter, another handle and another client get the result, without waiting for a poll."""
     async with (
@@ -154,14 +164,12 @@ async def test_many_wait_for_one_run(client: Client) -> None:
     ):
         handle = await client.start(wait("w"), id="w")
         waiting = [
-            asyncio.ensure_future(h.result(timeout=5))
+            asyncio.ensure_future(h.result(timeout=60))
             for h in (handle, client.handle("w"), other.handle("w"))
         ]
         await eventually(lambda: _waits(handle))
-        began = time.monotonic()
         await handle.signal(go)
         assert await asyncio.gather(*waiting) == ["w", "w", "w"]
-        assert time.monotonic() - began < 0.5
         assert await other.handle("w").result() == "w"
 
 
@@ -176,7 +184,7 @@ async def test_a_failure_comes_back_as_what_was_raised(client: Client) -> None:
             with pytest.raises(
                 durable.WorkflowFailed, match="'f' failed with ValueError: broken"
             ) as caught:
-                await handle.result(timeout=5)
+                await handle.result(timeout=60)
             assert isinstance(caught.value.cause, ValueError)
             assert caught.value.id == "f"
             assert any("fail" in note for note in caught.value.cause.__notes__)
@@ -199,12 +207,12 @@ async def test_describe_tells_what_a_run_is_and_does(client: Client) -> None:
         None,
         None,
     )
-    assert abs((told.started_at - before).total_seconds()) < 5
+    assert abs((told.started_at - before).total_seconds()) < 60
     async with Worker(client, workflows=[wait]):
         await eventually(lambda: _waits(handle))
         assert (await handle.describe()).worker == "default"
         await handle.signal(go)
-        await handle.result(timeout=5)
+        await handle.result(timeout=60)
     told = await handle.describe()
     assert (told.state, told.output, told.open_steps, told.worker) == ("completed", "w", 0, None)
     assert told.finished_at is not None
@@ -215,7 +223,7 @@ async def test_history_is_an_ordered_list_of_facts(client: Client) -> None:
     async with Worker(client, workflows=[wait]):
         handle = await client.start(wait("w"))
         await handle.signal(go)
-        await handle.result(timeout=5)
+        await handle.result(timeout=60)
     events = await handle.history()
     assert [e.kind for e in events] == ["started", "signal", "finished"]
     assert [e.revision for e in events] == [1, 2, 3]
@@ -247,9 +255,9 @@ async def test_a_workflow_is_started_by_name(client: Client) -> None:
     """Arguments are given by position as JSON has them; the worker reads them by its signature."""
     async with Worker(client, workflows=[order]):
         handle = await client.start("order", {"item": "lamp", "copies": 2}, "fragile", 1, 2, id="o")
-        assert await handle.result(timeout=5) == "2 × lamp (fragile) 3"
+        assert await handle.result(timeout=60) == "2 × lamp (fragile) 3"
         assert (
-            await (await client.start("order", {"item": "lamp"})).result(timeout=5)
+            await (await client.start("order", {"item": "lamp"})).result(timeout=60)
             == "1 × lamp (none) 0"
         )
         assert await client.execute(order(Order("x"))) == "1 × x (none) 0"
@@ -287,7 +295,7 @@ async def test_a_run_of_another_workflow_is_not_attached_to(client: Client) -> N
         with pytest.raises(durable.WorkflowAlreadyStarted, match="of the workflow 'echo'"):
             await client.start(wait("b"), id="ended", if_ended="attach")
         same = await client.start(echo("2"), id="ended", if_ended="attach")
-        assert await same.result(timeout=5) == "1"
+        assert await same.result(timeout=60) == "1"
         await client.handle("taken").terminate()
 
 
@@ -303,7 +311,7 @@ async def test_a_description_lists_what_is_open_and_nothing_else(client: Client)
         await eventually(past_the_timer)
         assert [step["kind"] for step in (await handle.describe()).pending] in ([], ["activity"])
         await handle.signal(go)
-        await handle.result(timeout=5)
+        await handle.result(timeout=60)
         assert (await handle.describe()).pending == ()
 
 

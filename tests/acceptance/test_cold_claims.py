@@ -76,7 +76,7 @@ async def test_runs_with_a_past_are_replayed_one_a_loop_turn(
     async with Worker(client, **ALL):
         for run in runs:
             await run.signal(go, 1)
-        assert [await run.result(timeout=20) for run in runs] == [11] * 6
+        assert [await run.result(timeout=60) for run in runs] == [11] * 6
     ticking.cancel()
     assert max(taken) <= 2
     assert len(set(turns)) == len(turns) >= 6
@@ -87,7 +87,7 @@ async def test_a_history_is_read_in_pages(client: Client, monkeypatch: pytest.Mo
     async with Worker(client, **ALL):
         run = await client.start(long(7))
         await run.signal(go, 1)
-        await run.result(timeout=20)
+        await run.result(timeout=60)
     whole = await run.history()
     for page in (1, 3, len(whole), 100):
         monkeypatch.setattr("durable.store.histories.PAGE", page)

@@ -65,7 +65,7 @@ CALC = CALC.replace(", stats: {id: '{$self.input.data.id}'}", "")  # the call th
 }
 AFTER = {"hotmesh.md": "await mesh.stop()\nawait client.close()\n"}
 LOOKS = {"show", "list", "result"}  # commands that may be asked again until they answer as promised
-PATIENCE = 30  # seconds
+PATIENCE = 100  # seconds
 REFERENCE = PROJECT / "docs" / "reference.md"
 
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(PROJECT)))

@@ -93,7 +93,7 @@ def test_orders_killed(
     """Killed once all are paid and started again, the shop charges nobody twice."""
     ledger = tmp_path / "ledger"
     first = program(examples / "orders.py", "--ledger", ledger)
-    eventually(lambda: sum("shipped" in line for line in lines(ledger)) == 2, "two are shipped", 60)
+    eventually(lambda: sum("shipped" in line for line in lines(ledger)) == 2, "two are shipped")
     first.send_signal(signal.SIGKILL)
     first.wait()
     out = finished(program(examples / "orders.py", "--ledger", tmp_path / "unused"))

@@ -99,6 +99,6 @@ async def test_what_was_started_first_and_waits_for_nothing_ends_first(client: C
     async with Worker(client, workflows=[both], activities=[as_task, on_thread]):
         handles = [await client.start(both()) for _ in range(30)]
         for handle in handles:
-            await handle.result(timeout=20)
+            await handle.result(timeout=60)
             events = [event.name for event in await handle.history() if event.kind == "activity"]
             assert events == ["as_task", "on_thread"]

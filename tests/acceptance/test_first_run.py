@@ -27,7 +27,7 @@ async def test_a_workflow_started_before_any_worker_runs_when_one_comes(client: 
     handle = await client.start(doubled([1, 2, 3]), id="d")
     assert await handle.status() == "running"
     async with Worker(client, workflows=[doubled], activities=[double]):
-        assert await handle.result(timeout=10) == [2, 4, 6]
+        assert await handle.result(timeout=60) == [2, 4, 6]
     assert await handle.status() == "completed"
 
 

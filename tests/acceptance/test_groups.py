@@ -62,7 +62,7 @@ async def test_groups_are_looked_into(client: Client, caplog: pytest.LogCaptureF
     async with Worker(client, workflows=[parent, child], activities=[grouped, caused]):
         handle = await client.start(parent(), id="p")
         with pytest.raises(durable.WorkflowFailed) as caught:
-            await handle.result(timeout=20)
+            await handle.result(timeout=60)
         assert sorted(tried) == ["caused", "grouped"]
         with pytest.raises(durable.WorkflowFailed) as alone:
             await client.execute(child(), id="c")

@@ -66,8 +66,8 @@ async def test_what_blocks_a_stop_does_not_block_the_end(
         if how != "limit":
             worker.send_signal(signal.SIGINT)
         before = time.monotonic()
-        _, said = await asyncio.to_thread(worker.communicate, timeout=20)
-        assert time.monotonic() - before < 8
+        _, said = await asyncio.to_thread(worker.communicate, timeout=60)
+        assert time.monotonic() - before < 14, "that is the limit for who names none"
         assert worker.returncode in ((1,) if how == "limit" else (130, 143)), said
         assert "ended at once" in said
         shown = await run.describe()

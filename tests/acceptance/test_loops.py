@@ -83,7 +83,7 @@ async def test_a_client_in_a_workflow_is_refused_and_hurts_nobody(client: Client
         assert await target.status() == "running"
         assert await client.count(id_prefix="by-mistake") == 0
         await target.signal(go)
-        assert await target.result(timeout=10) == "done"
+        assert await target.result(timeout=60) == "done"
     HELD.clear()
 
 
@@ -93,7 +93,7 @@ async def test_a_client_on_another_loop_is_refused_and_serves_its_own(client: Cl
         target = await client.start(waits(), id="target")
 
         async def use_it(use: Uses) -> None:
-            await asyncio.wait_for(use(client, target), 5)
+            await asyncio.wait_for(use(client, target), 60)
 
         for use in USES.values():
             with pytest.raises(durable.ConfigurationError, match="another event loop"):
@@ -246,13 +246,13 @@ async def test_a_workflow_that_waits_for_a_thread_is_told_where_it_awaits(client
         for how in THREADS:
             handle = await client.start(hands_over(how), id=how)
             with pytest.raises(durable.WorkflowFailed) as found:
-                await handle.result(timeout=10)
+                await handle.result(timeout=60)
             assert isinstance(found.value.cause, durable.NotDurableError), how
             assert "in an activity" in str(found.value.cause), how
             assert "hands_over" in "".join(found.value.cause.__notes__), how
             assert [e.kind for e in await handle.history()][-1] == "finished"
         await beside.signal(go)
-        assert await beside.result(timeout=10) == "done"
+        assert await beside.result(timeout=60) == "done"
     assert TOLD == RUN == []
     EXECUTOR.submit(asyncio.run, _awaiting()).result()  # a thread serves others as it did before
     assert RUN == ["recorded"]
@@ -263,7 +263,7 @@ async def test_a_run_that_a_thread_ended_replays_to_where_it_waited(client: Clie
     async with Worker(client, workflows=[hands_over]):
         handle = await client.start(hands_over("call_soon_threadsafe"))
         with pytest.raises(durable.WorkflowFailed):
-            await handle.result(timeout=10)
+            await handle.result(timeout=60)
     run_id = await handle.run_id()
     facts = (await client.ports.histories.facts([run_id]))[run_id]
     again = Run(waits.definition, RunIdentity(run_id, handle.id, "waits"))
@@ -300,13 +300,13 @@ async def test_a_mesh_on_another_loop_is_refused_and_serves_its_own(
         ]
 
         async def use_it(use: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-            await asyncio.wait_for(use(), 5)
+            await asyncio.wait_for(use(), 60)
 
         for use in calls:
-            await mesh.pubsub("calculate", {}, timeout=10)  # so that the short way is open
+            await mesh.pubsub("calculate", {}, timeout=60)  # so that the short way is open
             with pytest.raises(durable.ConfigurationError, match="another event loop"):
                 await asyncio.to_thread(asyncio.run, use_it(use))
-        await mesh.pubsub("calculate", {}, timeout=10)
+        await mesh.pubsub("calculate", {}, timeout=60)
 
 
 GRAPH = """

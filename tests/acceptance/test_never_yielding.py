@@ -28,7 +28,7 @@ spins: list[str] = []
 def compute() -> None:
     """Holds the loop until it is let go."""
     spins.append("spin")
-    end = time.monotonic() + 20
+    end = time.monotonic() + 200
     while not let_go.is_set() and time.monotonic() < end:
         pass
 
@@ -107,7 +107,7 @@ class OnThread:
 
     async def __aenter__(self) -> Self:
         self._thread.start()
-        assert await asyncio.to_thread(self._serving.wait, 20)
+        assert await asyncio.to_thread(self._serving.wait, 60)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -115,7 +115,7 @@ class OnThread:
         assert self._loop is not None
         assert self._stop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
-        await asyncio.to_thread(self._thread.join, 20)
+        await asyncio.to_thread(self._thread.join, 60)
 
 
 @pytest.mark.parametrize("workflow", [spin, spin_in_activity])
@@ -147,7 +147,7 @@ async def test_others_get_the_runs_of_a_worker_that_does_not_yield(
         async with Worker(client, workflows=[wait]):
             for run in held:
                 await run.signal(go, 7)
-            assert [await run.result(timeout=20) for run in held] == [7] * 3
+            assert [await run.result(timeout=60) for run in held] == [7] * 3
         rows = await direct.fetch(
             "select run_id, losses, error::text from worker_streams"
             " where msg_type = 'turn' and expired_at is null"
@@ -155,7 +155,7 @@ async def test_others_get_the_runs_of_a_worker_that_does_not_yield(
         assert [(r["run_id"], r["losses"]) for r in rows] == [(await guilty.run_id(), 1)]
         assert "without yielding" in rows[0]["error"]
         let_go.set()
-        assert await guilty.result(timeout=20) == "spun"
+        assert await guilty.result(timeout=60) == "spun"
 
 
 async def test_what_it_held_up_goes_on_before_it_takes_the_next_worker(
@@ -225,7 +225,7 @@ async def test_a_debugger_holds_the_loop_as_long_as_it_likes(
         await eventually(begun)
         await asyncio.sleep(3)  # that nothing happens needs time to be seen
         let_go.set()
-        assert await guilty.result(timeout=20) == "spun"
+        assert await guilty.result(timeout=60) == "spun"
     assert "yielded" not in caplog.text
 
 

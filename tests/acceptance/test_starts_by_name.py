@@ -102,7 +102,7 @@ async def test_right_arguments_by_name_are_taken(client: Client) -> None:
         ]:
             for _ in range(2):
                 handle = await client.start(name, *arguments)
-                found = await handle.result(timeout=10)
+                found = await handle.result(timeout=60)
                 assert result in {None, found}
     elsewhere = await client.start("plain", 1, task_queue="nobody")
     assert await elsewhere.status() == "running"
@@ -126,7 +126,7 @@ async def test_what_was_deployed_last_is_what_counts(client: Client) -> None:
     ]:
         async with Worker(client, workflows=[version]):
             handle = await client.start("changed", *right)
-            await handle.result(timeout=10)
+            await handle.result(timeout=60)
             with pytest.raises(durable.PayloadError, match="nothing was started"):
                 await client.start("changed", *wrong)
 

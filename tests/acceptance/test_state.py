@@ -102,8 +102,8 @@ async def test_state_is_seen_and_found_from_outside(client: Client) -> None:
         assert described.entity["sum"] == 6
         await handle.signal(go)
         await other.signal(go)
-        assert await handle.result(timeout=10) == EXPECTED
-        await other.result(timeout=10)
+        assert await handle.result(timeout=60) == EXPECTED
+        await other.result(timeout=60)
     described = await handle.describe()
     assert (described.attributes, described.entity) == (EXPECTED["attributes"], EXPECTED["entity"])
     assert [run.id for run in await client.list(attributes={"customer": "ann"})] == ["o-1"]
@@ -125,7 +125,7 @@ async def test_a_cold_fold_comes_to_the_same_state(client: Client) -> None:
         await eventually(lambda: _has(client, {"total": 6}))
     await handle.signal(go)
     async with Worker(client, workflows=[order], activities=[double]):
-        assert await handle.result(timeout=10) == EXPECTED
+        assert await handle.result(timeout=60) == EXPECTED
     described = await handle.describe()
     assert (described.attributes, described.entity) == (EXPECTED["attributes"], EXPECTED["entity"])
 
@@ -136,7 +136,7 @@ async def test_state_without_a_step_is_written_at_once(client: Client) -> None:
         handle = await client.start(waiting("zoë"))
         await eventually(lambda: _has(client, {"name": "zoë"}))
         await handle.signal(go)
-        assert await handle.result(timeout=10) == "zoë"
+        assert await handle.result(timeout=60) == "zoë"
 
 
 async def test_a_run_begins_with_what_it_was_started_with(client: Client) -> None:
@@ -151,7 +151,7 @@ async def test_a_run_begins_with_what_it_was_started_with(client: Client) -> Non
             await eventually(lambda: _has(client, {"customer": "ann", "tries": 1}))
     await handle.signal(go)
     async with Worker(client, workflows=[begun]):
-        result = await handle.result(timeout=10)
+        result = await handle.result(timeout=60)
     assert result["first"] == [{"customer": "ann", "rate": 2.5}, entity]
     assert isinstance(result["first"][1]["order"]["id"], float)
     assert result["entity"] == {**entity, "order": {**entity["order"], "paid": True}}

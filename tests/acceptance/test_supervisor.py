@@ -146,7 +146,7 @@ async def test_a_process_that_could_not_be_started_is_tried_again(
 
     await eventually(both_serve)
     os.kill(os.getpid(), signal.SIGTERM)
-    assert await asyncio.wait_for(running, 20) == 0
+    assert await asyncio.wait_for(running, 100) == 0
     assert len(spawned) == 2
     assert all(process.returncode is not None for process in spawned)
 
@@ -164,6 +164,6 @@ async def test_a_supervisor_that_nobody_reads_ends_loudly(
 
     monkeypatch.setattr(Output, "relay", staticmethod(relay))
     supervisor = Supervisor(Session(client, Output()), "m.py", [], 5.0)
-    assert await asyncio.wait_for(supervisor.run(1), 20) == 1
+    assert await asyncio.wait_for(supervisor.run(1), 100) == 1
     assert [process.returncode is not None for process in spawned] == [True]
     assert "output of worker 1" in caplog.text

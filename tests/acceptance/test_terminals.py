@@ -158,7 +158,7 @@ async def test_the_log_of_an_embedded_worker_shows_them_too(client: durable.Clie
         async with durable.Worker(client, workflows=[bad], activities=[refuse]):
             handle = await client.start(bad(), id="a\u202eb")
             with pytest.raises(durable.WorkflowFailed):
-                await handle.result(timeout=10)
+                await handle.result(timeout=60)
         mesh = await durable.HotMesh.init(
             app_id="evil",
             engine={"connection": client},
@@ -167,7 +167,7 @@ async def test_the_log_of_an_embedded_worker_shows_them_too(client: durable.Clie
         await mesh.deploy(GRAPH)
         await mesh.activate("1")
         with pytest.raises(durable.JobFailed):
-            await mesh.pubsub("op.test", {}, timeout="10s")
+            await mesh.pubsub("op.test", {}, timeout="60s")
         await mesh.stop()
         try:
             int(EVIL)

@@ -90,7 +90,7 @@ async def test_whatever_is_too_long_means_never(client: Client, ages: Any) -> No
         assert await handle.history()
         await handle.cancel()
         with pytest.raises(durable.WorkflowCancelled):
-            await handle.result(timeout=10)
+            await handle.result(timeout=60)
 
 
 async def test_a_wait_that_is_over_ends_at_once(client: Client) -> None:
@@ -118,7 +118,7 @@ async def test_a_wait_that_is_over_ends_at_once(client: Client) -> None:
 
     async with Worker(client, workflows=[hasty, endless]):
         handle = await client.start(hasty())
-        assert await handle.result(timeout=10) == 1
+        assert await handle.result(timeout=60) == 1
         assert {event.kind for event in await handle.history()} <= {"started", "finished"}
         handle = await client.start(endless())
         with pytest.raises(durable.ResultTimeout):

@@ -99,7 +99,7 @@ async def test_an_attempt_that_raised_has_ended(client: Client, kind: str) -> No
     ):
         other = await client.start(beside())
         found = await ended(client, once_and_twice(kind))
-        assert await other.result(timeout=10) == "beside"
+        assert await other.result(timeout=60) == "beside"
     name = type(made(kind)).__name__
     inside = "RuntimeError" if name == "StopIteration" else name  # Python's, out of a coroutine
     assert found == [f"1 {inside}", f"1 {name}", f"2 {inside}", f"2 {name}"]
@@ -108,7 +108,7 @@ async def test_an_attempt_that_raised_has_ended(client: Client, kind: str) -> No
 
 async def ended(client: Client, call: durable.Call[Any]) -> Any:
     """The result of a run, within 20 seconds."""
-    return await (await client.start(call)).result(timeout=20)
+    return await (await client.start(call)).result(timeout=60)
 
 
 @durable.workflow
@@ -161,7 +161,7 @@ async def test_a_workflow_that_raised_has_failed(client: Client, kind: str) -> N
             assert await ended(client, catching(kind, child)) == "ChildFailed"
         handle = await client.start(raising(kind))
         with pytest.raises(durable.WorkflowFailed):
-            await handle.result(timeout=10)
+            await handle.result(timeout=60)
         assert await handle.status() == "failed"
 
 
@@ -325,10 +325,10 @@ async def test_what_code_raises_ends_no_process(
         for error, words in said.items():
             for name in ("task", "thread", "background"):
                 run = await client.start("one", name, error)
-                assert words in await run.result(timeout=30), name
+                assert words in await run.result(timeout=60), name
             run = await client.start("one", "workflow", error)
             with pytest.raises(durable.WorkflowFailed, match=re.escape(words)):
-                await run.result(timeout=30)
+                await run.result(timeout=60)
         assert worker.poll() is None
 
 
@@ -347,7 +347,7 @@ async def test_ctrl_c_ends_the_process_and_fails_nothing(
             assert worker.returncode not in (None, 0)
             assert (tmp_path / f"{name}.log").read_text() == "x"
         program(module)
-        assert await results[0].result(timeout=30) == "nothing"
-        assert "unknown" in await results[1].result(timeout=30)
-        assert await results[2].result(timeout=30) == "nothing"
+        assert await results[0].result(timeout=60) == "nothing"
+        assert "unknown" in await results[1].result(timeout=60)
+        assert await results[2].result(timeout=60) == "nothing"
         assert (tmp_path / "once.log").read_text() == "x"

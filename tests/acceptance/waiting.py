@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(ask: Callable[[], Awaitable[T]], within: float = 30.0) -> T:
+async def eventually(ask: Callable[[], Awaitable[T]], within: float = 100.0) -> T:
     """The first true answer; fails after `within` seconds with the last one."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within
