@@ -296,7 +296,7 @@ class Observer:
             return not await self.left()
 
         try:
-            await eventually(empty, "empty streams", within=10)
+            await eventually(empty, "empty streams")
         except AssertionError:
             assert not [dict(row) for row in await self.left()]
             raise

@@ -27,7 +27,7 @@ LIBRARY = next(
 async def _slept(journal: Journal, key: str, handle: Handle[int]) -> float:
     """How long a run slept, by our clock: since its step wrote its last line."""
     before = await journal.has("end", f"{key}/before")
-    await handle.result(timeout=40)
+    await handle.result(timeout=90)
     return time.time() - before.at
 
 
@@ -54,4 +54,4 @@ async def test_no_timer_follows_a_step_of_the_wall_clock(
     await asyncio.sleep(0.2)  # the timers are in the worker's memory by now
     await asyncio.to_thread(offset.write_text, step)
     for expected, took in zip(naps, await asyncio.gather(*slept), strict=True):
-        assert expected - 0.1 < took < expected + 10.0  # late ones would be half a minute late
+        assert expected - 0.1 < took < expected + 20.0  # late ones would be half a minute late

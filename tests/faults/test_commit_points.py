@@ -193,7 +193,7 @@ async def _killed_at_each(dsn: str, journal: Journal, *, happened: bool) -> None
                 await observer.beat_was(member, 5)  # else each death would take two seconds
             worker, heir = heir, await spawn()
             await worker.serve()
-            assert await handle.result(timeout=20) in expected, point.name
+            assert await handle.result(timeout=60) in expected, point.name
         await observer.nothing_is_left()
         await observer.no_recorded_step_ran_again(journal)
         starts = [line.label for line in journal.starts()]
@@ -220,6 +220,6 @@ async def test_a_commit_that_outlives_its_worker(dsn: str, tmp_path: Path) -> No
             await observer.is_free(handle.id)
             await observer.sweeps(1)
             await gate.open(point, pids)
-            assert await handle.result(timeout=20) in expected, point.name
+            assert await handle.result(timeout=60) in expected, point.name
         await observer.nothing_is_left()
         await observer.no_recorded_step_ran_again(journal)

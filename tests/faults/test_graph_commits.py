@@ -152,7 +152,7 @@ class House:
         assert self.forking.stdin is not None
         assert self.forking.stdout is not None
         self.forking.stdin.write(b".")
-        pid = int(await asyncio.wait_for(self.forking.stdout.readline(), 20))
+        pid = int(await asyncio.wait_for(self.forking.stdout.readline(), 60))
         self.alive.add(pid)
         return pid
 

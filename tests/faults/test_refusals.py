@@ -154,7 +154,7 @@ async def test_a_login_that_is_refused_for_a_moment_stops_nothing(
         await asyncio.sleep(0.2)
         async with server.refusing_logins():
             await asyncio.sleep(1.0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             assert [await h.result() for h in handles] == [6] * 10
 
             async def done() -> bool:
@@ -190,7 +190,7 @@ async def test_whatever_is_refused_for_a_moment_the_run_goes_on(
         await asyncio.sleep(0.05)
         async with server.refusing(table, code):
             await asyncio.sleep(0.5)
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(90):
             assert [await h.result() for h in handles] == [2] * 6
         await server.nothing_is_left()
     assert classify(code)
@@ -208,11 +208,11 @@ async def test_only_the_tenth_release_in_a_row_suspends_a_run(
             handle = await client.start(flow(1, 0.0), id="bad")
 
             async def released() -> Any:
-                return [r for r in await server.rows(wake) if r["releases"]]
+                free = [r for r in await server.rows(wake) if r["reserved_by"] is None]
+                return [r for r in free if r["releases"]]
 
-            (row,) = await eventually(released)
+            await eventually(released)
             assert (await handle.describe()).state == "running"
-            assert row["reserved_by"] is None
             await server.execute(
                 f"update durable.worker_streams set releases = {RELEASES_MAX - 1},"
                 " visible_at = clock_timestamp() where msg_type = 'turn'"
@@ -222,9 +222,10 @@ async def test_only_the_tenth_release_in_a_row_suspends_a_run(
                 return (await handle.describe()).state == "suspended"
 
             await eventually(suspended)
-            assert "injected" in (await server.rows("select error from durable.jobs"))[-1]["error"]
+            (job,) = await server.rows("select error from durable.jobs where jid = 'bad'")
+            assert "injected" in job["error"]
         assert await client.resume("bad")
-        assert await handle.result(timeout=20) == 1
+        assert await handle.result(timeout=60) == 1
     assert "suspended" in caplog.text
 
 
@@ -243,9 +244,9 @@ async def test_a_result_that_cannot_be_stored_is_its_attempts_failure(
         )
         bad = await client.start(flow(1, 0.0), id="bad")
         good = [await client.start(flow(1, 0.0)) for _ in range(4)]
-        assert [await h.result(timeout=20) for h in good] == [1] * 4
+        assert [await h.result(timeout=60) for h in good] == [1] * 4
         with pytest.raises(durable.WorkflowFailed) as failed:
-            await bad.result(timeout=20)
+            await bad.result(timeout=60)
         assert "cannot be stored" in str(failed.value.__cause__)
         await server.execute("drop trigger refuse_one on durable.engine_streams")
         await server.nothing_is_left()
@@ -275,8 +276,8 @@ async def test_what_is_reserved_without_our_knowledge_is_let_go_of(
         async def done() -> bool:
             return await mesh.get_status(job) == 0
 
-        await eventually(done, within=20)
-        assert await handle.result(timeout=20) == 1
+        await eventually(done)
+        assert await handle.result(timeout=60) == 1
         await server.nothing_is_left()
 
 
@@ -298,6 +299,6 @@ async def test_a_worker_whose_loop_breaks_ends_loudly_and_gives_its_runs_back(
         monkeypatch.setattr(RunStream, "look", broken)
         worker = Worker(client, workflows=[flow], activities=[quick], grace=0)
         with pytest.raises(KeyError, match="a bug"):
-            await asyncio.wait_for(serve(worker), 20)
+            await asyncio.wait_for(serve(worker), 60)
         monkeypatch.setattr(RunStream, "look", real)
     assert not await server.rows("select from durable.members")

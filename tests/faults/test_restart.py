@@ -69,7 +69,7 @@ async def test_a_restart_under_load_costs_no_attempt_and_no_member(
     await eventually(another, "another server process")  # its watcher starts it again
     handles = await asyncio.gather(*starting)
     for n, handle in enumerate(handles):
-        assert await handle.result(timeout=30) == _expected(n)
+        assert await handle.result(timeout=60) == _expected(n)
     again = await _observed(client.dsn, client.namespace)
     assert await again.members_of(worker.pid) == before
     await again.nothing_is_left()
@@ -92,7 +92,7 @@ async def test_a_crash_of_the_server_changes_no_result(
     os.kill(victim, signal.SIGKILL)
     handles = await asyncio.gather(*starting)
     for n, handle in enumerate(handles):
-        assert await handle.result(timeout=30) == _expected(n)
+        assert await handle.result(timeout=60) == _expected(n)
     again = await _observed(client.dsn, client.namespace)
     assert await again.members_of(worker.pid) == before
     await again.nothing_is_left()
@@ -115,7 +115,7 @@ async def test_a_server_that_is_read_only_for_a_while_changes_no_result(
     await observer.rows("select pg_reload_conf()")
     handles = await asyncio.gather(*starting)
     for n, handle in enumerate(handles):
-        assert await handle.result(timeout=30) == _expected(n)
+        assert await handle.result(timeout=60) == _expected(n)
     assert await observer.members_of(worker.pid) == before
     await observer.nothing_is_left()
     await observer.no_recorded_step_ran_again(journal)

@@ -91,7 +91,7 @@ async def test_a_member_whose_commits_are_silent_leaves_and_joins_anew(
             async def left() -> bool:
                 return first not in await members()
 
-            await eventually(left, within=15)
+            await eventually(left)
             # The silent one takes some of them again, and again leaves them.
             assert [await h.result(timeout=150) for h in handles] == [20] * 5
 
@@ -124,7 +124,7 @@ async def test_the_end_of_a_members_thread_ends_its_worker(
 ) -> None:
     """A bug in the thread is no silent death: `run` raises it."""
     worker = Worker(client, workflows=[clock], grace=0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         running = asyncio.create_task(worker.run())
 
         async def joined() -> bool:
@@ -182,9 +182,9 @@ async def test_the_process_of_a_worker_ends_though_the_server_is_silent(
             proxy.swallowing = True
             began = time.monotonic()
             process.terminate()
-            await asyncio.wait_for(process.wait(), 30)
+            await asyncio.wait_for(process.wait(), 60)
             assert process.returncode == 0
-            assert time.monotonic() - began < 1 + 5 + 1  # one for a busy machine
+            assert time.monotonic() - began < 1 + 5 + 6  # these are for a busy machine
         finally:
             if process.returncode is None:
                 process.kill()
