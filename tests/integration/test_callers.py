@@ -64,10 +64,10 @@ async def test_a_server_that_comes_back_is_waited_for(dsn: str, namespace: str):
         asked = asyncio.gather(
             client.start(same(2), id="second"), client.list(), client.count(), handle.status()
         )
-        await asyncio.wait_for(proxy.is_met(8), 10)
+        await asyncio.wait_for(proxy.is_met(8), 60)
         assert not asked.done()
         proxy.refused = None
-        started, listed, _, status = await asyncio.wait_for(asked, 20)
+        started, listed, _, status = await asyncio.wait_for(asked, 60)
         assert (started.id, status) == ("second", "running")
         assert listed
 
@@ -105,7 +105,7 @@ async def test_a_refused_login_is_told_at_once(secretive: Client, dsn: str, role
     )
     for ask in (secretive.list, secretive.count, lambda: secretive.start(same(1))):
         with pytest.raises(AccessRefused) as caught:
-            await asyncio.wait_for(ask(), 10)
+            await asyncio.wait_for(ask(), 30)
         assert caught.value.sqlstate == "28000"
         assert "s3cret" not in str(caught.value)
     await admin.execute(f"alter role {role} login")
@@ -120,7 +120,7 @@ async def test_a_revoked_right_is_told_at_once(secretive: Client, dsn: str, role
     await admin.execute(f'revoke all on "{schema}".jobs from {role}')
     for ask in (secretive.list, lambda: secretive.start(same(1))):
         with pytest.raises(AccessRefused, match="permission denied"):
-            await asyncio.wait_for(ask(), 10)
+            await asyncio.wait_for(ask(), 30)
     await admin.execute(f'alter table "{schema}".jobs owner to {role}')
     await admin.close()
 

@@ -311,9 +311,9 @@ async def test_locked_runs_come_back_in_a_later_batch(scene: Scene) -> None:
     async with scene.direct.transaction():
         await scene.direct.execute("select from jobs where run_id = $1 for update", locked)
         waiting = committer.commit(everything(locked))
-        assert (await asyncio.wait_for(committer.commit(everything(free)), 5)).passed
+        assert (await asyncio.wait_for(committer.commit(everything(free)), 60)).passed
         assert not waiting.done()
-    assert (await asyncio.wait_for(waiting, 5)).passed
+    assert (await asyncio.wait_for(waiting, 60)).passed
 
 
 async def test_a_payload_that_postgres_refuses_takes_no_other_down(scene: Scene) -> None:
@@ -396,7 +396,7 @@ async def test_a_commit_whose_answer_is_lost_has_passed(scene: Scene) -> None:
         await eventually(lambda: scene.direct.fetchval("select count(*) from history"))
         proxy.swallowing = False
         proxy.cut()
-        assert (await asyncio.wait_for(future, 10)).passed
+        assert (await asyncio.wait_for(future, 60)).passed
         assert (await committer.commit(step(run_id, revision=1, number=2))).passed
     assert [f["number"] for f in (await scene.rows(run_id))["history"]] == [1, 2]
 
@@ -410,7 +410,7 @@ async def test_a_commit_that_died_with_its_connection_is_sent_again(scene: Scene
     ) as blocked:
         future = committer.commit(step(run_id))
         await scene.direct.execute("select pg_terminate_backend($1)", await blocked())
-    assert (await asyncio.wait_for(future, 10)).passed
+    assert (await asyncio.wait_for(future, 60)).passed
     assert len((await scene.rows(run_id))["history"]) == 1
 
 
@@ -432,7 +432,7 @@ async def test_a_lost_answer_with_the_ids_of_intents_is_found_in_the_rows(scene:
         await eventually(lambda: scene.direct.fetchval("select count(*) = 3 from history"))
         proxy.swallowing = False
         proxy.cut()
-        committed = await asyncio.wait_for(future, 10)
+        committed = await asyncio.wait_for(future, 60)
     assert committed.passed
     assert len((await scene.rows(run_id))["history"]) == 3
     held = (
@@ -454,5 +454,5 @@ async def test_a_lost_answer_after_somebody_elses_commit_is_a_refusal(scene: Sce
     pid = await eventually(lambda: scene.direct.fetchval(_BLOCKED))
     await scene.direct.execute("select pg_terminate_backend($1)", pid)
     await transaction.commit()
-    assert not (await asyncio.wait_for(future, 10)).passed
+    assert not (await asyncio.wait_for(future, 60)).passed
     assert (await scene.rows(run_id))["history"] == []

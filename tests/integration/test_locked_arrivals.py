@@ -84,7 +84,7 @@ class Locked:
 
     async def run_id(self, jid: str) -> int:
         """The run of an id, once it is there, and its turn is over."""
-        query = "select run_id from jobs where jid = $1"
+        query = "select run_id from jobs where jid = $1 and revision > 0"
         await eventually(lambda: self._looks.fetchval(query, jid))
         return int(await self._looks.fetchval(query, jid))
 
@@ -123,7 +123,7 @@ async def test_a_signal(client: Client, locked: Locked) -> None:
         async with locked.wake_row(await locked.run_id("run")):
             sending = asyncio.create_task(handle.signal(go))
         await sending
-        assert await handle.result(timeout=20) == "told"
+        assert await handle.result(timeout=60) == "told"
 
 
 async def test_the_termination_of_a_parent(client: Client, locked: Locked) -> None:
@@ -134,7 +134,7 @@ async def test_the_termination_of_a_parent(client: Client, locked: Locked) -> No
             ending = asyncio.create_task(handle.terminate())
         await ending
         with pytest.raises(durable.WorkflowCancelled):
-            await client.handle("child").result(timeout=10)
+            await client.handle("child").result(timeout=60)
 
 
 async def test_the_termination_of_a_child(client: Client, locked: Locked) -> None:
@@ -145,7 +145,7 @@ async def test_the_termination_of_a_child(client: Client, locked: Locked) -> Non
         async with locked.wake_row(await locked.run_id("parent")):
             ending = asyncio.create_task(client.handle("child").terminate())
         await ending
-        assert "WorkflowTerminated" in await handle.result(timeout=20)
+        assert "WorkflowTerminated" in await handle.result(timeout=60)
 
 
 async def test_the_end_of_a_child(client: Client, locked: Locked) -> None:
@@ -155,7 +155,7 @@ async def test_the_end_of_a_child(client: Client, locked: Locked) -> None:
         await locked.run_id("child")
         async with locked.wake_row(await locked.run_id("parent")):
             await client.handle("child").signal(go)
-        assert await handle.result(timeout=20) == "told"
+        assert await handle.result(timeout=60) == "told"
 
 
 async def test_a_parent_that_gives_up(client: Client, locked: Locked) -> None:
@@ -165,8 +165,8 @@ async def test_a_parent_that_gives_up(client: Client, locked: Locked) -> None:
         async with locked.wake_row(await locked.run_id("child")):
             await handle.signal(go)
         with pytest.raises(durable.WorkflowCancelled):
-            await client.handle("child").result(timeout=20)
-        assert await handle.result(timeout=20) == "gave up"
+            await client.handle("child").result(timeout=60)
+        assert await handle.result(timeout=60) == "gave up"
 
 
 async def test_the_result_of_a_step_elsewhere(client: Client, locked: Locked) -> None:
@@ -177,17 +177,17 @@ async def test_the_result_of_a_step_elsewhere(client: Client, locked: Locked) ->
         elsewhere = Worker(client, task_queue="far", activities=[near])
         async with locked.wake_row(run):
             await elsewhere.start()
-        assert await handle.result(timeout=20) == "done"
+        assert await handle.result(timeout=60) == "done"
         await elsewhere.stop()
 
 
 async def test_a_step_that_nobody_took_in_time(client: Client, locked: Locked) -> None:
     """The run is told, though the one that tells it had to wait."""
     async with Worker(client, workflows=[asks_far]):
-        handle = await client.start(asks_far(0.2), id="run")
+        handle = await client.start(asks_far(3.0), id="run")
         async with locked.wake_row(await locked.run_id("run")):
             pass
-        assert "schedule_to_start" in await handle.result(timeout=20)
+        assert "schedule_to_start" in await handle.result(timeout=60)
 
 
 async def test_the_last_attempt_of_a_member_that_was_lost(
@@ -205,4 +205,4 @@ async def test_the_last_attempt_of_a_member_that_was_lost(
         async with locked.wake_row(await locked.run_id("run")):
             reaping = asyncio.create_task(MemberStore(client.namespace).bury(direct, member))
         await reaping
-        assert "is unknown" in await handle.result(timeout=20)
+        assert "is unknown" in await handle.result(timeout=60)

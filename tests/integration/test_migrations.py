@@ -254,7 +254,7 @@ async def test_who_waits_for_a_table_does_not_stop_the_others(
         await _until(other, waits, f"{schema}.jobs")
         began = time.monotonic()
         await other.execute(f"delete from {schema}.jobs")
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
         assert not migrating_now.done()
     assert await migrating_now == known[-1:]
     assert "its table is locked" in caplog.text

@@ -100,7 +100,7 @@ async def _bouncer(home: Path, target: str, mode: str, extra: str) -> AsyncItera
         PROGRAM, *drop, "-q", str(file), stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        await asyncio.wait_for(_listens(port), 10)
+        await asyncio.wait_for(_listens(port), 60)
         yield f"postgresql://{to.username}@127.0.0.1:{port}{to.path}?sslmode=disable"
     finally:
         process.kill()
@@ -118,7 +118,7 @@ async def _works(client: Client) -> None:
     async with Worker(client, workflows=[doubled], activities=[double]):
         handles = [await client.start(doubled(n)) for n in range(8)]
         await asyncio.gather(*[handle.signal(go, n) for n, handle in enumerate(handles)])
-        results = await asyncio.gather(*[handle.result(timeout=20) for handle in handles])
+        results = await asyncio.gather(*[handle.result(timeout=60) for handle in handles])
     assert results == [3 * n + 6 for n in range(8)]
     assert await client.count(state="completed") == 8
     assert len(await handles[0].history()) > 3
@@ -175,7 +175,7 @@ async def test_a_mesh_in_transaction_mode_with_a_direct_way(
         try:
             await mesh.deploy(GRAPH)
             await mesh.activate("1")
-            assert (await mesh.pubsub("sum", {"a": 1}, timeout=20))["data"] == {"sum": 2}
+            assert (await mesh.pubsub("sum", {"a": 1}, timeout=60))["data"] == {"sum": 2}
         finally:
             await mesh.stop()
 

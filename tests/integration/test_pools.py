@@ -80,7 +80,7 @@ async def test_a_mesh_by_a_pool_and_one_by_a_client_of_it(
             ) as mesh:
                 await mesh.deploy(GRAPH)
                 await mesh.activate("1")
-                out = await mesh.pubsub("t", {"n": 7}, timeout=10)
+                out = await mesh.pubsub("t", {"n": 7}, timeout=60)
                 assert out["data"] == {"n": 7}
     assert await pool.fetchval("select 1") == 1
 

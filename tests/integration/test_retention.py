@@ -101,7 +101,7 @@ async def test_a_pruned_run_leaves_nothing(client: Client, direct: asyncpg.Conne
     async with Worker(client, workflows=[leaves_much, child, waits], activities=[breaks]):
         handle = await client.start(leaves_much(), id="much")
         open_run = await client.start(waits(), id="open")
-        await handle.result(timeout=20)
+        await handle.result(timeout=60)
         run_id = await handle.run_id()
         assert await direct.fetchval(
             "select count(*) from worker_streams where run_id = $1", run_id
@@ -125,19 +125,19 @@ async def test_a_pruned_run_leaves_nothing(client: Client, direct: asyncpg.Conne
             )
             assert left == [], name
         await open_run.signal(go)
-        await open_run.result(timeout=20)
+        await open_run.result(timeout=60)
 
 
 async def test_an_id_is_free_when_its_run_is_pruned(client: Client) -> None:
     """`if_ended="raise"` refuses the id of an ended run, until that is pruned."""
     async with Worker(client, workflows=[child]):
         first = await client.start(child("quick"), id="again")
-        await first.result(timeout=20)
+        await first.result(timeout=60)
         with pytest.raises(WorkflowAlreadyStarted):
             await client.start(child("quick"), id="again", if_ended="raise")
         assert (await client.prune(older_than=0)).runs == 1
         second = await client.start(child("quick"), id="again", if_ended="raise")
-        assert await second.result(timeout=20) == "quick"
+        assert await second.result(timeout=60) == "quick"
         assert await first.run_id() != await second.run_id()
 
 
@@ -150,14 +150,14 @@ async def test_an_id_can_be_taken_while_its_old_run_is_being_pruned(
     async with database.connection() as connection, connection.transaction():
         runs = await store.runs(connection, Pruning(0), 10, 10)
         assert await store.forget(connection, runs) == 1
-        handle = await asyncio.wait_for(client.start(child("quick"), id="id-1"), 10)
+        handle = await asyncio.wait_for(client.start(child("quick"), id="id-1"), 60)
         attached = await client.start(child("quick"), id="id-1", if_running="attach")
     assert await attached.run_id() == await handle.run_id()
     assert [row["run_id"] for row in await direct.fetch("select run_id from jobs")] == [
         await handle.run_id()
     ]
     async with Worker(client, workflows=[child]):
-        assert await handle.result(timeout=20) == "quick"
+        assert await handle.result(timeout=60) == "quick"
 
 
 async def test_a_child_outlives_its_pruned_parent(
@@ -178,7 +178,7 @@ async def test_a_child_outlives_its_pruned_parent(
         assert await client.prune(older_than=0) == Pruned(runs=1)
         assert await jids(direct) == {"stays"}
         await stays.signal(go)
-        assert await stays.result(timeout=20) == "slow"
+        assert await stays.result(timeout=60) == "slow"
 
 
 async def test_pruned_runs_are_told_from_those_that_never_were(
@@ -191,7 +191,7 @@ async def test_pruned_runs_are_told_from_those_that_never_were(
     await client.prune(older_than=0)
     for ask in (handle.result, handle.status, handle.history, handle.describe):
         with pytest.raises(WorkflowNotFound, match="gone: it ended, and was pruned"):
-            await asyncio.wait_for(ask(), 10)
+            await asyncio.wait_for(ask(), 60)
     with pytest.raises(WorkflowNotFound, match="or it ended and was pruned"):
         await client.handle("run-1").result()
 
@@ -206,7 +206,7 @@ async def test_who_waits_for_a_run_that_ends_and_is_pruned_at_once_hears_of_it(
     async with direct.transaction():
         await direct.execute("delete from jobs")
     with pytest.raises(WorkflowNotFound):
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 60)
 
 
 async def test_policies_say_what_goes(dsn: str, namespace: str) -> None:
@@ -302,7 +302,7 @@ async def test_a_pruning_leaves_what_another_has_locked(
     store = RetentionStore(database.schema)
     async with database.connection() as connection, connection.transaction():
         assert len(await store.runs(connection, Pruning(60), 500, 10**6)) == 500
-        assert await asyncio.wait_for(client.prune(older_than=60), 20) == Pruned(runs=100)
+        assert await asyncio.wait_for(client.prune(older_than=60), 60) == Pruned(runs=100)
     assert await client.prune(older_than=60) == Pruned(runs=500)
 
 

@@ -93,7 +93,7 @@ async def _told(client: Client) -> tuple[Any, list[Any]]:
     attempts.clear()
     handle = await client.start(everything(3), id="e")
     await handle.signal(go, 5)
-    result = await handle.result(timeout=20)
+    result = await handle.result(timeout=60)
     events = [
         (
             e.kind,

@@ -121,7 +121,7 @@ async def _everything(client: Client) -> None:
         handles = [await client.start(flow(n)) for n in range(3)]
         for handle in handles:
             await handle.signal(go, 1)
-        assert [await handle.result(timeout=20) for handle in handles] == [1, 4, 7]
+        assert [await handle.result(timeout=60) for handle in handles] == [1, 4, 7]
         await client.list()
         await client.count()
         await handles[0].history()
@@ -136,7 +136,7 @@ async def _graphs(client: Client) -> None:
     ) as mesh:
         await mesh.deploy(GRAPH)
         await mesh.activate("1")
-        assert (await mesh.pubsub("t", {"n": 7}, timeout=20))["data"] == {"n": 7}
+        assert (await mesh.pubsub("t", {"n": 7}, timeout=60))["data"] == {"n": 7}
 
 
 async def test_traps_are_traps(trapped: Trapped):

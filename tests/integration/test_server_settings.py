@@ -104,8 +104,8 @@ async def test_runs_go_on_by_odd_defaults(odd: str):
 
 async def test_what_waits_for_more_than_the_disk_is_left(odd: str):
     """`remote_apply` is stronger than what we need: it stays."""
-    admin = await asyncpg.connect(odd)
-    await admin.execute("set statement_timeout = 0")
+    patient = dict.fromkeys(("statement_timeout", "lock_timeout", "idle_session_timeout"), "0")
+    admin = await asyncpg.connect(odd, server_settings=patient)
     name = urlsplit(odd).path[1:]
     await admin.execute(f"alter database {name} set synchronous_commit = 'remote_apply'")
     await admin.close()

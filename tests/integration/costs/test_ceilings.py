@@ -62,7 +62,7 @@ async def parent() -> int:
 
 async def _once(client: Client, call: durable.Call[object]) -> None:
     handle = await client.start(call)
-    await handle.result(timeout=10)
+    await handle.result(timeout=60)
 
 
 async def _crowd(client: Client, _: object) -> None:
@@ -82,7 +82,7 @@ async def _signalled(client: Client, direct: asyncpg.Connection) -> None:
 
     await eventually(waits)
     await handle.signal(go, "x")
-    await handle.result(timeout=10)
+    await handle.result(timeout=60)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from durable.app import connect
 from durable.client.client import Client
 from durable.postgres.address import Address
 from durable.postgres.pool import Lane
+from durable.worker import flushing
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
 from tests.integration.costs.costing import costing
@@ -27,6 +28,7 @@ async def test_a_sequential_local_step_costs_one_commit_and_one_round_trip(
 
     Connections are open before; of several runs the least counts, as a stall adds polls.
     """
+    monkeypatch.setattr(flushing, "FLUSH_AFTER", 60.0)  # a step that a stall holds up costs a row
     costs = []
     async with Worker(client, workflows=[chain], activities=[add]):
         await client.execute(chain(STEPS))
@@ -68,14 +70,17 @@ async def test_a_run_of_one_activity_takes_four_transactions(
         for _ in range(5):
             async with costing(direct, monkeypatch) as cost:
                 handle = await client.start(chain(1))
-                assert await handle.result(timeout=5) == 1
+                assert await handle.result(timeout=60) == 1
             costs.append((cost.transactions, len(cost.trips)))
     assert sorted(costs)[2][0] <= 4
     assert sorted(costs)[2][1] <= 6
 
 
-async def test_a_step_writes_two_rows(client: Client, direct: asyncpg.Connection) -> None:
+async def test_a_step_writes_two_rows(
+    client: Client, direct: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One row of history, one HOT update of the job; the streams only every hundred steps."""
+    monkeypatch.setattr(flushing, "FLUSH_AFTER", 60.0)  # a step that a stall holds up costs a row
     steps = 200
     async with Worker(client, workflows=[chain], activities=[add]):
         await client.execute(chain(steps))
