@@ -99,7 +99,7 @@ async def test_no_alarm_rings_while_the_time_is_in_doubt() -> None:
     await asyncio.sleep(0.15)
     assert not rung.is_set()
     doubtful = False
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(60):
         await rung.wait()
     alarms.close()
 
@@ -120,5 +120,5 @@ async def test_what_is_due_is_called_by_the_system_clock() -> None:
     """`call_at` calls once the time has come."""
     clock, called = SystemClock(), asyncio.Event()
     clock.call_at(clock.monotonic() + 0.01, called.set)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(60):
         await called.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import signal
 import threading
 import time
@@ -87,6 +88,14 @@ def from_thread() -> None:
         pool.submit(plain).result()
 
 
+def between() -> NoReturn:
+    """What tools raise in a thread that they want to end, as the interpreter raises Ctrl-C."""
+    this = ctypes.c_ulong(threading.get_ident())
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(this, ctypes.py_object(KeyboardInterrupt))
+    while True:
+        time.sleep(0)
+
+
 def what_came(code: Callable[[], object]) -> bool:
     """What is said of the exception that `code` lets out."""
     try:
@@ -113,13 +122,14 @@ def test_what_code_raises_by_itself_is_known(handler: Any, code: Callable[[], No
 
 
 def test_threads_get_no_signals() -> None:
-    """What is raised on another thread is that thread's."""
+    """What is raised on another thread is that thread's, and be it between two instructions."""
     found: list[bool] = []
     with handled_by(signal.default_int_handler):
-        thread = threading.Thread(target=lambda: found.append(what_came(plain)))
-        thread.start()
-        thread.join()
-    assert found == [False]
+        for code in (plain, between):
+            thread = threading.Thread(target=lambda code=code: found.append(what_came(code)))
+            thread.start()
+            thread.join()
+    assert found == [False, False]
 
 
 def test_asyncios_second_word_is_ctrl_c() -> None:

@@ -40,10 +40,10 @@ async def test_all_of_a_group_hear_of_any_error(send: Send, expected: type[BaseE
     """Whatever sending raises, and be it a bug, each caller gets it, and the lane goes on."""
     grouped = Grouped(send)
     asked = [grouped.ask(n) for n in range(3)]
-    answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
+    answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 60)
     assert all(isinstance(answer, expected) for answer in answers)
     with pytest.raises(expected):
-        await asyncio.wait_for(grouped.ask(4), 5)
+        await asyncio.wait_for(grouped.ask(4), 60)
 
 
 async def test_a_cancelled_lane_settles_its_group_and_leaves_the_rest_to_another() -> None:
@@ -64,7 +64,7 @@ async def test_a_cancelled_lane_settles_its_group_and_leaves_the_rest_to_another
     second = grouped.ask(2)
     (lane,) = [task for task in asyncio.all_tasks() if task.get_name() == "durable group"]
     lane.cancel()
-    assert await asyncio.wait_for(second, 5) == 2
+    assert await asyncio.wait_for(second, 60) == 2
     with pytest.raises(asyncio.CancelledError):
         await first
     assert sent == [[1], [2]]
@@ -73,12 +73,14 @@ async def test_a_cancelled_lane_settles_its_group_and_leaves_the_rest_to_another
 async def test_after_the_close_nobody_waits() -> None:
     """What is in flight is cancelled after the grace, and what is asked later fails at once."""
     grouped = Grouped(_waits_for_ever, lanes=1)
-    asked = [grouped.ask(1), grouped.ask(2)]
+    asked = [grouped.ask(1)]
+    await asyncio.sleep(0)  # it is in flight, and the next one waits behind it
+    asked.append(grouped.ask(2))
     await grouped.close(grace=0.01)
-    answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
+    answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 60)
     assert [type(answer) for answer in answers] == [asyncio.CancelledError] * 2
     with pytest.raises(DatabaseError, match="closed"):
-        await asyncio.wait_for(grouped.ask(3), 5)
+        await asyncio.wait_for(grouped.ask(3), 60)
 
 
 async def _waits_for_ever(items: list[int], *_again: bool) -> list[int]:
