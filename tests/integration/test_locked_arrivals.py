@@ -84,7 +84,11 @@ class Locked:
 
     async def run_id(self, jid: str) -> int:
         """The run of an id, once it is there, and its turn is over."""
-        query = "select run_id from jobs where jid = $1 and revision > 0"
+        query = (
+            "select run_id from jobs j join worker_streams w using (run_id)"
+            " where j.jid = $1 and w.msg_type = 'turn' and w.reserved_by is not null"
+            " and (j.revision > 0 or j.graph = 'ends_when_told')"  # whose first turn writes nothing
+        )
         await eventually(lambda: self._looks.fetchval(query, jid))
         return int(await self._looks.fetchval(query, jid))
 
