@@ -43,7 +43,20 @@ from typing import Any
 
 
 class DurableError(Exception):
-    """The root: `except DurableError` catches whatever durable raises on purpose."""
+    """The root: `except DurableError` catches whatever durable raises on purpose.
+
+    Attributes:
+        non_retryable: an activity that lets it through is not tried again.
+    """
+
+    non_retryable: bool = False
+
+
+def misplaced(message: str) -> DurableError:
+    """The error of a call that is wrong where it stands in the code: no repetition mends that."""
+    error = DurableError(message)
+    error.non_retryable = True
+    return error
 
 
 class ConfigurationError(DurableError):

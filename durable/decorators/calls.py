@@ -16,7 +16,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar, final
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
-from durable.errors import DurableError
+from durable.errors import misplaced
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.replay.context import current
 from durable.replay.reaches import check_thread
@@ -87,7 +87,7 @@ class Call(Coroutine[Any, Any, R_co]):
         Raises `DurableError` if it has been used before.
         """
         if self._used:
-            raise DurableError(
+            raise misplaced(
                 f"{self._described()} has been used before: a call is awaited or started once;"
                 f" write {self.name}(…) again for another"
             )
@@ -260,7 +260,7 @@ class WorkflowCall(Call[R_co]):
     async def _run(self) -> R_co:
         context = current()
         if context is None:
-            raise DurableError(
+            raise misplaced(
                 f"{self._described()} was awaited outside of a workflow, where it would not"
                 f" be durable: write `await client.start({self.name}(…), id=…)`"
             )

@@ -7,9 +7,14 @@ from collections.abc import Callable
 from datetime import datetime
 from random import Random
 
-from durable.errors import DurableError
+from durable.errors import misplaced
 from durable.protocol.durations import Duration, wait_seconds
 from durable.replay.context import Context, WorkflowInfo, current
+
+_INFO = (
+    "pass an activity what it needs of it, such as durable.info().id, as an argument; elsewhere ask"
+    " a handle: `await handle.describe()`"
+)
 
 
 async def sleep(duration: Duration) -> None:
@@ -51,7 +56,7 @@ def uuid4() -> uuids.UUID:
 
 def info() -> WorkflowInfo:
     """Who the run is: its id, workflow, task queue, start and parent, and how far it has come."""
-    return inside("durable.info()", "elsewhere ask a handle: `await handle.describe()`").info()
+    return inside("durable.info()", _INFO).info()
 
 
 def inside(what: str, instead: str) -> Context:
@@ -63,5 +68,5 @@ def inside(what: str, instead: str) -> Context:
     """
     context = current()
     if context is None:
-        raise DurableError(f"{what} works only in the code of a running workflow: {instead}")
+        raise misplaced(f"{what} works only in the code of a running workflow: {instead}")
     return context
