@@ -180,14 +180,14 @@ async def test_what_it_held_up_goes_on_before_it_takes_the_next_worker(
         for run in held:
             await run.signal(go, 7)
         async with OnThread(dsn, client.namespace, 30):
-            assert [await run.result(timeout=20) for run in held] == [7] * 20
+            assert [await run.result(timeout=60) for run in held] == [7] * 20
 
             async def spun_again() -> bool:
                 return len(spins) == 2
 
             await eventually(spun_again)
             let_go.set()
-            assert await guilty.result(timeout=20) == "spun"
+            assert await guilty.result(timeout=60) == "spun"
 
 
 async def test_the_tenth_time_it_is_suspended_with_its_reason(

@@ -224,7 +224,7 @@ async def test_a_signal_on_which_a_validator_breaks_is_put_aside(client: Client)
         await handle.signal(number, 13)
         await eventually(lambda: _has_aside(handle, 1))
         await handle.signal(number, 7)
-        assert await handle.result(timeout=10) == [7]
+        assert await handle.result(timeout=60) == [7]
     failure = (await handle.describe()).put_aside[0].failure
     assert failure is not None
     assert "ConnectionError: nobody answers (File" in failure.message

@@ -62,8 +62,8 @@ async def test_a_handle_by_id_is_as_typed_as_its_workflow(client: Client) -> Non
         begun = await client.start(ask(Reply(text="why")), id="a")
         await client.handle("a", ask).signal(go, Reply(text="so"))
         expected = [Reply(text="so"), Reply(text="WHY")]
-        assert await begun.result(timeout=10) == expected
-    found = await client.handle("a", ask).result(timeout=10)
+        assert await begun.result(timeout=60) == expected
+    found = await client.handle("a", ask).result(timeout=60)
     assert found == expected
     assert [reply.model_fields_set for reply in found] == [{"text"}, {"text"}]
     with pytest.raises(durable.ConfigurationError, match=r"'a' is one of the workflow 'ask'.*'own"):
@@ -77,7 +77,7 @@ async def test_without_its_type_a_value_has_no_marks_of_ours(client: Client) -> 
     async with Worker(client, workflows=[ask, own_keys], activities=[answer]):
         handle = await client.start(ask(Reply(text="why")), id="a")
         await handle.signal(go, Reply(text="so"))
-        await handle.result(timeout=10)
+        await handle.result(timeout=60)
         assert await client.execute(own_keys(), id="b") == {MARK: ["text"]}
     plain = [{"text": "~os", "calls": []}, {"text": "~YHW", "calls": []}]
     assert await client.handle("a").result() == plain

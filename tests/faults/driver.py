@@ -20,7 +20,7 @@ import asyncpg
 from durable.streams.members import lock_class
 from tests.faults.programs import BOOTED, JOURNAL
 
-CLOCKS = 0.1  # seconds by which a member's idea of the database's clock may be off when it is busy
+CLOCKS = 0.25  # seconds by which a member's idea of the database's clock may be off when it is busy
 ROOT = Path(__file__).parents[2]
 
 

@@ -240,7 +240,7 @@ async def _graphs(dsn: str, schema: str, direct: asyncpg.Connection) -> None:
                 return await mesh.get_status(jid) == 0
 
             await eventually(over)
-            await mesh.pubsub("plain", {"a": number}, timeout=10)
+            await mesh.pubsub("plain", {"a": number}, timeout=60)
     finally:
         await mesh.stop()
 

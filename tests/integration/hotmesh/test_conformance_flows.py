@@ -257,7 +257,7 @@ async def test_a_hook_without_a_sleep_waits_for_its_signal(
 async def test_an_interruption_after_a_redeployment(begin: Begin, database: Database) -> None:
     """Version 2 goes live under a running job: the job is interrupted all the same, and a new one runs on 2."""
     mesh = await begin(DYNAMIC.replace("{version}", "1"))
-    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "old", "sleep": None}, timeout=20))
+    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "old", "sleep": None}, timeout=60))
 
     async def there() -> bool:
         return bool(await database.fetchval(f'select count(*) from "{database.schema}".jobs'))

@@ -155,7 +155,7 @@ async def test_retries_by_code(begin: Begin, how: str, code: int, attempts: int)
 
     mesh = await begin(RETRIED, work=work)
     with pytest.raises(JobFailed) as failed:
-        await mesh.pubsub("t", {"how": how, "code": code}, timeout=20)
+        await mesh.pubsub("t", {"how": how, "code": code}, timeout=60)
     assert failed.value.code == code
     assert tries == list(range(attempts))
 

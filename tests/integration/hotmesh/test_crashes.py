@@ -139,7 +139,7 @@ async def test_a_late_answer_is_refused(begin: Begin, database: Database) -> Non
 async def test_an_attempt_that_may_not_be_repeated_is_not(begin: Begin, database: Database) -> None:
     """With maximumAttempts 1 a lost worker makes the job fail: whether it took effect is unknown."""
     mesh = await begin(CHAIN.replace("topic: up,", "topic: up, retry: {maximumAttempts: 1},"))
-    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "j"}, timeout=20))
+    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "j"}, timeout=60))
     stream = WorkStream(database, "app", "up", RetryPolicy())
     async with member(database) as lost:
         taken = await until(lambda: stream.take(lost, 5))

@@ -126,7 +126,7 @@ async def test_an_answer_that_is_refused_for_good_fails_its_job(
     await _refuse(database)
     mesh = await begin(RETRY, work=_poison)
     with pytest.raises(JobFailed, match="no such answer"):
-        await mesh.pubsub("t", {"id": "j"}, timeout=20)
+        await mesh.pubsub("t", {"id": "j"}, timeout=60)
     query = f'select count(*) from "{database.schema}".worker_streams where expired_at is null'
     assert await database.fetchval(query) == 0
 

@@ -157,7 +157,7 @@ async def test_a_readonly_engine_moves_nothing(begin: Begin, database: Database)
         assert await mesh.get_status("j") == 1
         assert [p["worker_topic"] for p in await mesh.roll_call()] == ["work"]
         assert await answered()
-        waiting = asyncio.create_task(mesh.pubsub("t", {"id": "k", "about": {}}, timeout=20))
+        waiting = asyncio.create_task(mesh.pubsub("t", {"id": "k", "about": {}}, timeout=60))
         await begin(None)
         assert (await waiting)["metadata"]["js"] == 0
     with pytest.raises(ConfigurationError, match="readonly"):
@@ -200,7 +200,7 @@ async def test_one_process_serves_the_same_app_in_two_databases(dsn: str, namesp
             meshes.append(mesh)
         for n, mesh in enumerate(meshes):
             for k in range(5):
-                out = await mesh.pubsub("t", {"id": f"j{k}", "about": {}}, timeout=20)
+                out = await mesh.pubsub("t", {"id": f"j{k}", "about": {}}, timeout=60)
                 assert (out["data"], out["metadata"]["vrs"]) == ({"v": n}, str(n))
         assert [len(await mesh.roll_call()) for mesh in meshes] == [2, 2]
         await meshes[0].pub("t", {"id": "only here", "about": {}})

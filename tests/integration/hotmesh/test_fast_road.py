@@ -81,7 +81,7 @@ async def open_road(mesh: HotMesh) -> None:
     worker = next(iter(mesh._workers.values()))
 
     async def ready() -> bool:
-        await mesh.pubsub("t", {"n": 0}, timeout=20)
+        await mesh.pubsub("t", {"n": 0}, timeout=60)
         return not worker._backlog and mesh._road is not None and mesh._road._active is not None
 
     await until(ready)
@@ -112,7 +112,7 @@ async def test_a_job_of_one_worker_is_two_statements_and_two_commits(
     jobs = 30
     seen = counting(monkeypatch)
     for n in range(jobs):
-        assert (await mesh.pubsub("t", {"n": n}, timeout=20))["data"] == {"n": n}
+        assert (await mesh.pubsub("t", {"n": n}, timeout=60))["data"] == {"n": n}
     assert (seen[BEGIN[:20]], seen[ADVANCE[:20]]) == (jobs, jobs)
     assert seen["-- A worker takes wh"] <= jobs // 3  # only the polls, once a second
     rows = await until(lambda: _rows(direct, jobs))
@@ -294,7 +294,7 @@ async def test_a_step_from_an_older_copy_is_refused_and_taken_from_the_tables(
     mesh = await begin(ONE, work=work)
     await open_road(mesh)
     stepped, seen = True, counting(monkeypatch)
-    assert (await mesh.pubsub("t", {"n": 4}, timeout=20))["data"] == {"n": 4}
+    assert (await mesh.pubsub("t", {"n": 4}, timeout=60))["data"] == {"n": 4}
     assert (seen[ADVANCE[:20]], seen["-- The attempt goes "]) == (1, 1)
 
 
@@ -371,7 +371,7 @@ async def test_an_attempt_that_may_not_be_repeated_takes_a_seat_too(
     await open_road(mesh)
     seen = counting(monkeypatch)
     for n in range(5):
-        await mesh.pubsub("t", {"n": n}, timeout=20)
+        await mesh.pubsub("t", {"n": n}, timeout=60)
     assert seen["-- Puts the claim of"] == 0
     assert seen[BEGIN[:20]] == 5
     settings = [await c.fetchval("show synchronous_commit") for c in _lanes(mesh)]
