@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 import re
+import shlex
 import typing
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -127,7 +128,8 @@ def _find_database(dsn: str | None) -> None:
     if dsn is None and not (Path.cwd() / HOME).exists():
         raise ConfigurationError(
             f"there is no database here: neither --dsn nor DURABLE_DATABASE_URL names one, and"
-            f" {Path.cwd()} has no {HOME}/, which `durable dev` and `durable worker` make"
+            f" {Path.cwd()} has no {HOME}/, which `durable dev`, `durable worker` and `durable"
+            " migrate` make"
         )
 
 
@@ -170,7 +172,7 @@ def _reported(out: Output, action: Callable[[Output], None], given: dict[str, An
     except DurableError as error:
         hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), "")
         name = str(given.get("run") or getattr(error, "id", ""))
-        out.error(type(error).__name__, str(error), hint.replace("{id}", name))
+        out.error(type(error).__name__, str(error), hint.replace("{id}", shlex.quote(name)))
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(INTERRUPTED) from error

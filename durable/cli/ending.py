@@ -41,6 +41,7 @@ class Ending:
 
     def __init__(self, workers: Sequence[Worker], limit: float) -> None:
         self.told = asyncio.Event()
+        self.cut_short = False  # it exits while things still run
         self._loop = asyncio.get_running_loop()
         self._workers = workers
         self._limit = limit
@@ -86,6 +87,7 @@ class Ending:
 
     def at_once(self, code: int, why: str) -> None:
         """Free what is held as of a process that died, flush, and exit; on any thread."""
+        self.cut_short = True
         end = time.monotonic() + LEAVING
         for worker in self._workers:  # all are told, then waited for
             worker.leave_at_once(0)

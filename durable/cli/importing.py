@@ -86,6 +86,10 @@ def workflow_of(target: str) -> Workflow[..., Any]:
         if candidate is getattr(module, attribute, None) or candidate.name == attribute:
             return candidate
     there = ", ".join(sorted({w.name for w in found})) or "none"
+    if not attribute:
+        raise ConfigurationError(
+            f"{target} names no workflow: write {name}:WORKFLOW; there is {there}"
+        )
     raise ConfigurationError(f"{name} has no workflow {attribute!r}; there is {there}")
 
 

@@ -56,7 +56,7 @@ class Output:
     @staticmethod
     def relay(text: str) -> None:
         """What a process of ours has printed, as it is."""
-        sys.stdout.write(text)
+        sys.stdout.write(_writable(text, sys.stdout))
         sys.stdout.flush()
 
     @staticmethod
@@ -69,11 +69,18 @@ class Output:
     @staticmethod
     def dumped(data: object) -> str:
         """The data as indented JSON."""
-        return shown_json(json.dumps(plain(data), indent=2, ensure_ascii=False))
+        is_unicode = (sys.stdout.encoding or "utf").lower().startswith("utf")
+        return shown_json(json.dumps(plain(data), indent=2, ensure_ascii=not is_unicode))
 
 
 def _print(text: str, where: TextIO) -> None:
-    print(text, file=where, flush=True)
+    print(_writable(text, where), file=where, flush=True)
+
+
+def _writable(text: str, where: TextIO) -> str:
+    """What the stream's encoding lacks, as escapes: a locale decides it, and may be ASCII."""
+    encoding = where.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shlex
 from collections.abc import Iterable
 from typing import Annotated, Any, cast
 
@@ -46,7 +47,7 @@ async def start(
 ) -> None:
     """Start a workflow; it runs as soon as a worker serves its queue."""
     if_running: IfRunning = "attach" if attach else "raise"
-    if ":" in workflow:
+    if ":" in workflow or workflow.endswith(".py"):
         call = _called(workflow_of(workflow), args)
         handle: Handle[Any] = await session.client.start(
             call, id=run, task_queue=queue, if_running=if_running
@@ -60,8 +61,8 @@ async def start(
             workflow, *args, id=run, task_queue=queue, if_running=if_running
         )
     told = {"id": handle.id, "run_id": await handle.run_id()}
-    name = shown(handle.id)
-    session.out.answer(told, f"started {name}\nnext: durable result {name}")
+    next_one = f"next: durable result {shown(shlex.quote(handle.id))}"
+    session.out.answer(told, f"started {shown(handle.id)}\n{next_one}")
 
 
 @connected
@@ -146,10 +147,11 @@ async def cancel(session: Session, run: Id, reason: Reason = "") -> None:
     """Ask a run to stop: it may clean up first."""
     await _open(session.client, run)
     await session.client.handle(run).cancel(reason)
+    word = shown(shlex.quote(run))
     session.out.answer(
         {"id": run, "asked": "cancel"},
         f"asked {shown(run)} to stop\n"
-        f"next: durable show {shown(run)}, or durable terminate {shown(run)} if it will not",
+        f"next: durable show {word}, or durable terminate {word} if it will not",
     )
 
 

@@ -106,12 +106,15 @@ async def _serve(
         # One that cannot go on ends all: its error is raised at the end, and is the exit code.
         await first_of(ending.told.wait(), *(one.ended() for one in workers))
         ending.begin()
-        session.out.note("stopping: running activities have their grace; Ctrl-C again ends at once")
+        session.out.note(
+            "stopping: running activities have their grace; another Ctrl-C or SIGTERM ends at once"
+        )
         await asyncio.gather(*(one.stop() for one in workers))
     if any(one.lingering for one in workers):
         session.out.note("stopped, but for threads that go on: waiting for them")
         await asyncio.gather(*(one.gone() for one in workers))
-    session.out.note("stopped")
+    if not ending.cut_short:
+        session.out.note("stopped")
 
 
 def _told(served: Served) -> dict[str, object]:

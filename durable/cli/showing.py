@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from shlex import quote
 from typing import Any, Final
 
 from durable.cli.output import wall_clock
@@ -168,7 +169,7 @@ def _put_aside(run: RunDescription) -> Iterator[str]:
     for aside in run.put_aside:
         yield f"  {_at(aside.at)}  {aside.name} {_short(aside.payload)}: {_said(aside.failure)}"
     if run.finished_at is None:
-        yield f"Next: mend the code and restart the worker, then: durable resume {run.id}"
+        yield f"Next: mend the code and restart the worker, then: durable resume {quote(run.id)}"
 
 
 def _state(run: RunDescription) -> Iterator[str]:
@@ -194,14 +195,14 @@ def _next(run: RunDescription) -> Iterator[str]:
     """What to do about it, where there is something to do."""
     if run.state == "suspended":
         yield ""
-        yield f"Next: mend the code, restart the worker, or: durable resume {run.id}"
+        yield f"Next: mend the code, restart the worker, or: durable resume {quote(run.id)}"
     elif run.finished_at is None and run.worker is None:
         is_due = run.wakes_at is not None and run.wakes_at <= wall_clock()
         if is_due or run.revision == 0:
             yield ""
             yield (
                 f"Next: no worker holds it; serve its queue: durable worker MODULE --queue"
-                f" {run.task_queue}"
+                f" {quote(run.task_queue)}"
             )
 
 

@@ -74,8 +74,8 @@ def _plain(value: object) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(
-        f"a {type(value).__name__} is no JSON value; give text, numbers, booleans, None, lists or"
-        " dicts"
+        f"what is of type {type(value).__name__} is no JSON value; give text, numbers,"
+        " booleans, None, lists or dicts"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from durable.engine.statistics import Statistics
+from durable.protocol.limits import check_several
 
 
 class Asking:
@@ -66,7 +67,8 @@ class Asking:
             print(found["counts"], sorted(found["segments"][0]["measures"][0]["ids"]))
             # → [{'facet': 'text:my bill', 'count': 2}] ['t1', 't2']
         """
-        return await self._statistics.ids(topic, query, facets)
+        named = check_several("facets", facets, "mesh.get_ids()")
+        return await self._statistics.ids(topic, query, named)
 
     async def hook_all(
         self,
@@ -98,4 +100,5 @@ class Asking:
             print(indexes)
             # → ['tickets:0:index:text:my bill']
         """
-        return await self._statistics.signal_all(topic, data, query, facets)
+        named = check_several("facets", facets, "mesh.hook_all()")
+        return await self._statistics.signal_all(topic, data, query, named)

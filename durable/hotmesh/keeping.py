@@ -12,6 +12,7 @@ from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.export import exported
 from durable.protocol.codes import NOT_FOUND
 from durable.protocol.durations import Duration
+from durable.protocol.limits import check_several
 from durable.protocol.retention import Outcome, Pruned, pruning
 
 
@@ -126,8 +127,9 @@ class Keeping:
             print(await mesh.query_state("t2", ["team", ":"]))
             # → {'team': 'money', ':': 0}
         """
+        names = check_several("fields", fields, "mesh.query_state()")
         job, _, _ = await self._jobs.find(self.app_id, job_id)
-        return await self._jobs.query(job, fields)
+        return await self._jobs.query(job, names)
 
     async def scrub(self, job_id: str) -> None:
         """Delete a job that has ended, with all that belongs to it; its id is free at once.

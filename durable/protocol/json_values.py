@@ -49,7 +49,7 @@ def _copied(value: object, where: str, depth: int) -> Any:
     if isinstance(value, list | tuple):
         return [_copied(inner, f"{where}[{n}]", depth - 1) for n, inner in enumerate(value)]
     raise PayloadError(
-        f"{where} is a {type(value).__name__}, which JSON does not know: give text, numbers,"
+        f"{where} is of type {type(value).__name__}, which JSON does not know: give text, numbers,"
         " booleans, None, lists or dicts"
     )
 

@@ -7,7 +7,7 @@ children within a workflow, for the command and for the options of a worker.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from durable.errors import ConfigurationError
@@ -116,6 +116,20 @@ def check_one_of(option: str, value: Any, who: str, known: tuple[str, ...]) -> s
             f"{who}: {option}={_shown(value)}: there are {', '.join(map(repr, known))}"
         )
     return str(value)
+
+
+def check_several(option: str, value: Any, who: str) -> list[Any]:
+    """Several values: neither text, of which each character would be one, nor a single thing.
+
+    Example:
+        >>> check_several("args", "EUR", "virtual.exec()")
+        Traceback (most recent call last):
+        ...
+        durable.errors.ConfigurationError: virtual.exec(): args='EUR': give a list
+    """
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise ConfigurationError(f"{who}: {option}={_shown(value)}: give a list")
+    return list(value)
 
 
 def _text(option: str, value: Any, who: str) -> str:

@@ -14,6 +14,7 @@ from durable.errors import ConfigurationError, DuplicateJob
 from durable.hotmesh.mesh import HotMesh
 from durable.hotmesh.settings import CONCURRENCY, is_async
 from durable.protocol.durations import Duration, seconds
+from durable.protocol.limits import check_several
 from durable.protocol.retry import RetryPolicy
 from durable.telemetry.logs import logger
 from durable.virtual.callbacks import EXPRESSIONS, INTERVALS, Function, planners, worker_of
@@ -159,7 +160,10 @@ class Virtual:
         """
         _check_topic(topic)
         limit = seconds(timeout)
-        data: dict[str, Any] = {"topic": topic, "args": list(args)}
+        data: dict[str, Any] = {
+            "topic": topic,
+            "args": check_several("args", args, "virtual.exec()"),
+        }
         if id is None:
             if ttl is not None or flush:
                 raise ConfigurationError("ttl and flush are about the result of an id: give one")
@@ -228,17 +232,18 @@ class Virtual:
         Raises `ConfigurationError` for options that make no sense.
         """
         _check_topic(topic)
+        arguments = check_several("args", args, "virtual.cron()")
         schedule = schedule_of(interval, delay, time_zone)
         if max_cycles is not None and (isinstance(max_cycles, bool) or max_cycles < 1):
             raise ConfigurationError(f"max_cycles={max_cycles!r}: it must be 1 or more, or None")
         if callback is not None:
             await self.connect(topic=topic, callback=callback, retry=retry)
         job_id = _job_id(SCHEDULE, topic, id)
-        definition = {**schedule.to_dict(), "args": list(args), "max_cycles": max_cycles}
+        definition = {**schedule.to_dict(), "args": arguments, "max_cycles": max_cycles}
         data = {
             "id": job_id,
             "topic": topic,
-            "args": list(args),
+            "args": arguments,
             "definition": definition,
             "cycles": FOR_EVER if max_cycles is None else max_cycles,
             "planner": INTERVALS if schedule.expression is None else EXPRESSIONS,

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import ConfigurationError
+from durable.protocol.limits import check_several
 from durable.streams.ports import Ports
 
 Definition = TypeVar("Definition", WorkflowDefinition, ActivityDefinition)
@@ -44,7 +45,7 @@ def by_name(
     Raises `ConfigurationError` for anything else, and for two of one name.
     """
     found: dict[str, Definition] = {}
-    for item in given:
+    for item in check_several(option, given, "Worker()"):
         definition = getattr(item, "definition", None)
         if not isinstance(definition, kind):
             raise ConfigurationError(

@@ -120,7 +120,7 @@ REFUSED: list[tuple[Operation, type[DurableError], str]] = [
     (lambda e: e.get(("a", True)), StateError, "is no path"),
     (lambda e: e.toggle(["k"] * (PATH_MAX + 1)), StateError, f"{PATH_MAX} at most"),
     (lambda e: e.set({"a": {"b": math.nan}}), PayloadError, r"the value\.a\.b is nan"),
-    (lambda e: e.append("list", {1}), PayloadError, "is a set, which JSON does not know"),
+    (lambda e: e.append("list", {1}), PayloadError, "is of type set, which JSON does not know"),
     (lambda e: e.append("list", [{1: 2}]), PayloadError, r"the value\[0\] has the key 1"),
     (lambda e: e.set({"a": "\x00"}), PayloadError, "cannot keep"),
     (lambda e: e.set({"\ud800": 1}), PayloadError, "cannot keep"),
