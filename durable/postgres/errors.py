@@ -79,6 +79,12 @@ def translated(error: Exception) -> DatabaseError:
     """An error of asyncpg or the socket as one of ours; the original becomes its cause."""
     code = getattr(error, "sqlstate", None)
     found = error_class(error)
+    if code == sqlstate.READ_ONLY:
+        return ConnectionLost(
+            f"Postgres takes no writes here: {error}: the server is a standby, or"
+            " default_transaction_read_only is on for it, for the database or for the role",
+            sqlstate=code,
+        )
     if found is sqlstate.LOST:
         return ConnectionLost(
             f"the connection to Postgres broke: {error or type(error).__name__}", sqlstate=code

@@ -48,6 +48,7 @@ REFUSED = ErrorClass("access refused", Verdict.RETRY, Verdict.RAISE)
 FAULT = ErrorClass("the statement's own fault", Verdict.ISOLATE, Verdict.RAISE)
 BUG = ErrorClass("a bug", Verdict.REPORT, Verdict.RAISE)
 
+READ_ONLY = "25006"
 CACHED_PLAN = "0A000 cached plan"  # what other statements are told by 0A000 is no passing thing
 
 _TABLE = {
@@ -56,7 +57,7 @@ _TABLE = {
     "57P": LOST,  # shutdown, crash, cannot connect now, database dropped, idle session timeout
     "XX": LOST,  # internal error, corruption; what poolers say of anything
     "25P": LOST,  # a transaction that another one's statement left behind; its timeouts
-    "25006": LOST,  # read-only: what was the primary is one no more, the next connection finds it
+    READ_ONLY: LOST,  # read-only: what was the primary is one no more, the next connection finds it
     "26": LOST,  # a prepared statement that this session does not know: a pooler gave us another
     CACHED_PLAN: LOST,  # the result type of a prepared statement changed under us
     "40003": LOST,  # statement completion unknown

@@ -71,3 +71,12 @@ async def test_a_parameter_that_cannot_be_encoded(database: Database):
     """A number beyond bigint is refused at once, and not sent again and again."""
     with pytest.raises(StatementFault):
         await asyncio.wait_for(database.fetch("select $1::bigint", 2**70), 60)
+
+
+async def test_a_server_that_takes_no_writes_is_called_so(database: Database):
+    """Nothing broke: what is said names what an operator can change."""
+    lane = Lane(database.address)
+    await lane.fetch("select set_config('default_transaction_read_only', 'on', false)")
+    with pytest.raises(ConnectionLost, match=r"takes no writes here: .*default_transaction_read"):
+        await lane.fetch(f'create table "{database.schema}".never (a int)')
+    await lane.close()
