@@ -87,7 +87,8 @@ def _head(run: RunDescription) -> Iterator[str]:
 def _timeline(run: RunDescription, history: Sequence[HistoryEvent]) -> Iterator[str]:
     failed: dict[int, int] = {}
     for attempt in run.activities:
-        failed[attempt.number] = failed.get(attempt.number, 0) + (attempt.state == "failed")
+        if attempt.state == "failed":
+            failed[attempt.number] = max(failed.get(attempt.number, 0), attempt.attempt)
     yield ""
     yield "What happened"
     for event in history:
@@ -156,6 +157,8 @@ def _attempts(run: RunDescription) -> Iterator[str]:
     yield ""
     is_lost = any(attempt.state == "lost" for attempt in failures)
     yield "Attempts that failed or were lost" if is_lost else "Failed attempts"
+    if run.earlier_attempts:
+        yield f"  … and {run.earlier_attempts} before these"
     for attempt in failures:
         which = _which(attempt)
         yield f"  #{attempt.number} {attempt.name}, {which}: {_said(attempt.failure)}"

@@ -144,7 +144,10 @@ class Handle(Generic[R]):
     async def status(self) -> RunState:
         """One word: running, suspended, completed, failed, cancelled or terminated."""
         self._runs.home.check("handle.status()")
-        return (await self.describe()).state
+        state = await self._runs.jobs.state(await self.run_id())
+        if state is None:
+            raise _gone(self.id)
+        return state
 
     async def describe(self) -> RunDescription:
         """All that is known of the run but its history: state, steps, attempts, timers, failure."""

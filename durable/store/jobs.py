@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from durable.codec.fields_set import plain_value
@@ -16,6 +16,8 @@ from durable.postgres.sql import Statements
 from durable.protocol.failures import Failure, failure_from_json
 from durable.protocol.ids import new_seed
 from durable.protocol.states import RunState
+
+ATTEMPTS_MAX: Final = 100  # that have ended, in a description: a step may be tried for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,9 @@ class RunDescription:
     """Everything that is known of a run but its history.
 
     `pending` lists the open commands that are written down (number, kind, name, due); `activities`
-    the attempts with rows, failed ones included; `failure` why it failed or is suspended; `worker`
-    the queue name of the member that holds it, None when none does; `wakes_at` when it is next due;
+    the attempts with rows, of those that have ended the newest 100, and `earlier_attempts` counts
+    the others; `failure` why it failed or is suspended; `worker` the queue name of the member that
+    holds it, None when none does; `wakes_at` when it is next due;
     `put_aside` the signals that its code could not read.
     """
 
@@ -152,6 +155,7 @@ class RunDescription:
     attributes: dict[str, str | int | float | bool]
     entity: dict[str, Any] | None
     put_aside: tuple[SignalAside, ...] = ()
+    earlier_attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,7 @@ def _attempt(row: Row) -> ActivityAttempt:
 
 def _description(row: Row, activities: Sequence[Row], aside: Sequence[Row]) -> RunDescription:
     wakes = row["visible_at"]
+    ended = max((a["all_ended"] for a in activities), default=0)
     return RunDescription(
         id=row["jid"], run_id=row["run_id"], workflow=row["graph"], task_queue=row["app_id"],
         state=row["state"], started_at=row["created_at"], finished_at=row["finished_at"],
@@ -201,6 +206,7 @@ def _description(row: Row, activities: Sequence[Row], aside: Sequence[Row]) -> R
             )
             for a in aside
         ),
+        earlier_attempts=max(0, ended - ATTEMPTS_MAX),
     )  # fmt: skip
 
 
@@ -254,12 +260,17 @@ class JobStore:
         """Have `channel` notified when the run ends; False when it has ended."""
         return bool(await self._db.fetch(self._sql["await_end"], run_id, channel))
 
+    async def state(self, run_id: int) -> RunState | None:
+        """The state of a run; None when there is none."""
+        rows = await self._db.read(self._sql["state"], run_id)
+        return rows[0]["state"] if rows else None
+
     async def describe(self, run_id: int) -> RunDescription | None:
         """All that the rows say of a run."""
         rows = await self._db.read(self._sql["describe"], run_id)
         if not rows:
             return None
-        activities = await self._db.read(self._sql["open_activities"], run_id)
+        activities = await self._db.read(self._sql["open_activities"], run_id, ATTEMPTS_MAX)
         aside = await self._db.read(self._sql["put_aside"], run_id)
         return _description(rows[0], activities, aside)
 

@@ -19,7 +19,7 @@ STATEMENTS = {
     ("durable.engine.steps", "sql/commits.sql"): "commit_step commit_end commit_batch outcomes",
     ("durable.engine.steps", "sql/graph_commits.sql"): "begin begun advance",
     ("durable.store", "sql/jobs.sql"): (
-        "start_runs latest outcomes await_end describe open_activities terminate"
+        "start_runs latest outcomes await_end describe open_activities state terminate"
     ),
     ("durable.store", "sql/histories.sql"): "facts",
 }

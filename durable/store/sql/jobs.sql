@@ -78,12 +78,26 @@ left join durable.worker_streams w on w.id = j.run_id
 left join durable.members m on m.member_id = w.reserved_by
 where j.run_id = $1
 
+-- name: state
+-- The state alone: what polls ask for.
+select state from durable.jobs where run_id = $1
+
 -- name: open_activities
 -- Attempts of a run's activities that have ended without a result and are kept for people, in the order of their
--- ends; then those that have not settled.
-select id, aid, dad, stream_name, retry_attempt, max_retry_attempts, visible_at, reserved_by, expired_at,
-    dead_lettered_at, error
-from durable.worker_streams where run_id = $1 and msg_type = 'activity' order by expired_at nulls last, id
+-- ends; then those that have not settled. A step that is tried for ever leaves a row for each of its attempts: of
+-- those that have ended the newest are given, and how many there are.
+with ended as materialized (
+    select id, count(*) over () as all_ended from durable.worker_streams
+    where run_id = $1 and msg_type = 'activity' and expired_at is not null
+    order by expired_at desc, id desc limit $2
+), chosen as (
+    select id, all_ended from ended
+    union all
+    select id, 0 from durable.worker_streams where run_id = $1 and msg_type = 'activity' and expired_at is null
+)
+select w.id, w.aid, w.dad, w.stream_name, w.retry_attempt, w.max_retry_attempts, w.visible_at, w.reserved_by,
+    w.expired_at, w.dead_lettered_at, w.error, c.all_ended
+from chosen c join durable.worker_streams w on w.id = c.id order by w.expired_at nulls last, w.id
 
 -- name: put_aside
 -- Signals that a run's code could not read, in the order in which it met them.
