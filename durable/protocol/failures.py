@@ -98,11 +98,20 @@ def summary(failure: Failure) -> str:
 
 
 def report(failure: Failure, indent: str = "") -> Iterator[str]:
-    """All that is known, line by line: tracebacks, the members of groups, the causes."""
+    """All that is known, line by line: tracebacks, the members of groups, the causes.
+
+    A traceback without a frame, of an error that was never raised, would only say it once more.
+
+    Example:
+        >>> list(report(Failure("ValueError", "no", traceback="builtins.ValueError: no")))
+        ['ValueError: no']
+    """
     at: Failure | None = failure
     while at is not None:
         yield from (f"{indent}{line}" for line in summary(at).split("\n"))
-        yield from (f"{indent}  {line}" for line in at.traceback.rstrip().splitlines())
+        trace = at.traceback.rstrip()
+        if not (trace.endswith(summary(at)) and "\n" not in trace):
+            yield from (f"{indent}  {line}" for line in trace.splitlines())
         within = members(at)
         for number, member in enumerate(within, 1):
             yield f"{indent}  in it, {number} of {len(within)}"
