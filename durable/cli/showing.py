@@ -99,7 +99,8 @@ def _timeline(run: RunDescription, history: Sequence[HistoryEvent]) -> Iterator[
         end = _said(event.failure) if event.failure else _value(event)
         yield f"  {event.revision:>4}  +{passed:<12} {event.kind:<9} {name:<24} {end}".rstrip()
     if not history:
-        yield "  nothing yet: no worker has taken it"
+        held = "a worker has it; its code is at its first step, or awaits a signal or an event"
+        yield f"  nothing yet: {held if run.worker else 'no worker has taken it'}"
 
 
 def _value(event: HistoryEvent) -> str:
@@ -115,7 +116,10 @@ def _open_steps(run: RunDescription, history: Sequence[HistoryEvent]) -> Iterato
     written = [step for step in run.pending if step["number"] not in settled]
     yield ""
     if not run.open_steps:
-        yield f"Open: no step; it waits for a signal: durable signal {run.id} NAME JSON"
+        yield (
+            f"Open: no step; it waits for a signal: durable signal {quote(run.id)} NAME JSON"
+            " (or for what its own code has to bring: a lock, an event, a predicate)"
+        )
     else:
         yield f"Open: {run.open_steps} step{'' if run.open_steps == 1 else 's'}"
     newest = {attempt.number: attempt for attempt in run.activities}

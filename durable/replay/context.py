@@ -7,7 +7,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from inspect import iscoroutine
+from functools import partial
+from inspect import isawaitable
 from random import Random
 from typing import Any
 
@@ -201,15 +202,10 @@ class Context:
         timer.
         """
         with self._steps.freeze("the predicate of wait_until()"):
-            holds: Any = predicate()
-        if iscoroutine(holds):
-            holds.close()
-            raise NotDurableError(
-                "wait_until() needs a plain function that only looks, not a coroutine"
-            )
+            holds = _answered(predicate)
         if not holds:
             async with asyncio.timeout(timeout):
-                await self._loop.watch(predicate)
+                await self._loop.watch(partial(_answered, predicate))
 
     async def sleep(self, seconds: float) -> None:
         """A durable timer; no timer if `seconds` is 0 or less."""
@@ -316,3 +312,17 @@ def current() -> Context | None:
     """
     loop = asyncio._get_running_loop()  # noqa: SLF001 - the only form that does not raise
     return loop.context if isinstance(loop, ReplayLoop) else None
+
+
+def _answered(predicate: Callable[[], bool]) -> bool:
+    """What a predicate says now; what would have to be awaited first is no answer, and true."""
+    answer: Any = predicate()
+    if not isawaitable(answer):
+        return bool(answer)
+    if asyncio.iscoroutine(answer):  # a call of an activity is one
+        answer.close()
+    raise NotDurableError(
+        "wait_until() needs a plain function that only looks, and this one gave a"
+        f" {type(answer).__name__}, which has to be awaited: await it before, and look at what"
+        " came of it"
+    )

@@ -50,6 +50,10 @@ async def fulfil(order: Order, copies: int = 1) -> str:
     durable.entity().set({"labels": labels})
     return f"{paid} {labels} {approved}"
 
+@durable.workflow
+async def hear() -> str:
+    return await approval.receive()
+
 @durable.activity
 def slow(going: str, go: str) -> str:
     pathlib.Path(going).touch()
@@ -184,6 +188,18 @@ def test_a_run_without_a_worker(cli: Cli, shop: Path) -> None:
     assert "durable worker MODULE --queue default" in text
     assert cli("terminate", "a", "--reason", "no use").stdout == "terminated a\n"
     refused(cli("result", "a"), "terminated", "no use")
+
+
+def test_a_run_that_awaits_a_signal_first(
+    cli: Cli, program: Program, shop: Path, eventually: Callable[..., None]
+) -> None:
+    """Nothing of it is recorded, but `show` does not say that no worker has come."""
+    worker = serving(program, str(shop), queues=2)
+    cli("start", "shop:hear", "--id", "h")
+    eventually(lambda: "a worker has it" in cli("show", "h").stdout, "a worker holds it")
+    assert "durable worker MODULE" not in cli("show", "h").stdout
+    worker.terminate()
+    worker.wait()
 
 
 def test_an_id_is_taken_once(cli: Cli, shop: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import durable
 from durable.errors import InternalError, NotDurableError, PayloadError
 from durable.protocol.commands import Finish, StartTimer
 from durable.protocol.facts import Fact, FactKind
@@ -365,14 +366,28 @@ def test_a_predicate_holds_when_the_waiter_goes_on() -> None:
     assert live(program).result == [["one", "a"], ["two", "b"]]
 
 
-def test_a_coroutine_is_no_predicate() -> None:
-    """An async predicate would always be true."""
+async def _never() -> bool:
+    return False
+
+
+@durable.activity
+async def _is_ready() -> bool:
+    return False
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("ready", [_never, _is_ready, asyncio.Future])
+def test_what_has_to_be_awaited_is_no_predicate(ready: Any, times: int) -> None:
+    """Coroutines, calls of activities and futures would always be true, whenever they come."""
 
     async def program() -> Any:
-        async def ready() -> bool:
-            return False
+        asked: list[int] = []
 
-        await here().wait_until(ready)  # type: ignore[arg-type]
+        def predicate() -> Any:
+            asked.append(1)
+            return ready() if len(asked) == times else False
+
+        await here().wait_until(predicate)
 
     assert "plain function" in live(program).failure.message
 
