@@ -32,6 +32,7 @@ Data = Mapping[str, Any]
 PRUNED_MAX = 10_000  # rows of one `prune`, unless it says otherwise; 100,000 at most
 
 _CLOSED: Final = ("resolved", "cancelled", "expired")
+_STATUSES: Final = ("pending", *_CLOSED)
 _HIDDEN: Final = ("run_id", "dad", "jid", "claim_holds")
 _CREATED: Final = (
     "role", "type", "subtype", "entity", "priority", "description", "task_queue", "workflow_type",
@@ -148,7 +149,7 @@ class Escalations:
         async with self._db.connection() as connection, connection.transaction():
             rows = await self._store.lock(connection, self._app_id, numbers)
             skipped = _refused(rows, lambda row: _claimable(row, assignee))
-            skipped += _missing(numbers, rows)
+            skipped += _missing(ids, rows)
             out = {failed["id"] for failed in skipped}
             mine = [row["id"] for row in rows if str(row["id"]) not in out]
             await self._store.claim(connection, mine, assignee, seconds(duration))
@@ -295,7 +296,8 @@ class Escalations:
             raise ConfigurationError("an escalation is named twice; each can be resolved once")
         replies = {n: Reply("webhook", p, "success", OK) for n, p in payloads.items()}
         settlement = Settlement("resolved", replies, assignee, metadata)
-        return await self._settle(settlement, lambda row: _resolvable(row, assignee))
+        ids = [i["id"] for i in items]
+        return await self._settle(settlement, ids, lambda row: _resolvable(row, assignee))
 
     async def cancel(self, id: str | int, reason: str = "") -> Escalation:  # noqa: A002
         """Close it undone; the hook goes on with `{"cancelled": true, "reason": …}`.
@@ -305,13 +307,13 @@ class Escalations:
         (number,) = _numbers([id])
         data: dict[str, Any] = {"cancelled": True, **({"reason": reason} if reason else {})}
         settlement = Settlement("cancelled", {number: Reply("cancel", data)})
-        return (await self._settle(settlement, _closed))[0]
+        return (await self._settle(settlement, [id], _closed))[0]
 
-    async def _settle(self, settlement: Settlement, why_not: Callable[[Row], str | None]) -> Found:
-        numbers = list(settlement.replies)
-
+    async def _settle(
+        self, settlement: Settlement, ids: Ids, why_not: Callable[[Row], str | None]
+    ) -> Found:
         def check(rows: Sequence[Row]) -> None:
-            _insist(rows, why_not, _missing(numbers, rows))
+            _insist(rows, why_not, _missing(ids, rows))
 
         rows, written = await self._steps.settle(self._app_id, settlement, check)
         self._told(written)
@@ -345,7 +347,7 @@ class Escalations:
         async def held() -> AsyncIterator[tuple[Any, Sequence[Row]]]:
             async with self._db.connection() as connection, connection.transaction():
                 rows = await self._store.lock(connection, self._app_id, numbers)
-                _insist(rows, lambda _: None, _missing(numbers, rows))
+                _insist(rows, lambda _: None, _missing(ids, rows))
                 yield connection, rows
 
         return held()
@@ -360,9 +362,12 @@ class Escalations:
 
 
 def _numbers(ids: Iterable[str | int]) -> Sequence[int]:
-    """Ids as the table has them; what is none becomes 0, which nothing has."""
+    """Ids as the table has them; what is none becomes a number below 0, which nothing has."""
     texts = [str(i) for i in ids]
-    return [int(t) if t.isascii() and t.isdigit() and len(t) < 19 else 0 for t in texts]  # noqa: PLR2004 - digits of a bigint
+    return [
+        int(t) if t.isascii() and t.isdigit() and len(t) < 19 else -place  # noqa: PLR2004 - digits of a bigint
+        for place, t in enumerate(texts, 1)
+    ]
 
 
 def _ids(rows: Sequence[Row]) -> Sequence[int]:
@@ -378,6 +383,8 @@ def _wanted(filters: Mapping[str, Any]) -> Wanted:
         for name, value in filters.items()
         if name in FILTERS and value is not None
     }
+    if unknown := sorted({str(s) for s in columns.get("status", ())} - set(_STATUSES)):
+        raise ConfigurationError(f"no escalation has the status {unknown}; known are {_STATUSES}")
     metadata = filters.get("metadata")
     if metadata is not None:
         metadata = plain(check_fields("metadata", metadata, "escalations"), "metadata")
@@ -430,9 +437,13 @@ def _refused(rows: Sequence[Row], why_not: Callable[[Row], str | None]) -> list[
     ]
 
 
-def _missing(numbers: Sequence[int], rows: Sequence[Row]) -> list[dict[str, str]]:
+def _missing(ids: Ids, rows: Sequence[Row]) -> list[dict[str, str]]:
     there = {row["id"] for row in rows}
-    return [{"id": str(n), "reason": "not-found"} for n in numbers if n not in there]
+    return [
+        {"id": str(given), "reason": "not-found"}
+        for given, number in zip(ids, _numbers(ids), strict=True)
+        if number not in there
+    ]
 
 
 def _insist(

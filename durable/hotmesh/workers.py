@@ -360,7 +360,7 @@ class WorkerLoop:
             text = reply_text(reply)
         except (TypeError, PayloadError) as unusable:
             unusable.add_note(
-                f"It is what the callback of topic {self._settings.topic!r} returned."
+                f"it is what the callback of topic {self._settings.topic!r} returned."
             )
             await self._failed(member, taken, unusable, final=True)
             return

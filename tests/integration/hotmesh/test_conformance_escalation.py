@@ -292,9 +292,22 @@ async def test_a_claim_is_given_back_by_who_has_it(begin: Begin) -> None:
         await mesh.escalations.release(row["id"], "ann")
     await mesh.escalations.claim(row["id"], "bob")
     assert (await mesh.escalations.release(row["id"]))["assigned_to"] is None
-    with pytest.raises(EscalationNotFound, match="not-found") as missing:
+    with pytest.raises(EscalationNotFound, match="escalations no such: not-found") as missing:
         await mesh.escalations.release("no such")
     assert missing.value.reason == "not-found"
+
+
+async def test_who_is_not_there_is_named_as_they_were_asked_for(begin: Begin) -> None:
+    """Ids that could be none are told apart, and statuses that there are not are refused."""
+    mesh = await begin(GRAPH)
+    row = await _one(mesh)
+    with pytest.raises(EscalationNotFound, match="escalations a: not-found; b: not-found"):
+        await mesh.escalations.resolve_all_or_none([{"id": i} for i in ("a", row["id"], "b")])
+    with pytest.raises(EscalationNotFound, match="escalations x: not-found"):
+        await mesh.escalations.cancel("x")
+    with pytest.raises(ConfigurationError, match=r"no escalation has the status \['open'\]; known"):
+        await mesh.escalations.list(status=["pending", "open"])
+    assert await mesh.escalations.count(status="pending") == 1
 
 
 async def test_an_assignee_resolves_only_what_they_hold(begin: Begin) -> None:
@@ -384,12 +397,13 @@ async def test_claiming_many_skips_what_cannot_be_claimed(begin: Begin) -> None:
     ids = [(await _one(mesh, f"j{n}"))["id"] for n in range(4)]
     await mesh.escalations.claim(ids[1], "bob")
     await mesh.escalations.cancel(ids[2])
-    found = await mesh.escalations.claim_many([*ids, "12"], "ann")
+    found = await mesh.escalations.claim_many([*ids, "12", "twelve"], "ann")
     assert [row["id"] for row in found["claimed"]] == [ids[0], ids[3]]
     assert found["skipped"] == [
         {"id": ids[1], "reason": "claimed-by-other"},
         {"id": ids[2], "reason": "already-cancelled"},
         {"id": "12", "reason": "not-found"},
+        {"id": "twelve", "reason": "not-found"},
     ]
 
 
