@@ -301,7 +301,12 @@ async def test_a_run_of_another_workflow_is_not_attached_to(client: Client) -> N
 
 async def test_a_description_lists_what_is_open_and_nothing_else(client: Client) -> None:
     """Steps that have settled since the list was written are left out; an ended run has none."""
-    async with Worker(client, workflows=[waits_between], activities=[nothing]):
+    async with Worker(client, workflows=[waits_between, ends_at_once], activities=[nothing]):
+        for _ in range(4):
+            ended = await client.start(ends_at_once())
+            await ended.signal(go)
+            await ended.result(timeout=60)
+            assert (await ended.describe()).pending == ()
         handle = await client.start(waits_between())
         await handle.signal(go)
 
@@ -318,6 +323,15 @@ async def test_a_description_lists_what_is_open_and_nothing_else(client: Client)
 @durable.activity
 async def nothing() -> None:
     """Does nothing."""
+
+
+@durable.workflow
+async def ends_at_once() -> None:
+    """Ends with the step that follows a wait."""
+    await nothing()
+    await go.receive()
+    await durable.sleep(0.1)
+    await nothing()
 
 
 @durable.workflow
