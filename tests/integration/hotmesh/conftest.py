@@ -48,7 +48,7 @@ async def begin(database: Database) -> AsyncIterator[Begin]:
         yield begin
 
 
-async def until(condition: Callable[[], Awaitable[Any]], limit: float = 30) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], limit: float = 100) -> Any:
     """Ask until the answer is true; fails after `limit` seconds."""
     async with asyncio.timeout(limit):
         while not (answer := await condition()):  # noqa: ASYNC110 - it is the database that knows

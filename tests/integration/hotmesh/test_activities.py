@@ -59,7 +59,7 @@ async def test_a_worker_answers(begin: Begin) -> None:
         return {"metadata": message["metadata"], "data": {"y": message["data"]["x"] + 1}}
 
     mesh = await begin(WORKER, work__do=do)
-    out = await mesh.pubsub("t", {"a": 1}, timeout=30)
+    out = await mesh.pubsub("t", {"a": 1}, timeout=100)
     assert out["data"] == {"b": 2, "twice": 4}
     assert seen[0]["data"] == {"x": 1}
     assert seen[0]["metadata"]["jid"] == out["metadata"]["jid"]
@@ -91,7 +91,7 @@ async def test_values_come_back_as_they_went_in(begin: Begin, value: Any) -> Non
         ),
         work__do=lambda_echo_y,
     )
-    out = await mesh.pubsub("t", {"a": value}, timeout=30)
+    out = await mesh.pubsub("t", {"a": value}, timeout=100)
     assert out["data"]["b"] == value
 
 
@@ -130,11 +130,11 @@ async def coded(message: dict[str, Any]) -> dict[str, Any]:
 async def test_codes_choose_the_way(begin: Begin) -> None:
     """200 follows the plain transition, a caught error its own, and an error nobody takes is the job's."""
     mesh = await begin(CODES, work=coded)
-    assert (await mesh.pubsub("t", {"code": 200}, timeout=30))["data"] == {"way": "fine"}
-    caught = await mesh.pubsub("t", {"code": 422}, timeout=30)
+    assert (await mesh.pubsub("t", {"code": 200}, timeout=100))["data"] == {"way": "fine"}
+    caught = await mesh.pubsub("t", {"code": 422}, timeout=100)
     assert caught["data"] == {"way": "fix", "why": "code 422"}
     with pytest.raises(JobFailed, match="code 500") as failed:
-        await mesh.pubsub("t", {"code": 500}, timeout=30)
+        await mesh.pubsub("t", {"code": 500}, timeout=100)
     assert failed.value.code == 500
     state = await mesh.get_state("t", failed.value.job_id)
     assert state["metadata"]["err"]["message"] == "code 500"
@@ -314,16 +314,16 @@ async def twice(message: dict[str, Any]) -> dict[str, Any]:
 async def test_an_await_waits_for_its_child(begin: Begin) -> None:
     """The child's data are the answer, its error is the activity's, and `await: false` gives its id at once."""
     mesh = await begin(AWAIT, twice=twice)
-    out = await mesh.pubsub("parent", {"wait": True, "n": 4, "child": "c1"}, timeout=30)
+    out = await mesh.pubsub("parent", {"wait": True, "n": 4, "child": "c1"}, timeout=100)
     assert out["data"] == {"r": 8}
     child = await mesh.get_state("child", "c1")
     assert child["metadata"]["pj"] == out["metadata"]["jid"]
-    forgotten = await mesh.pubsub("parent", {"wait": False, "n": 5, "child": "c2"}, timeout=30)
+    forgotten = await mesh.pubsub("parent", {"wait": False, "n": 5, "child": "c2"}, timeout=100)
     assert forgotten["data"] == {"child": "c2"}
-    caught = await mesh.pubsub("parent", {"wait": True, "n": -418, "child": "c3"}, timeout=30)
+    caught = await mesh.pubsub("parent", {"wait": True, "n": -418, "child": "c3"}, timeout=100)
     assert caught["data"] == {"sorry": "I am a teapot"}
     with pytest.raises(JobFailed, match="teapot") as failed:
-        await mesh.pubsub("parent", {"wait": True, "n": -500, "child": "c4"}, timeout=30)
+        await mesh.pubsub("parent", {"wait": True, "n": -500, "child": "c4"}, timeout=100)
     assert failed.value.code == 500
     mine = await mesh.get_state("parent", failed.value.job_id)  # the job that was started
     cause = failed.value.__cause__
@@ -341,7 +341,7 @@ async def test_a_child_whose_id_is_taken_is_an_error_of_the_await(begin: Begin) 
 
     mesh = await begin(AWAIT, twice=slow)
     await mesh.pub("parent", {"wait": True, "n": 1, "child": "same"})
-    out = await mesh.pubsub("parent", {"wait": True, "n": 1, "child": "same"}, timeout=30)
+    out = await mesh.pubsub("parent", {"wait": True, "n": 1, "child": "same"}, timeout=100)
     assert out["data"] == {"sorry": "Duplicate job: same"}
     hold.set()
 
@@ -366,7 +366,7 @@ async def test_a_hook_sleeps_to_the_moment(begin: Begin, monkeypatch: pytest.Mon
     mesh = await begin(SLEEP)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    out = await mesh.pubsub("t", {"seconds": 0.4}, timeout=30)
+    out = await mesh.pubsub("t", {"seconds": 0.4}, timeout=100)
     assert loop.time() - began >= 0.4
     assert out["data"] == {"woke": True, "slept": 200}
     for nothing in (0, None, -1):
@@ -411,7 +411,7 @@ async def test_a_cycle_goes_round_in_new_dimensions(begin: Begin) -> None:
         return {"data": {}}
 
     mesh = await begin(CYCLE, work=work)
-    out = await mesh.pubsub("t", {"id": "loop"}, timeout=30)
+    out = await mesh.pubsub("t", {"id": "loop"}, timeout=100)
     assert out["data"] == {"n": 4}
     assert out["metadata"]["js"] == 0
     assert seen == [(f",0,{k},0", k) for k in range(5)]
@@ -443,7 +443,7 @@ app:
 async def test_a_long_loop_is_cut_into_steps(begin: Begin) -> None:
     """A thousand passes without any waiting are more than one step takes, and the count is exact."""
     mesh = await begin(HOT)
-    assert (await mesh.pubsub("t", {"to": 1000}, timeout=30))["data"] == {"n": 1000}
+    assert (await mesh.pubsub("t", {"to": 1000}, timeout=100))["data"] == {"n": 1000}
 
 
 INTERRUPT = """
@@ -491,9 +491,9 @@ async def test_an_interrupt_ends_its_own_job(begin: Begin) -> None:
 async def test_an_interrupt_ends_another_job_and_goes_on(begin: Begin, database: Database) -> None:
     """The target ends with 410 and status 2 − 10⁹, its timers go; the interrupting job completes."""
     mesh = await begin(INTERRUPT)
-    waiting = asyncio.create_task(mesh.pubsub("sleeper", {"id": "z"}, timeout=60))
+    waiting = asyncio.create_task(mesh.pubsub("sleeper", {"id": "z"}, timeout=100))
     await until(lambda: _exists(mesh, "z"))
-    out = await mesh.pubsub("other", {"target": "z"}, timeout=30)
+    out = await mesh.pubsub("other", {"target": "z"}, timeout=100)
     assert out["data"] == {"sent": True}
     with pytest.raises(JobFailed, match="stop it") as failed:
         await waiting
@@ -514,7 +514,7 @@ async def _exists(mesh: Any, jid: str) -> bool:
 async def test_interrupt_from_outside(begin: Begin) -> None:
     """`interrupt` ends a job with 410; twice, or for nobody, it raises unless told to suppress."""
     mesh = await begin(INTERRUPT)
-    waiting = asyncio.create_task(mesh.pubsub("sleeper", {"id": "y"}, timeout=60))
+    waiting = asyncio.create_task(mesh.pubsub("sleeper", {"id": "y"}, timeout=100))
     await until(lambda: _exists(mesh, "y"))
     with pytest.raises(JobNotFound, match="runs 'sleeper'"):
         await mesh.interrupt("self", "y")
@@ -540,7 +540,7 @@ async def test_an_interruption_descends(begin: Begin) -> None:
         return await mesh.get_status("c") < 0
 
     await until(child_gone)
-    waiting = asyncio.create_task(mesh.pubsub("parent", {"id": "p2", "child": "c2"}, timeout=60))
+    waiting = asyncio.create_task(mesh.pubsub("parent", {"id": "p2", "child": "c2"}, timeout=100))
     await until(lambda: _exists(mesh, "c2"))
     await mesh.interrupt("sleeper", "c2")
     with pytest.raises(JobFailed) as failed:
@@ -569,7 +569,7 @@ async def test_a_mapping_that_cannot_be_evaluated_fails_the_job(begin: Begin) ->
     )
     mesh = await begin(document, work__do=lambda_echo_y)
     with pytest.raises(JobFailed, match="'w1'") as failed:
-        await mesh.pubsub("t", {"a": 1}, timeout=30)
+        await mesh.pubsub("t", {"a": 1}, timeout=100)
     assert failed.value.code == 500
 
 
@@ -600,7 +600,7 @@ async def test_what_a_callback_raises_is_tried_again(
     retry = {"maximumAttempts": attempts, "backoffCoefficient": 1, "initialInterval": "10ms"}
     mesh = await begin(RETRY, retry=retry, work=work)
     with pytest.raises(JobFailed, match=f"no {attempts}") as failed:
-        await mesh.pubsub("t", timeout=30)
+        await mesh.pubsub("t", timeout=100)
     assert failed.value.code == 500
     assert "ApplicationError" in failed.value.stack
     assert calls == list(range(attempts))
@@ -624,7 +624,7 @@ async def test_a_retry_may_succeed(begin: Begin) -> None:
         return {"data": {"tries": len(calls)}}
 
     mesh = await begin(RETRY, retry={"backoffCoefficient": 1, "initialInterval": "10ms"}, work=work)
-    assert (await mesh.pubsub("t", timeout=30))["data"] == {"tries": 2}
+    assert (await mesh.pubsub("t", timeout=100))["data"] == {"tries": 2}
 
 
 async def test_the_policy_in_force_stands_in_the_columns(begin: Begin, database: Database) -> None:
@@ -656,5 +656,5 @@ async def test_an_answer_that_makes_no_sense_fails_the_job(begin: Begin, answer:
 
     mesh = await begin(RETRY, work=work)
     with pytest.raises(JobFailed, match="work"):
-        await mesh.pubsub("t", timeout=30)
+        await mesh.pubsub("t", timeout=100)
     assert calls == [1]

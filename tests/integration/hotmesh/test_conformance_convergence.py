@@ -41,16 +41,16 @@ app:
 async def test_exclusive_branches_meet_in_an_activity(begin: Begin, kind: str) -> None:
     """Whichever branch is taken, the activity behind both runs, and sees what lies on its own way."""
     mesh = await begin(MEETING.replace("KIND", kind), work=echo)
-    near = await mesh.pubsub("t", {"near": True, "n": 1}, timeout=30)
+    near = await mesh.pubsub("t", {"near": True, "n": 1}, timeout=100)
     assert (near["data"]["got"], near["metadata"]["js"]) == ({"near": 1}, 0)
-    far = await mesh.pubsub("t", {"far": True, "n": 2}, timeout=30)
+    far = await mesh.pubsub("t", {"far": True, "n": 2}, timeout=100)
     assert (far["data"]["got"], far["metadata"]["js"]) == ({"further": 2}, 0)
 
 
 async def test_branches_that_are_both_taken_run_it_twice(begin: Begin, database: Database) -> None:
     """It is no join: each runs it in a dimension of its own, and the job ends when both have."""
     mesh = await begin(MEETING.replace("KIND", "hook"), work=echo)
-    out = await mesh.pubsub("t", {"near": True, "far": True, "n": 3}, timeout=30)
+    out = await mesh.pubsub("t", {"near": True, "far": True, "n": 3}, timeout=100)
     assert out["metadata"]["js"] == 0
     query = f"""select dad from "{database.schema}".activities where aid = 'end' order by dad"""
     assert len(await database.fetch(query)) == 2
@@ -86,7 +86,7 @@ app:
 async def test_a_cycle_goes_round_through_branches_that_meet(begin: Begin) -> None:
     """Below a meeting a cycle finds its ancestor, whichever way each pass has taken."""
     mesh = await begin(AROUND, work=echo)
-    out = await mesh.pubsub("t", {"n": 5}, timeout=30)
+    out = await mesh.pubsub("t", {"n": 5}, timeout=100)
     assert (out["data"], out["metadata"]["js"]) == ({"n": 0}, 0)
 
 
@@ -141,7 +141,7 @@ async def test_what_has_no_effect_is_taken_with_a_warning(
     said = [r.getMessage() for r in caplog.records if "no effect" in r.getMessage()]
     assert [line.split("line ")[1].split(",")[0] for line in said] == ["18", "14", "13"]
     assert "write `conditions: {code: 422}`" in said[0]
-    out = await mesh.pubsub("t", timeout=30)
+    out = await mesh.pubsub("t", timeout=100)
     assert out["data"] == {"n": 4, "h": True}
 
 

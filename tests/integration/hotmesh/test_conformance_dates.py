@@ -67,10 +67,10 @@ async def test_a_signal_that_waits_is_filed_under_its_own_day_by_later_rules(
     await until(parked)
     await mesh.deploy(DATED.replace("version: '1'", "version: '2'"))
     await mesh.activate("2")
-    assert (await mesh.pubsub("t", {"id": "j"}, timeout=30))["data"] == {"got": 7}
+    assert (await mesh.pubsub("t", {"id": "j"}, timeout=100))["data"] == {"got": 7}
 
 
 async def test_a_topic_may_ask_for_the_time(begin: Begin) -> None:
     """A worker's topic may be made with a date function: here it is the century."""
     mesh = await begin(TOPIC, **{"20": echo})
-    assert (await mesh.pubsub("t", {}, timeout=30))["metadata"]["js"] == 0
+    assert (await mesh.pubsub("t", {}, timeout=100))["metadata"]["js"] == 0

@@ -498,7 +498,7 @@ async def test_a_job_that_ends_takes_its_waits_along(begin: Begin) -> None:
         work=_failing,
     )
     with pytest.raises(JobFailed):
-        await mesh.pubsub("t", {"id": "j"}, timeout=30)
+        await mesh.pubsub("t", {"id": "j"}, timeout=100)
     (row,) = await mesh.escalations.list()
     assert row["status"] == "cancelled"
 
@@ -597,7 +597,7 @@ async def test_a_value_of_the_wrong_kind_fails_the_job_and_says_where(begin: Beg
     with pytest.raises(
         JobFailed, match="hook 'h1': priority of its escalation must be a whole number"
     ):
-        await mesh.pubsub("t", {"id": "j", "priority": "high"}, timeout=30)
+        await mesh.pubsub("t", {"id": "j", "priority": "high"}, timeout=100)
     assert await mesh.escalations.count() == 0
 
 
@@ -629,7 +629,7 @@ async def test_people_and_engines_never_wait_in_a_circle(begin: Begin, database:
     async def closed() -> bool:
         return await meshes[0].escalations.count(status="pending") == 0
 
-    await until(closed, 30)
+    await until(closed, 150)
     for row in await meshes[0].escalations.list():
         data = await _data(meshes[0], row["job_id"])
         wanted = {"timed"} if row["status"] == "expired" else {"by"}

@@ -58,14 +58,14 @@ async def test_a_calculator(begin: Begin) -> None:
     mesh = await begin(CALC, retry={"maximumAttempts": 1}, **_operations())
     outs = await asyncio.gather(
         *(
-            mesh.pubsub("calculate", {"id": op, "op": op, "values": [12, 3]}, timeout=30)
+            mesh.pubsub("calculate", {"id": op, "op": op, "values": [12, 3]}, timeout=100)
             for op in OPERATIONS
         )
     )
     assert [out["data"] for out in outs] == [{"result": r} for r in (15, 9, 36, 4)]
     assert {out["metadata"]["js"] for out in outs} == {0}
     with pytest.raises(JobFailed, match="division by zero") as failed:
-        await mesh.pubsub("calculate", {"id": "x", "op": "divide", "values": [1, 0]}, timeout=30)
+        await mesh.pubsub("calculate", {"id": "x", "op": "divide", "values": [1, 0]}, timeout=100)
     assert (failed.value.code, failed.value.job_id) == (500, "x")
     assert "ZeroDivisionError" in failed.value.stack
     assert await mesh.get_status("x") == 0
@@ -86,7 +86,7 @@ async def test_a_short_wait_and_a_longer_one(begin: Begin) -> None:
     gate.set()
     await until(lambda: _done(mesh, "a"))
     assert (await mesh.get_state("calculate", "a"))["data"] == {"result": 1}
-    assert (await mesh.pubsub("calculate", {"id": "b", "op": "slow"}, timeout=30))["data"] == {
+    assert (await mesh.pubsub("calculate", {"id": "b", "op": "slow"}, timeout=100))["data"] == {
         "result": 1
     }
     await mesh.scrub("a")
@@ -107,7 +107,7 @@ async def test_subscribers_come_and_go(begin: Begin) -> None:
     await mesh.sub("calculated", note("second"))
     await mesh.sub("calculated.b", note("one"))
     for jid in ("a", "b"):
-        await mesh.pubsub("calculate", {"id": jid, "op": "add", "values": [1, 2]}, timeout=30)
+        await mesh.pubsub("calculate", {"id": jid, "op": "add", "values": [1, 2]}, timeout=100)
 
     async def all_heard() -> bool:
         return heard == {"first": ["a", "b"], "second": ["a", "b"], "one": ["b"]}
@@ -115,10 +115,10 @@ async def test_subscribers_come_and_go(begin: Begin) -> None:
     await until(all_heard)
     await mesh.unsub("calculated")
     await mesh.unsub("calculated.b")
-    await mesh.pubsub("calculate", {"id": "c", "op": "add", "values": [1, 2]}, timeout=30)
+    await mesh.pubsub("calculate", {"id": "c", "op": "add", "values": [1, 2]}, timeout=100)
     again: list[str] = []
     await mesh.sub("calculated", lambda _topic, job: again.append(job["metadata"]["jid"]))
-    await mesh.pubsub("calculate", {"id": "d", "op": "add", "values": [1, 2]}, timeout=30)
+    await mesh.pubsub("calculate", {"id": "d", "op": "add", "values": [1, 2]}, timeout=100)
 
     async def heard_again() -> bool:
         return "d" in again
@@ -156,7 +156,7 @@ async def test_a_sequence_hands_on_what_it_has(begin: Begin) -> None:
         return {"data": {"v": f"{data['v']}{data['name']}{data.get('first', '')}"}}
 
     mesh = await begin(SEQUENCE, step=step)
-    out = await mesh.pubsub("t", {"v": "-"}, timeout=30)
+    out = await mesh.pubsub("t", {"v": "-"}, timeout=100)
     assert out["data"] == {"a": "-a", "b": "-ab", "c": "-abc-a", "all": ["-a", "-ab"]}
     assert seen == [(",0,0", 1), (",0,0,0", 1), (",0,0,0,0", 1)]
     assert out["metadata"]["js"] == 0
@@ -173,7 +173,7 @@ async def test_two_apps_on_one_topic_do_not_mix(begin: Begin) -> None:
         text = SEQUENCE.replace("id: app", f"id: {app_id}")
         meshes.append(await begin(text, app_id=app_id, step=step))
     outs = await asyncio.gather(
-        *(mesh.pubsub("t", {"v": ""}, timeout=30) for mesh in meshes for _ in range(10))
+        *(mesh.pubsub("t", {"v": ""}, timeout=100) for mesh in meshes for _ in range(10))
     )
     assert [out["data"]["b"] for out in outs] == ["app b"] * 10 + ["other b"] * 10
 
@@ -212,7 +212,7 @@ async def test_a_loop_through_an_error(begin: Begin) -> None:
         return {"data": {}}
 
     mesh = await begin(ERROR_LOOP, work=work)
-    out = await mesh.pubsub("t", timeout=30)
+    out = await mesh.pubsub("t", timeout=100)
     assert passes == [0, 1, 2, 3, 4, 5]
     assert out["data"] == {"n": 5, "code": 200, "why": "no 4"}
     assert (out["metadata"]["js"], out["metadata"].get("err")) == (0, None)
@@ -257,7 +257,7 @@ async def test_a_hook_without_a_sleep_waits_for_its_signal(
 async def test_an_interruption_after_a_redeployment(begin: Begin, database: Database) -> None:
     """Version 2 goes live under a running job: the job is interrupted all the same, and a new one runs on 2."""
     mesh = await begin(DYNAMIC.replace("{version}", "1"))
-    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "old", "sleep": None}, timeout=60))
+    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "old", "sleep": None}, timeout=100))
 
     async def there() -> bool:
         return bool(await database.fetchval(f'select count(*) from "{database.schema}".jobs'))

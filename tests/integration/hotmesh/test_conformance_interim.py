@@ -57,7 +57,7 @@ async def test_an_interim_state_is_published_before_the_end(begin: Begin) -> Non
     gate.set()
     await until(lambda: told(2))
     assert heard[1:] == [({"first": "done", "second": "done"}, 0)]
-    out = await mesh.pubsub("t", {"emit": False}, timeout=30)
+    out = await mesh.pubsub("t", {"emit": False}, timeout=100)
     assert out["metadata"]["js"] == 0
     await until(lambda: told(3))
     assert len(heard) == 3
@@ -69,7 +69,7 @@ async def test_a_missed_announcement_of_an_interim_state_is_found(begin: Begin) 
     heard: list[int] = []
     mesh._wiring.notifier.notify = lambda *_: None  # type: ignore[method-assign]
     await mesh.sub("t.done", lambda _t, job: heard.append(job["metadata"]["js"]))
-    await mesh.pubsub("t", {"emit": True}, timeout=30)
+    await mesh.pubsub("t", {"emit": True}, timeout=100)
 
     async def both() -> bool:
         return heard == [1, 0]
@@ -80,7 +80,7 @@ async def test_a_missed_announcement_of_an_interim_state_is_found(begin: Begin) 
 async def test_a_parent_hears_202_and_then_200(begin: Begin) -> None:
     """The interim state of a child follows the transition for 202, each answer the plain one."""
     mesh = await begin(EMIT, first=echo, second=echo)
-    out = await mesh.pubsub("parent", {}, timeout=30)
+    out = await mesh.pubsub("parent", {}, timeout=100)
     assert out["data"] == {
         "soon": {"first": "done"},
         "late": {"first": "done", "second": "done"},
@@ -122,7 +122,7 @@ async def test_a_persisted_job_is_done_for_its_callers_and_goes_on(begin: Begin)
     mesh = await begin(PERSIST, work=fail_once)
     heard: list[Any] = []
     await mesh.sub("t.done", lambda _t, job: heard.append((job["data"], job["metadata"]["js"])))
-    out = await mesh.pubsub("t", {"id": "a"}, timeout=30)
+    out = await mesh.pubsub("t", {"id": "a"}, timeout=100)
     assert (out["data"], out["metadata"]["js"]) == ({"answer": 42}, 1)
     assert await mesh.get_status("a") == 1
     await mesh.hook("x", {"id": "a", "more": 7})
@@ -132,7 +132,7 @@ async def test_a_persisted_job_is_done_for_its_callers_and_goes_on(begin: Begin)
 
     assert await until(done)
     assert (await mesh.get_state("t", "a"))["data"] == {"answer": 42, "more": 7, "worked": True}
-    await mesh.pubsub("t", {"id": "b"}, timeout=30)
+    await mesh.pubsub("t", {"id": "b"}, timeout=100)
 
     async def told() -> bool:
         return len(heard) >= 2
@@ -144,7 +144,7 @@ async def test_a_persisted_job_is_done_for_its_callers_and_goes_on(begin: Begin)
 async def test_a_parent_goes_on_when_its_child_persists(begin: Begin) -> None:
     """The parent gets the child's data of that moment, code 200, while the child still waits."""
     mesh = await begin(PERSIST, work=echo)
-    assert (await mesh.pubsub("parent", {}, timeout=30))["data"] == {"got": {"answer": 42}}
+    assert (await mesh.pubsub("parent", {}, timeout=100))["data"] == {"got": {"answer": 42}}
     assert await mesh.get_status("child") == 1
 
 
@@ -152,7 +152,7 @@ async def test_a_persisted_job_leaves_when_it_expires(begin: Begin, database: Da
     """Its expiry starts when it persists: then it leaves, with whom it still had waiting."""
     text = PERSIST.replace("expire: 100", "expire: 0.01")
     mesh = await begin(text, work=echo)
-    await mesh.pubsub("t", {"id": "a"}, timeout=30)
+    await mesh.pubsub("t", {"id": "a"}, timeout=100)
 
     async def gone() -> bool:
         await Retention(database).prune(Pruning(0, app_id="app"))
@@ -182,7 +182,7 @@ app:
 async def test_few_open_branches_end_the_job(begin: Begin, database: Database) -> None:
     """C17: an activity is skipped when no more than its threshold are open; the job is done, and nobody waits."""
     mesh = await begin(DAC, work=echo)
-    out = await mesh.pubsub("t", {"threshold": 3}, timeout=30)
+    out = await mesh.pubsub("t", {"threshold": 3}, timeout=100)
     assert (out["data"], out["metadata"]["js"]) == ({"quick": True}, 0)
     for table in ("hooks", "engine_streams"):
         query = f'select count(*) from "{database.schema}".{table} where run_id is not null'
@@ -213,7 +213,7 @@ app:
 """
     text = text.replace("KIND", "hook" if how == "at once" else "worker, topic: work")
     mesh = await begin(text, work=echo)
-    out = await mesh.pubsub("t", timeout=30)
+    out = await mesh.pubsub("t", timeout=100)
     assert (out["data"], out["metadata"]["js"]) == ({"p": 1}, 1)
     query = f'select count(*) from "{database.schema}".engine_streams where run_id is not null'
     assert await database.fetchval(query) == 0

@@ -43,7 +43,7 @@ async def _ended(mesh: HotMesh, jid: str) -> bool:
 
 async def _gets_the_next_one(mesh: HotMesh, database: Database, **data: Any) -> None:
     """The next job of the id gets what is said to it, and nothing that was said before."""
-    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "x", **data}, timeout=30))
+    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "x", **data}, timeout=100))
     await until(lambda: database.fetchval(f'select count(*) from "{database.schema}".hooks'))
     await mesh.hook("ok", {"id": "x", "by": "bob"})
     assert (await waiting)["data"] == {"by": "bob"}
@@ -55,7 +55,7 @@ async def test_a_signal_for_a_job_that_has_ended_is_put_aside(
     """It is a dead letter that says so, also when the job's id is free already; the next job waits for a signal of its own."""
     mesh = await begin(WAIT.replace("KEY", BY_ID))
     await mesh.hook("ok", {"id": "x", "by": "ann"})  # before the first job of the id: it is early
-    assert (await mesh.pubsub("t", {"id": "x"}, timeout=30))["data"] == {"by": "ann"}
+    assert (await mesh.pubsub("t", {"id": "x"}, timeout=100))["data"] == {"by": "ann"}
     await mesh.hook("ok", {"id": "x", "by": "LATE"})
     await until(lambda: _rows(database, "engine_streams"))
     error = await database.fetchval(
@@ -91,10 +91,10 @@ async def test_a_signal_that_names_no_job_is_for_whoever_comes(begin: Begin) -> 
     mesh = await begin(WAIT.replace("KEY", BY_DATA))
     for order in (7, 8):
         await mesh.hook("ok", {"id": order, "by": f"ann {order}"})
-        out = await mesh.pubsub("t", {"id": "x", "order": order}, timeout=30)
+        out = await mesh.pubsub("t", {"id": "x", "order": order}, timeout=100)
         assert out["data"] == {"by": f"ann {order}"}
     await mesh.hook("ok", {"id": 9, "by": "ann 9"})  # x has ended, and never waited by 9
-    assert (await mesh.pubsub("t", {"id": "x", "order": 9}, timeout=30))["data"] == {"by": "ann 9"}
+    assert (await mesh.pubsub("t", {"id": "x", "order": 9}, timeout=100))["data"] == {"by": "ann 9"}
 
 
 async def test_a_signal_that_is_handed_over_late_finds_no_later_job(
@@ -103,10 +103,10 @@ async def test_a_signal_that_is_handed_over_late_finds_no_later_job(
     """Sent when the job had ended, and routed when the next one of its id waits already: it is for neither."""
     mesh = await begin(WAIT.replace("KEY", BY_ID))
     await mesh.hook("ok", {"id": "x", "by": "ann"})
-    await mesh.pubsub("t", {"id": "x"}, timeout=30)
+    await mesh.pubsub("t", {"id": "x"}, timeout=100)
     await mesh.throttle(throttle=-1, scope="engines")
     await mesh.hook("ok", {"id": "x", "by": "LATE"})
-    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "x"}, timeout=30))
+    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "x"}, timeout=100))
     await until(lambda: _rows(database, "hooks"))
     await mesh.throttle(throttle=0)
     await until(lambda: _rows(database, "engine_streams"))

@@ -44,7 +44,7 @@ async def test_subscriptions_before_any_version_is_active(begin: Begin) -> None:
         return "done" in mesh._patterns._known
 
     await until(knows)
-    await mesh.pubsub("t", {"id": "x"}, timeout=30)
+    await mesh.pubsub("t", {"id": "x"}, timeout=100)
 
     async def all_heard() -> bool:
         return len(heard) == 3
@@ -83,5 +83,5 @@ async def test_a_number_that_json_cannot_hold_is_named(begin: Begin, maps: str, 
         FLOW.replace("topic: work", f"topic: work, {maps.replace('PIPE', pipe)}"), work=echo
     )
     with pytest.raises((JobFailed, PayloadError)) as failed:
-        await mesh.pubsub("t", {"id": "x"}, timeout=30)
+        await mesh.pubsub("t", {"id": "x"}, timeout=100)
     assert words in str(failed.value)

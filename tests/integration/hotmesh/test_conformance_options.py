@@ -57,7 +57,7 @@ async def test_a_whole_configuration_as_one_dict(database: Database) -> None:
         assert logging.getLogger("durable").level == logging.WARNING
         await mesh.deploy(FLOW)
         await mesh.activate("1")
-        assert (await mesh.pubsub("t", {"id": "x"}, timeout=30))["metadata"]["js"] == 0
+        assert (await mesh.pubsub("t", {"id": "x"}, timeout=100))["metadata"]["js"] == 0
         profiles = await mesh.roll_call(delay=30)  # it returns once all have answered
         assert "engine-one" in {p["engine_id"] for p in profiles}
         worker = next(p for p in profiles if p.get("worker_topic"))

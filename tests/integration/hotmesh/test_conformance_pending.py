@@ -87,7 +87,7 @@ async def test_its_id_is_free_once_it_was_deleted(begin: Begin) -> None:
 
     async def taken_again() -> bool:
         try:
-            return (await mesh.pubsub("t", DATA, timeout=30))["data"] == {"n": 2}
+            return (await mesh.pubsub("t", DATA, timeout=100))["data"] == {"n": 2}
         except DuplicateJob:
             return False
 
@@ -190,7 +190,7 @@ async def test_what_a_pending_job_is_not(begin: Begin) -> None:
     assert await gone(mesh, "j")
     with pytest.raises(JobNotFound, match="Job nobody not found"):
         await mesh.resume("nobody")
-    await mesh.pubsub("t", DATA, timeout=30)
+    await mesh.pubsub("t", DATA, timeout=100)
     with pytest.raises(JobNotFound, match="not pending"):
         await mesh.resume("j")
 

@@ -70,14 +70,14 @@ async def rows(database: Database) -> Mapping[str, int]:
 async def test_an_id_is_free_when_its_job_has_expired(begin: Begin) -> None:
     """C8: after the expiry that the input gave, the id can be used again; before, it is taken."""
     mesh = await begin(EXPIRING, work=echo)
-    await mesh.pubsub("t", {"id": "taken", "expire": 60}, timeout=30)
+    await mesh.pubsub("t", {"id": "taken", "expire": 60}, timeout=100)
     with pytest.raises(DuplicateJob):
         await mesh.pub("t", {"id": "taken"})
-    await mesh.pubsub("t", {"id": "x", "expire": 0.4}, timeout=30)
+    await mesh.pubsub("t", {"id": "x", "expire": 0.4}, timeout=100)
 
     async def again() -> bool:
         try:
-            await mesh.pubsub("t", {"id": "x", "expire": 0}, timeout=30)
+            await mesh.pubsub("t", {"id": "x", "expire": 0}, timeout=100)
         except DuplicateJob:
             return False
         return True
@@ -95,9 +95,9 @@ async def test_expired_jobs_leave_with_all_they_have(begin: Begin, database: Dat
             raise ValueError("no")
 
     mesh = await begin(EXPIRING, work=work)
-    await mesh.pubsub("t", {"id": "a", "expire": 0.01}, timeout=30)
+    await mesh.pubsub("t", {"id": "a", "expire": 0.01}, timeout=100)
     with pytest.raises(JobFailed):
-        await mesh.pubsub("t", {"id": "b", "expire": 0.01, "fail": True}, timeout=30)
+        await mesh.pubsub("t", {"id": "b", "expire": 0.01, "fail": True}, timeout=100)
     await mesh.pub("t", {"id": "c", "expire": 0.01, "sleep": 100})
     await until(lambda: _sleeps(database))
     await mesh.interrupt("t", "c")
@@ -130,8 +130,8 @@ async def test_what_runs_or_is_kept_stays(begin: Begin, database: Database) -> N
     """Running jobs, jobs kept for ever, and jobs that expired too lately are not pruned."""
     mesh = await begin(EXPIRING, work=echo)
     await mesh.pub("t", {"id": "runs", "expire": 0.01, "sleep": 100})
-    await mesh.pubsub("t", {"id": "kept", "expire": -1}, timeout=30)
-    await mesh.pubsub("t", {"id": "lately", "expire": 0.01}, timeout=30)
+    await mesh.pubsub("t", {"id": "kept", "expire": -1}, timeout=100)
+    await mesh.pubsub("t", {"id": "lately", "expire": 0.01}, timeout=100)
     assert await Retention(database).prune(Pruning(60, app_id="app")) == Pruned()
     assert await Retention(database).prune(Pruning(0, app_id="other")) == Pruned()
     assert (await rows(database))["jobs"] == 3
@@ -144,7 +144,7 @@ async def test_pruning_goes_in_batches(
     monkeypatch.setattr(retention, "BATCH", 3)
     mesh = await begin(EXPIRING, work=echo)
     for number in range(7):
-        await mesh.pubsub("t", {"id": f"j{number}", "expire": 0.001}, timeout=30)
+        await mesh.pubsub("t", {"id": f"j{number}", "expire": 0.001}, timeout=100)
     total = 0
 
     async def all_gone() -> bool:
@@ -158,7 +158,7 @@ async def test_pruning_goes_in_batches(
 async def test_an_engine_prunes_by_itself(begin: Begin, database: Database) -> None:
     """Nobody has to call anything: once a minute the engine deletes what expired `retain` ago."""
     mesh = await begin(EXPIRING, work=echo, retain=0)
-    await mesh.pubsub("t", {"id": "a", "expire": 0.01}, timeout=30)
+    await mesh.pubsub("t", {"id": "a", "expire": 0.01}, timeout=100)
     await database.fetch(f"update \"{database.schema}\".sweeps set pruned_at = '-infinity'")
 
     async def empty() -> bool:
@@ -175,9 +175,9 @@ async def test_retention_by_outcome(begin: Begin, database: Database) -> None:
             raise ValueError("no")
 
     mesh = await begin(EXPIRING, work=work, retain=RetentionPolicy(0, None))
-    await mesh.pubsub("t", {"id": "good", "expire": 0.01}, timeout=30)
+    await mesh.pubsub("t", {"id": "good", "expire": 0.01}, timeout=100)
     with pytest.raises(JobFailed):
-        await mesh.pubsub("t", {"id": "bad", "expire": 0.01, "fail": True}, timeout=30)
+        await mesh.pubsub("t", {"id": "bad", "expire": 0.01, "fail": True}, timeout=100)
 
     async def expired() -> bool:
         return (await mesh.prune(older_than=0, dry_run=True)).jobs == 2

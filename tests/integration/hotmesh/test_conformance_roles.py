@@ -90,7 +90,7 @@ async def test_a_role_with_rights_on_rows_runs_graphs_until_they_are_revoked(
     mesh = await _mesh(dsn, database.schema)
     await mesh.deploy(APP)
     await mesh.activate("1")
-    done = await mesh.pubsub("work", {"a": 7}, timeout=60)
+    done = await mesh.pubsub("work", {"a": 7}, timeout=100)
     assert (done["data"], await mesh.get_status(done["metadata"]["jid"])) == ({"b": 7}, 0)
     await mesh.stop(0)
 
@@ -100,6 +100,6 @@ async def test_a_role_with_rights_on_rows_runs_graphs_until_they_are_revoked(
 
     await role.grant()
     again = await _mesh(await role.word(), database.schema)
-    assert (await again.pubsub("work", {"a": 8}, timeout=60))["data"] == {"b": 8}
+    assert (await again.pubsub("work", {"a": 8}, timeout=100))["data"] == {"b": 8}
     assert await again.get_status(done["metadata"]["jid"]) == 0
     await again.stop(0)

@@ -49,7 +49,7 @@ async def say(message: dict[str, Any]) -> dict[str, Any]:
 async def test_each_code_of_a_list_leads_its_way(begin: Begin, code: int, way: str) -> None:
     """Success and errors follow the transitions that name their code, alone or in a list."""
     mesh = await begin(STATUS, work=say)
-    out = await mesh.pubsub("status", {"code": code}, timeout=30)
+    out = await mesh.pubsub("status", {"code": code}, timeout=100)
     assert out["data"] == {"way": way, "code": code}
     assert out["metadata"]["js"] == 0
 
@@ -65,10 +65,10 @@ async def test_a_way_without_conditions_takes_every_answer_that_is_no_error(
 
     text = STATUS.replace("{code: '{t1.output.data.code}'}", "{status: '{t1.output.data.status}'}")
     mesh = await begin(text, work=answer)
-    out = await mesh.pubsub("status", {"status": "success"}, timeout=30)
+    out = await mesh.pubsub("status", {"status": "success"}, timeout=100)
     assert out["data"] == {"way": "fine", "code": code}
     with pytest.raises(JobFailed) as failed:
-        await mesh.pubsub("status", {"status": "error"}, timeout=30)
+        await mesh.pubsub("status", {"status": "error"}, timeout=100)
     assert failed.value.code == code
 
 
@@ -104,10 +104,10 @@ async def test_a_code_without_a_way_ends_the_job(begin: Begin) -> None:
     mesh = await begin(
         STATUS.replace("{to: fine}", "{to: fine, conditions: {code: 200}}"), work=say
     )
-    out = await mesh.pubsub("status", {"code": 204}, timeout=30)
+    out = await mesh.pubsub("status", {"code": 204}, timeout=100)
     assert (out["data"], out["metadata"]["js"]) == ({}, 0)
     with pytest.raises(JobFailed, match="code 504") as failed:
-        await mesh.pubsub("status", {"code": 504}, timeout=30)
+        await mesh.pubsub("status", {"code": 504}, timeout=100)
     assert failed.value.code == 504
 
 
@@ -155,7 +155,7 @@ async def test_retries_by_code(begin: Begin, how: str, code: int, attempts: int)
 
     mesh = await begin(RETRIED, work=work)
     with pytest.raises(JobFailed) as failed:
-        await mesh.pubsub("t", {"how": how, "code": code}, timeout=60)
+        await mesh.pubsub("t", {"how": how, "code": code}, timeout=100)
     assert failed.value.code == code
     assert tries == list(range(attempts))
 
@@ -183,9 +183,9 @@ app:
 async def test_topics_are_found_at_run_time(begin: Begin) -> None:
     """The topics of worker and await may be computed; so may whether to wait; a private graph can be awaited."""
     mesh = await begin(TOPICS, work__fast=echo)
-    out = await mesh.pubsub("t", {"kind": "fast", "child": ".hidden", "wait": True}, timeout=30)
+    out = await mesh.pubsub("t", {"kind": "fast", "child": ".hidden", "wait": True}, timeout=100)
     assert out["data"] == {"got": {"doubled": 4}}
-    out = await mesh.pubsub("t", {"kind": "fast", "child": ".hidden", "wait": False}, timeout=30)
+    out = await mesh.pubsub("t", {"kind": "fast", "child": ".hidden", "wait": False}, timeout=100)
     assert set(out["data"]["got"]) == {"job_id", "jc", "ju"}
     child = out["data"]["got"]["job_id"]
     assert (await mesh.get_state(".hidden", child))["data"] == {"doubled": 4}
@@ -195,7 +195,7 @@ async def test_a_child_that_nothing_subscribes_to_is_an_error(begin: Begin) -> N
     """A computed topic that leads nowhere is an error of the await, code 404."""
     mesh = await begin(TOPICS, work__fast=echo)
     with pytest.raises(JobFailed, match="subscribes to 'nowhere'") as failed:
-        await mesh.pubsub("t", {"kind": "fast", "child": "nowhere", "wait": True}, timeout=30)
+        await mesh.pubsub("t", {"kind": "fast", "child": "nowhere", "wait": True}, timeout=100)
     assert failed.value.code == 404
 
 

@@ -59,7 +59,7 @@ async def _b(message: dict[str, Any]) -> dict[str, Any]:
 async def test_what_fits_goes_through(begin: Begin) -> None:
     """Input, an activity's input and output, and the job's output all fit: the job ends well."""
     mesh = await begin(GRAPH, work=_b)
-    assert (await mesh.pubsub("t", {"id": "j", "a": 5}, timeout=30))["data"] == {"sum": 5}
+    assert (await mesh.pubsub("t", {"id": "j", "a": 5}, timeout=100))["data"] == {"sum": 5}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ async def test_a_start_that_does_not_fit_is_refused(
 async def test_an_answer_that_does_not_fit_is_an_error_that_can_be_caught(begin: Begin) -> None:
     """A transition with code 422 takes it, and sees the data as the worker sent it."""
     mesh = await begin(GRAPH, work=echo)
-    out = await mesh.pubsub("t", {"id": "j", "a": 5}, timeout=30)
+    out = await mesh.pubsub("t", {"id": "j", "a": 5}, timeout=100)
     assert out["data"] == {"sum": 0, "seen": {"a": 5}, "code": 422}
 
 
@@ -96,7 +96,7 @@ async def test_an_uncaught_mismatch_fails_the_job_and_keeps_the_data(begin: Begi
     with pytest.raises(
         JobFailed, match="the output of activity 'w1' of graph 't' does not fit"
     ) as failed:
-        await mesh.pubsub("t", {"a": 5, "id": "j"}, timeout=30)
+        await mesh.pubsub("t", {"a": 5, "id": "j"}, timeout=100)
     assert (failed.value.code, failed.value.details) == (422, {"path": "$"})
     raw = await mesh.get_raw("j")
     assert raw["w1,0,0/output/data/a"] == 5
@@ -110,7 +110,7 @@ async def test_an_input_that_does_not_fit_is_never_sent(begin: Begin) -> None:
         called.append(message)
 
     mesh = await begin(GRAPH, work=work)
-    out = await mesh.pubsub("t", {"id": "j", "a": 101}, timeout=30)
+    out = await mesh.pubsub("t", {"id": "j", "a": 101}, timeout=100)
     assert out["data"]["code"] == 422
     assert called == []
 
@@ -124,10 +124,10 @@ async def test_answers_have_schemas_by_code(begin: Begin) -> None:
 
     mesh = await begin(GRAPH, work=work)
     with pytest.raises(JobFailed) as failed:
-        await mesh.pubsub("t", {"id": "j", "a": 1}, timeout=30)
+        await mesh.pubsub("t", {"id": "j", "a": 1}, timeout=100)
     assert failed.value.code == 500
     why.clear()
-    assert (await mesh.pubsub("t", {"id": "k", "a": 1}, timeout=30))["data"]["code"] == 422
+    assert (await mesh.pubsub("t", {"id": "k", "a": 1}, timeout=100))["data"]["code"] == 422
 
 
 @pytest.mark.parametrize("how", ["end", "persist", "threshold"])
@@ -154,11 +154,11 @@ app:
     if how != "persist":
         graph = graph.replace("        open: {type: hook, hook: {topic: x}}\n", "")
     mesh = await begin(graph)
-    assert (await mesh.pubsub("t", {"n": "ok", "id": "good"}, timeout=30))["data"] == {"n": "ok"}
+    assert (await mesh.pubsub("t", {"n": "ok", "id": "good"}, timeout=100))["data"] == {"n": "ok"}
     with pytest.raises(
         JobFailed, match=r"the output of graph 't' does not fit its schema at \$.n"
     ) as failed:
-        await mesh.pubsub("t", {"n": 7, "id": "bad"}, timeout=30)
+        await mesh.pubsub("t", {"n": 7, "id": "bad"}, timeout=100)
     assert failed.value.code == 422
     assert (await mesh.get_state("t", "bad"))["data"] == {"n": 7}
 
@@ -174,8 +174,8 @@ async def test_a_child_that_cannot_begin_is_its_parents_error(begin: Begin) -> N
       transitions: {p1: [{to: a1}], a1: [{to: seen, conditions: {code: [200, 422]}}]}
 """
     mesh = await begin(GRAPH.rstrip() + parent, work=_b)
-    assert (await mesh.pubsub("parent", {"a": "x"}, timeout=30))["data"] == {"code": 422}
-    assert (await mesh.pubsub("parent", {"a": 1}, timeout=30))["data"] == {"code": 200}
+    assert (await mesh.pubsub("parent", {"a": "x"}, timeout=100))["data"] == {"code": 422}
+    assert (await mesh.pubsub("parent", {"a": 1}, timeout=100))["data"] == {"code": 200}
 
 
 HOOK = """
@@ -229,7 +229,9 @@ async def test_a_resolvers_payload_is_refused_at_the_door(begin: Begin) -> None:
 async def test_without_asking_nothing_is_checked(begin: Begin) -> None:
     """The same schemas without `validate` are documentation."""
     mesh = await begin(GRAPH.replace("validate: true", "validate: false"), work=echo)
-    assert (await mesh.pubsub("t", {"id": "j", "a": "anything"}, timeout=30))["metadata"]["js"] == 0
+    assert (await mesh.pubsub("t", {"id": "j", "a": "anything"}, timeout=100))["metadata"][
+        "js"
+    ] == 0
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ async def test_more_jobs_than_a_step_takes(begin: Begin, database: Database) -> 
         )
         return {r["state"]: r["n"] for r in rows} == {"completed": 1100}
 
-    assert await until(all_done, 60)
+    assert await until(all_done, 150)
     assert len(notes.of) == 1100
     assert set(notes.of.values()) == {1}
 
@@ -303,7 +303,7 @@ async def test_an_activity_signals_all(begin: Begin) -> None:
     other = await mesh.pub(
         "order", {"id": "other", "size": "lg", "color": "red", "parent": "nobody"}
     )
-    job = await mesh.pubsub("parent", {"facility": "acme"}, timeout=30)
+    job = await mesh.pubsub("parent", {"facility": "acme"}, timeout=100)
     assert (job["data"], job["metadata"]["js"]) == ({"told": True}, 0)
     await until(lambda: ended(mesh, ["kid"]))
     assert (await mesh.get_state("order", "kid"))["data"] == {"facility": "acme", "id": "kid"}
@@ -423,7 +423,7 @@ async def test_an_engine_that_is_killed_in_the_middle_is_relieved(
     async def begun() -> bool:
         return bool(notes.of)
 
-    await until(begun, 60)
+    await until(begun, 150)
     process.send_signal(signal.SIGKILL)
     await process.wait()
     assert len(notes.of) < 600
@@ -432,6 +432,6 @@ async def test_an_engine_that_is_killed_in_the_middle_is_relieved(
     async def all_noted() -> bool:
         return len(notes.of) == 600
 
-    await until(all_noted, 60)
+    await until(all_noted, 150)
     assert await until(lambda: quiet(database))
     assert set(notes.of.values()) == {1}

@@ -281,17 +281,17 @@ async def test_what_does_not_fit_fails_the_job(begin: Begin) -> None:
     mesh = await begin(FAILING, work=work)
     data = {"kind": "k", "state": [{"op": "entity.set", "value": {"name": "ann"}}]}
     with pytest.raises(JobFailed, match=r"activity 'w1'.*the entity at 'name' is no number: 'ann'"):
-        await mesh.pubsub("t", data, timeout=30)
+        await mesh.pubsub("t", data, timeout=100)
     with pytest.raises(JobFailed, match=r"state\[0\]: 'nonsense' is no operation"):
-        await mesh.pubsub("t", data, timeout=30)
+        await mesh.pubsub("t", data, timeout=100)
     with pytest.raises(JobFailed, match=r"activity 't1'.*must be text"):
         await mesh.pubsub(
             "t", {"kind": "k", "state": [{"op": "attributes.set", "values": {"a": []}}]}, timeout=30
         )
     with pytest.raises(JobFailed, match="`state` is a list of operations"):
-        await mesh.pubsub("t", {"kind": "k", "state": 5}, timeout=30)
+        await mesh.pubsub("t", {"kind": "k", "state": 5}, timeout=100)
     with pytest.raises(DescriptorError, match="its entity must be text"):
-        await mesh.pubsub("t", {"kind": 5}, timeout=30)
+        await mesh.pubsub("t", {"kind": 5}, timeout=100)
 
 
 async def test_a_graph_without_state_costs_no_statement(
@@ -312,5 +312,5 @@ async def test_a_graph_without_state_costs_no_statement(
         ),
         work=echo,
     )
-    await mesh.pubsub("t", {}, timeout=30)
+    await mesh.pubsub("t", {}, timeout=100)
     assert not any("markers" in query for query in seen)

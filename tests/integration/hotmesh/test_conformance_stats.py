@@ -364,7 +364,7 @@ async def test_a_start_that_is_refused_is_not_counted(begin: Begin) -> None:
 async def test_children_are_counted_too(begin: Begin) -> None:
     """A job that another one starts is counted as one that was started from outside."""
     mesh = await begin(ORDERS)
-    await mesh.pubsub("parent", {}, timeout=30)
+    await mesh.pubsub("parent", {}, timeout=100)
     assert (await mesh.get_stats("ever", {}))["measures"] == [
         {"target": "n", "type": "sum", "value": 7}
     ]

@@ -89,7 +89,7 @@ async def test_a_job_and_all_that_belongs_to_it_is_one_trace(
     mesh = await begin(GRAPH, work=echo)
     await begin(None, deep=echo)
     with tracer.start_as_current_span("caller") as caller:
-        await mesh.pubsub("t", {"id": "j", "a": 7}, timeout=30)
+        await mesh.pubsub("t", {"id": "j", "a": 7}, timeout=100)
 
     async def told() -> bool:
         return len(traces.spans) == 13
@@ -121,7 +121,7 @@ async def test_attributes_are_those_of_the_leg(
     """What has no value in a leg is left out there; what is no scalar is left out; the second lasts as long as the wait."""
     traces, _ = _provide(monkeypatch)
     mesh = await begin(GRAPH, work=echo, deep=echo)
-    await mesh.pubsub("t", {"id": "j", "a": 7}, timeout=30)
+    await mesh.pubsub("t", {"id": "j", "a": 7}, timeout=100)
 
     def own(name: str) -> dict[str, Any]:
         return {
@@ -193,7 +193,7 @@ async def test_errors_are_told(begin: Begin, monkeypatch: pytest.MonkeyPatch) ->
 
     mesh = await begin(GRAPH, work=work)
     with pytest.raises(JobFailed):
-        await mesh.pubsub("t", {"id": "j", "a": 7}, timeout=30)
+        await mesh.pubsub("t", {"id": "j", "a": 7}, timeout=100)
     leg = traces.named("WORKER/app/w1/2")
     assert leg.status.status_code is StatusCode.ERROR
     assert leg.status.description == "no luck"
@@ -209,7 +209,7 @@ async def test_a_trace_that_is_not_sampled_stays_so(
     """Where the start's sampler says no, nothing of the job is exported by anybody."""
     traces, _ = _provide(monkeypatch, ParentBased(ALWAYS_OFF))
     mesh = await begin(GRAPH, work=echo, deep=echo)
-    out = await mesh.pubsub("t", {"id": "j", "a": 7}, timeout=30)
+    out = await mesh.pubsub("t", {"id": "j", "a": 7}, timeout=100)
     assert out["metadata"]["trf"] == 0
     assert traces.spans == ()
 
@@ -223,7 +223,7 @@ async def test_what_cannot_be_evaluated_is_said_and_fails_nothing(
         "asked: '{$self.output.data.a}'", "asked: {'@pipe': [['x'], ['{@json.parse}']]}"
     )
     mesh = await begin(broken, work=echo, deep=echo)
-    assert (await mesh.pubsub("t", {"id": "j", "a": 7}, timeout=30))["metadata"]["js"] == 0
+    assert (await mesh.pubsub("t", {"id": "j", "a": 7}, timeout=100))["metadata"]["js"] == 0
     attributes = traces.named("TRIGGER/app/t1/1").attributes
     assert attributes is not None
     assert "app.activity.telemetry.error" in attributes
@@ -259,5 +259,5 @@ async def test_what_is_no_trace_is_no_parent(
     """Other texts under trc and spn are taken for none: the start begins a trace of its own."""
     traces, _ = _provide(monkeypatch)
     mesh = await begin(GRAPH, work=echo, deep=echo)
-    await mesh.pubsub("t", {"id": "j", "a": 7}, {"metadata": {"trc": trc, "spn": spn}}, timeout=30)
+    await mesh.pubsub("t", {"id": "j", "a": 7}, {"metadata": {"trc": trc, "spn": spn}}, timeout=100)
     assert traces.named("JOB/app/t/1").parent is None

@@ -30,7 +30,7 @@ async def test_slots_are_written_one_by_one_and_without_a_bound(begin: Begin) ->
     """C2: many more properties than the number in the brackets; later ones join those before."""
     mesh = await begin(WILD, work=echo)
     slots = {str(n): n for n in range(60)}
-    out = await mesh.pubsub("t", {"slots": slots}, timeout=30)
+    out = await mesh.pubsub("t", {"slots": slots}, timeout=100)
     assert out["data"] == {"response": {**slots, "last": 9}}
 
 
@@ -40,7 +40,7 @@ async def test_attributes_and_markers_are_asked_for_by_name(
     """Attributes come as text, the latest value; markers by their stored names; the job's data has neither."""
     mesh = await begin(WILD, work=echo)
     about: dict[str, Any] = {"who": "/ann", "kind": "new", "n": 5, "none": None}
-    out = await mesh.pubsub("t", {"slots": {}, "about": about}, timeout=30)
+    out = await mesh.pubsub("t", {"slots": {}, "about": about}, timeout=100)
     jid = out["metadata"]["jid"]
     fields = ["who", "kind", "n", "none", "lacks", ":", '"-wait-0-"', '"-plain"']
     assert await mesh.query_state(jid, fields) == {
@@ -61,4 +61,4 @@ async def test_a_wildcard_needs_an_object(begin: Begin) -> None:
     """C25: a value that cannot be spread is not dropped in silence: the job fails and says where."""
     mesh = await begin(WILD, work=echo)
     with pytest.raises(JobFailed, match=r"activity 't1'.*'about' in its job\.maps has a wildcard"):
-        await mesh.pubsub("t", {"about": "text"}, timeout=30)
+        await mesh.pubsub("t", {"about": "text"}, timeout=100)

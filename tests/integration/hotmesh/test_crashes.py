@@ -73,7 +73,7 @@ async def test_a_worker_that_dies_before_its_answer_is_repeated_and_its_children
             if fate == "die":
                 assert await asyncio.wait_for(process.wait(), 60) == -9
             else:
-                await until(went_down, 60)
+                await until(went_down, 150)
     slow.set()
     assert (await waiting)["data"] == {"up": "up", "down": "down", "slow": "slow"}
     assert down == ["j"]
@@ -139,7 +139,7 @@ async def test_a_late_answer_is_refused(begin: Begin, database: Database) -> Non
 async def test_an_attempt_that_may_not_be_repeated_is_not(begin: Begin, database: Database) -> None:
     """With maximumAttempts 1 a lost worker makes the job fail: whether it took effect is unknown."""
     mesh = await begin(CHAIN.replace("topic: up,", "topic: up, retry: {maximumAttempts: 1},"))
-    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "j"}, timeout=60))
+    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "j"}, timeout=100))
     stream = WorkStream(database, "app", "up", RetryPolicy())
     async with member(database) as lost:
         taken = await until(lambda: stream.take(lost, 5))

@@ -333,7 +333,7 @@ async def test_a_step_in_memory_that_holds_the_loop_is_given_up(
 
     mesh = await begin(BLOCKING.replace(", stats: {id: '{$self.input.data.id}'}", ""), up=answers)
     given_up.set()
-    await mesh.pubsub("t", timeout=30)  # from now on its version is known
+    await mesh.pubsub("t", timeout=100)  # from now on its version is known
     given_up.clear()
     calls.clear()
     out = await mesh.pubsub("t", timeout=90)

@@ -73,7 +73,7 @@ async def test_parallel_activities_run_once_and_keep_their_values(begin: Begin, 
 
     mesh = await begin(_fan(count), work=work)
     await begin(None, work=work)
-    out = await mesh.pubsub("t", timeout=30)
+    out = await mesh.pubsub("t", timeout=100)
     assert out["data"] == {f"k{n}": n for n in range(count)}
     assert out["metadata"]["js"] == 0
     assert len(calls) == 2 * count
@@ -115,7 +115,7 @@ async def test_an_answer_that_cannot_be_published_is_not_lost(
 
     await _refuse(database)
     mesh = await begin(RETRY, work=work)
-    out = await mesh.pubsub("t", {"id": "j"}, timeout=60)
+    out = await mesh.pubsub("t", {"id": "j"}, timeout=100)
     assert (out["data"], calls) == ({"v": 7}, ["j"])
 
 
@@ -126,7 +126,7 @@ async def test_an_answer_that_is_refused_for_good_fails_its_job(
     await _refuse(database)
     mesh = await begin(RETRY, work=_poison)
     with pytest.raises(JobFailed, match="no such answer"):
-        await mesh.pubsub("t", {"id": "j"}, timeout=60)
+        await mesh.pubsub("t", {"id": "j"}, timeout=100)
     query = f'select count(*) from "{database.schema}".worker_streams where expired_at is null'
     assert await database.fetchval(query) == 0
 
@@ -199,7 +199,7 @@ async def test_waiters_of_one_key_stand_in_line(begin: Begin) -> None:
     await until(lambda: _data_is(mesh, "j2", {"word": "second"}))
     assert await _data_is(mesh, "j1", {"word": "first"})
     for jid, word in (("j3", "third"), ("j4", "fourth")):
-        out = await mesh.pubsub("t", {"id": jid, "key": "k"}, timeout=30)
+        out = await mesh.pubsub("t", {"id": jid, "key": "k"}, timeout=100)
         assert out["data"] == {"word": word}
 
 
@@ -223,7 +223,7 @@ app:
 async def test_an_id_belongs_to_one_running_job(begin: Begin, database: Database) -> None:
     """C6, C8: a job that counts as done and still waits keeps its id, though it has expired: a signal is never another's."""
     mesh = await begin(PERSISTS)
-    await mesh.pubsub("t", {"id": "j"}, timeout=30)
+    await mesh.pubsub("t", {"id": "j"}, timeout=100)
     expired = f'select expires_at < statement_timestamp() from "{database.schema}".jobs'
     await until(lambda: database.fetchval(expired))
     with pytest.raises(DuplicateJob):
@@ -249,7 +249,7 @@ async def test_a_policy_that_says_the_default_is_a_policy(
         raise OSError("no")
 
     mesh = await begin(RETRY.replace("topic: work,", f"topic: work, {policy}"), work=work)
-    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "j"}, timeout=30))
+    waiting = asyncio.create_task(mesh.pubsub("t", {"id": "j"}, timeout=100))
     delays: list[float] = []
     for number in range(1, attempts):
         delay = await until(partial(_due_in, database, number))
@@ -294,7 +294,7 @@ async def test_the_twelfth_delivery_is_as_good_as_the_first(
             f' for each row execute function "{database.schema}".falter()'
         )
     mesh = await begin(RETRY, work=work)
-    out = await mesh.pubsub("t", {"id": "j"}, timeout=60)
+    out = await mesh.pubsub("t", {"id": "j"}, timeout=100)
     assert (out["data"], out["metadata"]["js"], calls) == ({"v": 1}, 0, ["j"])
     assert await database.fetchval(f"select nextval('\"{database.schema}\".steps')") == 13
 
@@ -333,7 +333,7 @@ async def test_saying_the_default_changes_nothing(begin: Begin) -> None:
     documents = []
     for app_id, text in (("said", SAID), ("unsaid", unsaid)):
         mesh = await begin(text.replace("id: app", f"id: {app_id}"), app_id=app_id)
-        out = await mesh.pubsub("t", timeout=30)
+        out = await mesh.pubsub("t", timeout=100)
         assert out["data"] == {"v": 5, "heard": True}
         exported = await mesh.export(out["metadata"]["jid"])
         documents.append({k: sorted(v) for k, v in exported["process"].items()})

@@ -128,7 +128,7 @@ async def test_a_worker_runs_no_more_at_once_than_it_may(database: Database) -> 
         await meshes[0].deploy(ONE)
         await meshes[0].activate("1")
         await asyncio.gather(
-            *(meshes[0].pubsub("t", {"id": f"j{n}", "about": {}}, timeout=60) for n in range(60))
+            *(meshes[0].pubsub("t", {"id": f"j{n}", "about": {}}, timeout=100) for n in range(60))
         )
     assert most == {"a": 3, "b": 3}
     assert len(done) == 60
@@ -157,7 +157,7 @@ async def test_a_readonly_engine_moves_nothing(begin: Begin, database: Database)
         assert await mesh.get_status("j") == 1
         assert [p["worker_topic"] for p in await mesh.roll_call()] == ["work"]
         assert await answered()
-        waiting = asyncio.create_task(mesh.pubsub("t", {"id": "k", "about": {}}, timeout=60))
+        waiting = asyncio.create_task(mesh.pubsub("t", {"id": "k", "about": {}}, timeout=100))
         await begin(None)
         assert (await waiting)["metadata"]["js"] == 0
     with pytest.raises(ConfigurationError, match="readonly"):
@@ -200,7 +200,7 @@ async def test_one_process_serves_the_same_app_in_two_databases(dsn: str, namesp
             meshes.append(mesh)
         for n, mesh in enumerate(meshes):
             for k in range(5):
-                out = await mesh.pubsub("t", {"id": f"j{k}", "about": {}}, timeout=60)
+                out = await mesh.pubsub("t", {"id": f"j{k}", "about": {}}, timeout=100)
                 assert (out["data"], out["metadata"]["vrs"]) == ({"v": n}, str(n))
         assert [len(await mesh.roll_call()) for mesh in meshes] == [2, 2]
         await meshes[0].pub("t", {"id": "only here", "about": {}})
@@ -250,7 +250,7 @@ HOSTILE = (
 async def test_names_are_never_part_of_sql(begin: Begin, database: Database, name: str) -> None:
     """O12: ids, topics, attribute names and throttles that look like SQL are names, and nothing more."""
     mesh = await begin(ONE, work=echo)
-    out = await mesh.pubsub("t", {"id": name, "about": {name: "x"}}, timeout=30)
+    out = await mesh.pubsub("t", {"id": name, "about": {name: "x"}}, timeout=100)
     assert out["metadata"]["jid"] == name
     stored = f'"_{name}"'  # in quotes: as it is stored
     assert await mesh.query_state(name, [stored]) == {stored: "x"}

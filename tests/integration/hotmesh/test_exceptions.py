@@ -56,7 +56,7 @@ async def test_a_callback_that_raised_has_ended(begin: Any) -> None:
     mesh: HotMesh = await begin(DOCUMENT, retry=retry, risky=risky)
     for kind in RAISED:
         with pytest.raises(JobFailed) as caught:
-            await mesh.pubsub("risky", {"kind": kind}, timeout=60)
+            await mesh.pubsub("risky", {"kind": kind}, timeout=100)
         assert caught.value.code == 500
         assert ("sys.exit(2)" in str(caught.value)) is (kind == "exit")
     assert calls == dict.fromkeys(RAISED, 2)
@@ -94,4 +94,4 @@ async def test_a_virtual_function_that_exits_has_failed(database: Database) -> N
     async with await Virtual.init(connection=database.dsn, namespace=database.schema) as virtual:
         await virtual.connect(topic="leave", callback=leave, retry={"maximumAttempts": 1})
         with pytest.raises(JobFailed, match="usage: leave"):
-            await virtual.exec(topic="leave", timeout=60)
+            await virtual.exec(topic="leave", timeout=100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -81,7 +82,7 @@ async def open_road(mesh: HotMesh) -> None:
     worker = next(iter(mesh._workers.values()))
 
     async def ready() -> bool:
-        await mesh.pubsub("t", {"n": 0}, timeout=60)
+        await mesh.pubsub("t", {"n": 0}, timeout=100)
         return not worker._backlog and mesh._road is not None and mesh._road._active is not None
 
     await until(ready)
@@ -110,11 +111,12 @@ async def test_a_job_of_one_worker_is_two_statements_and_two_commits(
     mesh = await begin(ONE, work=echo)
     await open_road(mesh)
     jobs = 30
-    seen = counting(monkeypatch)
+    seen, began = counting(monkeypatch), time.monotonic()
     for n in range(jobs):
-        assert (await mesh.pubsub("t", {"n": n}, timeout=60))["data"] == {"n": n}
+        assert (await mesh.pubsub("t", {"n": n}, timeout=100))["data"] == {"n": n}
     assert (seen[BEGIN[:20]], seen[ADVANCE[:20]]) == (jobs, jobs)
-    assert seen["-- A worker takes wh"] <= jobs // 3  # only the polls, once a second
+    polls = 3 + 2 * (time.monotonic() - began)  # once a second, and twice that at most
+    assert seen["-- A worker takes wh"] <= min(polls, jobs - 1)
     rows = await until(lambda: _rows(direct, jobs))
     everything = await direct.fetchval("select count(*) from jobs")
     assert rows["activities"] == (everything, everything, 0)
@@ -148,7 +150,7 @@ async def test_many_jobs_share_their_commits(begin: Begin, monkeypatch: pytest.M
     mesh = await begin(ONE, work=echo)
     await open_road(mesh)
     seen = counting(monkeypatch)
-    results = await asyncio.gather(*[mesh.pubsub("t", {"n": n}, timeout=60) for n in range(200)])
+    results = await asyncio.gather(*[mesh.pubsub("t", {"n": n}, timeout=100) for n in range(200)])
     assert [r["data"]["n"] for r in results] == list(range(200))
     assert seen[BEGIN[:20]] + seen[ADVANCE[:20]] < 100
     assert sum(seen.values()) < 400
@@ -165,8 +167,8 @@ async def test_both_roads_write_the_same(
         mesh._road = road
         for worker in mesh._workers.values():
             worker.road = road
-        await mesh.pubsub("t", {"n": 11}, timeout=30)  # it may find out the active version
-        job = await mesh.pubsub("t", {"n": 12}, timeout=30)
+        await mesh.pubsub("t", {"n": 11}, timeout=100)  # it may find out the active version
+        job = await mesh.pubsub("t", {"n": 12}, timeout=100)
         assert (seen[BEGIN[:20]] > 0, seen[ADVANCE[:20]] > 4) == (road is whole, road is whole)
         seen.clear()
         found.append((_plain(job), await _dump(database, job["metadata"]["jid"])))
@@ -242,7 +244,7 @@ async def test_a_connection_that_breaks_around_a_commit_costs_nothing(
         return found
 
     monkeypatch.setattr(getattr(mesh._road, lane), "fetch", breaking)
-    results = await asyncio.gather(*[mesh.pubsub("t", {"n": n}, timeout=30) for n in range(1, 6)])
+    results = await asyncio.gather(*[mesh.pubsub("t", {"n": n}, timeout=100) for n in range(1, 6)])
     assert [r["data"]["n"] for r in results] == [1, 2, 3, 4, 5]
     assert sorted(calls) == [1, 2, 3, 4, 5]
     assert len(broken) > 1
@@ -262,7 +264,7 @@ async def test_a_job_that_was_stepped_by_another_is_not_stepped_from_memory(
 
     mesh, other = await begin(ONE, work=work), await begin(None)
     await open_road(mesh)
-    waiting = asyncio.create_task(mesh.pubsub("t", {"n": 7}, timeout=30))
+    waiting = asyncio.create_task(mesh.pubsub("t", {"n": 7}, timeout=100))
     await running.wait()
     jid = await database.fetchval(
         f"""select jid from "{database.schema}".jobs where state = 'running'"""
@@ -294,7 +296,7 @@ async def test_a_step_from_an_older_copy_is_refused_and_taken_from_the_tables(
     mesh = await begin(ONE, work=work)
     await open_road(mesh)
     stepped, seen = True, counting(monkeypatch)
-    assert (await mesh.pubsub("t", {"n": 4}, timeout=60))["data"] == {"n": 4}
+    assert (await mesh.pubsub("t", {"n": 4}, timeout=100))["data"] == {"n": 4}
     assert (seen[ADVANCE[:20]], seen["-- The attempt goes "]) == (1, 1)
 
 
@@ -352,7 +354,7 @@ async def test_a_paused_engine_takes_no_step(begin: Begin, database: Database) -
 
 
 def _flight(mesh: HotMesh, jobs: int) -> list[asyncio.Task[dict[str, Any]]]:
-    return [asyncio.create_task(mesh.pubsub("t", {"n": n}, timeout=60)) for n in range(jobs)]
+    return [asyncio.create_task(mesh.pubsub("t", {"n": n}, timeout=100)) for n in range(jobs)]
 
 
 async def _at_least(database: Database, count: str, least: int) -> bool:
@@ -371,7 +373,7 @@ async def test_an_attempt_that_may_not_be_repeated_takes_a_seat_too(
     await open_road(mesh)
     seen = counting(monkeypatch)
     for n in range(5):
-        await mesh.pubsub("t", {"n": n}, timeout=60)
+        await mesh.pubsub("t", {"n": n}, timeout=100)
     assert seen["-- Puts the claim of"] == 0
     assert seen[BEGIN[:20]] == 5
     settings = [await c.fetchval("show synchronous_commit") for c in _lanes(mesh)]

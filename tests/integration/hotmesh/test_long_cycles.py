@@ -50,7 +50,7 @@ async def counts(database: Database) -> Mapping[str, int]:
 async def test_old_passes_are_forgotten(begin: Begin, database: Database, work: str) -> None:
     """Of hundreds of passes one to two hundred remain, and the job's data are those of the last."""
     mesh = await begin(PLAIN.replace("WORK", work), work=echo)
-    out = await mesh.pubsub("t", {"id": "a", "times": TIMES}, timeout=60)
+    out = await mesh.pubsub("t", {"id": "a", "times": TIMES}, timeout=200)
     assert out["data"] == {"last": TIMES, "seen": "a"}
     assert out["metadata"]["js"] == 0
     kept = await counts(database)
@@ -70,7 +70,7 @@ async def test_nothing_is_forgotten_beside_what_is_open(begin: Begin, database: 
         state = await mesh.get_state("t", job)
         return bool(state["data"].get("last") == TIMES and state["metadata"]["js"] == 1)
 
-    await until(idle, 60)
+    await until(idle, 150)
     kept = await counts(database)
     assert (kept["p"], kept["c"], kept["side"]) == (TIMES + 1, TIMES, 1)
     await mesh.hook("go", {"x": 1})

@@ -58,11 +58,11 @@ async def test_many_jobs_cost_what_one_costs_many_times(
 
     monkeypatch.setattr(GraphSteps, "_suspects", nothing)
     mesh = await begin(MUCH, work=echo, more=echo)
-    await mesh.pubsub("t", {"n": 1}, timeout=60)
+    await mesh.pubsub("t", {"n": 1}, timeout=100)
     direct = await asyncpg.connect(database.dsn, server_settings={"search_path": database.schema})
     await direct.execute(FILL)
     looking.seen.clear()
-    await asyncio.gather(*[mesh.pubsub("t", {"n": n}, timeout=60) for n in range(JOBS)])
+    await asyncio.gather(*[mesh.pubsub("t", {"n": n}, timeout=100) for n in range(JOBS)])
     await direct.close()
     for statement in HOT:
         assert any(seen.startswith(statement) for seen in looking.seen), looking.seen

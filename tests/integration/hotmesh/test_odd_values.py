@@ -63,7 +63,7 @@ async def test_an_answer_without_end_fails_its_job(begin: Any) -> None:
     mesh: HotMesh = await begin(DOCUMENT, retry={"maximumAttempts": 1}, odd=odd)
     for kind, said in (("endless", "Circular reference"), ("code", "is a whole number")):
         with pytest.raises(JobFailed, match=said) as caught:
-            await mesh.pubsub("odd", {"id": kind}, timeout=60)
+            await mesh.pubsub("odd", {"id": kind}, timeout=100)
         assert caught.value.code == 500
 
 
@@ -98,4 +98,4 @@ async def test_an_id_that_no_table_holds_is_refused(begin: Any, jid: str) -> Non
     with pytest.raises(DescriptorError, match=r"'t1': stats\.id must be text of at most 2,000"):
         await mesh.pub("odd", {"id": jid})
     with pytest.raises(DurableError, match=r"stats\.id must be text of at most 2,000"):
-        await mesh.pubsub("parent", {"id": jid}, timeout=60)
+        await mesh.pubsub("parent", {"id": jid}, timeout=100)

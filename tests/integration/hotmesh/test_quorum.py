@@ -57,7 +57,7 @@ async def test_nine_versions_under_load_lose_no_job_and_mix_none(begin: Begin) -
 
     async def load(mesh: HotMesh) -> None:
         while not stop.is_set():
-            out = await mesh.pubsub("t", {}, timeout=30)
+            out = await mesh.pubsub("t", {}, timeout=100)
             outs.append({**out, "least": live[0]})
 
     tasks = [asyncio.create_task(load(m)) for m, _ in itertools.product(meshes, range(3))]
@@ -69,13 +69,13 @@ async def test_nine_versions_under_load_lose_no_job_and_mix_none(begin: Begin) -
         began = time.monotonic()
         await mesh.activate(version)
         took.append(time.monotonic() - began)
-        job = await meshes[(version + 1) % 4].pubsub("t", {}, timeout=30)
+        job = await meshes[(version + 1) % 4].pubsub("t", {}, timeout=100)
         assert job["metadata"]["vrs"] == str(version), "an engine was behind"
 
         async def more(count: int = before + 30) -> bool:
             return len(outs) >= count
 
-        await until(more, 30)
+        await until(more, 150)
     stop.set()
     await asyncio.gather(*tasks)
     for out in outs:
@@ -101,7 +101,7 @@ async def test_two_that_activate_at_once_both_switch_whole(
             *(m.activate(v) for m, v in zip(meshes, (2, 3, 2), strict=True))
         )
         assert done == [True, True, True]
-        outs = await asyncio.gather(*(m.pubsub("t", {}, timeout=30) for m in meshes))
+        outs = await asyncio.gather(*(m.pubsub("t", {}, timeout=100) for m in meshes))
         active = await database.fetchval(f'select active_version from "{database.schema}".apps')
         assert {o["metadata"]["vrs"] for o in outs} == {active}
 
@@ -136,7 +136,7 @@ async def test_an_engine_that_is_silent_is_named_and_one_that_dies_is_not_waited
         os.kill(process.pid, signal.SIGSTOP)
         with pytest.raises(ConfigurationError, match=rf"process {process.pid}\) did not answer"):
             await mesh.activate(2, delay=0.05)
-        assert (await mesh.pubsub("t", {}, timeout=30))["metadata"]["vrs"] == "1"
+        assert (await mesh.pubsub("t", {}, timeout=100))["metadata"]["vrs"] == "1"
 
         async def answered() -> dict[int, bool]:
             answers = {p["pid"]: p["answered"] for p in await mesh.roll_call(delay=0.1)}
@@ -147,7 +147,7 @@ async def test_an_engine_that_is_silent_is_named_and_one_that_dies_is_not_waited
         await until(lambda: _called(mesh._wiring.database))
         process.kill()
         assert await asyncio.wait_for(activating, 60)
-    assert (await mesh.pubsub("t", {}, timeout=30))["metadata"]["vrs"] == "2"
+    assert (await mesh.pubsub("t", {}, timeout=100))["metadata"]["vrs"] == "2"
 
 
 async def _called(database: Database) -> bool:
@@ -171,9 +171,9 @@ async def test_an_activator_that_dies_in_the_middle_leaves_nothing_behind(begin:
         with pytest.raises(asyncio.CancelledError):
             await activating
         os.kill(process.pid, signal.SIGCONT)
-        assert (await mesh.pubsub("t", {}, timeout=30))["metadata"]["vrs"] == "1"
+        assert (await mesh.pubsub("t", {}, timeout=100))["metadata"]["vrs"] == "1"
         assert await mesh.activate(2, delay=20)
-    assert (await mesh.pubsub("t", {}, timeout=30))["metadata"]["vrs"] == "2"
+    assert (await mesh.pubsub("t", {}, timeout=100))["metadata"]["vrs"] == "2"
 
 
 async def _answered(database: Database) -> bool:

@@ -210,7 +210,7 @@ async def test_work_goes_on_in_duress_in_whole_batches(begin: Begin) -> None:
         states = [await mesh.get_status(f"j{n}") for n in range(40)]
         return states == [0] * 40
 
-    await until(done, 60)
+    await until(done, 150)
     assert calls == Counter({f"j{n}": 1 for n in range(40)})
     assert 0 < rests < 30
 
@@ -299,7 +299,7 @@ async def test_an_emergency_stop_holds_everything_and_loses_nothing(
         )
         return left == 0
 
-    await until(done, 60)
+    await until(done, 150)
     assert calls == Counter(dict.fromkeys(ids, 1))
     assert await _rows(database) == (0, 0)
 

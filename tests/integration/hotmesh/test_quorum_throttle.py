@@ -101,7 +101,7 @@ async def test_a_pause_in_a_backlog_holds_everything_and_strands_nothing(
     async def busy() -> bool:
         return len(calls) > 200
 
-    await until(busy, 60)
+    await until(busy, 150)
     assert await other.throttle(throttle=-1)
     paused, before = time.monotonic(), len(calls)
     await until(lambda: _nothing_runs(database))

@@ -60,10 +60,10 @@ async def test_an_early_signal_is_kept(begin: Begin, database: Database) -> None
     await mesh.hook("abc.approve", {"id": "late", "approved": 1})
     await mesh.hook("abc.approve", {"id": "late", "approved": 2})
     await until(lambda: _parked(database, 2))
-    out = await mesh.pubsub("t", {"id": "late"}, timeout=30)
+    out = await mesh.pubsub("t", {"id": "late"}, timeout=100)
     assert out["data"] == {"approved": 1}
     await until(lambda: _expired(database, "late"))
-    out = await mesh.pubsub("t", {"id": "late"}, timeout=30)
+    out = await mesh.pubsub("t", {"id": "late"}, timeout=100)
     assert out["data"] == {"approved": 2}
     assert await _parked(database, 0)
 
@@ -123,7 +123,7 @@ async def test_signal_and_timer_race_and_one_wins(begin: Begin, database: Databa
     assert (await mesh.get_state("t", "s"))["data"] == {"approved": True}
     left = f'select count(*) from "{database.schema}".engine_streams where expired_at is null'
     assert await database.fetchval(left) == 0
-    out = await mesh.pubsub("t", {"id": "z", "wait": 0.05}, timeout=30)
+    out = await mesh.pubsub("t", {"id": "z", "wait": 0.05}, timeout=100)
     assert out["data"].keys() == {"at"}
     assert await _waiting(database, 0)
 
@@ -207,7 +207,7 @@ app:
 async def test_a_signal_activity_signals_another_job(begin: Begin) -> None:
     """A `signal` activity does what a signal from outside does, and its job goes on."""
     mesh = await begin(BETWEEN)
-    waiting = asyncio.create_task(mesh.pubsub("waiter", {"id": "w"}, timeout=30))
+    waiting = asyncio.create_task(mesh.pubsub("waiter", {"id": "w"}, timeout=100))
     assert (await mesh.pubsub("sender", {"to": "w"}))["data"] == {"sent": True}
     assert (await waiting)["data"] == {"word": "hello"}
 
@@ -217,7 +217,7 @@ async def test_a_hundred_signals_race_with_their_waiters(begin: Begin, database:
     mesh = await begin(WAIT)
     await begin(None)
     ids = [f"r{n}" for n in range(100)]
-    starts = [mesh.pubsub("t", {"id": jid}, timeout=30) for jid in ids]
+    starts = [mesh.pubsub("t", {"id": jid}, timeout=100) for jid in ids]
     signals = [mesh.hook("abc.approve", {"id": jid, "approved": jid}) for jid in ids]
     results = await asyncio.gather(*starts, *signals)
     assert [out["data"]["approved"] for out in results[:100]] == ids  # type: ignore[index]
@@ -240,5 +240,5 @@ async def test_an_early_signal_is_found_by_a_rule_that_was_deployed_later(
     await until(lambda: _parked(database, 1))
     await mesh.deploy(NEW_RULE)
     await mesh.activate("2")
-    assert (await mesh.pubsub("t", {"id": "new"}, timeout=30))["data"] == {"approved": "both"}
+    assert (await mesh.pubsub("t", {"id": "new"}, timeout=100))["data"] == {"approved": "both"}
     assert await _parked(database, 0)

@@ -36,7 +36,7 @@ async def adds(_message: dict[str, Any]) -> dict[str, Any]:
 async def test_get_raw_gives_a_job_field_by_field(begin: Begin) -> None:
     """Status, data, metadata and what each activity has left, each under its path."""
     mesh = await begin(APP, work=adds)
-    await mesh.pubsub("t", {"id": "x"}, timeout=30)
+    await mesh.pubsub("t", {"id": "x"}, timeout=100)
     raw = await mesh.get_raw("x")
     assert (raw[":"], raw["metadata/jid"], raw["metadata/vrs"]) == (0, "x", "1")
     assert (raw["data/sum"], raw["data/all/parts"]) == (3, [1, 2])
@@ -57,7 +57,7 @@ async def test_scrub_removes_an_ended_job_and_frees_its_id(
         await gate.wait()
 
     mesh = await begin(APP, work=work)
-    running = asyncio.create_task(mesh.pubsub("t", {"id": "x"}, timeout=30))
+    running = asyncio.create_task(mesh.pubsub("t", {"id": "x"}, timeout=100))
 
     await until(lambda: database.fetch(f'select 1 from "{database.schema}".jobs'))
     with pytest.raises(ConfigurationError, match="still runs"):

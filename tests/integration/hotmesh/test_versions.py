@@ -83,13 +83,13 @@ async def test_every_engine_switches_at_once(begin: Begin) -> None:
     """What another process activated is what the very next start runs on, whatever was cached."""
     first = await begin(versioned(1), work=nothing)
     second = await begin(None)
-    assert (await second.pubsub("t", {"id": "a"}, timeout=30))["data"]["said"] == "version 1"
+    assert (await second.pubsub("t", {"id": "a"}, timeout=100))["data"]["said"] == "version 1"
     await first.deploy(versioned(2))
-    assert (await second.pubsub("t", {"id": "b"}, timeout=30))["data"]["said"] == "version 1"
+    assert (await second.pubsub("t", {"id": "b"}, timeout=100))["data"]["said"] == "version 1"
     await first.activate("2")
-    assert (await second.pubsub("t", {"id": "c"}, timeout=30))["data"]["said"] == "version 2"
+    assert (await second.pubsub("t", {"id": "c"}, timeout=100))["data"]["said"] == "version 2"
     await first.activate("1")
-    assert (await second.pubsub("t", {"id": "d"}, timeout=30))["data"]["said"] == "version 1"
+    assert (await second.pubsub("t", {"id": "d"}, timeout=100))["data"]["said"] == "version 1"
 
 
 async def test_deploying_is_idempotent_and_never_overwrites(
@@ -100,7 +100,7 @@ async def test_deploying_is_idempotent_and_never_overwrites(
     await mesh.deploy(versioned(1))
     with pytest.raises(ConfigurationError, match="deployed with other content"):
         await mesh.deploy(versioned(1, "something else"))
-    assert (await mesh.pubsub("t", {"id": "x"}, timeout=30))["data"]["said"] == "version 1"
+    assert (await mesh.pubsub("t", {"id": "x"}, timeout=100))["data"]["said"] == "version 1"
     assert await database.fetchval(f'select count(*) from "{database.schema}".app_versions') == 1
 
 
@@ -239,7 +239,7 @@ async def test_subscribers_hear_of_every_end_once(begin: Begin) -> None:
     assert sorted(heard) == ["a", "b", "c"]
     assert one == ["version 1"]
     await other.unsub("t.done")
-    await mesh.pubsub("t", {"id": "d"}, timeout=30)
+    await mesh.pubsub("t", {"id": "d"}, timeout=100)
     assert "d" not in heard
 
 
