@@ -16,7 +16,7 @@ from durable.compiler.generate import Generated, generate
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.engine.retention import Janitor, Retention
 from durable.engine.steps.committer import Committer
-from durable.errors import EmbeddedPostgresError
+from durable.errors import ConfigurationError, EmbeddedPostgresError
 from durable.postgres.address import Pool
 from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.embedded.launcher import ensure_running
@@ -92,6 +92,11 @@ async def connect(
     if isinstance(dsn, Pool):
         lent = await Database.within(dsn, schema=namespace, direct=direct_dsn)
         return await _connected(lent, policy, report, migrates=bool(migrate))
+    if dsn is not None and not isinstance(dsn, str):
+        raise ConfigurationError(
+            f"connect(): dsn is of type {type(dsn).__name__}: give text, such as"
+            " 'postgresql://user@host/db', or an asyncpg pool"
+        )
     given = os.environ.get("DURABLE_DATABASE_URL") or None  # noqa: TID251 - one of two readers
     where = given if dsn is None else dsn
     if direct_dsn is None and where == given:

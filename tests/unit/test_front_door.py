@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import types
 
+import pytest
+
 import durable
 
 
@@ -27,3 +29,13 @@ def test_what_is_exported_is_documented():
         value = getattr(durable, name)
         if inspect.isclass(value) or inspect.isfunction(value):
             assert value.__doc__, name
+
+
+@pytest.mark.parametrize(
+    "given", [3, object(), {"password": "secret"}], ids=["number", "object", "dict"]
+)
+async def test_what_names_no_database_is_refused(given: object) -> None:
+    """Neither text nor a pool: the error says what there may be, and repeats no password."""
+    with pytest.raises(durable.ConfigurationError, match="give text, such as") as refused:
+        await durable.connect(given)  # type: ignore[call-overload, arg-type, unused-ignore]
+    assert "secret" not in str(refused.value)
