@@ -7,7 +7,7 @@ from uuid import UUID
 
 from durable.engine.effects import Reply
 from durable.engine.steps.graph_routing import Rules
-from durable.engine.steps.graph_rows import reply_text
+from durable.engine.steps.graph_rows import given_text
 from durable.errors import JobNotFound
 from durable.postgres.pool import Database
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
@@ -40,7 +40,7 @@ class Signals:
         that lacks what the hooks' rules compare.
         """
         message, own = (
-            Sent(app_id, "webhook", reply_text(reply), topic=topic),
+            Sent(app_id, "webhook", given_text(reply), topic=topic),
             request or new_request(),
         )
 
@@ -66,7 +66,7 @@ class Signals:
 
         Raises `JobNotFound` when no such job runs.
         """
-        text, own = reply_text(reply), request or new_request()
+        text, own = given_text(reply), request or new_request()
 
         async def answer() -> int | None:
             """Send it, once or again."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from durable.codec.failures import failure_of
 from durable.engine.effects import Reply
 from durable.engine.job import decode
-from durable.engine.steps.graph_rows import error_text, reply_from, reply_text
+from durable.engine.steps.graph_rows import error_text, given_text, reply_from, reply_text
 from durable.errors import DatabaseError, PayloadError
 from durable.hotmesh.faults import described_error
 from durable.hotmesh.profiles import ERRORS, code_of, described_policy, signature_of
@@ -307,7 +307,7 @@ class WorkerLoop:
             reply = _reply(end.value, self._settings.topic)
             if reply.error is not None:
                 return None
-            return self.road.answer(member, taken, reply_text(reply))
+            return self.road.answer(member, taken, given_text(reply))
         except (TypeError, PayloadError):
             return None  # it is described where attempts fail
 
@@ -357,7 +357,7 @@ class WorkerLoop:
             return
         try:
             reply = _reply(end.value, self._settings.topic)
-            text = reply_text(reply)
+            text = given_text(reply)
         except (TypeError, PayloadError) as unusable:
             unusable.add_note(
                 f"it is what the callback of topic {self._settings.topic!r} returned."

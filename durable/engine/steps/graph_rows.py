@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from durable.codec.adapters import BYTES_MAX
 from durable.engine.effects import Reply
 from durable.engine.job import Instance, Job, decode, encode
 from durable.engine.transitions.keeping import State
+from durable.errors import PayloadError
 from durable.postgres.pool import Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import FAILED, OK, PENDING
@@ -125,6 +127,20 @@ def reply_text(reply: Reply, only: int | None = None) -> str:
     if reply.state:
         out["state"] = reply.state
     return encode(out, f"a {reply.kind}")
+
+
+def given_text(reply: Reply) -> str:
+    """The text of what a callback or caller has given, of a size that its statement can bear.
+
+    Raises `PayloadError` for what is no JSON, or too much of it.
+    """
+    text = reply_text(reply)
+    if len(text) > BYTES_MAX:
+        raise PayloadError(
+            f"a {reply.kind} takes {len(text):,} characters of JSON, and at most {BYTES_MAX:,} are"
+            " written: store it elsewhere, such as in a file, and pass where"
+        )
+    return text
 
 
 def reply_of(kind: str, message: str | None) -> Reply:

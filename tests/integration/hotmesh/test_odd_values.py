@@ -43,6 +43,13 @@ app:
 """
 
 
+RAISED = {
+    "endless": "Circular reference",
+    "code": "is a whole number",
+    "large": "takes 2,0.. characters of JSON, and at most 1,000",
+}
+
+
 def endless() -> dict[str, Any]:
     """Data that holds itself."""
     loop: dict[str, Any] = {}
@@ -50,18 +57,22 @@ def endless() -> dict[str, Any]:
     return loop
 
 
-async def test_an_answer_without_end_fails_its_job(begin: Any) -> None:
-    """Data that holds itself, or a code that no column holds: code 500, and others go on."""
+async def test_an_answer_without_end_fails_its_job(
+    begin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data that holds itself or is too large, a code that no column holds: error 500, in words."""
     answers: dict[str, Mapping[str, Any]] = {
         "endless": {"data": endless()},
         "code": {"data": {}, "code": 10**30},
+        "large": {"data": {"text": "x" * 2_000}},
     }
 
     async def odd(message: dict[str, Any]) -> Mapping[str, Any]:
         return answers[message["data"]["kind"]]
 
     mesh: HotMesh = await begin(DOCUMENT, retry={"maximumAttempts": 1}, odd=odd)
-    for kind, said in (("endless", "Circular reference"), ("code", "is a whole number")):
+    monkeypatch.setattr("durable.engine.steps.graph_rows.BYTES_MAX", 1_000)
+    for kind, said in RAISED.items():
         with pytest.raises(JobFailed, match=said) as caught:
             await mesh.pubsub("odd", {"id": kind}, timeout=100)
         assert caught.value.code == 500
