@@ -157,9 +157,9 @@ def json_value(text: str) -> Any:
     """The value of an option's JSON text; a usage error when it is none."""
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter: nested deeper than can be read
         raise typer.BadParameter(
-            f"{text!r} is no JSON ({error}); text needs double quotes within single ones:"
+            f"{text!r:.200} is no JSON ({error}); text needs double quotes within single ones:"
             f""" '"like this"'"""
         ) from error
 

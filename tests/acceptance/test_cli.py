@@ -202,6 +202,14 @@ def test_a_run_that_awaits_a_signal_first(
     worker.wait()
 
 
+def test_json_that_is_nested_too_deep_is_a_usage_error(cli: Cli, shop: Path) -> None:
+    """As any other text that is no JSON; no traceback."""
+    asked = cli("start", f"{shop}:hear", "--args", "[" * 3000)
+    assert asked.returncode == 2
+    assert "is no JSON" in asked.stderr
+    assert "Traceback" not in asked.stderr
+
+
 def test_an_id_is_taken_once(cli: Cli, shop: Path) -> None:
     """A second start of an open id is refused with both ways on; --attach takes the open run."""
     start = ("start", f"{shop}:fulfil", "--args", '[{"id": "o", "cents": 1}]', "--id", "a")
