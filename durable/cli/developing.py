@@ -35,7 +35,10 @@ async def dev(session: Session, module: Target, queue: Queue = None) -> None:
         f"          durable list, durable show ID\n"
         f"stop      Ctrl-C; what is open goes on at the next start",
     )
-    options = [*(["--queue", queue] if queue else []), *(["--json"] if out.as_json else [])]
+    options = [
+        *(["--queue", queue] if queue is not None else []),
+        *(["--json"] if out.as_json else []),
+    ]
     roots = _roots(name)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -50,7 +50,7 @@ def collect(target: str, queue: str | None = None) -> list[Served]:
             f"there is no @durable.workflow and no @durable.activity in {target}:"
             " name a module that defines or imports them"
         )
-    return _by_queue(found, queue or DEFAULT_QUEUE)
+    return _by_queue(found, DEFAULT_QUEUE if queue is None else queue)
 
 
 def elsewhere(served: Served) -> list[str]:

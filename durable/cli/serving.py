@@ -65,7 +65,7 @@ async def worker(  # noqa: PLR0913 - the command's options
     limit = seconds(grace) + EXTRA if hard_limit is None else seconds(duration(hard_limit))
     if processes > 1:
         options = [
-            *(["--queue", queue] if queue else []),
+            *(["--queue", queue] if queue is not None else []),
             *(["--json"] if session.out.as_json else []),
             *("--yield-timeout", yield_timeout),
             *("--loop", loop.value, "--grace", grace, "--hard-limit", f"{limit}s"),
