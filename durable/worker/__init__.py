@@ -24,6 +24,7 @@
   holds.
 - `releasing`: how a run leaves this process before its end: suspended, given back, or released to
   try again.
+- `taking`: taking claimed runs into memory: those that were lost before come last.
 - `lingering`: attempts whose code goes on after a stop: their member stays for them, and settles
   them itself.
 - `lacking`: what waits in a queue that this worker cannot run: left for one that can, and said

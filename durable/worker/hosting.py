@@ -26,7 +26,6 @@ from durable.replay.loop import Drains
 from durable.replay.run import Run
 from durable.runtime.clocks import MemberClock
 from durable.runtime.interrupts import is_interrupt
-from durable.runtime.slices import CpuSlice
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Attempt
 from durable.streams.ports import Ports
@@ -40,11 +39,10 @@ from durable.worker.flushing import Flushes
 from durable.worker.held import Arrived, Held, Turn
 from durable.worker.leaving import Leaving
 from durable.worker.outcomes import bring
-from durable.worker.reading import pages, read_apart
+from durable.worker.reading import read_apart
 from durable.worker.releasing import Releasing
+from durable.worker.taking import Taking
 
-SURVIVED = 1.0  # seconds after which a run that was held at a death is not suspected any more
-TURN = 0.05  # seconds of CPU for first turns in a row: they share commits; then others have theirs
 COMMITS = 10.0  # seconds that giving all runs back waits for their commits
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 
@@ -67,6 +65,7 @@ class RunHost:
         member: the id under which it holds them; 0 while this process is nobody.
         closing: set it to have no step started any more.
         drains: whose code runs now.
+        taking: the way of claimed runs into memory.
     """
 
     def __init__(  # noqa: PLR0913 - built in one place, from what each name says
@@ -95,7 +94,7 @@ class RunHost:
         self.drains = Drains()
         self._reader: asyncio.Task[None] | None = None
         self._leaving = Leaving(ports, queue, clock, lambda: self.member, tasks)
-        self._folding: set[int] = set()
+        self.taking = Taking(ports, self, clock.host, tasks)
         self._answering: set[int] = set()
         self._releasing = Releasing(ports, self._answers, queue, clock, lambda: self.member, tasks)
 
@@ -124,7 +123,7 @@ class RunHost:
 
         Whatever is under way for its run counts: a replay, a commit, an answer, a release.
         """
-        if message in self._folding or message in self._answering:
+        if message in self.taking.coming or message in self._answering:
             return True
         if run_id in self._releasing.going or run_id in self._leaving:
             return True
@@ -135,7 +134,7 @@ class RunHost:
 
     def reserved(self) -> set[int]:
         """The rows that ought to be reserved by us, as far as it can be said at any moment."""
-        known = {*self._held, *self._folding, *self._answering, *self._releasing.going}
+        known = {*self._held, *self.taking.coming, *self._answering, *self._releasing.going}
         for held in self._held.values():
             known.update(held.messages.values())
         return known | self._leaving.runs
@@ -146,7 +145,7 @@ class RunHost:
 
     def abandon(self) -> None:
         """Drop everything at once: this member was declared dead, and others have its runs."""
-        self._folding.clear()
+        self.taking.coming.clear()
         for held in list(self._held.values()):
             self._forget(held)
 
@@ -179,45 +178,17 @@ class RunHost:
 
     # --- taking runs -------------------------------------------------------------------------
 
-    def expect(self, claimed: list[ClaimedRun]) -> None:
-        """These runs are ours from now on, though not folded yet."""
-        self._folding.update(c.run_id for c in claimed)
+    def unreadable(self, run_id: int, error: Exception) -> None:
+        """The history of a claimed run cannot be read: it is released, to be tried again."""
+        self._releasing.unread(run_id, error)
 
-    async def take(self, member: int, claimed: list[ClaimedRun]) -> None:
-        """Fold runs that `member` has claimed, and let them go on: one with a past a loop turn."""
-        try:
-            for page in pages(claimed):
-                await self._take_page(member, page)
-        finally:  # else nobody would ever take what is left for forgotten
-            self._folding.difference_update(c.run_id for c in claimed)
-        if survivors := [c.run_id for c in claimed if c.losses]:
-            asyncio.get_running_loop().call_later(SURVIVED, self._survived, member, survivors)
+    def under_way(self) -> bool:
+        """Whether an inbox is being read, or a commit is in flight."""
+        reading = self._unread or (self._reader is not None and not self._reader.done())
+        return bool(reading) or any(h.committing or h.woken for h in self._held.values())
 
-    async def _take_page(self, member: int, page: list[ClaimedRun]) -> None:
-        behind = [c.run_id for c in page if c.revision]
-        facts, unreadable = await read_apart(self._ports.histories.facts, behind)
-        piece = CpuSlice(TURN)
-        for c in page:
-            if member != self.member:
-                return  # declared dead since: others have them
-            self._folding.discard(c.run_id)
-            if c.run_id in unreadable:
-                self._releasing.unread(c.run_id, unreadable[c.run_id])
-                continue
-            self._begin(c, facts.pop(c.run_id, []))
-            if c.revision or piece.is_over():
-                await asyncio.sleep(0)
-                piece.begin()
-        # Read after the claim, by a statement of its own: nobody was told what arrived before it.
-        for c in page:
-            self.heard(c.run_id)
-
-    def _survived(self, member: int, run_ids: list[int]) -> None:
-        """Runs that may have taken a process down have not taken this one down."""
-        if member == self.member:
-            self._tasks.once("note of survival", lambda: self._ports.runs.survived(member, run_ids))
-
-    def _begin(self, claimed: ClaimedRun, facts: list[Fact]) -> None:
+    def take_up(self, claimed: ClaimedRun, facts: list[Fact]) -> None:
+        """Fold a claimed run, and let it go on."""
         definition = self._workflows[claimed.workflow]
         identity = RunIdentity(
             run_id=claimed.run_id, id=claimed.jid, workflow=claimed.workflow,

@@ -381,11 +381,11 @@ class Worker:
                     claimed = await self._ports.runs.claim(
                         member, self.task_queue, list(self._workflows), limit, waiting
                     )
-                    host.expect(claimed)
+                    host.taking.expect(claimed)
                 self._reserved.flights.turned_up(c.run_id for c in claimed)
                 if claimed:
                     self._membership.awake()
-                    await host.take(member, claimed)
+                    await host.taking.take(member, claimed)
                 elif not waiting:
                     self._again.set()  # what woke us may become due within the second
                 full = len(claimed) == limit

@@ -11,6 +11,7 @@ import durable
 from durable.client.client import Client
 from durable.worker.hosting import RunHost
 from durable.worker.reading import pages
+from durable.worker.taking import Taking
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
 
@@ -59,19 +60,19 @@ async def test_runs_with_a_past_are_replayed_one_a_loop_turn(
             turn += 1
             await asyncio.sleep(0)
 
-    begin, take = RunHost._begin, RunHost._take_page
+    begin, take = RunHost.take_up, Taking._take_page
 
     def beginning(host: RunHost, claimed: Any, facts: Any) -> None:
         if claimed.revision:
             turns.append(turn)
         begin(host, claimed, facts)
 
-    async def taking(host: RunHost, member: int, page: Any) -> None:
+    async def taking(way: Taking, member: int, page: Any) -> None:
         taken.append(len(page))
-        await take(host, member, page)
+        await take(way, member, page)
 
-    monkeypatch.setattr(RunHost, "_begin", beginning)
-    monkeypatch.setattr(RunHost, "_take_page", taking)
+    monkeypatch.setattr(RunHost, "take_up", beginning)
+    monkeypatch.setattr(Taking, "_take_page", taking)
     ticking = asyncio.create_task(turning())
     async with Worker(client, **ALL):
         for run in runs:

@@ -1,0 +1,130 @@
+"""Taking claimed runs into memory: those that were lost before come last.
+
+A run that took a worker down, or held one up, comes back together with those that it kept from
+moving, perhaps to the only worker there is. They are to get through before its code has the loop
+again: so what is under way is waited for first, for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from durable.postgres.retrying import patiently
+from durable.protocol.facts import Fact
+from durable.runtime.clocks import HostClock
+from durable.runtime.slices import CpuSlice
+from durable.runtime.supervision import Tasks
+from durable.streams.ports import Ports
+from durable.streams.runs import ClaimedRun
+from durable.worker.reading import pages, read_apart
+
+SURVIVED = 1.0  # seconds after which a run that was held at a death is not suspected any more
+TURN = 0.05  # seconds of CPU for first turns in a row: they share commits; then others have theirs
+OTHERS_FIRST = 1.0  # seconds, at most, that a run which was lost before waits for the others
+LOOK = 0.01  # seconds between two looks whether they are through
+
+
+class Taker(Protocol):
+    """Who holds the runs that are taken."""
+
+    member: int
+    closing: bool
+
+    def holds(self, run_id: int) -> bool:
+        """Whether a run is held."""
+        ...
+
+    def take_up(self, claimed: ClaimedRun, facts: list[Fact]) -> None:
+        """Fold a run, and let it go on."""
+        ...
+
+    def unreadable(self, run_id: int, error: Exception) -> None:
+        """The history of a run cannot be read."""
+        ...
+
+    def heard(self, run_id: int) -> None:
+        """Something may have arrived for a run."""
+        ...
+
+    def under_way(self) -> bool:
+        """Whether an inbox is being read, or a commit is in flight."""
+        ...
+
+
+class Taking:
+    """The way of claimed runs into memory.
+
+    Args:
+        ports: histories and the stream of runs.
+        host: holds them.
+        clock: measures how long the others are waited for.
+        tasks: where it does what has to be waited for.
+
+    Attributes:
+        coming: runs that are ours, though not folded yet.
+    """
+
+    def __init__(self, ports: Ports, host: Taker, clock: HostClock, tasks: Tasks) -> None:
+        self.coming: set[int] = set()
+        self._ports = ports
+        self._host = host
+        self._clock = clock
+        self._tasks = tasks
+
+    def expect(self, claimed: Sequence[ClaimedRun]) -> None:
+        """These runs are ours from now on, though not folded yet."""
+        self.coming.update(c.run_id for c in claimed)
+
+    async def take(self, member: int, claimed: Sequence[ClaimedRun]) -> None:
+        """Fold runs that `member` has claimed, and let them go on; those lost before come later."""
+        await self._take(member, [c for c in claimed if not c.losses])
+        if lost := [c for c in claimed if c.losses]:
+            self._tasks.once("runs that were lost before", lambda: self._take_last(member, lost))
+
+    async def _take_last(self, member: int, lost: Sequence[ClaimedRun]) -> None:
+        end = self._clock.monotonic() + OTHERS_FIRST
+        while self._host.under_way() and self._clock.monotonic() < end:  # noqa: ASYNC110 - short
+            await asyncio.sleep(LOOK)
+        lost = [c for c in lost if not self._host.holds(c.run_id)]  # where this is done again
+        if self._host.closing:
+            ids = [c.run_id for c in lost]
+            await patiently(lambda: self._ports.runs.release(member, ids))
+            self.coming.difference_update(ids)
+            return
+        await self._take(member, lost)
+        survivors = [c.run_id for c in lost]
+        asyncio.get_running_loop().call_later(SURVIVED, self._survived, member, survivors)
+
+    def _survived(self, member: int, run_ids: list[int]) -> None:
+        """Runs that may have taken a process down have not taken this one down."""
+        if member == self._host.member:
+            self._tasks.once("note of survival", lambda: self._ports.runs.survived(member, run_ids))
+
+    async def _take(self, member: int, claimed: Sequence[ClaimedRun]) -> None:
+        try:
+            for page in pages(claimed):
+                await self._take_page(member, page)
+        finally:  # else nobody would ever take what is left for forgotten
+            self.coming.difference_update(c.run_id for c in claimed)
+
+    async def _take_page(self, member: int, page: Sequence[ClaimedRun]) -> None:
+        """One run with a past a turn of the loop; of new ones as many as take no time."""
+        behind = [c.run_id for c in page if c.revision]
+        facts, unreadable = await read_apart(self._ports.histories.facts, behind)
+        piece = CpuSlice(TURN)
+        for c in page:
+            if member != self._host.member:
+                return  # declared dead since: others have them
+            self.coming.discard(c.run_id)
+            if c.run_id in unreadable:
+                self._host.unreadable(c.run_id, unreadable[c.run_id])
+                continue
+            self._host.take_up(c, facts.pop(c.run_id, []))
+            if c.revision or piece.is_over():
+                await asyncio.sleep(0)
+                piece.begin()
+        # Read after the claim, by a statement of its own: nobody was told what arrived before it.
+        for c in page:
+            self._host.heard(c.run_id)
