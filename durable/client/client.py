@@ -24,6 +24,7 @@ from durable.protocol.limits import (
     check_name,
     check_one_of,
     check_priority,
+    check_queue,
     check_sought,
 )
 from durable.protocol.options import WorkflowOptions
@@ -295,7 +296,7 @@ class Client:
         check_one_of("if_running", given.if_running, who, _IF_RUNNING)
         check_one_of("if_ended", given.if_ended, who, _IF_ENDED)
         check_priority(rank, who)
-        check_name("task_queue", queue, who)
+        check_queue("task_queue", queue, who)
         if jid is not None:
             check_id("id", jid, who)
         chosen = StartOptions(

@@ -18,6 +18,7 @@ PRIORITY_MAX: Final = 32_767  # a smallint, of either sign
 COUNT_MAX: Final = 2**31 - 1
 BIGINT_MAX: Final = 2**63 - 1
 
+QUEUE_LONGEST = 200  # characters, as of an app's id
 _SHOWN_MAX = 100  # characters of what was given, in a message
 _CONTROL = frozenset({"Cc", "Cs"})  # control characters, and halves of surrogate pairs
 
@@ -47,6 +48,24 @@ def check_name(option: str, value: Any, who: str) -> str:
         durable.errors.ConfigurationError: client.start(): task_queue=' gpu': give text that is...
     """
     return _sized(option, check_text(option, value, who), who, NAME_BYTES_MAX)
+
+
+def check_queue(option: str, value: Any, who: str) -> str:
+    """The task queue of a workflow: the app that its graph is deployed to is called so.
+
+    Example:
+        >>> check_queue("task_queue", "far away", "client.start()")
+        Traceback (most recent call last):
+        ...
+        durable.errors.ConfigurationError: client.start(): task_queue='far away': the task queue...
+    """
+    name = check_name(option, value, who)
+    if len(name) > QUEUE_LONGEST or any(c.isspace() or c in "{}" for c in name):
+        raise ConfigurationError(
+            f"{who}: {option}={_shown(name)}: the task queue of a workflow has no blanks or braces,"
+            f" and {QUEUE_LONGEST} characters at most"
+        )
+    return name
 
 
 def check_text(option: str, value: Any, who: str) -> str:

@@ -19,7 +19,7 @@ from durable.errors import NotDurableError, PayloadError
 from durable.protocol.commands import PutAside, StartActivity, StartChild
 from durable.protocol.documents import Entity
 from durable.protocol.json_values import compact_json
-from durable.protocol.limits import check_id, check_name
+from durable.protocol.limits import check_id, check_name, check_queue
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.protocol.searchable import Attributes
 from durable.replay.loop import ReplayLoop
@@ -148,7 +148,8 @@ class Context:
         """
         self._steps.next_number()
         chosen = options or definition.options
-        self._check_placement(definition.name, chosen.task_queue)
+        if self.is_seeded and chosen.task_queue is not None:
+            check_queue("task_queue", chosen.task_queue, f"{definition.name}()")
         encoded = definition.signature.encode_arguments(args, kwargs)
         number = self._steps.next_number()
         child_id = f"{self._identity.id}/{number}" if id is None else id

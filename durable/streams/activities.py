@@ -43,12 +43,13 @@ class Attempt:
         return self.attempt >= self.options.retry.most
 
 
+_TIMEOUTS = ("start_to_close", "schedule_to_close", "schedule_to_start", "heartbeat")
+
+
 def metadata_of(options: ActivityOptions) -> str | None:
     """What the retry columns do not hold of the options, as JSON text; None for nothing."""
     extra: dict[str, Any] = {
-        key: value
-        for key in ("start_to_close", "schedule_to_close", "schedule_to_start", "heartbeat")
-        if (value := getattr(options, key)) is not None
+        key: value for key in _TIMEOUTS if (value := getattr(options, key)) is not None
     }
     if options.retry.non_retryable:
         extra["final"] = options.retry.non_retryable_names
@@ -58,10 +59,13 @@ def metadata_of(options: ActivityOptions) -> str | None:
 
 
 def options_of(row: Any) -> ActivityOptions:
-    """The options that a row stands for: the inverse of its columns and `metadata_of`."""
+    """The options that a row stands for: the inverse of its columns and `metadata_of`.
+
+    What a later version has added to `metadata` is left alone: its meaning is not known here.
+    """
     extra = json.loads(row["metadata"]) if row["metadata"] else {}
-    bare = extra.pop("non_retryable", ())
-    unwanted = extra.pop("final", bare)
+    unwanted = extra.get("final", extra.get("non_retryable", ()))
+    timeouts = {key: extra[key] for key in _TIMEOUTS if key in extra}
     retry = RetryPolicy(
         maximum_attempts=row["max_retry_attempts"],
         backoff_coefficient=row["backoff_coefficient"],
@@ -69,7 +73,7 @@ def options_of(row: Any) -> ActivityOptions:
         initial_interval=row["initial_interval_seconds"],
         non_retryable=tuple(unwanted),
     )
-    return ActivityOptions(retry=retry, priority=row["priority"], **extra)
+    return ActivityOptions(retry=retry, priority=row["priority"], **timeouts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,8 @@ class Membership:
         name: for people; the task queue, usually.
         announcer: tells others whom a burial has freed.
         busy: whether the member holds anything; read by the thread.
-        on_lost: called on the joining loop when the member was declared dead.
+        on_lost: called on the joining loop when this process is that member no more: it was
+            declared dead, left by itself, or its thread broke.
         on_joined: called there with the id of the new member that follows it.
         on_prune: called there when it is this member's turn to prune, about once a minute of all.
 

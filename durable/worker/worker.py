@@ -342,7 +342,7 @@ class Worker:
         """Declared dead: others go on with what was held, so cancel it and write nothing."""
         host = self._started_host
         logger.warning(
-            "this worker was declared dead; what it ran is cancelled and taken over by others"
+            "this worker has lost its lease; what it ran is cancelled, and taken over by others"
         )
         for attempt in self._attempts.running():
             self._attempts.stop(attempt.run_id, attempt.number)
