@@ -19,7 +19,7 @@ FRESH = 1.0  # seconds from the beginning of a beat; it is overdue for others af
 class Lease:
     """The lease of one member, as its process knows it; used on the loop on which it joined.
 
-    Only `fresh` and `came` may be asked by any thread.
+    `fresh`, `came` and `end` may be called by any thread.
 
     Args:
         monotonic: a clock that also counts while the process stands still.
@@ -38,6 +38,7 @@ class Lease:
         self._monotonic = monotonic
         self._beat = beat
         self._renewed = float("-inf")
+        self._ended = float("-inf")
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._came = 0
         self._closed = False
@@ -71,10 +72,15 @@ class Lease:
             came: the number of who had come last then. They go on however long it took; the others
                 if it is young enough.
         """
-        self._renewed = began
+        self._renewed = began if began > self._ended else float("-inf")
         self._answer(self._came if self.fresh() else came)
         if self._waiting:
             self._beat()
+
+    def end(self) -> None:
+        """The member is about to free what it holds: only a beat that begins later is a lease."""
+        self._ended = self._monotonic()
+        self._renewed = float("-inf")
 
     def close(self) -> None:
         """There are no beats any more, and nothing to wait for."""

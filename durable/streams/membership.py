@@ -175,6 +175,7 @@ class Membership:
 
     async def _give_up(self, run: int, error: str, backend: int) -> None:
         self._away = True
+        self.lease.end()
         member, self.id = self.id, 0
         if backend:
             await self._query(lambda c: self._store.end_transaction(c, backend))
@@ -297,6 +298,7 @@ class Membership:
 
     async def _leave_for_another(self) -> None:
         """Reap ourselves by the connection that answers; the next beat joins as a new member."""
+        self.lease.end()
         burial = await self._query(lambda c: self._store.bury(c, self.id))
         self._silent = False
         self._call(self._on_lost)

@@ -40,11 +40,11 @@ def patience(place: Place, news: QueueNews) -> float | None:
     >>> one = QueueNews("turn", 1, 40)
     >>> patience(Place(0, 20), one), patience(Place(2, 20), one), patience(Place(7, 20), one)
     (0.0, 0.02, None)
-    >>> patience(Place(7, 20), QueueNews("turn")), patience(Place(0, 0), one)
-    (0.0, 0.0)
+    >>> patience(Place(7, 20), QueueNews("turn"))
+    0.0
     """
-    if not news.amount or not place.of:
-        return 0.0  # it is for everybody, or there are no members: ours has just been removed
+    if not news.amount:
+        return 0.0
     ahead = news.amount // TURNS if news.kind == "turn" else news.amount - 1
     behind = (place.rank - news.number) % place.of - ahead
     return 0.0 if behind <= 0 else MOMENT if behind <= BEHIND else None

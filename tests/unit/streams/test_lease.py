@@ -74,6 +74,19 @@ async def test_the_end_of_a_lease_keeps_nobody_and_lets_nobody_begin() -> None:
     assert not scene.lease.fresh()
 
 
+async def test_a_lease_that_its_member_ends_is_not_renewed_by_an_earlier_beat() -> None:
+    """A beat that was answered before, and is told on the loop later, lets nothing begin."""
+    scene = Scene()
+    scene.lease.renew(99.9, 0)
+    scene.lease.end()
+    assert not scene.lease.fresh()
+    scene.lease.renew(99.95, 0)
+    assert not scene.lease.fresh()
+    scene.now += 0.2
+    scene.lease.renew(100.1, 0)
+    assert scene.lease.fresh()
+
+
 async def test_a_member_that_has_left_waits_for_no_beat() -> None:
     """There are none any more."""
     scene = Scene()
