@@ -3,6 +3,8 @@
 Pool, LISTEN, migrations, the loader of SQL files, and the embedded server.
 
 - `address`: where a database is: a DSN, or wherever a pool of the caller's connects to.
+- `columns`: rows that one statement takes: a dataclass for each kind, a Postgres type for each
+  field.
 - `connections`: connections of our own: how they are set, how long they may be silent, how they
   are given up.
 - `dsn`: data source names: what people have, as a URI for the driver, or without its password for
@@ -10,6 +12,8 @@ Pool, LISTEN, migrations, the loader of SQL files, and the embedded server.
 - `errors`: errors of the driver and the socket in our own words, by the table of SQLSTATEs.
 - `listen`: one connection, any number of channels, a callback each.
 - `migrate`: migrations: numbered `.sql` files, each applied once, under an advisory lock.
+- `parameters`: named parameters of a statement: found in its text, numbered, and put in order for a
+  call.
 - `pool`: the database as the other rooms see it: statements in, rows out, errors in our own
   words.
 - `poolers`: poolers between us and Postgres, such as PgBouncer: does a connection have a session

@@ -1,21 +1,34 @@
-"""Loads `.sql` files: one named block per operation, prefixed by a comment that says why.
+r"""Loads `.sql` files: one named block per operation, prefixed by a comment that says why.
 
     -- name: start_runs
     -- Why it is as it is.
     insert into durable.jobs ...
 
-The files name the schema `durable`, so that they can be run by hand; `Statements` puts the
-namespace in its place when it loads them, after `schema_name` has proved it an identifier.
+Parameters have names: see `parameters`. The files name the schema `durable`; `Statements` puts the
+namespace in its place when it loads them, after `schema_name` has proved it an identifier. So a
+block that takes values only can be run by hand: `psql` replaces `:member` after `\set member 7`.
+
+    -- include: ranks(name = ranks; kind = w.msg_type = 'turn')
+
+stands for the text of `ranks.sql` beside the file, with `:name` and `:kind` replaced by these
+texts.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib import resources
+from importlib.resources.abc import Traversable
+from types import MappingProxyType
+from typing import Any
 
 from durable.errors import ConfigurationError, InternalError
+from durable.postgres.parameters import Parameters, RowKind, replace
 
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
+_INCLUDE = re.compile(r"^ *-- include: (\w+)\((.*)\)\s*$", re.MULTILINE)
 _SCHEMA = re.compile(r"\bdurable\.(?=[a-z_])")
 # What our statements call; a test knows whether this is all. They say where it is found: on a
 # session that is not ours to set, a function that fits better could be in its search path.
@@ -70,20 +83,100 @@ def _has_several(text: str, begin: int) -> bool:
     return False
 
 
-class Statements:
-    """The named blocks of one `.sql` file, for one schema; `statements["claim"]` is its text."""
+def _included(folder: Traversable, found: re.Match[str]) -> str:
+    """The text that an include stands for."""
+    text = folder.joinpath(f"{found[1]}.sql").read_text(encoding="utf-8").strip()
+    given = dict(part.strip().split(" = ", 1) for part in found[2].split(";"))
+    taken = set()
 
-    def __init__(self, package: str, file: str, schema: str) -> None:
+    def put(name: str, field: str | None) -> str:
+        if name in given and field is None:
+            taken.add(name)
+            return given[name]
+        return f":{name}" if field is None else f":{name}.{field}"
+
+    text = replace(text, put)
+    if unknown := given.keys() - taken:
+        raise InternalError(f"{found[1]}.sql has no :{', :'.join(sorted(unknown))}")
+    return text
+
+
+class SqlFile:
+    """A `.sql` file of a package, and the kinds of rows that its statements take.
+
+    Args:
+        package: where it is.
+        path: from there.
+        rows: by the name that the statements give them, the dataclass of these rows.
+    """
+
+    def __init__(self, package: str, path: str, /, **rows: type) -> None:
+        self.package = package
+        self.path = path
+        self.rows: Mapping[str, type] = MappingProxyType(rows)
+
+    def load(self, schema: str) -> Statements:
+        """Its statements, for one schema."""
+        return Statements(self.package, self.path, schema, **self.rows)
+
+
+class Statements:
+    """The named blocks of one `.sql` file, for one schema.
+
+    `statements["claim"]` is the text of a block; `statements.bind("claim", member=…)` is the text
+    and its arguments, as `fetch` and `execute` take them:
+
+        rows = await database.fetch(*statements.bind("claim", member=member, limit=10))
+
+    Raises:
+        InternalError: a name in the text stands for nothing, or a column is used by no block.
+    """
+
+    def __init__(self, package: str, file: str, schema: str, /, **rows: type) -> None:
+        folder = resources.files(package).joinpath(file.rpartition("/")[0])
         text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
-        parts = _NAME.split(in_schema(_CALLED.sub(_qualified, text), schema))
-        self._blocks = {
-            name: body.strip().rstrip(";")
-            for name, body in zip(parts[1::2], parts[2::2], strict=True)
-        }
+        parts = _NAME.split(text)
+        kinds = {name: RowKind.of(name, kind) for name, kind in rows.items()}
+        self._blocks: dict[str, str] = {}
+        self._parameters: dict[str, Parameters] = {}
+        for name, body in zip(parts[1::2], parts[2::2], strict=True):
+            whole = _INCLUDE.sub(partial(_included, folder), body).strip().rstrip(";")
+            parameters = Parameters(f"{file}: {name}", whole, kinds)
+            self._parameters[name] = parameters
+            self._blocks[name] = in_schema(_CALLED.sub(_qualified, parameters.text), schema)
         self._file = file
+        self._check_columns(kinds)
+
+    def _check_columns(self, kinds: Mapping[str, RowKind]) -> None:
+        for name, kind in kinds.items():
+            used = set[str]().union(*(p.used.get(name, ()) for p in self._parameters.values()))
+            if idle := kind.types.keys() - used:
+                raise InternalError(
+                    f"{self._file} writes no {', '.join(sorted(idle))} of :{name}: name the column "
+                    f"in a statement, or take it out of {kind.kind.__name__}"
+                )
 
     def __getitem__(self, name: str) -> str:
         try:
             return self._blocks[name]
         except KeyError:
             raise InternalError(f"{self._file} has no block named {name!r}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._blocks)
+
+    def names(self, name: str) -> frozenset[str]:
+        """The parameters that a block takes."""
+        return self._parameters[name].names
+
+    def bind(self, name: str, /, **values: Any) -> tuple[Any, ...]:
+        """The text of a block, and its arguments in the order of their numbers.
+
+        Args:
+            name: of the block.
+            values: for each of its parameters a value, or the rows of a kind.
+
+        Raises:
+            InternalError: there is no such block, or it takes other parameters.
+        """
+        return self[name], *self._parameters[name].arguments(values)
