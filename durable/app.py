@@ -8,18 +8,17 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from durable.client.client import Client
 from durable.client.runs import Runs
 from durable.client.waiters import Waiters
-from durable.compiler.generate import Generated, generate
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.engine.retention import Janitor, Retention
 from durable.engine.steps.committer import Committer
 from durable.errors import ConfigurationError, EmbeddedPostgresError
 from durable.postgres.address import Pool
 from durable.postgres.connections import LONG_DEADLINE
-from durable.postgres.embedded.launcher import ensure_running
 from durable.postgres.listen import Listener, Notifier
 from durable.postgres.pool import Database
 from durable.postgres.readiness import Readiness
@@ -39,6 +38,9 @@ from durable.streams.activities import ActivityStream
 from durable.streams.announce import Announcer
 from durable.streams.ports import Ports
 from durable.streams.runs import RunStream
+
+if TYPE_CHECKING:
+    from durable.compiler.generate import Generated
 
 HOME = ".durable"
 KEEP_EVERY = 0.5  # seconds between two looks at the embedded Postgres
@@ -152,6 +154,10 @@ class _Embedded:
 
     async def start(self) -> str:
         """Its DSN, when it accepts connections."""
+        from durable.postgres.embedded.launcher import (  # noqa: PLC0415 - not with every database
+            ensure_running,
+        )
+
         return (await ensure_running(self._home, pg_bin=self._bin_dir, report=self._report)).dsn
 
     async def keep(self) -> None:
@@ -232,6 +238,8 @@ class _Deployer:
     ) -> dict[str, str]:
         if not workflows:
             return {}  # a worker of activities alone has no graph of its own
+        from durable.compiler.generate import generate  # noqa: PLC0415 - where a worker starts
+
         generated = generate(queue, workflows, activities)
         await retry_until_connected(
             partial(self._store, queue, generated), host=False, limit=CALLER_TIMEOUT

@@ -4,6 +4,7 @@
 - `client`: the client: start runs, find them, list them.
 - `handle`: a handle: one run, seen from outside.
 - `waiters`: waiting for the ends of runs: told by notification, with a slow poll beneath.
-- `declared`: what may be signalled to a run by name: read from the descriptor that its workers
-  deployed.
+- `declared`: what runs take that are started or signalled by name: it is checked against the
+  descriptor that their workers deployed.
+- `interfaces`: what each workflow of a descriptor takes; loaded when one is first read.
 """

@@ -6,31 +6,21 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from durable.descriptor.document import load
 from durable.descriptor.fitting import misfit
-from durable.descriptor.model import Graph, Hook
-from durable.errors import ConfigurationError, DescriptorError, PayloadError
+from durable.errors import ConfigurationError, PayloadError
 from durable.protocol.limits import check_name
 from durable.store.jobs import JobStore
 
+if TYPE_CHECKING:
+    from durable.client.interfaces import Interface, Schema
+
 BELIEVED: Final = 10.0  # seconds for which arguments are judged by what was read
-_SIGNAL: Final = ".signal"  # the activity of a generated graph that stands open for signals
 _KEPT_MAX: Final = 1_000
 
 K = TypeVar("K")
 V = TypeVar("V")
-Schema = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """What one version of a workflow takes: schemas of arguments and signals; {} says nothing."""
-
-    arguments: Schema
-    signals: Schema
 
 
 class Declared:
@@ -126,21 +116,10 @@ def _keep(kept: dict[K, V], key: K, value: V) -> None:
         del kept[next(iter(kept))]
 
 
-def _interfaces(document: str | None) -> dict[str, Interface]:
-    try:
-        graphs = () if document is None else load(document).graphs
-    except DescriptorError:  # of another version of durable: it cannot be asked
-        return {}
-    return {
-        graph.subscribes: Interface((graph.input and graph.input.schema_) or {}, _signals(graph))
-        for graph in graphs
-        if isinstance(hook := graph.activities.get(_SIGNAL), Hook) and hook.hook is not None
-    }
+def _interfaces(document: str | None) -> Mapping[str, Interface]:
+    from durable.client.interfaces import interfaces  # noqa: PLC0415 - loads long; in a thread
 
-
-def _signals(graph: Graph) -> Schema:
-    hook = graph.activities[_SIGNAL]
-    return (isinstance(hook, Hook) and hook.hook and hook.hook.schema_) or {}
+    return {} if document is None else interfaces(document)
 
 
 def _wrong(workflow: str, schema: Schema, arguments: list[Any]) -> str | None:
