@@ -1,28 +1,44 @@
 """HotMesh: the graph engine's own face, for hand-written apps.
 
-mesh.py           the class: init, serve, pub, pubsub, resume, interrupt, stop
-ruling.py         its methods that concern the app as a whole: deploy, activate, throttle, …
-keeping.py        its methods that look at jobs, or remove them: get_state, export, scrub, prune
-signalling.py     its methods that answer what waits: hook, add
-governing.py      this process's part in the quorum
-settings.py       what `init` was given, checked
-wiring.py         one mesh's connections, made and closed
-engines.py        the loop that applies what is due
-workers.py        the loop that runs callbacks
-seating.py        where a step finds free slots for the work that it brings
-profiles.py       what roll call says of a worker
-escalations.py    `mesh.escalations`: what waits for a person
-waiting.py        who waits for the end of a job
-subscriptions.py  who hears of every end
-patterns.py       its methods by which others hear of jobs: sub, psub; who hears of ends by pattern
-export.py         a job as a document, for people
-asking.py     the methods of `HotMesh` that ask for jobs by what was counted of them
-finding.py    the methods of `HotMesh` that find jobs by what they keep: their entity and their
-              attributes
-faults.py     what a callback raised, as messages of graphs carry it
-breaking.py   what breaks one of a mesh's own tasks for good ends the mesh, loudly
+The face:
+mesh.py           the class `HotMesh`: init, serve, versions, quorum, stop
+app_jobs.py       its base: starts, signals, looks at, finds the jobs of one app
+composition.py    builds the parts of a mesh, once
+resources.py      its connections
+host.py           what runs in this process: membership, engine, workers; begun and ended
+
+Jobs:
+job_starts.py       pub, pubsub, resume
+job_interrupts.py   interrupt
+job_signals.py      hook, add
+job_inspection.py   status, state, fields, export
+job_removal.py      scrub, prune
+job_waiters.py      the calls that wait for an end
+search.py           find: by entity and attributes
+export.py           a job as a document, for people
+escalations.py      `mesh.escalations`: what waits for a person
+
+The app:
+admin.py            deploy, activate
+quorum_member.py    answers for the engine and the workers of this process
+quorum_calls.py     throttle, roll call, messages to all
+
+Loops:
+engine_loop.py            applies what is due
+worker_loop.py            runs the callbacks of one topic
+served_topics.py          the worker loops of this process, and their free slots
+loop_watch.py             names what holds the event loop, and gives up a step that does
+breakage.py               what has broken one of the loops for good
+commit_announcements.py   what follows a commit: loops, engines, waiters, subscribers are woken
+
+Subscriptions:
+subscribers.py             calls what users subscribe with
+subscriptions.py           to topics
+pattern_subscriptions.py   to patterns of topics
+
+Options:
+settings.py   what `init` was given, checked
 options.py    the shapes in which HotMesh's documentation gives options, made of one kind
-starting.py   the methods of `HotMesh` that begin jobs, and end them from outside
-holding.py    what holds the event loop of a mesh: named, and a step of an engine is parted from
-              what it keeps from moving
+profiles.py   what roll call says of a worker
+faults.py     what a callback raised, as messages of graphs carry it
 """

@@ -3,57 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import weakref
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self
 
-from durable.descriptor.plan import Plan
-from durable.engine.completion import Jobs
-from durable.engine.interpreter import Interpreter
-from durable.engine.job import Job
-from durable.engine.signals import Signals
-from durable.engine.statistics import Statistics
-from durable.engine.steps.graph_road import GraphRoad, Here
-from durable.engine.steps.graph_steps import GraphSteps
-from durable.engine.steps.graph_writes import Written
-from durable.engine.steps.resolving import EscalationSteps
-from durable.engine.timers import Timers
-from durable.engine.versions import Versions
-from durable.errors import ConfigurationError
-from durable.hotmesh.asking import Asking
-from durable.hotmesh.breaking import Breaking
-from durable.hotmesh.engines import EngineLoop
-from durable.hotmesh.escalations import Escalations
-from durable.hotmesh.finding import Finding
-from durable.hotmesh.governing import Governor, Loop
-from durable.hotmesh.holding import Holding
-from durable.hotmesh.patterns import Listening, Patterns
-from durable.hotmesh.ruling import Ruling
-from durable.hotmesh.seating import Seating
-from durable.hotmesh.settings import (
-    MeshSettings,
-    WorkerSettings,
-    mesh_settings,
-    worker_settings,
-)
-from durable.hotmesh.signalling import Signalling
-from durable.hotmesh.starting import Starting
-from durable.hotmesh.subscriptions import Subscriptions, published, topics_of
-from durable.hotmesh.waiting import JobWaiters
-from durable.hotmesh.wiring import Wiring
-from durable.hotmesh.workers import WorkerLoop
-from durable.protocol import channels
+from durable.hotmesh.app_jobs import AppJobs, Output
+from durable.hotmesh.composition import MeshParts, compose
+from durable.hotmesh.resources import Resources
+from durable.hotmesh.settings import mesh_settings, worker_settings
+from durable.hotmesh.subscribers import Subscriber
 from durable.protocol.durations import Duration, seconds
+from durable.protocol.graphs import Data
 from durable.protocol.ids import new_id
-from durable.streams.graph_messages import WorkStream, work_stream
-from durable.streams.membership import Membership
-from durable.streams.pacing import Pace
-from durable.telemetry.spans import made
-
-Data = Mapping[str, Any]
-Output = dict[str, Any]
+from durable.protocol.retention import Outcome, Pruned, pruning
+from durable.quorum.commands import throttle_of
 
 
 class Stopping(Protocol):
@@ -71,7 +36,7 @@ class _Stop:
         return owner._stop_all if mesh is None else mesh._stop  # noqa: SLF001 - of the same class
 
 
-class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking):
+class HotMesh(AppJobs):
     """One app of a graph engine on Postgres, as this process takes part in it.
 
     Made by `init`; `stop` ends it, and so does the end of an `async with`. It ends by itself where
@@ -96,55 +61,21 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
         weakref.WeakKeyDictionary()
     )
 
-    def __init__(self, settings: MeshSettings, wiring: Wiring) -> None:
-        self.app_id = settings.app_id
-        self.namespace = wiring.database.schema
-        self.engine_id = settings.guid or new_id()
-        self._settings = settings
-        self._wiring = wiring
-        self._versions = Versions(wiring.database)
-        plans = self._versions.plans
-        self._pace = Pace(self.engine_id)
-        self._steps = GraphSteps(
-            wiring.database, plans, settings.retry, random.random, self._pace, self._member
-        )
-        self._jobs = Jobs(wiring.database, plans)
-        self._signals = Signals(wiring.database, self._wake_engine)
-        self._statistics = Statistics(wiring.database, plans, self.app_id, self._wake_engine)
-        self.escalations = Escalations(
-            wiring.database,
-            self.app_id,
-            EscalationSteps(wiring.database, plans, settings.retry, random.random),
-            self._told,
-        )
-        self._waiters = JobWaiters(self._jobs)
-        self._channel = channels.waiter(self.namespace, new_id())
-        self._subscriptions = Subscriptions(
-            self.app_id, self.namespace, wiring.listener, self._jobs, self._versions
-        )
-        self._governor = Governor(wiring.database, self.app_id, self.engine_id, self._versions)
-        self._patterns = Patterns(
-            self.app_id,
-            Subscriptions(self.app_id, self.namespace, wiring.listener, self._jobs, self._versions),
-            self._versions,
-            self._governor,
-        )
-        self._membership: Membership | None = None
-        self._engine: EngineLoop | None = None
-        self._road: GraphRoad | None = None
-        self._holding: Holding | None = None
-        self._retention = wiring.retention
-        self._workers: dict[str, WorkerLoop] = {}
-        self._stopped = False
+    @property
+    def broken(self) -> BaseException | None:
+        """What broke one of its own tasks for good; None while nothing has."""
+        return self._parts.host.broken
+
+    # --- taking part -----------------------------------------------------------------------------
 
     @classmethod
     async def init(
         cls,
-        config: Mapping[str, Any] | None = None,
+        config: Data | None = None,
         *,
         app_id: str | None = None,
-        engine: Mapping[str, Any] | None = None,
-        workers: Sequence[Mapping[str, Any]] | None = None,
+        engine: Data | None = None,
+        workers: Sequence[Data] | None = None,
         namespace: str | None = None,
         **more: Any,
     ) -> Self:
@@ -189,75 +120,19 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
         """
         given = {"app_id": app_id, "engine": engine, "workers": workers, "namespace": namespace}
         settings = mesh_settings(config, {**given, **more})
-        wiring = await Wiring.open(
-            settings.connection,
-            settings.namespace,
-            migrates=settings.engine,
-            direct=settings.direct,
-        )
-        mesh = cls(settings, wiring)
+        return await cls._begun(compose(settings, await Resources.open(settings)))
+
+    @classmethod
+    async def _begun(cls, parts: MeshParts) -> Self:
+        mesh = cls(parts)
         HotMesh.disconnecting = False
         HotMesh._living[mesh] = asyncio.get_running_loop()
         try:
-            if settings.retain is not None:
-                await wiring.retention.keep(settings.retain, settings.app_id)
-            await mesh._begin()
+            await parts.host.begin()
         except BaseException:
             await mesh.stop()
             raise
         return mesh
-
-    async def _begin(self) -> None:
-        listener = self._wiring.listener
-        await listener.listen(self._channel, self._waiters.heard)
-        membership = await self._wiring.join(
-            self.app_id,
-            busy=lambda: any(w.busy for w in self._workers.values()),
-            on_lost=self._lost,
-            on_joined=self._joined,
-        )
-        engine = None
-        if self._settings.engine:
-            interpreter = Interpreter(
-                self._steps, self.app_id, self._told, self._pace, self._governor.duress.felt
-            )
-            timers = Timers(self._wiring.database, self._pace)
-            self._engine = EngineLoop(interpreter, timers, self.app_id, self._pace)
-            self._engine.retry = self._settings.retry
-            self._engine.on_broken = self._break
-            self._road = self._engine.road = self._make_road(membership)
-            engine = interpreter, self._road
-            membership.silence.watch(*self._road.pulses)
-            await listener.listen(channels.engine(self.namespace, self.app_id), self._engine.wake)
-        self._membership = membership
-        membership.on_broken = self._break
-        self._holding = Holding(membership, self._workers, engine)
-        self._holding.start()
-        for worker in self._settings.workers:
-            await self._add_worker(worker, membership)
-        loops: list[Loop] = [*self._workers.values()]
-        await self._governor.open(listener, self._wiring.notifier)
-        await self._governor.join(
-            membership.id, loops if self._engine is None else [self._engine, *loops]
-        )
-        if self._engine is not None:
-            self._engine.start()
-        for loop in self._workers.values():
-            loop.start()
-
-    def _make_road(self, membership: Membership) -> GraphRoad:
-        here = Here(
-            self._versions.at_hand,
-            self._settings.retry,
-            random.random,
-            Seating(self._workers),
-            self._told,
-            self._pace.consumer,
-            membership.clock,
-            self._governor.duress.felt,
-            self._governor.duress.rest,
-        )
-        return GraphRoad(self._wiring.database, self.app_id, self._steps, here)
 
     async def serve(self, options: Data | None = None, **more: Any) -> None:
         """Serve one more topic from now on, as `workers` of `init` do from the beginning.
@@ -275,42 +150,263 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
 
             await mesh.serve(topic="thank", callback=thank, concurrency=5)
         """
-        settings = worker_settings({**(options or {}), **more})
-        if self._membership is None or self._stopped:
-            raise ConfigurationError("this HotMesh has stopped, and serves no topic any more")
-        loop = await self._add_worker(settings, self._membership)
-        await self._governor.admit(self._membership.id, loop)
-        loop.start()
+        await self._parts.host.serve(worker_settings({**(options or {}), **more}))
 
-    async def _add_worker(self, worker: WorkerSettings, membership: Membership) -> WorkerLoop:
-        name = work_stream(self.app_id, worker.topic)
-        if name in self._workers:
-            raise ConfigurationError(
-                f"two workers serve topic {worker.topic!r}: one of them is enough"
-            )
-        pace = Pace(new_id())
-        stream = WorkStream(self._wiring.database, self.app_id, worker.topic, worker.retry, pace)
-        loop = WorkerLoop(worker, stream, membership, self._wake_engine, pace)
-        loop.road = self._road
-        loop.on_broken = self._break
-        self._workers[name] = loop
-        await self._wiring.listener.listen(channels.queue(self.namespace, name), loop.wake)
-        return loop
+    # --- versions ---------------------------------------------------------------------------------
 
-    def _member(self) -> int:
-        """As which member this process reserves messages; 0 before it has joined, or joins anew."""
-        return 0 if self._membership is None else self._membership.id
+    async def plan(self, source: str | Path | Data) -> Output:
+        """Read and check a document without storing it; the document as plain data.
 
-    def _lost(self) -> None:
-        """This process was declared dead: what it runs is no longer its own."""
-        for worker in self._workers.values():
-            worker.abandon()
+        Args:
+            source: as `deploy` takes it; the app may be any.
 
-    def _joined(self, member: int) -> None:
-        """It is a new member, and may take work again."""
-        self._governor.rejoin(member)
-        for worker in self._workers.values():
-            worker.wake()
+        Raises `DescriptorError` with a line per finding: line, path, what is wrong. What has no
+        effect is logged as a warning, as `deploy` does.
+
+        Example:
+            document = await mesh.plan("desk.yaml")
+            print(document["app"]["graphs"][0]["publishes"])
+            # → ticket.closed
+        """
+        return self._parts.admin.plan(source)
+
+    async def deploy(self, source: str | Path | Data) -> Output:
+        """Check and store a version of this app; the document as plain data, `{"app": …}`.
+
+        Nothing runs on it before `activate`. Deploying the same again changes nothing.
+
+        Args:
+            source: YAML text, a path to a file (whose `$ref`s may name others), or plain data.
+
+        Beside a file the document is written with all `$ref`s resolved, as
+        `.hotmesh.<id>.<version>.json`; where that cannot be written, a warning says so.
+
+        Raises `DescriptorError` with a line per finding, and `ConfigurationError` for another app's
+        document, or a version that was deployed with other content. Nothing is stored then.
+
+        Example:
+            document = await mesh.deploy("desk.yaml")
+            print(document["app"]["version"])
+            # → 1
+        """
+        return await self._parts.admin.deploy(source)
+
+    async def activate(self, version: str | int, delay: Duration = 0.25) -> bool:
+        """Switch the app to a deployed version; True. From now on every start runs on it.
+
+        Every live engine is asked to make the version ready, and answers; then one commit switches
+        them all. Jobs that run already end on the version on which they began. Two that activate
+        at once both do so whole, one after the other.
+
+        Args:
+            version: as the document says it.
+            delay: how long to wait for answers at first; the call is repeated twice, with twice
+                and four times the patience. Dead engines are not waited for.
+
+        Raises `ConfigurationError` for a version that is not deployed, and, naming them, when
+        engines do not answer or cannot run the version. Nothing is switched then.
+
+        Example:
+            print(await mesh.activate("1"))
+            # → True
+        """
+        return await self._parts.admin.activate(str(version), seconds(delay))
+
+    async def active_version(self) -> str | None:
+        """The version on which jobs start now; None as long as none was activated.
+
+        Example:
+            print(await mesh.active_version())
+            # → 1
+        """
+        return await self._parts.admin.active_version()
+
+    # --- ends of jobs -----------------------------------------------------------------------------
+
+    async def sub(self, topic: str, callback: Subscriber) -> None:
+        """Call `callback(topic, job)` for each job that ends from now on, or emits its state.
+
+        Args:
+            topic: what a graph `publishes`, for all of its jobs, or that with ".<job id>" for one.
+            callback: gets the topic that the graph publishes (without a job's id), and the job as
+                `get_state` gives it. It may be async; what it raises is logged.
+
+        Raises `ConfigurationError` for a topic that no graph of the active version publishes;
+        before any version is active, every topic is taken.
+
+        Example:
+            heard = []
+
+            async def closed(topic, job):
+                heard.append(job["metadata"]["jid"])
+
+            await mesh.sub("ticket.closed", closed)
+        """
+        await self._parts.subscriptions.add(topic, callback)
+
+    async def unsub(self, topic: str) -> None:
+        """Call nobody any more for a `topic`, as it was given to `sub`.
+
+        Example:
+            await mesh.unsub("ticket.closed")
+        """
+        await self._parts.subscriptions.remove(topic)
+
+    async def psub(self, pattern: str, callback: Subscriber) -> None:
+        """Call `callback(topic, job)` for each job that ends on a topic that fits from now on.
+
+        In the pattern `*` stands for any characters, `?` for one, `[ab]` for one of these. It is
+        compared with what graphs publish, and with that and ".<job id>": `order.*` fits
+        `order.done`, and `*.42` the job 42 of any graph. A job is told once for each pattern.
+        Topics that a later version brings, also the first, are heard from a moment after its
+        activation.
+
+        Example:
+            await mesh.psub("ticket.*", closed)
+        """
+        await self._parts.patterns.add(pattern, callback)
+
+    async def punsub(self, pattern: str) -> None:
+        """Call nobody any more for a `pattern`, as it was given to `psub`.
+
+        Example:
+            await mesh.punsub("ticket.*")
+        """
+        await self._parts.patterns.remove(pattern)
+
+    # --- jobs that have ended ---------------------------------------------------------------------
+
+    async def scrub(self, job_id: str) -> None:
+        """Delete a job that has ended, with all that belongs to it; its id is free at once.
+
+        Raises `JobNotFound` when no job has that `job_id`, and `ConfigurationError` for a job that
+        runs: interrupt it first.
+
+        Example:
+            await mesh.scrub("t2")
+        """
+        await self._parts.removal.scrub(job_id)
+
+    async def prune(
+        self,
+        *,
+        older_than: Duration | None = None,
+        keep: Iterable[Outcome] = (),
+        streams: bool = True,
+        dry_run: bool = False,
+        tell: Callable[[Pruned], None] | None = None,
+    ) -> Pruned:
+        """Delete this app's jobs that expired long ago, in batches; how much it was.
+
+        Engines and workers do so by themselves once a minute, as `retain` says. Running jobs, and
+        those that never expire, are not touched.
+
+        Args:
+            older_than: how long ago they expired; as `retain` says unless given.
+            keep: outcomes that stay: "completed", "failed" (which is any other end), or both.
+            streams: also expired messages of jobs that stay, and signals for which nobody came.
+            dry_run: only count.
+            tell: called with the sum so far after each batch.
+
+        Raises `ConfigurationError` for what is no duration or outcome.
+
+        Example:
+            pruned = await mesh.prune(older_than="1 hour", keep=["failed"])
+            print(pruned.jobs)
+            # → 0
+        """
+        wanted = pruning(older_than, keep, streams=streams, app_id=self.app_id)
+        return await self._parts.removal.prune(wanted, tell, dry_run=dry_run)
+
+    # --- engines and workers ----------------------------------------------------------------------
+
+    async def roll_call(self, delay: Duration = 0.25) -> list[Output]:
+        """A profile of each engine and worker of the app that is alive.
+
+        Args:
+            delay: how long to wait for answers.
+
+        Each has namespace, app_id, engine_id (its guid), worker_topic (of a worker), stream,
+        stream_depth (messages that wait), throttle (in force for it), inited, timestamp (when it
+        was seen alive), host, pid, and `answered`: False for one that lives and did not answer in
+        time. Who answers adds counts (what it has done, by code), error_count, retry (its policy),
+        duress_level, duress_score_ms, duress_per_type, duress_throttle_ms (its rest between claims
+        for duress) and system (memory and load); a worker adds how many callbacks are running, its
+        concurrency, and the source of its callback (`signature`).
+
+        Example:
+            profiles = await mesh.roll_call()
+            print(sorted({profile["stream"] for profile in profiles}))
+            # → ['desk', 'desk:sort', 'desk:thank']
+        """
+        return await self._parts.quorum_calls.roll_call(seconds(delay))
+
+    async def throttle(self, options: Data | None = None, **more: Any) -> bool:
+        """Set how fast messages are claimed. It is stored, and holds until it is set again.
+
+        Args:
+            options: throttle (-1: pause; 0: resume; else the milliseconds between two claims, each
+                of one message) and for whom: everybody unless given; guid (an `engine_id` of
+                `roll_call`), topic (its workers), both (the workers of that topic which have that
+                guid, or are in the process whose engine has it), or scope ("engines", "workers",
+                "all").
+            more: the same options, as keywords.
+
+        The narrowest throttle that was set for a consumer applies, and setting a wide one ends the
+        narrower ones within it. What callbacks have begun they finish; nothing else is held.
+
+        Returns True when every live consumer concerned has confirmed: after a pause, that it claims
+        no more. False: the ones that the log names have not, for whom it holds from their next
+        claim on. Raises `ConfigurationError` for options that make no sense.
+
+        Example:
+            await mesh.throttle(throttle=-1, topic="sort")
+            print(await mesh.throttle(throttle=0))
+            # → True
+        """
+        wanted = throttle_of({**(options or {}), **more})
+        return await self._parts.quorum_calls.throttle(wanted)
+
+    async def pub_quorum(self, message: Data) -> bool:
+        """Say something to every process of the app; True. It reaches who listens now.
+
+        Args:
+            message: plain data of any size with a `type`, "user" for instance; one with a `guid`
+                goes to the subscribers in that engine's or worker's process only.
+
+        Raises `ConfigurationError` without a type, or for one that a method sends; `PayloadError`
+        for what JSON cannot hold.
+
+        Example:
+            await mesh.pub_quorum({"type": "user", "text": "lunch"})
+        """
+        return await self._parts.quorum_calls.post(message)
+
+    async def sub_quorum(self, callback: Subscriber) -> None:
+        """Call `callback(topic, message)` for everything that is said in the quorum from now on.
+
+        `topic` is the message's own, else its guid, else empty. The callback may be async; what
+        it raises is logged.
+
+        Example:
+            said = []
+
+            def noted(topic, message):
+                said.append(message["text"])
+
+            await mesh.sub_quorum(noted)
+        """
+        self._parts.quorum.subscribe(callback)
+
+    async def unsub_quorum(self, callback: Subscriber) -> None:
+        """Call this callback no more.
+
+        Example:
+            await mesh.unsub_quorum(noted)
+        """
+        self._parts.quorum.unsubscribe(callback)
+
+    # --- the end ---------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         return self
@@ -322,7 +418,8 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
         at: TracebackType | None,
     ) -> None:
         await self.stop()
-        self._raise_broken(error)
+        if self.broken is not None and error is None:
+            raise self.broken
 
     @staticmethod
     def guid() -> str:
@@ -353,57 +450,5 @@ class HotMesh(Starting, Ruling, Finding, Listening, Signalling, Asking, Breaking
 
     async def _stop(self, grace: Duration = 10) -> None:
         """Take no more messages, let callbacks finish for `grace`, give the rest back, leave."""
-        self._wiring.database.home.check("mesh.stop()")
-        if self._stopped:
-            return
-        self._stopped = True
         HotMesh._living.pop(self, None)
-        for worker in self._workers.values():
-            await worker.stop(seconds(grace))
-        if self._road is not None:
-            await self._road.close()
-        if self._engine is not None:
-            await self._engine.stop()
-        if self._holding is not None:
-            self._holding.stop()
-        await self._governor.leave()
-        await self._subscriptions.close()
-        await self._patterns.close()
-        await self._waiters.close()
-        await self._wiring.close()
-
-    # --- telling others --------------------------------------------------------------------------
-
-    def _told(self, written: Written) -> None:
-        """After a commit: wake whom it concerns, here by a call and elsewhere by a notification."""
-        notify = self._wiring.notifier.notify
-        made(written.legs)
-        for stream in written.streams:
-            worker = self._workers.get(stream)
-            if worker is not None:
-                worker.wake()
-            if worker is None or worker.free <= 0:
-                notify(channels.queue(self.namespace, stream), "worker")
-        if written.sent:
-            self._wake_engine()
-        for emission, job, plan in written.emitted:
-            self._publish(job, plan, emission)
-        for job, plan in written.ended:
-            for channel in job.reply_to:
-                if channel == self._channel:
-                    self._waiters.ended(job, plan)
-                else:
-                    notify(channel, str(job.run_id))
-            self._publish(job, plan, job.run_id)
-
-    def _publish(self, job: Job, plan: Plan, number: int) -> None:
-        """Tell subscribers of a run that ended, or of an emission."""
-        for topic in topics_of(job, plan):
-            channel = published(self.namespace, self.app_id, topic)
-            self._wiring.notifier.notify(channel, str(number))
-
-    def _wake_engine(self) -> None:
-        if self._engine is not None:
-            self._engine.wake()
-        else:
-            self._wiring.notifier.notify(channels.engine(self.namespace, self.app_id))
+        await self._parts.host.stop(seconds(grace))

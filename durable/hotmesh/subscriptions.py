@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from durable.descriptor.plan import Plan
 from durable.engine.completion import Jobs, output
 from durable.engine.job import Job
 from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, DatabaseError
+from durable.hotmesh.subscribers import Subscriber, call_subscriber
 from durable.postgres.listen import Listener
 from durable.protocol import channels
 from durable.protocol.clock import to_datetime
 from durable.runtime.notifications import row_id
 from durable.runtime.supervision import Tasks
 from durable.telemetry.logs import logger
-
-Subscriber = Callable[[str, dict[str, Any]], Awaitable[None] | None]
 
 POLL = 1.0  # seconds
 WAITING_MAX = 10_000  # announcements that are read at once
@@ -171,14 +168,9 @@ class _Subscription:
             if self._topic in topics_of(job, plan):
                 for callback in list(self.callbacks):
                     topic = plan.publishes or self._topic
-                    await self._call(callback, topic, output(job, plan, now))
-
-    async def _call(self, callback: Subscriber, topic: str, job: dict[str, Any]) -> None:
-        """One subscriber's failure is its own: it is logged, and the others hear of the job."""
-        task = asyncio.ensure_future(_called(callback, topic, job))
-        await asyncio.wait({task})
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a subscriber of %r failed: %s", self._topic, error, exc_info=error)
+                    await call_subscriber(
+                        callback, topic, output(job, plan, now), repr(self._topic)
+                    )
 
 
 def _nobody(_name: str, _error: BaseException) -> None:
@@ -187,9 +179,3 @@ def _nobody(_name: str, _error: BaseException) -> None:
 
 def _by_time(told: tuple[int, Job, Plan, float]) -> tuple[float, int]:
     return told[1].finished_at or told[3], told[0]
-
-
-async def _called(callback: Subscriber, topic: str, job: dict[str, Any]) -> None:
-    result = callback(topic, job)
-    if inspect.isawaitable(result):
-        await result

@@ -47,10 +47,6 @@ PROMPT = 1.0  # seconds: a beat that is answered later says nothing of the lanes
 SAY_AT, SAY_EVERY = 5, 60  # beats in a row that failed, after which somebody should know
 
 
-def _nobody(_name: str, _error: BaseException) -> None:
-    """Whose host does not listen; it was logged."""
-
-
 Ask = Callable[[Callable[[Any], Awaitable[Any]]], Awaitable[Any]]
 
 
@@ -67,19 +63,19 @@ class Membership:
             declared dead, left by itself, or its thread broke.
         on_joined: called there with the id of the new member that follows it.
         on_prune: called there when it is this member's turn to prune, about once a minute of all.
+        on_broken: called there when the member's thread cannot go on.
 
     Attributes:
         silence: the lanes that this member is to look at: where one is silent, while the member's
             own connection answers, it leaves and joins anew.
         lease: whether this process is the member still; where code that is to begin waits.
-        on_broken: called on the joining loop when the member's thread cannot go on.
         place: how many members of this name came before it, and how many there are, lately.
     """
 
     def __init__(  # noqa: PLR0913 - built in one place, from what each name says
         self, address: Address, schema: str, name: str, announcer: Announcer, *,
         busy: Callable[[], bool], on_lost: Callable[[], Any], on_joined: Callable[[int], Any],
-        on_prune: Callable[[], Any],
+        on_prune: Callable[[], Any], on_broken: Broken,
     ) -> None:  # fmt: skip
         self.id = 0
         self.place = (0, 1)
@@ -111,7 +107,7 @@ class Membership:
         self._silent = False
         self.silence = Silence(self.clock.host)
         self.lease = Lease(self.clock.monotonic, self._beat_now)
-        self.on_broken: Broken = _nobody
+        self._on_broken = on_broken
 
     async def join(self) -> int:
         """Become a member; the id under which this process now holds leases."""
@@ -231,14 +227,14 @@ class Membership:
             joined.set_exception(error)
             return
         logger.critical("the thread of member %d broke: %s", self.id, error, exc_info=error)
-        self.on_broken("membership", error)
+        self._on_broken("membership", error)
 
     async def _live(self) -> None:
         self._inner = asyncio.get_running_loop()
         self._nudge = asyncio.Event()
         sweeper = Tasks(
             f"member {self._name!r}",
-            lambda name, error: self._call(self.on_broken, name, error),
+            lambda name, error: self._call(self._on_broken, name, error),
             self.clock.host,
         ).keep("sweep", self._sweep)
         try:

@@ -19,18 +19,19 @@ class Pace:
 
     Args:
         consumer: the guid by which throttles may name this consumer.
+        duress: seconds that it rests between claims for duress.
     """
 
-    def __init__(self, consumer: str) -> None:
+    def __init__(self, consumer: str, duress: Callable[[], float] = lambda: 0.0) -> None:
         self.consumer = consumer
-        self.duress: Callable[[], float] = lambda: 0.0
+        self._duress = duress
         self._throttle = 0.0
         self._changed = asyncio.Event()
 
     @property
     def delay(self) -> float:
         """Seconds between two claims, 0 for none: the longer of what throttle and duress ask."""
-        return max(self._throttle, self.duress())
+        return max(self._throttle, self._duress())
 
     def limit(self, wanted: int) -> int:
         """How many messages to claim."""

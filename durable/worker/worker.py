@@ -90,13 +90,12 @@ class Worker:
         self._membership = Membership(
             self._ports.address, self._ports.schema, task_queue, self._ports.announcer,
             busy=self._busy, on_lost=self._lost, on_joined=self._rejoined,
-            on_prune=self._ports.prune,
+            on_prune=self._ports.prune, on_broken=self._break,
         )  # fmt: skip
         self._attempts = Attempts(
             self._activities, self._membership.clock, self._membership.lease, tasks=max_activities,
             threads=max_threads or 2 * (os.cpu_count() or 1), ending=self._torn_down,
         )  # fmt: skip
-        self._membership.on_broken = self._break
         self._attempts.on_freed(self._freed)
         self._yield_timeout = seconds(yield_timeout)
         self._watchdog: Watchdog | None = None

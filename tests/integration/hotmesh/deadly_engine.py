@@ -16,7 +16,7 @@ from typing import Any
 
 from durable.engine import interpreter
 from durable.engine.steps.graph_steps import GraphSteps
-from durable.hotmesh import holding
+from durable.hotmesh import loop_watch
 from durable.hotmesh.mesh import HotMesh
 
 ENGINES = 3
@@ -40,7 +40,7 @@ async def main(dsn: str, schema: str, how: str, losses: str) -> None:
         feed(self, batch, walk, row)
 
     GraphSteps._feed = deadly  # type: ignore[method-assign]
-    holding.STEP_MAX = 1.0 if how == "hang" else 1000.0  # type: ignore[misc]
+    loop_watch.STEP_MAX = 1.0 if how == "hang" else 1000.0  # type: ignore[misc]
     interpreter.LOSSES_MAX = int(losses)  # type: ignore[misc]
     await HotMesh.init(app_id="app", namespace=schema, engine={"connection": dsn})
     say("ready")

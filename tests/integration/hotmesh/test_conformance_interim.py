@@ -67,7 +67,7 @@ async def test_a_missed_announcement_of_an_interim_state_is_found(begin: Begin) 
     """Without any notification the state is found by looking, as ends are."""
     mesh = await begin(EMIT, first=echo, second=echo)
     heard: list[int] = []
-    mesh._wiring.notifier.notify = lambda *_: None  # type: ignore[method-assign]
+    mesh._parts.host._resources.notifier.notify = lambda *_: None  # type: ignore[method-assign]
     await mesh.sub("t.done", lambda _t, job: heard.append(job["metadata"]["js"]))
     await mesh.pubsub("t", {"emit": True}, timeout=100)
 

@@ -41,7 +41,7 @@ async def test_subscriptions_before_any_version_is_active(begin: Begin) -> None:
     await mesh.activate("1")
 
     async def knows() -> bool:
-        return "done" in mesh._patterns._known
+        return "done" in mesh._parts.patterns._known
 
     await until(knows)
     await mesh.pubsub("t", {"id": "x"}, timeout=100)

@@ -73,7 +73,7 @@ async def test_a_whole_configuration_as_one_dict(database: Database) -> None:
         logging.getLogger("durable").setLevel(was)
         await HotMesh.stop(grace=0)
     assert HotMesh.disconnecting
-    assert (mesh._stopped, other._stopped) == (True, True)
+    assert (mesh._parts.host.stopped, other._parts.host.stopped) == (True, True)
 
 
 async def test_a_connection_of_parts(database: Database) -> None:

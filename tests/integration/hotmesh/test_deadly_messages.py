@@ -21,7 +21,7 @@ from durable.engine.steps.graph_road import GraphRoad
 from durable.engine.steps.graph_steps import GraphSteps, Plans, Step
 from durable.engine.versions import Versions
 from durable.errors import JobFailed, JobNotFound
-from durable.hotmesh import holding
+from durable.hotmesh import loop_watch
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.errors import ConnectionLost
 from durable.postgres.pool import Database
@@ -309,7 +309,7 @@ async def test_a_step_in_memory_that_holds_the_loop_is_given_up(
     begin: Begin, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its attempt is freed as of a member that was lost, and run again; the process joins anew."""
-    monkeypatch.setattr(holding, "STEP_MAX", 1.0)
+    monkeypatch.setattr(loop_watch, "STEP_MAX", 1.0)
     calls: list[str] = []
     given_up = threading.Event()
     following, give_up = GraphRoad._following, Membership.give_up

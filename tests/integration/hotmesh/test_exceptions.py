@@ -66,7 +66,7 @@ async def test_a_stop_ends_though_a_callback_swallows_it(
     begin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is left behind, and what it held is free for others."""
-    monkeypatch.setattr("durable.hotmesh.workers.UNWIND", 0.2)
+    monkeypatch.setattr("durable.hotmesh.worker_loop.UNWIND", 0.2)
     begun, let_go = asyncio.Event(), asyncio.Event()
 
     async def deaf(_message: dict[str, Any]) -> None:

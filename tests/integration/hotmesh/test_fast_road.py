@@ -79,11 +79,12 @@ async def direct(dsn: str, database: Database) -> AsyncIterator[asyncpg.Connecti
 
 async def open_road(mesh: HotMesh) -> None:
     """Return when jobs take the fast road: the version is known, and no work waits."""
-    worker = next(iter(mesh._workers.values()))
+    worker = next(iter(mesh._parts.host._parts.topics))
 
     async def ready() -> bool:
         await mesh.pubsub("t", {"n": 0}, timeout=100)
-        return not worker._backlog and mesh._road is not None and mesh._road._active is not None
+        road = mesh._parts.starts._road
+        return not worker._backlog and road is not None and road._active is not None
 
     await until(ready)
 
@@ -127,7 +128,7 @@ async def test_a_job_of_one_worker_is_two_statements_and_two_commits(
 
 
 def _lanes(mesh: HotMesh) -> Sequence[Any]:
-    road = mesh._road
+    road = mesh._parts.starts._road
     assert road is not None
     return [road._start_lane._connection, road._step_lane._connection]
 
@@ -161,18 +162,18 @@ async def test_both_roads_write_the_same(
 ) -> None:
     """A job on the fast road and one on the other leave the same rows, times and ids apart."""
     mesh = await begin(MUCH, work=echo, more=echo)
-    found, whole = [], mesh._road
+    found, whole = [], mesh._parts.starts._road
     seen = counting(monkeypatch)
     for road in (whole, None):
-        mesh._road = road
-        for worker in mesh._workers.values():
-            worker.road = road
+        mesh._parts.starts._road = road
+        for worker in mesh._parts.host._parts.topics:
+            worker._road = road
         await mesh.pubsub("t", {"n": 11}, timeout=100)  # it may find out the active version
         job = await mesh.pubsub("t", {"n": 12}, timeout=100)
         assert (seen[BEGIN[:20]] > 0, seen[ADVANCE[:20]] > 4) == (road is whole, road is whole)
         seen.clear()
         found.append((_plain(job), await _dump(database, job["metadata"]["jid"])))
-    mesh._road = whole
+    mesh._parts.starts._road = whole
     assert found[0] == found[1]
     assert found[0][0]["data"] == {"b": "done", "k": 12}
 
@@ -231,7 +232,7 @@ async def test_a_connection_that_breaks_around_a_commit_costs_nothing(
     mesh = await begin(ONE, work=work)
     await open_road(mesh)
     calls.clear()
-    fetch, broken = getattr(mesh._road, lane).fetch, []
+    fetch, broken = getattr(mesh._parts.starts._road, lane).fetch, []
 
     async def breaking(statement: str, *args: Any) -> Any:
         first = not broken
@@ -243,7 +244,7 @@ async def test_a_connection_that_breaks_around_a_commit_costs_nothing(
             raise ConnectionLost("the test broke the connection here")
         return found
 
-    monkeypatch.setattr(getattr(mesh._road, lane), "fetch", breaking)
+    monkeypatch.setattr(getattr(mesh._parts.starts._road, lane), "fetch", breaking)
     results = await asyncio.gather(*[mesh.pubsub("t", {"n": n}, timeout=100) for n in range(1, 6)])
     assert [r["data"]["n"] for r in results] == [1, 2, 3, 4, 5]
     assert sorted(calls) == [1, 2, 3, 4, 5]
@@ -301,7 +302,7 @@ async def test_a_step_from_an_older_copy_is_refused_and_taken_from_the_tables(
 
 
 async def _idle(mesh: HotMesh) -> bool:
-    return not any(worker.busy for worker in mesh._workers.values())
+    return not any(worker.busy for worker in mesh._parts.host._parts.topics)
 
 
 async def test_a_paused_worker_takes_no_seat(begin: Begin, database: Database) -> None:

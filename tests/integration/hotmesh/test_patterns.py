@@ -52,7 +52,7 @@ async def test_a_pattern_hears_of_each_end_once(begin: Begin) -> None:
     await mesh.activate(2)
 
     async def knows() -> bool:
-        return "order.sent" in other._patterns._known
+        return "order.sent" in other._parts.patterns._known
 
     await until(knows)
     await mesh.pub("start.order.sent", {"id": "c"})

@@ -132,7 +132,7 @@ async def test_an_engine_that_is_silent_is_named_and_one_that_dies_is_not_waited
     """A stopped process holds up the activation, which says so; a killed one does not."""
     mesh = await begin(versioned(1), work=echo)
     await mesh.deploy(versioned(2))
-    async with _engine(mesh._wiring.database) as process:
+    async with _engine(mesh._parts.host._resources.database) as process:
         os.kill(process.pid, signal.SIGSTOP)
         with pytest.raises(ConfigurationError, match=rf"process {process.pid}\) did not answer"):
             await mesh.activate(2, delay=0.05)
@@ -144,7 +144,7 @@ async def test_an_engine_that_is_silent_is_named_and_one_that_dies_is_not_waited
 
         assert await until(answered) == {os.getpid(): True, process.pid: False}
         activating = asyncio.create_task(mesh.activate(2, delay=20))
-        await until(lambda: _called(mesh._wiring.database))
+        await until(lambda: _called(mesh._parts.host._resources.database))
         process.kill()
         assert await asyncio.wait_for(activating, 60)
     assert (await mesh.pubsub("t", {}, timeout=100))["metadata"]["vrs"] == "2"
@@ -163,10 +163,10 @@ async def test_an_activator_that_dies_in_the_middle_leaves_nothing_behind(begin:
     """Cancelled while it waits for answers: the old version runs on, the next activation succeeds."""
     mesh = await begin(versioned(1), work=echo)
     await mesh.deploy(versioned(2))
-    async with _engine(mesh._wiring.database) as process:
+    async with _engine(mesh._parts.host._resources.database) as process:
         os.kill(process.pid, signal.SIGSTOP)
         activating = asyncio.create_task(mesh.activate(2, delay=20))
-        await until(lambda: _answered(mesh._wiring.database))
+        await until(lambda: _answered(mesh._parts.host._resources.database))
         activating.cancel()
         with pytest.raises(asyncio.CancelledError):
             await activating

@@ -143,7 +143,7 @@ def test_the_longest_rest_counts_and_what_is_old_does_not() -> None:
 
 
 def _rests(mesh: HotMesh) -> set[float]:
-    return {loop.pace.delay for loop in mesh._governor._loops.values()}
+    return {loop.pace.delay for loop in mesh._parts.quorum._consumers.values()}
 
 
 async def test_engines_and_workers_of_all_processes_rest_and_roll_call_shows_it(
@@ -154,7 +154,7 @@ async def test_engines_and_workers_of_all_processes_rest_and_roll_call_shows_it(
     heard: list[str] = []
     await other.sub_quorum(lambda _topic, message: heard.append(message["type"]))
     assert _rests(mesh) | _rests(other) == {0.0}
-    _storm(mesh._governor.duress, 3000, 20)
+    _storm(mesh._parts.quorum.duress, 3000, 20)
     (rest,) = _rests(mesh)
     assert 0.5 <= rest <= 2
 
@@ -171,7 +171,7 @@ async def test_engines_and_workers_of_all_processes_rest_and_roll_call_shows_it(
     assert mine["duress_per_type"].keys() == {"response"}
     assert profiles[other.engine_id]["duress_level"] == "healthy"
     assert all(p["duress_throttle_ms"] > 0 for p in profiles.values())
-    _storm(mesh._governor.duress, 0, 60)
+    _storm(mesh._parts.quorum.duress, 0, 60)
 
     async def over() -> bool:
         return _rests(mesh) | _rests(other) == {0.0}
@@ -193,10 +193,12 @@ async def test_work_goes_on_in_duress_in_whole_batches(begin: Begin) -> None:
     for n in range(40):
         await mesh.pub("t", {"id": f"j{n}"})
     other = await begin(None, work=work)
-    for loop in (*mesh._governor._loops.values(), *other._governor._loops.values()):
-        loop.pace.duress = lambda: 0.02
+    for loop in (*mesh._parts.quorum._consumers.values(), *other._parts.quorum._consumers.values()):
+        loop.pace._duress = lambda: 0.02
     rests = 0
-    pace = next(iter(loop.pace for loop in other._governor._loops.values() if loop.topic == "work"))
+    pace = next(
+        iter(loop.pace for loop in other._parts.quorum._consumers.values() if loop.topic == "work")
+    )
     rest = pace.rest
 
     async def counted() -> None:
@@ -218,7 +220,7 @@ async def test_work_goes_on_in_duress_in_whole_batches(begin: Begin) -> None:
 async def test_a_throttle_and_duress_ask_for_the_longer_of_both(begin: Begin) -> None:
     """A pause stays a pause, a longer throttle stays as it is, and 0 leaves what duress asks."""
     mesh = await begin(ONE, work=echo, more=echo)
-    _storm(mesh._governor.duress, 400, 20)
+    _storm(mesh._parts.quorum.duress, 400, 20)
     (rest,) = _rests(mesh)
     await mesh.throttle(throttle=5000)
     assert _rests(mesh) == {5.0}
@@ -284,10 +286,16 @@ async def test_an_emergency_stop_holds_everything_and_loses_nothing(
     assert before[0][0] > len(ids), "the signals wait, and much of the work"
     # Everybody is asked to look for work, and every claim that follows finds the pause.
     for _ in range(3):
-        for loop in (*mesh._governor._loops.values(), *other._governor._loops.values()):
+        for loop in (
+            *mesh._parts.quorum._consumers.values(),
+            *other._parts.quorum._consumers.values(),
+        ):
             loop.wake()
         profiles = await mesh.roll_call(30)
-        for loop in (*mesh._governor._loops.values(), *other._governor._loops.values()):
+        for loop in (
+            *mesh._parts.quorum._consumers.values(),
+            *other._parts.quorum._consumers.values(),
+        ):
             await loop.settled()
     assert {p["throttle"] for p in profiles} == {-1}
     assert (await _rows(database), sum(calls.values())) == before

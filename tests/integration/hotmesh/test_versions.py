@@ -75,7 +75,9 @@ async def test_a_running_job_ends_on_its_own_version(begin: Begin) -> None:
 
 
 async def _exists(mesh: HotMesh, jid: str) -> bool:
-    rows = await mesh._jobs._db.fetch(f'select 1 from "{mesh.namespace}".jobs where jid = $1', jid)
+    rows = await mesh._parts.inspection._jobs._db.fetch(
+        f'select 1 from "{mesh.namespace}".jobs where jid = $1', jid
+    )
     return bool(rows)
 
 

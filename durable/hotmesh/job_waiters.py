@@ -1,4 +1,4 @@
-"""Who waits for a job's end: told by the engine here, by notification, or by a slow poll."""
+"""The calls that wait for a job's end, woken by the engine here, by notification, by a poll."""
 
 from __future__ import annotations
 
@@ -21,9 +21,15 @@ Ended = tuple[Job, Plan, float]
 
 
 class JobWaiters:
-    """The `pubsub` calls of one mesh that wait."""
+    """The `pubsub` calls of one mesh that wait.
 
-    def __init__(self, jobs: Jobs) -> None:
+    Args:
+        jobs: reads those that have ended.
+        channel: on which ends are announced to this process alone.
+    """
+
+    def __init__(self, jobs: Jobs, channel: str) -> None:
+        self.channel = channel
         self._jobs = jobs
         self._futures: dict[int, asyncio.Future[Ended]] = {}
         self._early: OrderedDict[int, Ended | None] = OrderedDict()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import Any
 
 from durable.engine.interpreter import Interpreter
@@ -22,26 +23,47 @@ SOON = 0.005  # seconds until messages are looked at again that another engine h
 TROUBLE = 0.5  # seconds of rest when the database cannot be reached
 
 
+@dataclass(frozen=True, slots=True)
+class GraphEngine:
+    """What applies the messages of an app in one process.
+
+    Attributes:
+        interpreter: applies what is claimed.
+        timers: says when the next timer is due.
+        road: steps jobs in memory, where this process does their work too.
+        pace: how fast this engine may claim.
+        retry: the policy of work that has none.
+    """
+
+    interpreter: Interpreter
+    timers: Timers
+    road: GraphRoad
+    pace: Pace
+    retry: RetryPolicy
+
+
 class EngineLoop:
-    """One engine of one app in this process; interpreter and timers have the same `pace`."""
+    """The loop of one engine.
+
+    Args:
+        app_id: whose messages it applies.
+        engine: what applies them.
+        wake: set when there is something to apply.
+        on_broken: called when the loop cannot go on.
+    """
 
     topic: str | None = None
 
-    def __init__(self, interpreter: Interpreter, timers: Timers, app_id: str, pace: Pace) -> None:
-        self.pace = pace
-        self.retry: RetryPolicy | None = None
-        self._interpreter = interpreter
-        self._timers = timers
+    def __init__(
+        self, app_id: str, engine: GraphEngine, wake: asyncio.Event, on_broken: Broken
+    ) -> None:
+        self.pace = engine.pace
         self._app_id = app_id
-        self._wake = asyncio.Event()
+        self._engine = engine
+        self._wake = wake
         self._claiming = asyncio.Lock()
-        self.on_broken: Broken = lambda _name, _error: None
-        self._tasks = Tasks(f"the engine of app {app_id!r}", self._break)
+        self._tasks = Tasks(f"the engine of app {app_id!r}", on_broken)
         self._task: asyncio.Task[None] | None = None
-        self.road: GraphRoad | None = None
-
-    def _break(self, name: str, error: BaseException) -> None:
-        self.on_broken(name, error)
 
     def wake(self, _payload: str = "") -> None:
         """There is something to apply."""
@@ -62,14 +84,13 @@ class EngineLoop:
         """Return once what is being claimed and applied now is committed."""
         async with self._claiming:
             pass
-        if self.road is not None:
-            await self.road.settled()
+        await self._engine.road.settled()
 
     def profile(self) -> dict[str, Any]:
         """What only this process knows of the engine."""
-        applied, buried = self._interpreter.applied, self._interpreter.buried
+        applied, buried = self._engine.interpreter.applied, self._engine.interpreter.buried
         counts = {str(code): n for code, n in ((OK, applied), (FAILED, buried)) if n}
-        retry = described_policy(self.retry)
+        retry = described_policy(self._engine.retry)
         return {"counts": counts, "error_count": buried, "retry": retry}
 
     async def _run(self) -> None:
@@ -85,9 +106,9 @@ class EngineLoop:
 
     async def _once(self) -> float:
         try:
-            if await self._interpreter.drain():
+            if await self._engine.interpreter.drain():
                 return SOON
-            return max(await self._timers.pause(self._app_id), SOON)
+            return max(await self._engine.timers.pause(self._app_id), SOON)
         except Conflict:
             return SOON
         except DatabaseError as error:

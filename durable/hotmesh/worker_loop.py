@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -36,7 +37,7 @@ TROUBLE = 0.5  # seconds of rest when the database cannot be reached
 
 
 class Member(Protocol):
-    """Who reserves messages."""
+    """As which this process reserves messages; the id is 0 while it is no member."""
 
     id: int
     lease: Lease
@@ -47,7 +48,7 @@ class Member(Protocol):
 
 
 class Road(Protocol):
-    """The fast road of answers, where this process is an engine too."""
+    """The local path of answers, where this process is an engine too."""
 
     def answer(self, member: int, taken: Taken, text: str) -> asyncio.Future[bool] | None:
         """Have an attempt end and its job step on; None or False: it has to be sent."""
@@ -58,6 +59,23 @@ class Road(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerHost:
+    """What a worker loop needs of its process.
+
+    Attributes:
+        member: under whose id messages are reserved.
+        on_answered: called when something is on its way to the engines.
+        on_broken: called when the loop cannot go on.
+        road: the local path of answers; None where this process is no engine.
+    """
+
+    member: Member
+    on_answered: Callable[[], None]
+    on_broken: Broken
+    road: Road | None = None
+
+
 class WorkerLoop:
     """One topic served in this process.
 
@@ -65,35 +83,27 @@ class WorkerLoop:
     brings it, as long as no other work waits.
 
     Args:
-        member: under whose id messages are reserved; the id is 0 while this process is no member.
-        answered: called when something is on its way to the engines.
+        settings: the topic, its callback and its limits.
+        stream: where its work waits.
         pace: the same that `stream` takes by.
+        host: what it needs of its process.
     """
 
     def __init__(
-        self,
-        settings: WorkerSettings,
-        stream: WorkStream,
-        member: Member,
-        answered: Callable[[], None],
-        pace: Pace,
+        self, settings: WorkerSettings, stream: WorkStream, pace: Pace, host: WorkerHost
     ) -> None:
         self.topic: str | None = settings.topic
         self.pace = pace
         self._settings = settings
         self._stream = stream
-        self._member = member
-        self._answered = answered
-        self.road: Road | None = None
+        self._member = host.member
+        self._answered = host.on_answered
+        self._road = host.road
         self._wake = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._running: dict[asyncio.Task[Any], Taken] = {}
         self._dropped: set[asyncio.Task[Any]] = set()
-        self.on_broken: Broken = _nobody
-        self._tasks = Tasks(
-            f"the worker of topic {settings.topic!r}",
-            self._break,
-        )
+        self._tasks = Tasks(f"the worker of topic {settings.topic!r}", host.on_broken)
         self._reconciler = Reconciler()
         self._flights: deque[int] = deque()  # seats that are taken and not answered yet
         self._task: asyncio.Task[None] | None = None
@@ -119,9 +129,6 @@ class WorkerLoop:
     def of_task(self, task: asyncio.Task[Any] | None) -> Taken | None:
         """The attempt whose callback a task runs, if it does; on any thread."""
         return None if task is None else self._running.get(task)
-
-    def _break(self, name: str, error: BaseException) -> None:
-        self.on_broken(name, error)
 
     def wake(self, _payload: str = "") -> None:
         """There is something to take."""
@@ -191,8 +198,8 @@ class WorkerLoop:
         """Return once what is being claimed now has begun to run."""
         async with self._claiming:
             pass
-        if self.road is not None:
-            await self.road.settled()
+        if self._road is not None:
+            await self._road.settled()
 
     def profile(self) -> dict[str, Any]:
         """What only this process knows of the worker."""
@@ -301,13 +308,13 @@ class WorkerLoop:
         self, member: int, taken: Taken, call: asyncio.Task[Ended]
     ) -> asyncio.Future[bool] | None:
         end = _end_of(call)
-        if self.road is None or end.error is not None:
+        if self._road is None or end.error is not None:
             return None
         try:
             reply = _reply(end.value, self._settings.topic)
             if reply.error is not None:
                 return None
-            return self.road.answer(member, taken, given_text(reply))
+            return self._road.answer(member, taken, given_text(reply))
         except (TypeError, PayloadError):
             return None  # it is described where attempts fail
 

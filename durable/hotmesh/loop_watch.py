@@ -9,11 +9,10 @@ named: it may block for as long as it likes, and its attempt is its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from durable.engine.interpreter import Interpreter
-from durable.engine.steps.graph_road import GraphRoad
-from durable.hotmesh.workers import WorkerLoop
+from durable.hotmesh.engine_loop import GraphEngine
+from durable.hotmesh.served_topics import ServedTopics
 from durable.runtime.watchdog import Watchdog
 from durable.streams.membership import Membership
 from durable.telemetry.logs import logger
@@ -23,23 +22,20 @@ IN_MEMORY = 0  # the backend of a step that has not begun its transaction
 GIVING_UP = 10.0  # seconds that it may take to free what the process holds
 
 
-class Holding:
+class LoopWatch:
     """Watches the loop of one mesh; implements `durable.runtime.watchdog.Watched`.
 
     Args:
         membership: that of the mesh.
-        workers: its workers, as they come.
-        engine: what applies its messages, and its fast road; None where others do.
+        topics: the worker loops of its process.
+        engine: what applies its messages; None where others do.
     """
 
     def __init__(
-        self,
-        membership: Membership,
-        workers: Mapping[str, WorkerLoop],
-        engine: tuple[Interpreter, GraphRoad] | None,
+        self, membership: Membership, topics: ServedTopics, engine: GraphEngine | None
     ) -> None:
         self._membership = membership
-        self._workers = workers
+        self._topics = topics
         self._engine = engine
         self._watchdog = Watchdog(self, STEP_MAX)
 
@@ -58,11 +54,10 @@ class Holding:
 
     def busy(self) -> bool:
         """Whether a step is being taken, or a callback runs."""
-        if self._engine is not None:
-            interpreter, road = self._engine
-            if road.walking or interpreter.applying is not None:
-                return True
-        return any(worker.busy for worker in list(self._workers.values()))
+        engine = self._engine
+        if engine is not None and (engine.road.walking or engine.interpreter.applying is not None):
+            return True
+        return self._topics.busy()
 
     def key(self, loop: asyncio.AbstractEventLoop) -> tuple[object, ...]:
         """The step, or the task."""
@@ -73,8 +68,8 @@ class Holding:
         if self._backend(loop) is not None:
             return "a step of a graph"  # of which message is known once it is applied alone
         task = asyncio.current_task(loop)
-        for worker in list(self._workers.values()):
-            taken = worker.of_task(task)
+        for loop_of_topic in self._topics:
+            taken = loop_of_topic.of_task(task)
             if taken is not None:
                 return f"the callback of topic {taken.topic!r} (job {taken.jid})"
         return "something on the event loop"
@@ -101,10 +96,9 @@ class Holding:
         """The backend of the step that runs on the loop in this moment, None when there is none."""
         if self._engine is None:
             return None
-        interpreter, road = self._engine
-        if road.walking:
+        if self._engine.road.walking:
             return IN_MEMORY
-        applying = interpreter.applying
+        applying = self._engine.interpreter.applying
         if applying is None or applying[0] is not asyncio.current_task(loop):
             return None
         return applying[1].backend

@@ -1,0 +1,68 @@
+"""The versions of an app: checked, deployed, activated."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from durable.descriptor.document import load, path_of, plain
+from durable.descriptor.files import write_resolved
+from durable.engine.versions import Versions, warn_of_no_effect
+from durable.protocol.graphs import Data
+from durable.quorum.activation import activate
+from durable.quorum.bus import Bus
+from durable.quorum.roster import Roster
+from durable.telemetry.logs import logger
+
+Source = str | Path | Data
+
+
+class Admin:
+    """Deploys and activates the versions of one app.
+
+    Args:
+        app_id: the app.
+        versions: those that are stored.
+        bus: by which its engines are asked whether they can run a version.
+        roster: who they are.
+    """
+
+    def __init__(self, app_id: str, versions: Versions, bus: Bus, roster: Roster) -> None:
+        self._app_id = app_id
+        self._versions = versions
+        self._bus = bus
+        self._roster = roster
+
+    def plan(self, source: Source) -> dict[str, Any]:
+        """Read and check a document without storing it; the document as plain data."""
+        return {"app": plain(load(source, warn_of_no_effect))}
+
+    async def deploy(self, source: Source) -> dict[str, Any]:
+        """Check and store a version; beside a file, it is written with all `$ref`s resolved."""
+        app = await self._versions.deploy(source, self._app_id)
+        document: dict[str, Any] = {"app": plain(app)}
+        if (path := path_of(source)) is not None:
+            try:
+                await asyncio.to_thread(write_resolved, path, app.id, app.version, document)
+            except OSError as error:
+                logger.warning(
+                    "version %s of app %r is deployed, and was not written beside %s: %s",
+                    app.version, app.id, path, error,
+                )  # fmt: skip
+        return document
+
+    async def activate(self, version: str, delay: float) -> bool:
+        """Switch the app to a version, for all of its engines; see `durable.quorum.activation`."""
+        await activate(
+            self._bus,
+            self._roster,
+            version,
+            delay,
+            lambda: self._versions.activate(self._app_id, version),
+        )
+        return True
+
+    async def active_version(self) -> str | None:
+        """The version on which jobs start now, None before the first was activated."""
+        return await self._versions.active_version(self._app_id)

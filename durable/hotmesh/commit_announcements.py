@@ -1,0 +1,90 @@
+"""What follows a commit of graph jobs: worker loops, engines, waiters and subscribers are woken."""
+
+from __future__ import annotations
+
+import asyncio
+
+from durable.descriptor.plan import Plan
+from durable.engine.job import Job
+from durable.engine.steps.graph_writes import Written
+from durable.hotmesh.job_waiters import JobWaiters
+from durable.hotmesh.served_topics import ServedTopics
+from durable.hotmesh.subscriptions import published, topics_of
+from durable.postgres.listen import Notifier
+from durable.protocol import channels
+from durable.telemetry.spans import made
+
+
+class EngineWake:
+    """Wakes the engines of an app: that of this process by an event, else by a notification.
+
+    Attributes:
+        channel: on which engines listen.
+        event: set when the engine of this process has something to do.
+    """
+
+    def __init__(self, notifier: Notifier, channel: str, *, local: bool) -> None:
+        self.channel = channel
+        self.event = asyncio.Event()
+        self._notifier = notifier
+        self._local = local
+
+    def __call__(self, _payload: str = "") -> None:
+        """Wake them."""
+        if self._local:
+            self.event.set()
+        else:
+            self._notifier.notify(self.channel)
+
+
+class CommitAnnouncements:
+    """Announces what commits of this process have written, here by calls, elsewhere by NOTIFY.
+
+    Args:
+        app: namespace and app.
+        notifier: sends notifications.
+        topics: the worker loops of this process.
+        waiters: the calls of this process that wait for an end.
+        wake: wakes the engines.
+    """
+
+    def __init__(
+        self,
+        app: tuple[str, str],
+        notifier: Notifier,
+        topics: ServedTopics,
+        waiters: JobWaiters,
+        wake: EngineWake,
+    ) -> None:
+        self._namespace, self._app_id = app
+        self._notifier = notifier
+        self._topics = topics
+        self._waiters = waiters
+        self._wake = wake
+
+    def on_committed(self, written: Written) -> None:
+        """Announce what a commit has written."""
+        made(written.legs)
+        for stream in written.streams:
+            loop = self._topics.get(stream)
+            if loop is not None:
+                loop.wake()
+            if loop is None or loop.free <= 0:
+                self._notifier.notify(channels.queue(self._namespace, stream), "worker")
+        if written.sent:
+            self._wake()
+        for emission, job, plan in written.emitted:
+            self._publish(job, plan, emission)
+        for job, plan in written.ended:
+            for channel in job.reply_to:
+                if channel == self._waiters.channel:
+                    self._waiters.ended(job, plan)
+                else:
+                    self._notifier.notify(channel, str(job.run_id))
+            self._publish(job, plan, job.run_id)
+
+    def _publish(self, job: Job, plan: Plan, number: int) -> None:
+        """Announce a run that ended, or an emission, to subscribers."""
+        for topic in topics_of(job, plan):
+            channel = published(self._namespace, self._app_id, topic)
+            self._notifier.notify(channel, str(number))

@@ -1,0 +1,244 @@
+"""The composition of a mesh: every part of one `HotMesh` is built here, once, from its settings."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from durable.engine.completion import Jobs
+from durable.engine.interpreter import Interpreter
+from durable.engine.signals import Signals
+from durable.engine.statistics import Statistics
+from durable.engine.steps.graph_road import GraphRoad, Here
+from durable.engine.steps.graph_steps import GraphSteps
+from durable.engine.steps.resolving import EscalationSteps
+from durable.engine.timers import Timers
+from durable.engine.versions import Versions
+from durable.hotmesh.admin import Admin
+from durable.hotmesh.breakage import Breakage
+from durable.hotmesh.commit_announcements import CommitAnnouncements, EngineWake
+from durable.hotmesh.engine_loop import EngineLoop, GraphEngine
+from durable.hotmesh.escalations import Escalations
+from durable.hotmesh.host import Hosted, MeshHost
+from durable.hotmesh.job_inspection import JobInspection
+from durable.hotmesh.job_interrupts import JobInterrupts
+from durable.hotmesh.job_removal import JobRemoval
+from durable.hotmesh.job_signals import JobSignals
+from durable.hotmesh.job_starts import JobStarts
+from durable.hotmesh.job_waiters import JobWaiters
+from durable.hotmesh.loop_watch import LoopWatch
+from durable.hotmesh.pattern_subscriptions import PatternSubscriptions
+from durable.hotmesh.quorum_calls import QuorumCalls
+from durable.hotmesh.quorum_member import QuorumMember
+from durable.hotmesh.resources import Resources
+from durable.hotmesh.search import Search
+from durable.hotmesh.served_topics import ServedTopics
+from durable.hotmesh.settings import MeshSettings
+from durable.hotmesh.subscriptions import Subscriptions
+from durable.protocol import channels
+from durable.protocol.ids import new_id
+from durable.streams.membership import Membership
+from durable.streams.pacing import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class MeshParts:
+    """The parts of one mesh, each with one concern.
+
+    Attributes:
+        app_id: the app.
+        namespace: the Postgres schema.
+        guid: by which others name this process.
+        host: what runs in this process.
+        starts: how jobs begin.
+        interrupts: how they are ended from outside.
+        signals: what reaches them from outside.
+        inspection: how they stand.
+        removal: their deletion.
+        search: finds them by what they keep.
+        statistics: finds and counts them by what their triggers measure.
+        subscriptions: who is called at their ends.
+        patterns: the same, by patterns of topics.
+        escalations: what waits for a person.
+        admin: the versions of the app.
+        quorum: this process as one of those that take part.
+        quorum_calls: what is asked of all of them.
+    """
+
+    app_id: str
+    namespace: str
+    guid: str
+    host: MeshHost
+    starts: JobStarts
+    interrupts: JobInterrupts
+    signals: JobSignals
+    inspection: JobInspection
+    removal: JobRemoval
+    search: Search
+    statistics: Statistics
+    subscriptions: Subscriptions
+    patterns: PatternSubscriptions
+    escalations: Escalations
+    admin: Admin
+    quorum: QuorumMember
+    quorum_calls: QuorumCalls
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What several parts of a mesh share."""
+
+    settings: MeshSettings
+    resources: Resources
+    versions: Versions
+    quorum: QuorumMember
+    topics: ServedTopics
+    breakage: Breakage
+    membership: Membership
+    pace: Pace
+    steps: GraphSteps
+    jobs: Jobs
+    waiters: JobWaiters
+    wake: EngineWake
+    announcements: CommitAnnouncements
+
+
+def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
+    """Build one mesh; nothing of it runs before its host begins."""
+    guid = settings.guid or new_id()
+    ground = _ground(settings, resources, guid)
+    database, app_id, jobs = resources.database, settings.app_id, ground.jobs
+    engine = _engine(ground, guid) if settings.engine else None
+    hosted = _hosted(ground, engine)
+    on_committed = ground.announcements.on_committed
+    inspection = JobInspection(app_id, jobs)
+    resolving = EscalationSteps(database, ground.versions.plans, settings.retry, random.random)
+    bus, roster = ground.quorum.bus, ground.quorum.roster
+    return MeshParts(
+        app_id=app_id,
+        namespace=database.schema,
+        guid=guid,
+        host=MeshHost(settings, resources, hosted),
+        starts=JobStarts(
+            app_id,
+            ground.steps,
+            None if engine is None else engine.road,
+            ground.waiters,
+            on_committed,
+        ),
+        interrupts=JobInterrupts(app_id, ground.steps, inspection, on_committed),
+        signals=JobSignals(app_id, Signals(database, ground.wake)),
+        inspection=inspection,
+        removal=JobRemoval(app_id, jobs, resources.retention),
+        search=Search(app_id, database),
+        statistics=Statistics(database, ground.versions.plans, app_id, ground.wake),
+        subscriptions=hosted.subscriptions,
+        patterns=hosted.patterns,
+        escalations=Escalations(database, app_id, resolving, on_committed),
+        admin=Admin(app_id, ground.versions, bus, roster),
+        quorum=ground.quorum,
+        quorum_calls=QuorumCalls(database, app_id, bus, roster),
+    )
+
+
+def _ground(settings: MeshSettings, resources: Resources, guid: str) -> _Ground:
+    database, app_id = resources.database, settings.app_id
+    versions = Versions(database)
+    quorum = QuorumMember(database, app_id, guid, versions)
+    topics, breakage = ServedTopics(), Breakage(app_id)
+    membership = _membership(app_id, resources, topics, quorum, breakage)
+    pace = Pace(guid, quorum.duress.rest)
+    jobs = Jobs(database, versions.plans)
+    waiters = JobWaiters(jobs, channels.waiter(database.schema, new_id()))
+    channel = channels.engine(database.schema, app_id)
+    wake = EngineWake(resources.notifier, channel, local=settings.engine)
+    return _Ground(
+        settings,
+        resources,
+        versions,
+        quorum,
+        topics,
+        breakage,
+        membership,
+        pace,
+        GraphSteps(
+            database, versions.plans, settings.retry, random.random, pace, lambda: membership.id
+        ),
+        jobs,
+        waiters,
+        wake,
+        CommitAnnouncements((database.schema, app_id), resources.notifier, topics, waiters, wake),
+    )
+
+
+def _engine(ground: _Ground, guid: str) -> GraphEngine:
+    database, app_id = ground.resources.database, ground.settings.app_id
+    on_committed, duress = ground.announcements.on_committed, ground.quorum.duress
+    here = Here(
+        ground.versions.at_hand,
+        ground.settings.retry,
+        random.random,
+        ground.topics,
+        on_committed,
+        guid,
+        ground.membership.clock,
+        duress.felt,
+        duress.rest,
+    )
+    return GraphEngine(
+        Interpreter(ground.steps, app_id, on_committed, ground.pace, duress.felt),
+        Timers(database, ground.pace),
+        GraphRoad(database, app_id, ground.steps, here),
+        ground.pace,
+        ground.settings.retry,
+    )
+
+
+def _hosted(ground: _Ground, engine: GraphEngine | None) -> Hosted:
+    app_id, listener = ground.settings.app_id, ground.resources.listener
+    namespace, jobs, versions = ground.resources.database.schema, ground.jobs, ground.versions
+    loop = None
+    if engine is not None:
+        loop = EngineLoop(app_id, engine, ground.wake.event, ground.breakage.record)
+    return Hosted(
+        ground.membership,
+        ground.topics,
+        None if engine is None or loop is None else (loop, engine.road),
+        ground.wake,
+        LoopWatch(ground.membership, ground.topics, engine),
+        ground.quorum,
+        ground.waiters,
+        Subscriptions(app_id, namespace, listener, jobs, versions),
+        PatternSubscriptions(
+            app_id,
+            Subscriptions(app_id, namespace, listener, jobs, versions),
+            versions,
+            ground.quorum,
+        ),
+        ground.breakage,
+    )
+
+
+def _membership(
+    app_id: str,
+    resources: Resources,
+    topics: ServedTopics,
+    quorum: QuorumMember,
+    breakage: Breakage,
+) -> Membership:
+    def joined(member: int) -> None:
+        """This process is a new member, and may take work again."""
+        quorum.rejoin(member)
+        topics.wake()
+
+    return Membership(
+        resources.database.address,
+        resources.database.schema,
+        app_id,
+        resources.announcer,
+        busy=topics.busy,
+        on_lost=topics.abandon,
+        on_joined=joined,
+        on_prune=resources.janitor.due,
+        on_broken=breakage.record,
+    )

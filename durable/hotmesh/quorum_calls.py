@@ -1,0 +1,113 @@
+"""What a mesh asks of an app's quorum: a throttle, a roll call, a message to all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from durable.engine.job import encode
+from durable.errors import ConfigurationError
+from durable.postgres.pool import Database
+from durable.protocol.clock import to_datetime
+from durable.quorum.bus import Bus, Message
+from durable.quorum.commands import Throttle
+from durable.quorum.roster import Consumer, Roster
+from durable.quorum.throttles import Throttles
+from durable.streams.graph_messages import work_stream
+from durable.telemetry.logs import logger
+
+CONFIRMATION = (0.5, 0.5)  # seconds that consumers have to confirm a throttle
+
+
+class QuorumCalls:
+    """Asks the engines and workers of one app."""
+
+    def __init__(self, database: Database, app_id: str, bus: Bus, roster: Roster) -> None:
+        self._schema = database.schema
+        self._app_id = app_id
+        self._bus = bus
+        self._roster = roster
+        self._throttles = Throttles(database)
+
+    async def throttle(self, throttle: Throttle) -> bool:
+        """Store a throttle, and wait until all whom it concerns have confirmed it."""
+        if throttle.target != "guid":
+            return await self._set(throttle)
+        named = await self._named(throttle)
+        return all([await self._set(replace(throttle, name=c.guid, of=None)) for c in named])
+
+    async def _named(self, throttle: Throttle) -> list[Consumer]:
+        """Those whom a guid means: that consumer, or of its process the workers of a topic."""
+        present = await self._roster.present()
+        found = [c for c in present if c.guid == throttle.name]
+        if throttle.of is not None:
+            processes = {c.member_id for c in found if c.topic is None}
+            found = [
+                c
+                for c in {*found, *(c for c in present if c.member_id in processes)}
+                if c.topic == throttle.of
+            ]
+        if not found:
+            what = "" if throttle.of is None else f" that serves topic {throttle.of!r}"
+            raise ConfigurationError(
+                f"no engine or worker of app {self._app_id!r}{what} has the guid {throttle.name!r};"
+                " roll_call() lists them as engine_id"
+            )
+        return found
+
+    async def _set(self, throttle: Throttle) -> bool:
+        await self._throttles.set(self._app_id, throttle)
+        called = await self._bus.call(
+            throttle.message(),
+            lambda c: throttle.concerns(c.guid, c.topic),
+            CONFIRMATION,
+        )
+        for consumer in called.silent:
+            logger.warning(
+                "%s has not confirmed throttle %d: it holds from its next claim on",
+                consumer,
+                throttle.milliseconds,
+            )
+        return not called.silent
+
+    async def roll_call(self, delay: float) -> list[dict[str, Any]]:
+        """A profile of each engine and worker that lives, whether it has answered or not."""
+        called = await self._bus.call({"type": "ping", "details": True}, lambda _: True, [delay])
+        topics = {c.topic for c in called.present if c.topic is not None}
+        depths = await self._roster.depths(topics)
+        return [
+            {
+                **self._described(consumer),
+                "stream_depth": depths.get(consumer.topic, 0),
+                "answered": consumer.guid in called.answers,
+                "timestamp": to_datetime(consumer.seen_at).isoformat(),
+                **called.answers.get(consumer.guid, {}),
+            }
+            for consumer in called.present
+        ]
+
+    def _described(self, consumer: Consumer) -> dict[str, Any]:
+        topic = consumer.topic
+        return {
+            "namespace": self._schema,
+            "app_id": self._app_id,
+            "engine_id": consumer.guid,
+            **({} if topic is None else {"worker_topic": topic}),
+            "stream": self._app_id if topic is None else work_stream(self._app_id, topic),
+            "throttle": consumer.throttle,
+            "inited": to_datetime(consumer.joined_at).isoformat(),
+            "host": consumer.host,
+            "pid": consumer.pid,
+        }
+
+    async def post(self, message: Message) -> bool:
+        """Send a message to all."""
+        kind = message.get("type")
+        if not isinstance(kind, str) or kind in ("throttle", "activate", "duress"):
+            raise ConfigurationError(
+                f"a quorum message of type {kind!r} cannot be sent: give a type such as 'user';"
+                " the rest is said by throttle(), activate() and engines in duress"
+            )
+        encode(dict(message), "the message to the quorum")
+        await self._bus.post(message)
+        return True
