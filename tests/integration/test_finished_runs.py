@@ -11,7 +11,7 @@ import asyncpg
 import pytest_asyncio
 
 from durable.postgres.pool import Database
-from durable.postgres.sql import Statements
+from tests.sql_files import load
 
 FINISHED = 200_000  # `benchmarks/retention.py` does the same with a million
 LIVE = 200
@@ -36,7 +36,7 @@ FILL = f"""
 """
 HELD = FINISHED + 1
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-STATEMENTS: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {
+STATEMENTS: dict[tuple[str, str], dict[str, Any]] = {
     ("durable.streams", "sql/runs.sql"): {
         "claim": (9, "q", ["flow"], 10, 0.0),
         "inboxes": ([HELD],),
@@ -44,8 +44,23 @@ STATEMENTS: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {
     },
     ("durable.streams", "sql/activities.sql"): {"claim": (9, "q", ["step"], 10, 0.0)},
     ("durable.engine.steps", "sql/commits.sql"): {
-        "commit_step": (7, HELD, 1, 1, 5, 1, "activity", 1, NOW, "step", "1", None, None, 0),
-        "outcomes": ([HELD], 7),
+        "commit_step": {
+            "member": 7,
+            "run_id": HELD,
+            "expected": 1,
+            "hold": 0,
+            "issued": 1,
+            "token": 5,
+            "status": 1,
+            "kind": "activity",
+            "number": 1,
+            "at": NOW,
+            "name": "step",
+            "data": "1",
+            "failure": None,
+            "input": None,
+        },
+        "outcomes": {"run_ids": [HELD], "member": 7},
     },
     ("durable.store", "sql/jobs.sql"): {
         "latest": (f"run-{FINISHED // 2}",),
@@ -96,14 +111,19 @@ async def test_hot_statements_read_live_rows_only(
     """Claims, commits, looks, starts, prunings with nothing to prune: a few pages each."""
     found = {}
     for (package, file), blocks in STATEMENTS.items():
-        statements = Statements(package, file, database.schema)
+        statements = load(package, file, database.schema)
         for name, args in blocks.items():
-            found[f"{file}: {name}"] = await _pages(filled, statements[name], args)
+            bound = (
+                statements.bind(name, **args)
+                if isinstance(args, dict)
+                else (statements[name], *args)
+            )
+            found[f"{file}: {name}"] = await _pages(filled, bound[0], bound[1:])
     assert {name: pages for name, pages in found.items() if pages > PAGES} == {}
 
 
 async def test_pruning_reads_what_it_prunes(filled: asyncpg.Connection, database: Database) -> None:
     """A batch of 500 reads some 500 rows, although 20,000 older ones are kept for ever."""
     await filled.execute("insert into retention values ('', 60, null, now())")
-    runs = Statements("durable.store", "sql/retention.sql", database.schema)["runs"]
+    runs = load("durable.store", "sql/retention.sql", database.schema)["runs"]
     assert await _pages(filled, runs, (None, [], None, 500, 20_000)) < 1500

@@ -24,11 +24,11 @@ from durable.app import connect
 from durable.client.client import Client
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from durable.postgres.sql import Statements
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
 from tests.integration.filling import BIG, fill
 from tests.integration.programs import add, chain
+from tests.sql_files import load
 
 FINISHED, WAITING = 1_000_000, 50_000
 PAGES = 150  # the greatest touches about 70; the smallest index of what waits has over 200
@@ -128,7 +128,7 @@ class Explaining:
 def _blocks(schema: str) -> Iterator[tuple[str, str]]:
     for room in ("streams", "store", "engine.steps"):
         for file in resources.files(f"durable.{room}").joinpath("sql").iterdir():
-            blocks = Statements(f"durable.{room}", f"sql/{file.name}", schema)
+            blocks = load(f"durable.{room}", f"sql/{file.name}", schema)
             text = file.read_text(encoding="utf-8")
             for name in re.findall(r"^-- name: (\w+)", text, re.MULTILINE):
                 yield f"{room.split('.')[-1]}/{file.name[:-4]}: {name}", blocks[name]

@@ -11,10 +11,9 @@ from typing import Any
 import asyncpg
 import pytest_asyncio
 
-from durable.engine.steps.workflow_commits import batch_arguments
+from durable.engine.steps.workflow_commits import CommitStatements
 from durable.postgres.connections import open_connection
 from durable.postgres.pool import Database
-from durable.postgres.sql import Statements
 from durable.protocol.commands import Finish
 from durable.protocol.commits import ChildStart, Commit, Intent
 from durable.protocol.facts import Fact, FactKind
@@ -23,6 +22,7 @@ from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
 from durable.streams.activities import metadata_of
 from tests.integration.looking import looked_at
+from tests.sql_files import load
 
 ME = 1_000_001
 RUNS = 300
@@ -93,7 +93,7 @@ def _batch(runs: list[int], revision: int, **more: Any) -> list[Any]:
         )
         for n, run_id in enumerate(runs)
     ]  # fmt: skip
-    return batch_arguments(ME, 1, commits, metadata_of)
+    return list(CommitStatements("durable", metadata_of).batch(ME, 1, commits)[1:])
 
 
 @pytest_asyncio.fixture
@@ -102,9 +102,7 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
     opened = await open_connection(database.address, "test", also="lane")
     await opened.execute(f'set search_path = "{database.schema}"')
     for name, (package, file) in STATEMENTS.items():
-        await opened.execute(
-            f"prepare {name} as {Statements(package, file, database.schema)[name]}"
-        )
+        await opened.execute(f"prepare {name} as {load(package, file, database.schema)[name]}")
     await looked_at(opened, "start_runs", *_starts(0))
     await looked_at(opened, "claim", ME, "q", ["flow"], 500, 0.0)
     await looked_at(opened, "look", "q", ["flow"], ["step"], ME, None)

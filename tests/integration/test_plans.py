@@ -9,7 +9,7 @@ import asyncpg
 import pytest_asyncio
 
 from durable.postgres.pool import Database
-from durable.postgres.sql import Statements
+from tests.sql_files import load
 
 STATEMENTS = {
     ("durable.streams", "sql/runs.sql"): (
@@ -67,7 +67,7 @@ async def filled(database: Database) -> AsyncIterator[asyncpg.Connection]:
 
 def _statements(schema: str) -> Iterator[tuple[str, str]]:
     for (package, file), names in STATEMENTS.items():
-        found = Statements(package, file, schema)
+        found = load(package, file, schema)
         for name in names.split():
             yield f"{file}: {name}", found[name]
 
@@ -112,7 +112,7 @@ async def test_a_claim_reads_what_is_due_and_not_what_waits(
 ) -> None:
     """250 runs are due among 25,000 that wait: the claim of 10 touches a few pages."""
     await filled.execute("analyze worker_streams; set plan_cache_mode = force_generic_plan")
-    claim = Statements("durable.streams", "sql/runs.sql", database.schema)["claim"]
+    claim = load("durable.streams", "sql/runs.sql", database.schema)["claim"]
     await filled.execute(f"prepare claim as {claim}")
     rows = await filled.fetch(
         "explain (analyze, buffers, costs off) execute claim(9, 'q', array['flow'], 10, 0)"

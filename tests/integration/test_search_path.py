@@ -18,9 +18,9 @@ from durable.app import connect
 from durable.client.client import Client
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from durable.postgres.sql import Statements
 from durable.worker.worker import Worker
 from tests.integration.hotmesh.conftest import echo
+from tests.sql_files import load
 
 # Each fits its call better than the function or operator that Postgres has, whose parameters are of
 # any type. It leaves the name of whom it could have acted as.
@@ -202,7 +202,7 @@ async def test_what_statements_call_is_qualified(database: Database):
     found = set()
     for file in FILES:
         package = ".".join(("durable", *file.parent.parent.relative_to(ROOT).parts))
-        statements = Statements(package, f"sql/{file.name}", "durable")
+        statements = load(package, f"sql/{file.name}", "durable")
         for name, text in statements._blocks.items():
             bare = SEVERAL.sub("", re.sub(r"--[^\n]*|'(?:[^']|'')*'", "", text))
             called = set(re.findall(r'(?<![\w."$])([a-z_][a-z_0-9]*)\(', bare))

@@ -2,6 +2,7 @@
 
 - `committer`: gathers the commits of function workflows and sends them as one statement.
 - `workflow_commits`: those statements, scalar and batched.
+- `commit_rows`: what a commit writes, as rows: one class for each kind.
 - `graph_steps`: the steps of hand-written graphs, on the slow road: claim, lock, walk, write.
 - `graph_road`: their fast road: steps in memory, many in a statement.
 - `graph_commits`: its statements.

@@ -7,18 +7,34 @@ attempts whose results it carries. A run passes with everything or with nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from durable.engine.steps.commit_rows import (
+    AsideRow,
+    BatchRows,
+    ChildRow,
+    FactRow,
+    IntentRow,
+    MessageRow,
+    RunRow,
+    StepRow,
+    error_of,
+    fact_row,
+)
 from durable.postgres.pool import Lane, Row
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 from durable.protocol.clock import to_datetime
 from durable.protocol.commands import Finish
-from durable.protocol.commits import Commit, Committed, Intent
-from durable.protocol.durations import seconds
-from durable.protocol.failures import Failure
-from durable.protocol.retry import RetryPolicy
+from durable.protocol.commits import Commit, Committed
+from durable.protocol.options import ActivityOptions
+
+SQL = SqlFile(
+    "durable.engine.steps", "sql/commits.sql",
+    runs=RunRow, facts=FactRow, inbox=MessageRow, settled=MessageRow, cancelled=StepRow,
+    intents=IntentRow, children=ChildRow, aside=AsideRow,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -41,10 +57,6 @@ class Outcome:
     revision: int
     token: int | None
     messages: dict[int, int]
-
-
-def _json(failure: Failure | None) -> str | None:
-    return None if failure is None else failure.to_json()
 
 
 def is_plain(commit: Commit) -> bool:
@@ -72,95 +84,6 @@ def is_end(commit: Commit) -> bool:
         and commit.entity is None
         and not any(fact.request for fact in commit.facts)
     )
-
-
-def end_arguments(member: int, token: int, commit: Commit, finish: Finish) -> tuple[Any, ...]:
-    """The parameters of `commit_end`."""
-    facts = [
-        (
-            place, f.kind.value, f.number, to_datetime(f.at), f.name, f.data, _json(f.failure),
-            f.input,
-        )
-        for place, f in enumerate(commit.facts, start=commit.expected + 1)
-    ]  # fmt: skip
-    return (
-        member, commit.run_id, commit.expected, len(commit.facts), commit.issued, token,
-        finish.state, finish.data, _json(finish.failure), commit.version, *_columns(facts, 8),
-        commit.hold,
-    )  # fmt: skip
-
-
-def scalar_arguments(member: int, token: int, commit: Commit) -> tuple[Any, ...]:
-    """The parameters of `commit_step`."""
-    fact = commit.facts[0]
-    return (
-        member, commit.run_id, commit.expected, commit.issued, token, commit.status,
-        fact.kind.value, fact.number, to_datetime(fact.at), fact.name, fact.data,
-        _json(fact.failure), fact.input, commit.hold,
-    )  # fmt: skip
-
-
-def _policy(policy: RetryPolicy) -> tuple[int, float, float, float | None]:
-    initial = None if policy.initial_interval is None else seconds(policy.initial_interval)
-    return (
-        policy.most,
-        float(policy.backoff_coefficient),
-        seconds(policy.maximum_interval),
-        initial,
-    )
-
-
-def _intent(run_id: int, intent: Intent, metadata: str | None) -> tuple[Any, ...]:
-    return (
-        run_id, intent.queue, intent.name, str(intent.number), intent.input, metadata,
-        _json(intent.failure), intent.options.priority, intent.delay, intent.held, intent.dead,
-        *_policy(intent.options.retry), intent.attempt - 1,
-    )  # fmt: skip
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    if not rows:
-        return [[] for _ in range(width)]
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def batch_arguments(member: int, token: int, commits: Sequence[Commit], metadata: Any) -> list[Any]:
-    """The parameters of `commit_batch`; `metadata` writes options as JSON."""
-    runs, facts, inbox, settled, cancelled, intents, children = [], [], [], [], [], [], []
-    for c in commits:
-        finish = c.finish
-        runs.append((
-            c.run_id, c.expected, len(c.facts), c.issued, c.pending, 0 if finish else c.status,
-            finish.state if finish else None, finish.data if finish else None,
-            _json(finish.failure) if finish else None, c.version,
-        ))  # fmt: skip
-        for place, f in enumerate(c.facts, start=c.expected + 1):
-            facts.append((
-                c.run_id, place, f.kind.value, f.number, to_datetime(f.at), f.name, f.data,
-                _json(f.failure), f.input,
-            ))  # fmt: skip
-        inbox += [(i, c.run_id) for i in c.inbox]
-        settled += [(m, c.run_id) for m in c.settled]
-        cancelled += [(c.run_id, str(n)) for n in c.cancelled]
-        intents += [_intent(c.run_id, i, metadata(i.options)) for i in c.intents]
-        children += [
-            (c.run_id, k.number, k.workflow, k.id, k.queue, k.input, k.priority) for k in c.children
-        ]
-    return [
-        member, *_columns(runs, 10), *_columns(settled, 2), token, *_columns(facts, 9),
-        *_columns(inbox, 2), *_columns(cancelled, 2), *_columns(intents, 16),
-        *_columns(children, 7), [f.request for c in commits for f in c.facts],
-        [c.hold for c in commits], [c.attributes for c in commits], [c.entity for c in commits],
-        [k.seed for c in commits for k in c.children],
-        *_columns(
-            [
-                (c.run_id, a.revision, a.name, a.data, a.failure.to_json())
-                for c in commits
-                for a in c.aside
-            ],
-            5,
-        ),
-    ]  # fmt: skip
 
 
 def _note(outcome: BatchOutcome, row: Row) -> None:
@@ -205,8 +128,8 @@ def read_batch(commits: Sequence[Commit], rows: Sequence[Row]) -> BatchOutcome:
 class CommitStatements:
     """Sends commits over a lane."""
 
-    def __init__(self, schema: str, metadata: Any) -> None:
-        self._sql = Statements("durable.engine.steps", "sql/commits.sql", schema)
+    def __init__(self, schema: str, metadata: Callable[[ActivityOptions], str | None]) -> None:
+        self._sql = SQL.load(schema)
         self._metadata = metadata
 
     async def send(
@@ -216,28 +139,57 @@ class CommitStatements:
         if len(commits) == 1:
             commit = commits[0]
             if is_plain(commit):
-                arguments = scalar_arguments(member, token, commit)
-                passed = bool(await lane.fetch(self._sql["commit_step"], *arguments))
+                passed = bool(await lane.fetch(*self.step(member, token, commit)))
                 return BatchOutcome({commit.run_id: Committed(passed)})
             if commit.finish is not None and is_end(commit):
-                arguments = end_arguments(member, token, commit, commit.finish)
-                rows = await lane.fetch(self._sql["commit_end"], *arguments)
+                rows = await lane.fetch(*self.end(member, token, commit, commit.finish))
                 if rows:
                     ended = [(commit.run_id, rows[0]["reply_to"])]
                     return BatchOutcome({commit.run_id: Committed(passed=True)}, ended=ended)
-        rows = await lane.fetch(
-            self._sql["commit_batch"], *batch_arguments(member, token, commits, self._metadata)
-        )
+        rows = await lane.fetch(*self.batch(member, token, commits))
         return read_batch(commits, rows)
+
+    def step(self, member: int, token: int, commit: Commit) -> tuple[Any, ...]:
+        """`commit_step` for a plain commit."""
+        fact = commit.facts[0]
+        return self._sql.bind(
+            "commit_step", member=member, token=token, run_id=commit.run_id,
+            expected=commit.expected, hold=commit.hold, issued=commit.issued, status=commit.status,
+            kind=fact.kind, number=fact.number, at=to_datetime(fact.at), name=fact.name,
+            data=fact.data, failure=error_of(fact.failure), input=fact.input,
+        )  # fmt: skip
+
+    def end(self, member: int, token: int, commit: Commit, finish: Finish) -> tuple[Any, ...]:
+        """`commit_end` for the end of a run that has nothing else."""
+        run_id, first = commit.run_id, commit.expected + 1
+        return self._sql.bind(
+            "commit_end", member=member, token=token, run_id=run_id, expected=commit.expected,
+            hold=commit.hold, issued=commit.issued, state=finish.state, output=finish.data,
+            error=error_of(finish.failure), version=commit.version, count=len(commit.facts),
+            facts=[fact_row(run_id, n, fact) for n, fact in enumerate(commit.facts, start=first)],
+        )  # fmt: skip
+
+    def batch(self, member: int, token: int, commits: Sequence[Commit]) -> tuple[Any, ...]:
+        """`commit_batch` for any commits."""
+        rows = BatchRows(self._metadata)
+        for commit in commits:
+            rows.add(commit)
+        return self._sql.bind(
+            "commit_batch", member=member, token=token, runs=rows.runs, facts=rows.facts,
+            inbox=rows.inbox, settled=rows.settled, cancelled=rows.cancelled, intents=rows.intents,
+            children=rows.children, aside=rows.aside,
+        )  # fmt: skip
 
     async def outcomes(self, lane: Lane, member: int, run_ids: Sequence[int]) -> dict[int, Outcome]:
         """How runs stand after an unknown outcome, once whatever is at work on them has ended."""
-        await lane.fetch(self._sql["settled"], list(run_ids))
+        await lane.fetch(*self._sql.bind("settled", run_ids=list(run_ids)))
         return {
             r["run_id"]: Outcome(
                 r["revision"],
                 r["token"],
                 dict(zip(r["numbers"] or (), r["messages"] or (), strict=True)),
             )
-            for r in await lane.fetch(self._sql["outcomes"], list(run_ids), member)
+            for r in await lane.fetch(
+                *self._sql.bind("outcomes", run_ids=list(run_ids), member=member)
+            )
         }

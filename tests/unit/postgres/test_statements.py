@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import ast
-import pkgutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module, resources
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-import durable
 from durable.errors import InternalError
 from durable.postgres.columns import BigInt, Text
 from durable.postgres.parameters import Parameters, RowKind
 from durable.postgres.sql import SqlFile, Statements
-
-ROOT = Path(str(resources.files("durable")))
+from tests.sql_files import files_of, modules, sql_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,22 +132,18 @@ def test_an_included_text_is_filled_in(folder: Path):
         Statements("with_sql", "sql/x.sql", "mine")
 
 
-def modules() -> Iterator[ModuleType]:
-    for found in pkgutil.walk_packages(durable.__path__, "durable."):
-        if not found.name.endswith("__main__"):
-            yield import_module(found.name)
-
-
 def test_every_statement_loads_and_is_called_by_its_names():
     """All files of the package: their columns are used, and calls give what they take."""
-    loaded: dict[tuple[str, str], Statements] = {}
+    loaded = {key: file.load("durable") for key, file in sql_files().items()}
     wrong = []
     for module in modules():
-        files = [value for value in vars(module).values() if isinstance(value, SqlFile)]
-        blocks = {}
-        for file in files:
-            statements = loaded.setdefault((file.package, file.path), file.load("durable"))
-            blocks |= {name: statements.names(name) for name in statements}
+        files = files_of(module)
+        blocks = {
+            name: statements.names(name)
+            for file in files
+            for statements in (loaded[file.package, file.path],)
+            for name in statements
+        }
         for name, given, line in calls(module) if files else ():
             if blocks.get(name) != given:
                 wrong.append((module.__name__, line, name, given, blocks.get(name)))

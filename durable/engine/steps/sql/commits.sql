@@ -4,13 +4,13 @@
 -- only if all agree.
 with passed as (
     update durable.jobs j
-    set revision = $3 + 1, issued = greatest(j.issued, $4), token = $5, status = $6
-    where j.run_id = $2 and j.revision = $3 and j.hold = $14
-      and exists (select from durable.worker_streams w where w.id = $2 and w.reserved_by = $1)
+    set revision = :expected + 1, issued = greatest(j.issued, :issued), token = :token, status = :status
+    where j.run_id = :run_id and j.revision = :expected and j.hold = :hold
+      and exists (select from durable.worker_streams w where w.id = :run_id and w.reserved_by = :member)
     returning j.run_id
 )
 insert into durable.history (run_id, revision, kind, number, at, name, data, failure, input)
-select run_id, $3 + 1, $7::text, $8::int, $9::timestamptz, $10::text, $11::json, $12::json, $13::json from passed
+select run_id, :expected + 1, :kind::text, :number::int, :at::timestamptz, :name::text, :data::json, :failure::json, :input::json from passed
 returning run_id
 
 -- name: commit_end
@@ -18,18 +18,18 @@ returning run_id
 -- short form of `commit_batch`, which decides where this one says nothing.
 with passed as (
     update durable.jobs j
-    set revision = $3 + $4, issued = greatest(j.issued, $5), token = $6, status = 0, state = $7,
-        output = $8::json, error = $9::json, graph_version = coalesce(j.graph_version, $10),
+    set revision = :expected + :count, issued = greatest(j.issued, :issued), token = :token, status = 0, state = :state,
+        output = :output::json, error = :error::json, graph_version = coalesce(j.graph_version, :version),
         finished_at = durable.now()
-    where j.run_id = $2 and j.revision = $3 and j.hold = $19 and j.parent_run_id is null
-      and exists (select from durable.worker_streams w where w.id = $2 and w.reserved_by = $1)
-      and not exists (select from durable.engine_streams e where e.run_id = $2 and e.expired_at is null)
+    where j.run_id = :run_id and j.revision = :expected and j.hold = :hold and j.parent_run_id is null
+      and exists (select from durable.worker_streams w where w.id = :run_id and w.reserved_by = :member)
+      and not exists (select from durable.engine_streams e where e.run_id = :run_id and e.expired_at is null)
     returning j.run_id, j.reply_to
 ), facts as (
     insert into durable.history (run_id, revision, kind, number, at, name, data, failure, input)
     select p.run_id, f.revision, f.kind, f.number, f.at, f.name, f.data::json, f.failure::json, f.input::json
-    from passed p, unnest($11::int[], $12::text[], $13::int[], $14::timestamptz[], $15::text[],
-                          $16::text[], $17::text[], $18::text[])
+    from passed p, unnest(:facts.revision, :facts.kind, :facts.number, :facts.at, :facts.name, :facts.data,
+                          :facts.failure, :facts.input)
         as f(revision, kind, number, at, name, data, failure, input)
 ), ended as (
     delete from durable.worker_streams m using passed p where m.id = p.run_id
@@ -40,17 +40,14 @@ select run_id, reply_to from passed
 -- Many runs at once, each all or nothing. Jobs are locked first, and a locked one is left for the next
 -- batch; `passed` are the runs that clear every fence; every write joins it.
 with wanted as (
-    select * from unnest(
-        $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[], $7::bigint[], $8::text[], $9::text[],
-        $10::text[], $11::text[], $52::int[], $53::text[], $54::text[]
-    ) as w(run_id, expected, facts, issued, pending, status, state, output, error, version, hold, attributes, document)
+    select * from unnest(:runs.*) as w(:runs)
 ), settled as (
     -- Attempts whose results come with the commit: each must still be ours, or its run is refused.
     -- Looked up one by one: a join may go through all that the member holds.
     select s.run_id, count(*) as wanted, count(*) filter (
         where (select m.reserved_by from durable.worker_streams m
-               where m.id = s.id and m.run_id = s.run_id and m.expired_at is null) = $1) as found
-    from unnest($12::bigint[], $13::bigint[]) as s(id, run_id)
+               where m.id = s.id and m.run_id = s.run_id and m.expired_at is null) = :member) as found
+    from unnest(:settled.*) as s(:settled)
     group by s.run_id
 ), offered as materialized (
     select w.*, s.run_id is null or s.found = s.wanted as settles
@@ -66,11 +63,11 @@ with wanted as (
 ), passed as materialized (
     -- A run that ends locks its wake row too: who signals it meanwhile waits for the outcome.
     select l.* from locked l
-    where l.settles and (select k.reserved_by from durable.worker_streams k where k.id = l.run_id) = $1
+    where l.settles and (select k.reserved_by from durable.worker_streams k where k.id = l.run_id) = :member
 ), job as (
     update durable.jobs j
     set revision = p.expected + p.facts, issued = greatest(j.issued, p.issued),
-        pending = coalesce(p.pending::json, j.pending), token = $14, status = p.status,
+        pending = coalesce(p.pending::json, j.pending), token = :token, status = p.status,
         state = coalesce(p.state, 'running'), output = coalesce(p.output::json, j.output),
         error = p.error::json, graph_version = coalesce(j.graph_version, p.version),
         attributes = coalesce(p.attributes::jsonb, j.attributes), document = coalesce(p.document::jsonb, j.document),
@@ -80,19 +77,16 @@ with wanted as (
 ), facts as (
     insert into durable.history (run_id, revision, kind, number, at, name, data, failure, input, request_id)
     select f.run_id, f.revision, f.kind, f.number, f.at, f.name, f.data::json, f.failure::json, f.input::json, f.request_id
-    from unnest($15::bigint[], $16::int[], $17::text[], $18::int[], $19::timestamptz[], $20::text[],
-                $21::text[], $22::text[], $23::text[], $51::uuid[])
-        as f(run_id, revision, kind, number, at, name, data, failure, input, request_id)
-    join passed p on p.run_id = f.run_id
+    from unnest(:facts.*) as f(:facts) join passed p on p.run_id = f.run_id
 ), inbox as (
     delete from durable.engine_streams e
-    using unnest($24::bigint[], $25::bigint[]) as i(id, run_id), passed p
+    using unnest(:inbox.*) as i(:inbox), passed p
     where e.id = i.id and p.run_id = i.run_id
 ), unread as (
     -- What was never folded when the run ended stays as an expired row, for people to see.
     update durable.engine_streams e set expired_at = durable.now()
     where e.run_id = any(array(select p.run_id from passed p where p.state is not null))
-      and e.expired_at is null and e.id <> all($24::bigint[])
+      and e.expired_at is null and e.id <> all(:inbox.id)
 ), aside as (
     -- Signals that the code could not read: kept with the reason, until they are delivered again.
     insert into durable.engine_streams (
@@ -100,17 +94,15 @@ with wanted as (
         dead_lettered_at)
     select p.app_id, p.graph, p.jid, p.run_id, 'signal', a.topic, a.message::json, a.error::json, durable.now(),
         durable.now(), durable.now(), durable.now()
-    from unnest($56::bigint[], $58::text[], $59::text[], $60::text[]) as a(run_id, topic, message, error)
-    join passed p on p.run_id = a.run_id
+    from unnest(:aside.*) as a(:aside) join passed p on p.run_id = a.run_id
 ), passed_over as (
     -- That it was passed over is a part of the history: whatever the code can read later, replay does the same.
     update durable.history h set failure = a.error::json
-    from unnest($56::bigint[], $57::int[], $60::text[]) as a(run_id, revision, error)
-    join passed p on p.run_id = a.run_id
+    from unnest(:aside.*) as a(:aside) join passed p on p.run_id = a.run_id
     where h.run_id = a.run_id and h.revision = a.revision and a.revision <= p.expected
 ), done as (
     delete from durable.worker_streams m
-    using unnest($12::bigint[], $13::bigint[]) as s(id, run_id) join passed p on p.run_id = s.run_id
+    using unnest(:settled.*) as s(:settled) join passed p on p.run_id = s.run_id
     where m.id = s.id
 ), ended as (
     delete from durable.worker_streams m using passed p where m.id = p.run_id and p.state is not null
@@ -118,14 +110,14 @@ with wanted as (
     select m.id, m.run_id, m.reserved_by from durable.worker_streams m
     where m.expired_at is null and m.id = any(array(
         select a.id
-        from (select run_id, state from passed where state is not null or run_id = any($26::bigint[])) p
+        from (select run_id, state from passed where state is not null or run_id = any(:cancelled.run_id)) p
         cross join lateral (
             select m.id, m.dad from durable.worker_streams m
             where m.run_id = p.run_id and m.msg_type = 'activity' and m.expired_at is null offset 0
         ) a
-        where a.id <> all($12::bigint[])
+        where a.id <> all(:settled.id)
           and (p.state is not null
-               or exists (select from unnest($26::bigint[], $27::text[]) c(run_id, dad)
+               or exists (select from unnest(:cancelled.*) as c(:cancelled)
                           where c.run_id = p.run_id and c.dad = a.dad))
     ))
     order by m.id for update of m
@@ -142,22 +134,14 @@ with wanted as (
     select i.stream, p.graph, p.jid, p.run_id, i.name, i.dad, 'activity', i.name, i.message::json,
         i.metadata::json, i.error::json, i.priority, durable.now(),
         durable.now() + make_interval(secs => i.delay),
-        case when i.held then durable.now() end, case when i.held then $1 end,
+        case when i.held then durable.now() end, case when i.held then :member end,
         case when i.error is not null then durable.now() end, case when i.dead then durable.now() end,
         i.attempts, i.coefficient, i.maximum, i.initial, i.retry_attempt
-    from unnest($28::bigint[], $29::text[], $30::text[], $31::text[], $32::text[], $33::text[], $34::text[],
-                $35::smallint[], $36::float8[], $37::bool[], $38::bool[], $39::int[], $40::float8[],
-                $41::float8[], $42::float8[], $43::int[])
-        as i(run_id, stream, name, dad, message, metadata, error, priority, delay, held, dead, attempts,
-             coefficient, maximum, initial, retry_attempt)
-    join passed p on p.run_id = i.run_id
+    from unnest(:intents.*) as i(:intents) join passed p on p.run_id = i.run_id
     returning id, run_id, dad, expired_at
 ), asked as (
     select c.*, nextval('durable.ids') as child_id
-    from unnest($44::bigint[], $45::int[], $46::text[], $47::text[], $48::text[], $49::text[], $50::smallint[],
-                $55::bytea[])
-        as c(run_id, number, workflow, jid, queue, input, priority, seed)
-    join passed p on p.run_id = c.run_id
+    from unnest(:children.*) as c(:children) join passed p on p.run_id = c.run_id
 ), born as (
     insert into durable.jobs (run_id, jid, app_id, graph, priority, input, parent_run_id, parent_number, created_at, seed)
     select a.child_id, a.jid, a.queue, a.workflow, a.priority, a.input::json, a.run_id, a.number, durable.now(), a.seed
@@ -191,13 +175,13 @@ with wanted as (
     select k.id, k.reserved_by, k.visible_at, k.stream_name, k.workflow_name, k.jid from durable.worker_streams k
     where k.id = any(array(
         select c.run_id
-        from (select run_id, state from passed where state is not null or run_id = any($26::bigint[])) p
+        from (select run_id, state from passed where state is not null or run_id = any(:cancelled.run_id)) p
         cross join lateral (
             select c.run_id, c.parent_number from durable.jobs c
             where c.parent_run_id = p.run_id and c.finished_at is null offset 0
         ) c
         where p.state is not null
-           or exists (select from unnest($26::bigint[], $27::text[]) x(run_id, dad)
+           or exists (select from unnest(:cancelled.*) as x(:cancelled)
                       where x.run_id = p.run_id and x.dad = c.parent_number::text)
     ))
     order by k.id for no key update of k
@@ -243,7 +227,7 @@ select 'inbox', t.run_id, null, null, null from taken t
 -- name: settled
 -- A commit whose answer was lost may be at work still, until the server's timeout ends it: wait for its locks. What it
 -- wrote is read by a second statement, whose snapshot is younger.
-select from durable.jobs where run_id = any($1::bigint[]) order by run_id for no key update
+select from durable.jobs where run_id = any(:run_ids::bigint[]) order by run_id for no key update
 
 -- name: outcomes
 -- After a connection broke during a commit: what do the rows say? `held` are the attempts that are reserved
@@ -252,6 +236,6 @@ select j.run_id, j.revision, j.token, h.numbers, h.messages
 from durable.jobs j
 left join lateral (
     select array_agg(m.dad::int) as numbers, array_agg(m.id) as messages from durable.worker_streams m
-    where m.run_id = j.run_id and m.msg_type = 'activity' and m.reserved_by = $2 and m.expired_at is null
+    where m.run_id = j.run_id and m.msg_type = 'activity' and m.reserved_by = :member and m.expired_at is null
 ) h on true
-where j.run_id = any($1::bigint[])
+where j.run_id = any(:run_ids::bigint[])

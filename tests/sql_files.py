@@ -1,0 +1,36 @@
+"""The SQL files of the package, as its modules declare them."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+import durable
+from durable.postgres.sql import SqlFile, Statements
+
+
+def modules() -> Iterator[ModuleType]:
+    """Every module of the package."""
+    for found in pkgutil.walk_packages(durable.__path__, "durable."):
+        if not found.name.endswith("__main__"):
+            yield import_module(found.name)
+
+
+def files_of(module: ModuleType) -> list[SqlFile]:
+    """The files that a module declares or takes from another."""
+    return [value for value in vars(module).values() if isinstance(value, SqlFile)]
+
+
+@cache
+def sql_files() -> dict[tuple[str, str], SqlFile]:
+    """All files, by package and path."""
+    return {(file.package, file.path): file for one in modules() for file in files_of(one)}
+
+
+def load(package: str, path: str, schema: str) -> Statements:
+    """The statements of a file, with the rows that it is declared with."""
+    file = sql_files().get((package, path))
+    return Statements(package, path, schema) if file is None else file.load(schema)
