@@ -17,6 +17,7 @@ job_waiters.py      the calls that wait for an end
 search.py           find: by entity and attributes
 export.py           a job as a document, for people
 escalations.py      `mesh.escalations`: what waits for a person
+escalation_rows.py  their rows, and what may be done to them
 
 The app:
 admin.py            deploy, activate
@@ -26,6 +27,7 @@ quorum_calls.py     throttle, roll call, messages to all
 Loops:
 engine_loop.py            applies what is due
 worker_loop.py            runs the callbacks of one topic
+callback_outcomes.py      records what they come to
 served_topics.py          the worker loops of this process, and their free slots
 loop_watch.py             names what holds the event loop, and gives up a step that does
 breakage.py               what has broken one of the loops for good

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from durable.engine.effects import Reply
-from durable.engine.job import decode, encode
+from durable.engine.job import encode
 from durable.engine.steps.graph_writes import Written
 from durable.engine.steps.resolving import EscalationSteps, Settlement
-from durable.errors import (
-    ConfigurationError,
-    EscalationConflict,
-    EscalationError,
-    EscalationNotFound,
+from durable.errors import ConfigurationError
+from durable.hotmesh.escalation_rows import (
+    Escalation,
+    EscalationRows,
+    Ids,
+    WhyNot,
+    described,
+    ids_of,
+    insist,
+    missing_of,
+    numbers_of,
+    refused,
+    why_closed,
+    why_not_claimable,
+    why_not_releasable,
+    why_not_resolvable,
 )
 from durable.postgres.pool import Database, Row
 from durable.protocol.codes import OK
 from durable.protocol.durations import Duration, seconds
+from durable.protocol.graphs import Data
 from durable.protocol.json_values import plain
 from durable.protocol.limits import check_fields
 from durable.store.escalations import FILTERS, EscalationStore, Wanted
 
-Escalation = dict[str, Any]
 Found = list[Escalation]
-Ids = Sequence[str | int]
-Data = Mapping[str, Any]
 
 PRUNED_MAX = 10_000  # rows of one `prune`, unless it says otherwise; 100,000 at most
 
 _CLOSED: Final = ("resolved", "cancelled", "expired")
 _STATUSES: Final = ("pending", *_CLOSED)
-_HIDDEN: Final = ("run_id", "dad", "jid", "claim_holds")
 _CREATED: Final = (
     "role", "type", "subtype", "entity", "priority", "description", "task_queue", "workflow_type",
     "origin_id", "parent_id", "initiated_by", "trace_id", "span_id", "envelope", "metadata",
@@ -62,13 +69,14 @@ class Escalations:
         database: Database,
         app_id: str,
         steps: EscalationSteps,
-        told: Callable[[Written], None],
+        on_committed: Callable[[Written], None],
     ) -> None:
         self._db = database
         self._app_id = app_id
         self._steps = steps
-        self._told = told
+        self._on_committed = on_committed
         self._store = EscalationStore(database.schema)
+        self._rows = EscalationRows(database, app_id, self._store)
 
     # --- looking ---------------------------------------------------------------------------------
 
@@ -98,7 +106,7 @@ class Escalations:
         order, page = (sort_by, newest_first), (limit, offset)
         async with self._db.connection() as connection:
             rows = await self._store.find(connection, self._app_id, wanted, order, page)
-        return [_row(row) for row in rows]
+        return [described(row) for row in rows]
 
     async def count(self, **filters: Any) -> int:
         """How many `list` would find."""
@@ -108,8 +116,8 @@ class Escalations:
     async def get(self, id: str | int) -> Escalation | None:  # noqa: A002 - the field's word
         """One, or None."""
         async with self._db.connection() as connection:
-            rows = await self._store.read(connection, self._app_id, _numbers([id]))
-        return _row(rows[0]) if rows else None
+            rows = await self._store.read(connection, self._app_id, numbers_of([id]))
+        return described(rows[0]) if rows else None
 
     async def stats(
         self, *, roles: Sequence[str] | None = None, period: Duration = "1 day"
@@ -136,25 +144,25 @@ class Escalations:
 
         Raises `EscalationNotFound`; `EscalationConflict` when it is closed or somebody else's.
         """
-        async with self._held([id]) as (connection, rows):
-            _insist(rows, lambda row: _claimable(row, assignee))
-            await self._store.claim(connection, _ids(rows), assignee, seconds(duration))
-        return await self._now(id)
+        async with self._rows.held([id]) as (connection, rows):
+            insist(rows, lambda row: why_not_claimable(row, assignee))
+            await self._store.claim(connection, ids_of(rows), assignee, seconds(duration))
+        return await self._rows.one(id)
 
     async def claim_many(
         self, ids: Ids, assignee: str, duration: Duration = "30 minutes"
     ) -> dict[str, Found]:
         """Claim those that can be: `{"claimed": rows, "skipped": [{"id", "reason"}]}`."""
-        numbers = _numbers(ids)
+        numbers = numbers_of(ids)
         async with self._db.connection() as connection, connection.transaction():
             rows = await self._store.lock(connection, self._app_id, numbers)
-            skipped = _refused(rows, lambda row: _claimable(row, assignee))
-            skipped += _missing(ids, rows)
+            skipped = refused(rows, lambda row: why_not_claimable(row, assignee))
+            skipped += missing_of(ids, rows)
             out = {failed["id"] for failed in skipped}
             mine = [row["id"] for row in rows if str(row["id"]) not in out]
             await self._store.claim(connection, mine, assignee, seconds(duration))
             claimed = await self._store.read(connection, self._app_id, mine)
-        return {"claimed": [_row(row) for row in claimed], "skipped": skipped}
+        return {"claimed": [described(row) for row in claimed], "skipped": skipped}
 
     async def claim_by_metadata(
         self,
@@ -175,7 +183,7 @@ class Escalations:
                 return None
             await self._store.claim(connection, [found], assignee, seconds(duration))
             rows = await self._store.read(connection, self._app_id, [found])
-        return _row(rows[0])
+        return described(rows[0])
 
     async def release(self, id: str | int, assignee: str | None = None) -> Escalation:  # noqa: A002
         """Give a claim back; without `assignee`, whoever's it is.
@@ -183,10 +191,10 @@ class Escalations:
         Raises `EscalationNotFound`; `EscalationConflict` when it is closed, not claimed, or not by
         the assignee.
         """
-        async with self._held([id]) as (connection, rows):
-            _insist(rows, lambda row: _releasable(row, assignee))
-            await self._store.release(connection, _ids(rows))
-        return await self._now(id)
+        async with self._rows.held([id]) as (connection, rows):
+            insist(rows, lambda row: why_not_releasable(row, assignee))
+            await self._store.release(connection, ids_of(rows))
+        return await self._rows.one(id)
 
     async def escalate_to_role(self, id: str | int, role: str) -> Escalation:  # noqa: A002
         """Pass it to another role; a claim on it ends. Raises as `claim` does."""
@@ -194,10 +202,10 @@ class Escalations:
 
     async def escalate_many_to_role(self, ids: Ids, role: str) -> Found:
         """Pass all of them to another role, or none when one cannot be."""
-        async with self._held(ids) as (connection, rows):
-            _insist(rows, _closed)
-            await self._store.to_role(connection, _ids(rows), role)
-        return await self._all(ids)
+        async with self._rows.held(ids) as (connection, rows):
+            insist(rows, why_closed)
+            await self._store.to_role(connection, ids_of(rows), role)
+        return await self._rows.read(ids)
 
     # --- changing --------------------------------------------------------------------------------
 
@@ -216,7 +224,7 @@ class Escalations:
         encode(row, "an escalation")
         async with self._db.connection() as connection:
             (created,) = await self._store.open(connection, [row])
-        return await self._now(created)
+        return await self._rows.one(created)
 
     async def update(
         self,
@@ -246,10 +254,10 @@ class Escalations:
         return (await self._change([id], {"milestones": text}))[0]
 
     async def _change(self, ids: Ids, changes: Data) -> Found:
-        async with self._held(ids) as (connection, rows):
-            _insist(rows, _closed)
-            await self._store.update(connection, _ids(rows), changes)
-        return await self._all(ids)
+        async with self._rows.held(ids) as (connection, rows):
+            insist(rows, why_closed)
+            await self._store.update(connection, ids_of(rows), changes)
+        return await self._rows.read(ids)
 
     # --- closing ---------------------------------------------------------------------------------
 
@@ -290,34 +298,32 @@ class Escalations:
         """
         payloads = {
             number: dict(item.get("payload") or {})
-            for number, item in zip(_numbers([i["id"] for i in items]), items, strict=True)
+            for number, item in zip(numbers_of([i["id"] for i in items]), items, strict=True)
         }
         if len(payloads) < len(items):
             raise ConfigurationError("an escalation is named twice; each can be resolved once")
         replies = {n: Reply("webhook", p, "success", OK) for n, p in payloads.items()}
         settlement = Settlement("resolved", replies, assignee, metadata)
         ids = [i["id"] for i in items]
-        return await self._settle(settlement, ids, lambda row: _resolvable(row, assignee))
+        return await self._settle(settlement, ids, lambda row: why_not_resolvable(row, assignee))
 
     async def cancel(self, id: str | int, reason: str = "") -> Escalation:  # noqa: A002
         """Close it undone; the hook goes on with `{"cancelled": true, "reason": …}`.
 
         Raises as `resolve` does.
         """
-        (number,) = _numbers([id])
+        (number,) = numbers_of([id])
         data: dict[str, Any] = {"cancelled": True, **({"reason": reason} if reason else {})}
         settlement = Settlement("cancelled", {number: Reply("cancel", data)})
-        return (await self._settle(settlement, [id], _closed))[0]
+        return (await self._settle(settlement, [id], why_closed))[0]
 
-    async def _settle(
-        self, settlement: Settlement, ids: Ids, why_not: Callable[[Row], str | None]
-    ) -> Found:
+    async def _settle(self, settlement: Settlement, ids: Ids, why_not: WhyNot) -> Found:
         def check(rows: Sequence[Row]) -> None:
-            _insist(rows, why_not, _missing(ids, rows))
+            insist(rows, why_not, missing_of(ids, rows))
 
         rows, written = await self._steps.settle(self._app_id, settlement, check)
-        self._told(written)
-        return [_row(row) for row in rows]
+        self._on_committed(written)
+        return [described(row) for row in rows]
 
     async def prune(
         self,
@@ -337,44 +343,8 @@ class Escalations:
             age = seconds(older_than)
             return await self._store.prune(connection, self._app_id, statuses, age, limit)
 
-    # --- beneath ---------------------------------------------------------------------------------
 
-    def _held(self, ids: Ids) -> AbstractAsyncContextManager[tuple[Any, Sequence[Row]]]:
-        """A transaction that holds these rows; raises for those that are not there."""
-        numbers = _numbers(ids)
-
-        @asynccontextmanager
-        async def held() -> AsyncIterator[tuple[Any, Sequence[Row]]]:
-            async with self._db.connection() as connection, connection.transaction():
-                rows = await self._store.lock(connection, self._app_id, numbers)
-                _insist(rows, lambda _: None, _missing(ids, rows))
-                yield connection, rows
-
-        return held()
-
-    async def _all(self, ids: Ids) -> Found:
-        async with self._db.connection() as connection:
-            rows = await self._store.read(connection, self._app_id, _numbers(ids))
-        return [_row(row) for row in rows]
-
-    async def _now(self, id: str | int) -> Escalation:  # noqa: A002
-        return (await self._all([id]))[0]
-
-
-def _numbers(ids: Iterable[str | int]) -> Sequence[int]:
-    """Ids as the table has them; what is none becomes a number below 0, which nothing has."""
-    texts = [str(i) for i in ids]
-    return [
-        int(t) if t.isascii() and t.isdigit() and len(t) < 19 else -place  # noqa: PLR2004 - digits of a bigint
-        for place, t in enumerate(texts, 1)
-    ]
-
-
-def _ids(rows: Sequence[Row]) -> Sequence[int]:
-    return [row["id"] for row in rows]
-
-
-def _wanted(filters: Mapping[str, Any]) -> Wanted:
+def _wanted(filters: Data) -> Wanted:
     if unknown := sorted(filters.keys() - {*FILTERS, "metadata", "available"}):
         known = sorted([*FILTERS, "metadata", "available"])
         raise ConfigurationError(f"escalations have no filters {unknown}; known are {known}")
@@ -389,71 +359,3 @@ def _wanted(filters: Mapping[str, Any]) -> Wanted:
     if metadata is not None:
         metadata = plain(check_fields("metadata", metadata, "escalations"), "metadata")
     return Wanted(columns, metadata, filters.get("available"))
-
-
-def _row(row: Row) -> Escalation:
-    found = {name: _plain(name, value) for name, value in row.items() if name not in _HIDDEN}
-    return {**found, "id": str(row["id"]), "job_id": row["jid"]}
-
-
-def _plain(name: str, value: Any) -> Any:
-    if name in ("resolver_payload", "envelope", "metadata", "milestones"):
-        return decode(value)
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-# --- why something cannot be done ----------------------------------------------------------------
-
-
-def _closed(row: Row) -> str | None:
-    return None if row["status"] == "pending" else f"already-{row['status']}"
-
-
-def _claimable(row: Row, assignee: str) -> str | None:
-    if row["status"] == "pending" and row["claim_holds"] and row["assigned_to"] != assignee:
-        return "claimed-by-other"
-    return _closed(row)
-
-
-def _releasable(row: Row, assignee: str | None) -> str | None:
-    if row["status"] != "pending" or not row["claim_holds"]:
-        return _closed(row) or "not-claimed"
-    return None if assignee in (None, row["assigned_to"]) else "claimed-by-other"
-
-
-def _resolvable(row: Row, assignee: str | None) -> str | None:
-    if row["status"] != "pending" or assignee is None:
-        return _closed(row)
-    if row["claim_holds"]:
-        return None if row["assigned_to"] == assignee else "claimed-by-other"
-    return "claim-expired" if row["assigned_to"] == assignee else "not-claimed"
-
-
-def _refused(rows: Sequence[Row], why_not: Callable[[Row], str | None]) -> list[dict[str, str]]:
-    return [
-        {"id": str(row["id"]), "reason": reason}
-        for row in rows
-        if (reason := why_not(row)) is not None
-    ]
-
-
-def _missing(ids: Ids, rows: Sequence[Row]) -> list[dict[str, str]]:
-    there = {row["id"] for row in rows}
-    return [
-        {"id": str(given), "reason": "not-found"}
-        for given, number in zip(ids, _numbers(ids), strict=True)
-        if number not in there
-    ]
-
-
-def _insist(
-    rows: Sequence[Row],
-    why_not: Callable[[Row], str | None],
-    missing: Sequence[dict[str, str]] = (),
-) -> None:
-    """Raise when one is missing, or cannot be done."""
-    failed = [*missing, *_refused(rows, why_not)]
-    if failed:
-        said = "; ".join(f"{one['id']}: {one['reason']}" for one in failed)
-        kind: type[EscalationError] = EscalationNotFound if missing else EscalationConflict
-        raise kind(f"nothing was changed, since of the escalations {said}", failed=failed)

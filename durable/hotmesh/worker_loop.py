@@ -10,17 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from durable.codec.failures import failure_of
-from durable.engine.effects import Reply
-from durable.engine.job import decode
-from durable.engine.steps.graph_rows import error_text, given_text, reply_from, reply_text
 from durable.errors import DatabaseError, PayloadError
-from durable.hotmesh.faults import described_error
+from durable.hotmesh.callback_outcomes import CallbackOutcomes, end_of, run_callback
 from durable.hotmesh.profiles import ERRORS, code_of, described_policy, signature_of
-from durable.hotmesh.settings import Callback, Message, WorkerSettings
-from durable.postgres.errors import StatementFault, retryable
-from durable.postgres.retrying import patiently
-from durable.protocol.graphs import Fault
+from durable.hotmesh.settings import WorkerSettings
+from durable.postgres.errors import retryable
 from durable.runtime.reconciler import Reconciler
 from durable.runtime.supervision import Broken, Tasks
 from durable.runtime.user_code import Ended, ended
@@ -29,7 +23,6 @@ from durable.streams.lease import Lease
 from durable.streams.pacing import Pace
 from durable.streams.seats import Seat
 from durable.telemetry.logs import logger
-from durable.telemetry.spans import working
 
 POLL = 1.0  # seconds: the net beneath notifications that never came
 UNWIND = 4.0  # seconds that callbacks have to end in after a stop has cancelled them
@@ -97,7 +90,7 @@ class WorkerLoop:
         self._settings = settings
         self._stream = stream
         self._member = host.member
-        self._answered = host.on_answered
+        self._outcomes = CallbackOutcomes(settings.topic, stream, host.on_answered)
         self._road = host.road
         self._wake = asyncio.Event()
         self._claiming = asyncio.Lock()
@@ -283,7 +276,7 @@ class WorkerLoop:
     def _begin(self, member: int, taken: Taken) -> None:
         self._member.awake()
         call = asyncio.create_task(
-            ended(_called(self._member.lease, self._settings.callback, message_of(taken))),
+            ended(run_callback(self._member.lease, self._settings.callback, taken)),
             name="hotmesh callback",
         )
         self._running[call] = taken
@@ -294,7 +287,7 @@ class WorkerLoop:
         if call in self._dropped or _is_interrupted(call):
             self._over(call)
             return
-        self._counts[code_of(_end_of(call))] += 1
+        self._counts[code_of(end_of(call))] += 1
         answer: asyncio.Future[bool] | None = None
         try:
             answer = self._fast_answer(member, taken, call)
@@ -307,16 +300,13 @@ class WorkerLoop:
     def _fast_answer(
         self, member: int, taken: Taken, call: asyncio.Task[Ended]
     ) -> asyncio.Future[bool] | None:
-        end = _end_of(call)
-        if self._road is None or end.error is not None:
+        text = None if self._road is None else self._outcomes.success(end_of(call))
+        if self._road is None or text is None:
             return None
         try:
-            reply = _reply(end.value, self._settings.topic)
-            if reply.error is not None:
-                return None
-            return self._road.answer(member, taken, given_text(reply))
+            return self._road.answer(member, taken, text)
         except (TypeError, PayloadError):
-            return None  # it is described where attempts fail
+            return None  # the engine finds the same where it steps the job, and puts it aside
 
     def _answered_fast(
         self, member: int, taken: Taken, call: asyncio.Task[Ended], answer: asyncio.Future[bool]
@@ -332,7 +322,7 @@ class WorkerLoop:
         # It is sent until it has arrived, or cannot: meanwhile the row is known, and stays ours.
         task = self._tasks.once(
             f"answer of {taken.topic} {taken.jid}",
-            lambda: self._handle(member, taken, call),
+            lambda: self._outcomes.record(member, taken, end_of(call)),
             otherwise=_nobody,
         )
         del self._running[call]
@@ -357,123 +347,11 @@ class WorkerLoop:
         if self._stopping and not self._running and not self._kept:
             self._idle.set()
 
-    async def _handle(self, member: int, taken: Taken, call: asyncio.Task[Ended]) -> None:
-        end = _end_of(call)
-        if end.error is not None:
-            await self._failed(member, taken, end.error, final=False)
-            return
-        try:
-            reply = _reply(end.value, self._settings.topic)
-            text = given_text(reply)
-        except (TypeError, PayloadError) as unusable:
-            unusable.add_note(
-                f"it is what the callback of topic {self._settings.topic!r} returned."
-            )
-            await self._failed(member, taken, unusable, final=True)
-            return
-        if reply.error is not None and reply.code in taken.attempts and not taken.spent(reply.code):
-            await self._again(member, taken, reply.error, taken.retry.delay(taken.attempt))
-            return
-        try:
-            held = await patiently(lambda: self._stream.answer(member, taken, text))
-        except StatementFault as refused:  # for good: too large, too deep, …
-            await self._failed(member, taken, refused, final=True)
-            return
-        self._after(taken, held=held)
-
-    async def _failed(
-        self, member: int, taken: Taken, error: BaseException, *, final: bool
-    ) -> None:
-        failure = failure_of(error)
-        described = described_error(error, taken.jid, failure)
-        text = error_text(described) or "{}"
-        if not (final or taken.retry.forbids(failure) or taken.spent(described.code)):
-            advised = failure.next_retry_delay
-            delay = taken.retry.delay(taken.attempt) if advised is None else advised
-            await self._again(member, taken, described, delay)
-            return
-        logger.warning(
-            "topic %r, job %r: attempt %d failed: %s; there is no other",
-            taken.topic,
-            taken.jid,
-            taken.attempt,
-            described.message,
-            extra=_extras(taken),
-        )
-        reply = Reply("response", {}, "error", described.code, described)
-        held = await patiently(lambda: self._stream.give_up(member, taken, reply_text(reply), text))
-        self._after(taken, held=held)
-
-    async def _again(self, member: int, taken: Taken, error: Fault, delay: float) -> None:
-        logger.warning(
-            "topic %r, job %r: attempt %d failed: %s; next try in %g s",
-            taken.topic,
-            taken.jid,
-            taken.attempt,
-            error.message,
-            delay,
-            extra=_extras(taken),
-        )
-        text = error_text(error) or "{}"
-        held = await patiently(lambda: self._stream.try_again(member, taken, text, delay))
-        self._after(taken, held=held)
-
-    def _after(self, taken: Taken, *, held: bool) -> None:
-        if held:
-            self._answered()
-        else:
-            logger.info(
-                "topic %r, job %r: the answer came too late and was dropped", taken.topic, taken.jid
-            )
-
 
 def _nobody(_name: str, _error: BaseException) -> None:
     """It was logged; the reconciler finds the row that is left reserved."""
 
 
-async def _called(lease: Lease, callback: Callback, message: Message) -> Any:
-    await lease.confirmed()
-    metadata = message["metadata"]
-    with working(f"EXECUTE/{metadata['wfn']}/{metadata['aid']}/{metadata['topic']}", metadata):
-        return await callback(message)
-
-
-def _end_of(call: asyncio.Task[Ended]) -> Ended:
-    """How a callback ended; None of it was run where its task was cancelled before."""
-    if call.cancelled():
-        return Ended(error=asyncio.CancelledError("the callback was cancelled"))
-    return call.result()
-
-
 def _is_interrupted(call: asyncio.Task[Ended]) -> bool:
     """Whether it was Ctrl-C: that ends the process, and is no failure of the work."""
     return not call.cancelled() and call.exception() is not None
-
-
-def message_of(taken: Taken) -> Message:
-    """What a callback gets: `{"metadata": …, "data": …}`, with HotMesh's keys."""
-    metadata = {
-        "guid": str(taken.id),
-        "jid": taken.jid,
-        "gid": str(taken.run_id),
-        "dad": taken.dad,
-        "aid": taken.aid,
-        "topic": taken.topic,
-        "wfn": taken.graph,
-        "try": taken.attempt - 1,
-        **taken.trace,
-    }
-    return {"metadata": metadata, "data": decode(taken.message)}
-
-
-def _reply(answer: Any, topic: str) -> Reply:
-    return reply_from(
-        "response", {} if answer is None else answer, f"the answer of the worker of topic {topic!r}"
-    )
-
-
-def _extras(taken: Taken) -> dict[str, Any]:
-    return {
-        "workflow": taken.graph, "workflow_id": taken.jid, "run_id": taken.run_id,
-        "activity": taken.aid, "step": taken.dad, "attempt": taken.attempt,
-    }  # fmt: skip
