@@ -10,10 +10,13 @@ from durable.postgres.loops import HomeLoop
 from durable.postgres.retrying import CALLER_TIMEOUT
 from durable.protocol.commits import Histories
 from durable.protocol.failures import Failure
+from durable.runtime.batching import Batch, Batcher, Repeatable
 from durable.store.jobs import JobStore, Start, Started
-from durable.streams.grouping import Grouped
 from durable.streams.ports import Ports
 from durable.streams.runs import Message, Reached
+
+LANES = 2  # of starts, and of signals, that may be in flight at once
+GRACE = 3.0  # seconds that closing waits for what is in flight
 
 
 class Runs:
@@ -29,14 +32,24 @@ class Runs:
         self.retention = retention
         self.histories: Histories = ports.histories
         self.home = HomeLoop("the client")
-        self._starts: Grouped[Start, Started] = Grouped(self._begin, limit=CALLER_TIMEOUT)
-        self._arrivals: Grouped[Message, Reached | None] = Grouped(self._send, limit=CALLER_TIMEOUT)
+        starts = Repeatable(
+            "a start", self._begin, jobs.probe, limit=CALLER_TIMEOUT, weigh=lambda s: len(s.input)
+        )
+        arrivals = Repeatable(
+            "a signal",
+            self._send,
+            jobs.probe,
+            limit=CALLER_TIMEOUT,
+            weigh=lambda m: len(m.message or ""),
+        )
+        self._starts = Batcher(starts, lanes=LANES, limit=CALLER_TIMEOUT)
+        self._arrivals = Batcher(arrivals, lanes=LANES, limit=CALLER_TIMEOUT)
 
     async def start(self, start: Start) -> Started:
         """Write a start, together with others of this moment, and wake its queue."""
-        started = await self._starts.ask(start)
+        started = await self._starts.submit(start)
         while started.run_id is None:  # another start of the same id won in the same moment
-            started = await self._starts.ask(start)
+            started = await self._starts.submit(start)
         if started.started:
             self.waiters.started(started.run_id)
             self.ports.announcer.queue(start.queue, "turn")
@@ -44,7 +57,7 @@ class Runs:
 
     async def arrive(self, run_id: int, name: str, msg_type: str, topic: str, message: str) -> None:
         """Put a message into a run's inbox, and wake who holds it."""
-        reached = await self._arrivals.ask(Message(run_id, msg_type, topic, message=message))
+        reached = await self._arrivals.submit(Message(run_id, msg_type, topic, message=message))
         if reached is None:
             raise WorkflowEnded(
                 f"the workflow {name!r} has ended: it takes no {msg_type} any more", id=name
@@ -76,15 +89,15 @@ class Runs:
             else:
                 announcer.queue(queue, "turn")
 
-    async def _begin(self, starts: list[Start], _again: bool) -> list[Started]:  # noqa: FBT001 - as Grouped calls it
-        return await self.jobs.start(starts)
+    async def _begin(self, batch: Batch[Start]) -> list[Started]:
+        return await self.jobs.start(batch.items)
 
-    async def _send(self, messages: list[Message], again: bool) -> list[Reached | None]:  # noqa: FBT001 - as Grouped calls it
-        runs = self.ports.runs
-        reached = await (runs.arrive_again(messages) if again else runs.arrive(messages))
+    async def _send(self, batch: Batch[Message]) -> list[Reached | None]:
+        runs, messages = self.ports.runs, batch.items
+        reached = await (runs.arrive_again(messages) if batch.again else runs.arrive(messages))
         return [reached.get(m.request_id) for m in messages]
 
     async def close(self) -> None:
         """Wait for what is on its way."""
-        await self._starts.close()
-        await self._arrivals.close()
+        await self._starts.close(GRACE)
+        await self._arrivals.close(GRACE)

@@ -22,9 +22,11 @@ from durable.postgres.loops import HomeLoop
 from durable.postgres.poolers import find_out
 from durable.postgres.pooling import Connections, ForeignSession, LentPool, OwnPool
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
-from durable.postgres.sql import schema_name
+from durable.postgres.sql import Statements, schema_name
 
 Row = asyncpg.Record
+
+_SQL = Statements("durable.postgres", "sql/sessions.sql", "durable")
 
 RECOVERED = 100  # statements in time, after which a lane's deadline is the usual one again
 
@@ -152,6 +154,12 @@ class Database:
             rows: list[Row] = await connection.fetch(statement, *args)
             return rows
 
+    async def probe(self) -> None:
+        """Return once the server has answered; raises what kept it from that."""
+        self._check_open()
+        async with self._connections.use(DEADLINE) as connection:
+            await connection.fetch(_SQL["probe"])
+
     async def fetch_current(self, statement: str, *args: Any) -> list[Row]:
         """Run one statement that calls a function whose later parts see what came meanwhile.
 
@@ -241,6 +249,10 @@ class Lane:
             if self._in_time == RECOVERED:
                 self._given = self._usual
         return rows
+
+    async def probe(self) -> None:
+        """Return once the server has answered; raises what kept it from that."""
+        await self.fetch(_SQL["probe"])
 
     async def close(self) -> None:
         """Close the connection."""

@@ -7,7 +7,6 @@ far as the host's loop itself went on: one that user code blocks is not taken fo
 
 from __future__ import annotations
 
-from durable.postgres.errors import ConnectionLost
 from durable.runtime.clocks import SYSTEM, HostClock
 
 SILENT = 30.0  # seconds after which a member leaves, and joins anew
@@ -22,25 +21,23 @@ class Pulse:
         >>> with pulse: ...  # doctest: +SKIP
     """
 
-    __slots__ = ("_lost", "_sent", "completed")
+    __slots__ = ("_sent", "completed")
 
     def __init__(self) -> None:
         self._sent = 0
-        self._lost = False  # what was sent last had no answer, and is sent again after a pause
         self.completed = 0
 
     @property
     def waiting(self) -> bool:
         """Whether something has been sent, and not answered."""
-        return self._sent > 0 or self._lost
+        return self._sent > 0
 
     def __enter__(self) -> None:
         self._sent += 1
 
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._sent -= 1
-        self._lost = isinstance(error, ConnectionLost)
-        self.completed += not self._lost
+        self.completed += 1
 
 
 class Silence:

@@ -217,6 +217,10 @@ class JobStore:
         self._db = database
         self._sql = Statements("durable.store", "sql/jobs.sql", database.schema)
 
+    async def probe(self) -> None:
+        """Return once the server has answered; raises what kept it from that."""
+        await self._db.probe()
+
     async def start(self, starts: Sequence[Start]) -> list[Started]:
         """Start runs, or find those that stand in the way; in the order asked."""
         columns = zip(

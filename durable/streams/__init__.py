@@ -4,7 +4,6 @@
 - `announce`: telling others what a commit has brought, after it: names on channels, never data.
 - `graph_messages`: the queue of hand-written graphs: the engines' messages, and work for the
   workers of a topic.
-- `grouping`: what many callers ask in one moment goes as one statement.
 - `members`: the processes that hold leases, and what happens to the leases of dead ones.
 - `membership`: a process's lease on everything it holds, kept by a thread of its own.
 - `pacing`: how fast one consumer may claim.

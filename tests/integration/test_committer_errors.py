@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from durable.engine.steps import committer as committers
 from durable.engine.steps import workflow_commits
 from durable.postgres.errors import StatementFault
 from durable.protocol.commits import Commit, Committed
+from durable.runtime import batching
 from tests.acceptance.waiting import eventually
 from tests.integration.test_committer import Scene, scene, step  # noqa: F401 - a fixture
 
@@ -98,7 +98,7 @@ async def test_what_fails_alone_waits_off_its_lane(
     code: str,
 ) -> None:
     """A passing error of one run: the others pass, its lane is free, and it passes in the end."""
-    monkeypatch.setattr(committers, "OFF_LANE", (0.2, 0.2))
+    monkeypatch.setattr(batching, "OFF_LANE", (0.2, 0.2))
     runs = await scene.runs(MANY + 1)
     await refuse(scene, runs[2], code)
     committer = scene.committer()
@@ -135,7 +135,7 @@ async def test_a_batch_that_takes_too_long_is_sent_in_halves(scene: Scene) -> No
         "create trigger slow before insert on history for each row execute function slow()"
     )
     committer = scene.committer()
-    lane = committer._lanes[0]._lane
+    lane = committer._lanes[0].connection
     lane._usual = lane._given = 1.2  # 0.8 seconds for the server, which needs 1.2
     found = await outcomes(list(map(committer.commit, map(step, runs))))
     assert [c.passed for c in found] == [True] * MANY
@@ -146,7 +146,7 @@ async def test_the_look_up_waits_for_what_is_at_work(scene: Scene) -> None:  # n
     """A commit that its server has not finished is no commit that did not happen."""
     (run_id,) = await scene.runs(1)
     committer = scene.committer()
-    statements, lane = committer._statements, committer._lanes[0]._lane
+    statements, lane = committer._statements, committer._lanes[0].connection
     await scene.direct.execute(f"begin; update jobs set token = 77 where run_id = {run_id}")
     asked = asyncio.create_task(statements.outcomes(lane, committer.member, [run_id]))
     waiting = "select count(*) from pg_locks where not granted and locktype = 'transactionid'"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -36,16 +36,14 @@ from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.steps.graph_walk import Walk
 from durable.engine.steps.graph_writes import Written
 from durable.errors import DatabaseError, PayloadError
-from durable.postgres.errors import Conflict, ConnectionLost
 from durable.postgres.pool import Database, Lane
 from durable.postgres.retrying import CALLER_TIMEOUT
 from durable.protocol.clock import Clock, from_datetime
 from durable.protocol.extension import Extension
 from durable.protocol.frozen import changed
 from durable.protocol.retry import RetryPolicy
-from durable.runtime.silence import Pulse
+from durable.runtime.batching import Batch, Batcher, Repeatable
 from durable.streams.graph_messages import Taken, work_stream
-from durable.streams.grouping import Grouped
 from durable.streams.seats import Seats
 from durable.telemetry.logs import logger
 
@@ -53,6 +51,7 @@ NOTHING_BESIDE = Extension()
 GROUP = 64  # jobs of one statement: of more, all would wait for Postgres while this process idles
 KNOWN_MAX = 10_000  # jobs kept in memory
 KNOWN_BYTES_MAX = 64 << 20  # of JSON text, of all of them together; as values they take more
+GRACE = 3.0  # seconds that closing waits for what is in flight
 INSTANCES_MAX = 200  # of one job: what has cycled longer is read from the tables again
 
 Plans = Callable[[str, str], Mapping[str, Plan] | None]
@@ -138,15 +137,18 @@ class GraphRoad:
         self._here = here
         self._commits = GraphCommits(database.schema, app_id, here.consumer)
         self._start_lane, self._step_lane = Lane(database.address), Lane(database.address)
-        self._starts = Grouped(self._send_starts, most=GROUP, lanes=1, limit=CALLER_TIMEOUT)
-        self._answers = Grouped(self._send_answers, most=GROUP, lanes=1)
+        starts = Repeatable(
+            "a start", self._send_starts, self._start_lane.probe, limit=CALLER_TIMEOUT
+        )
+        answers = Repeatable("a worker's answer", self._send_answers, self._step_lane.probe)
+        self._starts = Batcher(starts, most=GROUP, limit=CALLER_TIMEOUT)
+        self._answers = Batcher(answers, most=GROUP)
         self._known: OrderedDict[int, _Known] = OrderedDict()
         self._size = 0
         self._active: str | None = None
-        self.pulses = (Pulse(), Pulse())
+        self.pulses = (self._starts.pulse, self._answers.pulse)
         self.walking = False
         self._closed = False
-        self._flying: set[asyncio.Future[None]] = set()
 
     async def start(self, start: Start) -> Job:
         """Start a job on the active version. Raises what `GraphSteps.start` raises."""
@@ -154,7 +156,7 @@ class GraphRoad:
         if first is not None:
             first.beginning.out.sit_down(self._here.seats)
             try:
-                job = await self._starts.ask(first)
+                job = await self._starts.submit(first)
             except Exception:  # whatever it is: the seats are of use to others
                 if first.beginning.out.seats:
                     first.beginning.out.stand_up(self._here.seats)
@@ -202,14 +204,14 @@ class GraphRoad:
 
     async def settled(self) -> None:
         """Return once what is being committed now is through."""
-        if self._flying:
-            await asyncio.wait(list(self._flying))
+        await self._starts.settled()
+        await self._answers.settled()
 
     async def close(self) -> None:
         """Finish what is in flight; what is started from now on takes the other road."""
         self._closed = True
-        await self._starts.close()
-        await self._answers.close()
+        await self._starts.close(GRACE)
+        await self._answers.close(GRACE)
         await self._start_lane.close()
         await self._step_lane.close()
 
@@ -229,11 +231,15 @@ class GraphRoad:
             known.queue.popleft()
             known.busy = True
             following.advance.out.sit_down(self._here.seats)
-            self._answers.ask(following).add_done_callback(partial(self._sent, following))
+            self._answers.submit(following).add_done_callback(partial(self._sent, following))
 
     def _sent(self, one: _Next, sent: asyncio.Future[bool]) -> None:
-        """Where the statement was never answered, the answer takes the other road."""
-        if sent.cancelled() or sent.exception() is not None:
+        """An answer that could not be committed takes the other road, where it may be put aside."""
+        error = None if sent.cancelled() else sent.exception()
+        if error is not None:
+            jid = one.known.job.jid
+            logger.warning("job %r goes on by the slow road: %s", jid, error, exc_info=_bug(error))
+        if sent.cancelled() or error is not None:
             self._stepped(one, None, Written())
 
     def _following(self, known: _Known, answer: _Answer) -> _Next | None:
@@ -291,19 +297,14 @@ class GraphRoad:
 
     # --- commits ---------------------------------------------------------------------------------
 
-    async def _send_starts(self, firsts: list[_First], again: bool) -> list[Job | None]:  # noqa: FBT001 - Grouped's
-        flight = self._take_off()
-        try:
-            with self.pulses[0]:
-                passed = await self._begin(firsts, again=again)
-        finally:
-            flight.set_result(None)
+    async def _send_starts(self, batch: Batch[_First]) -> list[Job | None]:
+        passed = await self._begin(batch.items, again=batch.again)
         written = Written()
-        jobs = [self._begun(f, p, written) for f, p in zip(firsts, passed, strict=True)]
+        jobs = [self._begun(f, p, written) for f, p in zip(batch.items, passed, strict=True)]
         self._here.told(written)
         return jobs
 
-    async def _begin(self, firsts: list[_First], *, again: bool) -> list[Passed | None]:
+    async def _begin(self, firsts: Sequence[_First], *, again: bool) -> list[Passed | None]:
         passed: dict[int, Passed | None] = {}
         for version in {first.version for first in firsts}:
             places = [place for place, first in enumerate(firsts) if first.version == version]
@@ -329,23 +330,13 @@ class GraphRoad:
         self._seat(out, passed, written)
         return job
 
-    async def _send_answers(self, nexts: list[_Next], _again: bool) -> list[bool]:  # noqa: FBT001 - Grouped's
-        flight, flew = self._take_off(), asyncio.get_running_loop().time()
-        try:
-            with self.pulses[1]:
-                passed = await self._commits.advance(self._step_lane, [n.advance for n in nexts])
-        except (ConnectionLost, Conflict):
-            raise  # it is sent again; what has happened is refused then
-        except DatabaseError as error:
-            if len(nexts) > 1:
-                raise  # it is halved
-            logger.warning("job %r goes on by the slow road: %s", nexts[0].known.job.jid, error)
-            passed = [None]  # where it is put aside if it is refused there too
-        finally:
-            flight.set_result(None)
-        self._felt("response", len(nexts), flew)
+    async def _send_answers(self, batch: Batch[_Next]) -> list[bool]:
+        flew = asyncio.get_running_loop().time()
+        steps = [one.advance for one in batch.items]
+        passed = await self._commits.advance(self._step_lane, steps)
+        self._felt("response", len(batch.items), flew)
         written = Written()
-        for one, result in zip(nexts, passed, strict=True):
+        for one, result in zip(batch.items, passed, strict=True):
             self._stepped(one, result, written)
         self._here.told(written)
         return [result is not None for result in passed]
@@ -391,13 +382,11 @@ class GraphRoad:
     def _felt(self, kind: str, messages: int, since: float) -> None:
         self._here.felt({kind: messages}, (asyncio.get_running_loop().time() - since) * 1000)
 
-    def _take_off(self) -> asyncio.Future[None]:
-        flight: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._flying.add(flight)
-        flight.add_done_callback(self._flying.discard)
-        return flight
-
 
 def _pass(answer: _Answer, *, passed: bool) -> None:
     if not answer.passed.done():
         answer.passed.set_result(passed)
+
+
+def _bug(error: BaseException) -> BaseException | None:
+    return None if isinstance(error, DatabaseError) else error

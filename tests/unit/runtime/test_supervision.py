@@ -80,7 +80,6 @@ async def test_cancelled_tasks_end_and_nobody_is_told() -> None:
 WATCHED = {
     "cli/supervising.py": "what is waited for: awaited where it was begun",
     "engine/interpreter.py": "one step: awaited where it was begun",
-    "engine/steps/committer.py": "a lane: whatever ends it answers who waits, and the next begins",
     "hotmesh/host.py": "the end of a mesh that broke",
     "hotmesh/quorum_member.py": "messages about duress: what they raise is logged",
     "hotmesh/subscribers.py": "subscribers: awaited, and what they raise is logged",
@@ -88,7 +87,7 @@ WATCHED = {
     "postgres/listen.py": "below this room: begins anew by itself, and logs",
     "quorum/bus.py": "messages of others: logged; a call is repeated",
     "runtime/supervision.py": "this is the policy",
-    "streams/grouping.py": "a lane: whatever ends it answers who waits, and the next begins",
+    "runtime/batching.py": "futures of those who wait",
     "streams/membership.py": "a member's last work: tried until it is done",
     "virtual/calls.py": "a call: awaited by who called",
     "worker/attempts.py": "attempts: whatever they raise is their outcome",
