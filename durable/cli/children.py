@@ -7,9 +7,10 @@ import os
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from durable.client.client import Client
+if TYPE_CHECKING:
+    from durable.client.client import Client
 
 
 async def started(client: Client, module: str, options: Sequence[str], **streams: Any) -> Process:

@@ -12,14 +12,12 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from durable.app import HOME, connect
 from durable.cli import loops
 from durable.cli.output import Output
-from durable.client.client import Client
 from durable.errors import (
     ConfigurationError,
     DatabaseError,
@@ -31,6 +29,9 @@ from durable.errors import (
     WorkflowNotFound,
 )
 from durable.protocol.durations import seconds
+
+if TYPE_CHECKING:
+    from durable.client.client import Client
 
 P = ParamSpec("P")
 
@@ -110,6 +111,8 @@ def _with_client(
     ) -> None:
         async def whole(out: Output) -> None:
             """Connect, act, close."""
+            from durable.app import connect  # noqa: PLC0415 - `--help` and usage errors need none
+
             if not creates:
                 _find_database(dsn)
             connecting = connect(dsn, namespace=namespace, migrate=creates, report=out.note)
@@ -125,12 +128,20 @@ def _with_client(
 
 def _find_database(dsn: str | None) -> None:
     """Raise `ConfigurationError` where connecting would make an embedded Postgres."""
+    from durable.app import HOME  # noqa: PLC0415 - as in `_with_client`
+
     if dsn is None and not (Path.cwd() / HOME).exists():
         raise ConfigurationError(
             f"there is no database here: neither --dsn nor DURABLE_DATABASE_URL names one, and"
             f" {Path.cwd()} has no {HOME}/, which `durable dev`, `durable worker` and `durable"
             " migrate` make"
         )
+
+
+def split(target: str) -> tuple[str, str]:
+    """Module or path, and attribute ("" for none)."""
+    name, _, attribute = target.rpartition(":")
+    return (name, attribute) if name else (attribute, "")
 
 
 def duration(text: str) -> str:

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from durable.cli.children import ended, started
-from durable.cli.command import Session, creating
-from durable.cli.importing import split
+from durable.cli.command import Session, creating, split
 from durable.cli.output import Output
 from durable.cli.serving import Queue, Target
 from durable.postgres.dsn import shown

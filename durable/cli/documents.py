@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from durable.cli.command import Session, creating, guarded
-from durable.cli.importing import collect
 from durable.cli.output import Output
 from durable.cli.serving import Queue
-from durable.compiler.generate import generate
-from durable.compiler.mermaid import mermaid
-from durable.descriptor.document import dump, load, plain
-from durable.descriptor.model import App
 from durable.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from durable.descriptor.model import App
 
 Source = Annotated[
     str, typer.Argument(metavar="SOURCE", help="A module, a path.py, or a descriptor's path.yaml.")
@@ -25,6 +23,8 @@ Source = Annotated[
 @guarded
 def yaml(out: Output, source: Source, queue: Queue = None) -> None:
     """Print the descriptor that stands behind decorated functions, checked."""
+    from durable.descriptor.document import dump, plain  # noqa: PLC0415 - loads YAML
+
     apps = _apps(source, queue)
     out.answer([{"app": plain(app)} for app in apps], "---\n".join(map(dump, apps)).rstrip("\n"))
 
@@ -32,6 +32,8 @@ def yaml(out: Output, source: Source, queue: Queue = None) -> None:
 @guarded
 def graph(out: Output, source: Source, queue: Queue = None) -> None:
     """Draw the descriptor as a Mermaid flowchart."""
+    from durable.compiler.mermaid import mermaid  # noqa: PLC0415 - loads the descriptor
+
     drawings = [mermaid(app) for app in _apps(source, queue)]
     out.answer([{"mermaid": drawing} for drawing in drawings], "\n".join(drawings).rstrip("\n"))
 
@@ -45,6 +47,10 @@ async def migrate(session: Session) -> None:
 
 
 def _apps(source: str, queue: str | None) -> list[App]:
+    from durable.cli.importing import collect  # noqa: PLC0415 - loads what workflows are made with
+    from durable.compiler.generate import generate  # noqa: PLC0415
+    from durable.descriptor.document import load  # noqa: PLC0415
+
     if source.endswith((".yaml", ".yml")):
         return [load(Path(source))]
     apps = [

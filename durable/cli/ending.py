@@ -16,9 +16,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from durable.cli.output import Output
-from durable.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from durable.worker.worker import Worker
 
 EXTRA = 15.0  # seconds that the limit is beyond the grace, unless given
 LEAVING = 1.0  # seconds in which members free what they hold

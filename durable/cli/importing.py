@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from durable.cli.command import split
 from durable.decorators.activity import Activity
 from durable.decorators.workflow import Workflow
 from durable.definitions import ActivityDefinition
@@ -91,12 +92,6 @@ def workflow_of(target: str) -> Workflow[..., Any]:
             f"{target} names no workflow: write {name}:WORKFLOW; there is {there}"
         )
     raise ConfigurationError(f"{name} has no workflow {attribute!r}; there is {there}")
-
-
-def split(target: str) -> tuple[str, str]:
-    """Module or path, and attribute ("" for none)."""
-    name, _, attribute = target.rpartition(":")
-    return (name, attribute) if name else (attribute, "")
 
 
 def load(name: str) -> ModuleType:

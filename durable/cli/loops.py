@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
 from typing import Any
 
@@ -87,3 +87,12 @@ def _factory(on: EventLoop) -> Callable[[], asyncio.AbstractEventLoop] | None:
             "pip install 'durable-postgres[uvloop]'"
         ) from error
     return made
+
+
+async def first_of(*waited: Awaitable[object]) -> None:
+    """Return when the first is done; the others are cancelled."""
+    tasks = [asyncio.ensure_future(one) for one in waited]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)

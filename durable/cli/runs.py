@@ -6,20 +6,21 @@ import inspect
 import json
 import shlex
 from collections.abc import Iterable
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from durable.cli.command import Session, connected, duration, json_value
-from durable.cli.importing import workflow_of
 from durable.cli.showing import run_as_text, runs_as_table
-from durable.client.choosing import Chosen
-from durable.client.client import Client, IfRunning
-from durable.client.handle import Handle
-from durable.decorators.workflow import Workflow
 from durable.errors import ConfigurationError, ResultTimeout, WorkflowEnded
 from durable.protocol.states import RunState
 from durable.telemetry.terminal import shown
+
+if TYPE_CHECKING:
+    from durable.client.choosing import Chosen
+    from durable.client.client import Client, IfRunning
+    from durable.client.handle import Handle
+    from durable.decorators.workflow import Workflow
 
 PATIENCE = 1.0  # seconds of waiting before the command says that it waits
 
@@ -48,6 +49,8 @@ async def start(
     """Start a workflow; it runs as soon as a worker serves its queue."""
     if_running: IfRunning = "attach" if attach else "raise"
     if ":" in workflow or workflow.endswith(".py"):
+        from durable.cli.importing import workflow_of  # noqa: PLC0415 - loads its own share
+
         call = _called(workflow_of(workflow), args)
         handle: Handle[Any] = await session.client.start(
             call, id=run, task_queue=queue, if_running=if_running

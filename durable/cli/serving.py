@@ -7,18 +7,19 @@ import logging
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from durable.cli.command import Session, creating, duration
 from durable.cli.ending import EXTRA, Ending
-from durable.cli.importing import Served, collect, elsewhere
-from durable.cli.loops import EventLoop
-from durable.cli.supervising import first_of, supervise
+from durable.cli.loops import EventLoop, first_of
 from durable.protocol.durations import seconds
 from durable.telemetry.terminal import TerminalFormatter
-from durable.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from durable.cli.importing import Served
+    from durable.worker.worker import Worker
 
 Target = Annotated[
     str, typer.Argument(metavar="MODULE", help="A module or path.py, also with :ATTRIBUTE.")
@@ -58,6 +59,10 @@ async def worker(  # noqa: PLR0913 - the command's options
     until_eof: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Run what a module defines, until SIGTERM or Ctrl-C: both let running activities finish."""
+    # What serves is loaded by who serves: neither `--help` nor another command waits for it.
+    from durable.cli.importing import collect  # noqa: PLC0415
+    from durable.worker.worker import Worker  # noqa: PLC0415
+
     handler = logging.StreamHandler()
     handler.setFormatter(TerminalFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level="INFO")
@@ -70,6 +75,8 @@ async def worker(  # noqa: PLR0913 - the command's options
             *("--yield-timeout", yield_timeout),
             *("--loop", loop.value, "--grace", grace, "--hard-limit", f"{limit}s"),
         ]
+        from durable.cli.supervising import supervise  # noqa: PLC0415
+
         await supervise(session, module, options, limit, processes)
         return
     served = collect(module, queue)
@@ -97,6 +104,8 @@ async def worker(  # noqa: PLR0913 - the command's options
 async def _serve(
     session: Session, served: Sequence[Served], workers: Sequence[Worker], ending: Ending
 ) -> None:
+    from durable.cli.importing import elsewhere  # noqa: PLC0415 - loaded by now
+
     async with AsyncExitStack() as running:
         for one, serving in zip(served, workers, strict=True):
             await running.enter_async_context(serving)

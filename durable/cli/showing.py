@@ -6,14 +6,16 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from shlex import quote
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from durable.cli.output import wall_clock
-from durable.client.handle import HistoryEvent
 from durable.protocol.failures import Failure, report, summary
 from durable.protocol.retry import FOR_EVER
-from durable.store.jobs import ActivityAttempt, RunDescription, RunSummary
 from durable.telemetry.terminal import shown, shown_json
+
+if TYPE_CHECKING:
+    from durable.client.handle import HistoryEvent
+    from durable.store.jobs import ActivityAttempt, RunDescription, RunSummary
 
 _WIDTH: Final = 60  # characters of a value that are shown on a line
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400

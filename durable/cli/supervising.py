@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import typer
 
 from durable.cli.children import ended, started
 from durable.cli.command import Session
+from durable.cli.loops import first_of
 from durable.runtime.supervision import Tasks
 
 PAUSE = 0.5  # seconds before the first new start; each that follows soon waits twice as long
@@ -125,15 +126,6 @@ class Supervisor:
                 self._session.out.note(f"worker {place} is process {process.pid}")
             self._session.out.relay(text)
         self._session.out.relay(rest.decode(errors="replace"))
-
-
-async def first_of(*waited: Awaitable[object]) -> None:
-    """Return when the first is done; the others are cancelled."""
-    tasks = [asyncio.ensure_future(one) for one in waited]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
 
 
 async def supervise(
