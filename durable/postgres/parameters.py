@@ -94,12 +94,15 @@ class Parameters:
                 raise InternalError(f"{where} takes :{name}.{field}, but is given no rows {name!r}")
             if kind is None:
                 values[name] = None
-            elif field is not None:
-                columns.setdefault(name, set()).update(kind.columns(field, where))
+            else:
+                some = [] if field is None else kind.columns(field, where)
+                columns.setdefault(name, set()).update(some)
                 self.used.setdefault(name, set()).update(_named(kind, field, text))
             return ""
 
         replace(text, note)
+        if unread := [f":{name}" for name, some in columns.items() if not some]:
+            raise InternalError(f"{where} reads no column of {', '.join(unread)}: these are rows")
         order: list[tuple[str, str | None]] = [(name, None) for name in values]
         self._values = tuple(values)
         self._rows = []
@@ -149,8 +152,10 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f":{name}" for name in sorted(names)) or "nothing"
 
 
-def _named(kind: RowKind, field: str, text: str) -> set[str]:
+def _named(kind: RowKind, field: str | None, text: str) -> set[str]:
     """Of the columns that a field stands for, those that the statement does something with."""
+    if field is None:
+        return set()
     if field != "*":
         return {field}
     bare = _TOKEN.sub(" ", text)

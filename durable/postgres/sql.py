@@ -11,7 +11,7 @@ block that takes values only can be run by hand: `psql` replaces `:member` after
     -- include: ranks(name = ranks; kind = w.msg_type = 'turn')
 
 stands for the text of `ranks.sql` beside the file, with `:name` and `:kind` replaced by these
-texts.
+texts. (A function would be called for each row, and two revisions could not have their own.)
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from durable.errors import ConfigurationError, InternalError
 from durable.postgres.parameters import Parameters, RowKind, replace
 
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
-_INCLUDE = re.compile(r"^ *-- include: (\w+)\((.*)\)\s*$", re.MULTILINE)
+_INCLUDE = re.compile(r"^ *-- include: (\w+)\((.*)\)(,?) *$", re.MULTILINE)
 _SCHEMA = re.compile(r"\bdurable\.(?=[a-z_])")
 # What our statements call; a test knows whether this is all. They say where it is found: on a
 # session that is not ours to set, a function that fits better could be in its search path.
@@ -86,6 +86,7 @@ def _has_several(text: str, begin: int) -> bool:
 def _included(folder: Traversable, found: re.Match[str]) -> str:
     """The text that an include stands for."""
     text = folder.joinpath(f"{found[1]}.sql").read_text(encoding="utf-8").strip()
+    text = _INCLUDE.sub(partial(_included, folder), text)
     given = dict(part.strip().split(" = ", 1) for part in found[2].split(";"))
     taken = set()
 
@@ -98,7 +99,7 @@ def _included(folder: Traversable, found: re.Match[str]) -> str:
     text = replace(text, put)
     if unknown := given.keys() - taken:
         raise InternalError(f"{found[1]}.sql has no :{', :'.join(sorted(unknown))}")
-    return text
+    return text + found[3]
 
 
 class SqlFile:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from durable.postgres.sql import Statements
+from durable.postgres.columns import BigInt, Float, Text
+from durable.postgres.sql import SqlFile
 from durable.protocol.carriers import carrier
 from durable.protocol.clock import from_datetime
 from durable.protocol.options import ActivityOptions
@@ -80,9 +81,21 @@ def options_of(row: Any) -> ActivityOptions:
 class Settlement:
     """The end of an attempt: `message` on success, else `error`, both JSON text."""
 
-    id: int
-    message: str | None
-    error: str | None
+    id: BigInt
+    message: Text | None
+    error: Text | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """An attempt that another follows, after `delay` seconds; `error` is JSON text."""
+
+    id: BigInt
+    error: Text
+    delay: Float
+
+
+SQL = SqlFile("durable.streams", "sql/activities.sql", settlements=Settlement, failed=FailedAttempt)
 
 
 class Asks(Protocol):
@@ -103,13 +116,17 @@ class ActivityStream:
 
     def __init__(self, database: Asks) -> None:
         self._db = database
-        self._sql = Statements("durable.streams", "sql/activities.sql", database.schema)
+        self._sql = SQL.load(database.schema)
 
     async def claim(
         self, member: int, queue: str, names: Sequence[str], limit: int, waiting: float = 0.0
     ) -> list[Attempt]:
         """Take up to `limit` attempts of these activities, visible for `waiting` seconds."""
-        rows = await self._db.fetch(self._sql["claim"], member, queue, list(names), limit, waiting)
+        rows = await self._db.fetch(
+            *self._sql.bind(
+                "claim", member=member, queue=queue, names=list(names), limit=limit, waiting=waiting
+            )
+        )
         return [
             Attempt(
                 r["id"], r["run_id"], r["jid"], r["workflow_name"], int(r["dad"]), r["aid"],
@@ -121,17 +138,16 @@ class ActivityStream:
 
     async def flush(self, member: int, ids: Sequence[int]) -> set[int]:
         """Put claims on disk; the ids that are still ours."""
-        return {r["id"] for r in await self._db.fetch(self._sql["flush"], member, list(ids))}
+        rows = await self._db.fetch(*self._sql.bind("flush", member=member, ids=list(ids)))
+        return {r["id"] for r in rows}
 
     async def settle(
         self, member: int, settlements: Sequence[Settlement]
     ) -> list[tuple[int, Reached | None]]:
         """End attempts; each with whom to tell, None where the run has ended; not the refused."""
         rows = await self._db.fetch(
-            self._sql["settle"], member,
-            [s.id for s in settlements], [s.message for s in settlements],
-            [s.error for s in settlements],
-        )  # fmt: skip
+            *self._sql.bind("settle", member=member, settlements=settlements)
+        )
         reached = {
             r["run_id"]: Reached(r["run_id"], r["reserved_by"], r["stream_name"])
             for r in rows
@@ -140,32 +156,25 @@ class ActivityStream:
         return [(r["id"], reached.get(r["run_id"])) for r in rows if r["id"] is not None]
 
     async def retry(
-        self, member: int, failed: Sequence[tuple[int, str, float]]
+        self, member: int, failed: Sequence[FailedAttempt]
     ) -> list[tuple[str, datetime]]:
-        """Expire failed attempts and write the next; queue and time of each.
-
-        `failed` are (id, error, delay in seconds).
-        """
-        rows = await self._db.fetch(
-            self._sql["retry"],
-            member,
-            [f[0] for f in failed],
-            [f[1] for f in failed],
-            [f[2] for f in failed],
-        )
+        """Expire failed attempts and write the next; queue and time of each."""
+        rows = await self._db.fetch(*self._sql.bind("retry", member=member, failed=failed))
         return [(r["stream_name"], r["visible_at"]) for r in rows]
 
     async def unclaim(self, member: int, ids: Sequence[int]) -> set[str]:
         """Give attempts back uncounted; the queues to wake."""
-        return {
-            r["stream_name"] for r in await self._db.fetch(self._sql["unclaim"], member, list(ids))
-        }
+        rows = await self._db.fetch(*self._sql.bind("unclaim", member=member, ids=list(ids)))
+        return {r["stream_name"] for r in rows}
 
     async def overdue(self, run_id: int, number: int, kind: str, error: str) -> list[Reached]:
         """Fail a step that nobody runs at its limit; for schedule_to_start, and nobody ever ran."""
-        rows = await self._db.fetch(self._sql["overdue"], run_id, str(number), kind, error)
+        rows = await self._db.fetch(
+            *self._sql.bind("overdue", run_id=run_id, dad=str(number), kind=kind, error=error)
+        )
         return [Reached(r["run_id"], r["reserved_by"], r["stream_name"]) for r in rows]
 
     async def unwanted(self, member: int, ids: Sequence[int]) -> set[int]:
         """Those of our attempts that nobody waits for any more."""
-        return {r["id"] for r in await self._db.fetch(self._sql["wanted"], member, list(ids))}
+        rows = await self._db.fetch(*self._sql.bind("wanted", member=member, ids=list(ids)))
+        return {r["id"] for r in rows}

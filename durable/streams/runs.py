@@ -9,9 +9,10 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
+from durable.postgres.columns import BigInt, Text, Uuid
 from durable.postgres.pool import Database, Row
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 from durable.protocol.carriers import carrier
 from durable.protocol.clock import from_datetime, to_datetime
 from durable.protocol.commits import Arrival
@@ -57,13 +58,16 @@ class Message:
     `request_id` tells one that is sent again from another that says the same.
     """
 
-    run_id: int
-    msg_type: str
-    topic: str
-    dad: str | None = None
-    message: str | None = None
-    error: str | None = None
-    request_id: UUID = field(default_factory=new_request)
+    run_id: BigInt
+    msg_type: Text
+    topic: Text
+    dad: Text | None = None
+    message: Text | None = None
+    error: Text | None = None
+    request_id: Uuid = field(default_factory=new_request)
+
+
+SQL = SqlFile("durable.streams", "sql/runs.sql", messages=Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +114,6 @@ class Gone:
 
     runs: set[int]
     messages: set[int]
-
-
-def _columns(messages: Sequence[Message]) -> list[list[Any]]:
-    rows = [
-        (m.run_id, m.msg_type, m.topic, m.dad, m.message, m.error, m.request_id) for m in messages
-    ]
-    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(7)]
 
 
 def _taken(messages: Sequence[Message], rows: Sequence[Row]) -> dict[UUID, Reached]:
@@ -187,7 +184,7 @@ class RunStream:
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._sql = Statements("durable.streams", "sql/runs.sql", database.schema)
+        self._sql = SQL.load(database.schema)
         self._origin: str | None = None
 
     async def claim(
@@ -195,8 +192,11 @@ class RunStream:
     ) -> list[ClaimedRun]:
         """Take up to `limit` runs that have had something to do for `waiting` seconds."""
         rows = await self._db.fetch(
-            self._sql["claim"], member, queue, list(workflows), limit, waiting
-        )
+            *self._sql.bind(
+                "claim", member=member, queue=queue, workflows=list(workflows), limit=limit,
+                waiting=waiting,
+            )
+        )  # fmt: skip
         if rows and self._origin is None:
             self._origin = str(await self._db.fetchval(self._sql["origin"]))
         return [claimed_run(r, self._origin or "") for r in rows]
@@ -215,8 +215,11 @@ class RunStream:
         not counted: else that costs what the member holds.
         """
         (row,) = await self._db.fetch(
-            self._sql["look"], queue, list(workflows), list(activities), member, after
-        )
+            *self._sql.bind(
+                "look", member=member, queue=queue, workflows=list(workflows),
+                activities=list(activities), after=after,
+            )
+        )  # fmt: skip
         at = row["next"]
         due = None if at is None or at.year >= _FOREVER else from_datetime(at)
         reserved = Reserved(row["reserved"], row["reserved_ids"]) if after is None else None
@@ -228,38 +231,50 @@ class RunStream:
         self, queue: str, workflows: Sequence[str], activities: Sequence[str]
     ) -> list[tuple[str, str]]:
         """What waits in a queue and is not among these: ("turn" or "activity", name)."""
-        rows = await self._db.fetch(self._sql["unserved"], queue, list(workflows), list(activities))
+        rows = await self._db.fetch(
+            *self._sql.bind(
+                "unserved", queue=queue, workflows=list(workflows), activities=list(activities)
+            )
+        )
         return [(r["msg_type"], r["name"]) for r in rows]
 
     async def survived(self, member: int, run_ids: Sequence[int]) -> None:
         """Note that these runs' cold turns did not take the process down."""
-        await self._db.fetch(self._sql["survived"], list(run_ids), member)
+        await self._db.fetch(*self._sql.bind("survived", run_ids=list(run_ids), member=member))
 
     async def give_back(self, member: int, due: dict[int, float | None]) -> list[int]:
         """Let go of runs; each is visible again at its time, None: when something arrives."""
         infinity = to_datetime(_INFINITY)
         times = [infinity if at is None else to_datetime(at) for at in due.values()]
-        rows = await self._db.fetch_current(self._sql["give_back"], member, list(due), times)
+        rows = await self._db.fetch_current(
+            *self._sql.bind("give_back", member=member, run_ids=list(due), times=times)
+        )
         return [r[0] for r in rows]
 
     async def gone(self, member: int, run_ids: Sequence[int], messages: Sequence[int]) -> Gone:
         """Which of these `member` holds no longer, whatever it was told."""
-        rows = await self._db.fetch(self._sql["gone"], member, list(run_ids), list(messages))
+        rows = await self._db.fetch(
+            *self._sql.bind("gone", member=member, run_ids=list(run_ids), attempts=list(messages))
+        )
         return Gone(
             {r["id"] for r in rows if r["is_run"]}, {r["id"] for r in rows if not r["is_run"]}
         )
 
     async def held(self, member: int) -> dict[int, int]:
         """What the database thinks that `member` holds: message id to run."""
-        return {r["id"]: r["run_id"] for r in await self._db.fetch(self._sql["held"], member)}
+        rows = await self._db.fetch(*self._sql.bind("held", member=member))
+        return {r["id"]: r["run_id"] for r in rows}
 
     async def release(self, member: int, ids: Sequence[int]) -> None:
         """Let go of rows that a lost answer gave us."""
-        await self._db.fetch(self._sql["release"], member, list(ids))
+        await self._db.fetch(*self._sql.bind("release", member=member, ids=list(ids)))
 
     async def suspend(self, member: int, run_id: int, revision: int, error: str) -> bool:
         """Stop a run that cannot go on with this code; False when it is no longer ours."""
-        return bool(await self._db.fetch(self._sql["suspend"], member, run_id, revision, error))
+        rows = await self._db.fetch(
+            *self._sql.bind("suspend", member=member, run_id=run_id, revision=revision, error=error)
+        )
+        return bool(rows)
 
     async def release_run(
         self, member: int, run_id: int, error: str, *, for_good: bool = False
@@ -269,7 +284,9 @@ class RunStream:
         `for_good`: however often that happens, it is not suspended.
         """
         most = 2**31 - 1 if for_good else RELEASES_MAX
-        rows = await self._db.fetch(self._sql["release_run"], member, run_id, error, most)
+        rows = await self._db.fetch(
+            *self._sql.bind("release_run", member=member, run_id=run_id, error=error, most=most)
+        )
         if not rows:
             return None
         times = rows[0]["releases"]
@@ -279,15 +296,15 @@ class RunStream:
         self, *, jid: str | None = None, queue: str | None = None, workflows: Sequence[str] = ()
     ) -> list[str]:
         """Let suspended runs be tried again; the queues to wake."""
+        bound = self._sql.bind("resume", jid=jid, queue=queue, workflows=list(workflows))
         rows = await retry_until_connected(
-            lambda: self._db.fetch(self._sql["resume"], jid, queue, list(workflows)),
-            host=False, limit=CALLER_TIMEOUT,
-        )  # fmt: skip
+            lambda: self._db.fetch(*bound), host=False, limit=CALLER_TIMEOUT
+        )
         return [r["stream_name"] for r in rows]
 
     async def deliver_again(self, jid: str) -> list[Reached]:
         """Put signals that the open run of an id has put aside into its inbox again."""
-        rows = await self._db.fetch(self._sql["deliver_again"], jid)
+        rows = await self._db.fetch(*self._sql.bind("deliver_again", jid=jid))
         return [Reached(r["run_id"], r["reserved_by"], r["stream_name"]) for r in rows]
 
     async def arrive(self, messages: Sequence[Message]) -> dict[UUID, Reached]:
@@ -295,20 +312,20 @@ class RunStream:
 
         Runs that have ended take none.
         """
-        rows = await self._db.fetch(self._sql["arrive"], *_columns(messages))
+        rows = await self._db.fetch(*self._sql.bind("arrive", messages=messages))
         return _taken(messages, rows)
 
     async def arrive_again(self, messages: Sequence[Message]) -> dict[UUID, Reached]:
         """As `arrive`, when the answer to it was lost: what did arrive is not put there twice."""
         runs, requests = [m.run_id for m in messages], [m.request_id for m in messages]
         async with self._db.connection() as connection, connection.transaction():
-            wakes = await connection.fetch(self._sql["lock_wakes"], runs)
-            there = {
-                r["request_id"]
-                for r in await connection.fetch(self._sql["arrived"], runs, requests)
-            }
+            wakes = await connection.fetch(*self._sql.bind("lock_wakes", run_ids=runs))
+            arrived = await connection.fetch(
+                *self._sql.bind("arrived", run_ids=runs, requests=requests)
+            )
+            there = {r["request_id"] for r in arrived}
             missing = [m for m in messages if m.request_id not in there]
-            rows = await connection.fetch(self._sql["arrive"], *_columns(missing))
+            rows = await connection.fetch(*self._sql.bind("arrive", messages=missing))
         ended = {
             m.request_id: Reached(m.run_id, None, None) for m in messages if m.request_id in there
         }
@@ -321,7 +338,7 @@ class RunStream:
     async def inboxes(self, run_ids: Sequence[int]) -> dict[int, list[Arrival]]:
         """What has arrived for each run, in id order."""
         found: dict[int, list[Arrival]] = {}
-        for row in await self._db.fetch(self._sql["inboxes"], list(run_ids)):
+        for row in await self._db.fetch(*self._sql.bind("inboxes", run_ids=list(run_ids))):
             found.setdefault(row["run_id"], []).append(arrival(row))
         return found
 

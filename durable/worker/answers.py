@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from durable.postgres.errors import StatementFault
 from durable.postgres.retrying import patiently
 from durable.protocol.clock import Clock
 from durable.protocol.commands import StartActivity
 from durable.protocol.failures import Failure
-from durable.streams.activities import Attempt, Settlement
+from durable.streams.activities import Attempt, FailedAttempt, Settlement
 from durable.streams.ports import Ports
 from durable.streams.runs import ClaimedRun, Reached
 from durable.worker.attempts import Outcome, timed_out
@@ -51,16 +52,15 @@ class Answers:
             return
         with self._answering([message]):
             try:
-                written = await patiently(
-                    lambda: self._ports.activities.retry(self._member(), [(message, error, delay)])
-                )
+                written = await self._retry(FailedAttempt(message, error, delay))
             except StatementFault as refused:
                 error = _unwritable(refused).to_json()
-                written = await patiently(
-                    lambda: self._ports.activities.retry(self._member(), [(message, error, delay)])
-                )
+                written = await self._retry(FailedAttempt(message, error, delay))
         for queue, _ in written:
             self._ports.announcer.queue(queue, "activity")
+
+    async def _retry(self, failed: FailedAttempt) -> list[tuple[str, datetime]]:
+        return await patiently(lambda: self._ports.activities.retry(self._member(), [failed]))
 
     async def elsewhere(self, attempt: Attempt, message: int, outcome: Outcome) -> None:
         """The run is held by another member, or by none: its inbox takes the answer."""

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from durable.protocol.clock import Clock
-from durable.streams.activities import ActivityStream, Attempt, Settlement
+from durable.streams.activities import ActivityStream, Attempt, FailedAttempt, Settlement
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Outcome
 from durable.worker.retries import delay_after
@@ -91,7 +91,7 @@ class Lingering:
             if delay is None:
                 await stream.settle(self._member, [Settlement(message, None, error)])
             else:
-                await stream.retry(self._member, [(message, error, delay)])
+                await stream.retry(self._member, [FailedAttempt(message, error, delay)])
         elif not attempt.last:
             await stream.unclaim(self._member, [message])
         # Else leaving says of it that its outcome is unknown.

@@ -38,11 +38,13 @@ HELD = FINISHED + 1
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STATEMENTS: dict[tuple[str, str], dict[str, Any]] = {
     ("durable.streams", "sql/runs.sql"): {
-        "claim": (9, "q", ["flow"], 10, 0.0),
-        "inboxes": ([HELD],),
-        "held": (7,),
+        "claim": {"member": 9, "queue": "q", "workflows": ["flow"], "limit": 10, "waiting": 0.0},
+        "inboxes": {"run_ids": [HELD]},
+        "held": {"member": 7},
     },
-    ("durable.streams", "sql/activities.sql"): {"claim": (9, "q", ["step"], 10, 0.0)},
+    ("durable.streams", "sql/activities.sql"): {
+        "claim": {"member": 9, "queue": "q", "names": ["step"], "limit": 10, "waiting": 0.0}
+    },
     ("durable.engine.steps", "sql/commits.sql"): {
         "commit_step": {
             "member": 7,

@@ -20,7 +20,8 @@ from durable.protocol.facts import Fact, FactKind
 from durable.protocol.ids import new_request
 from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
-from durable.streams.activities import metadata_of
+from durable.streams.activities import Settlement, metadata_of
+from durable.streams.runs import Message
 from tests.integration.looking import looked_at
 from tests.sql_files import load
 
@@ -76,12 +77,23 @@ def _starts(count: int) -> list[list[Any]]:
     ]
 
 
-def _messages(runs: list[int]) -> list[list[Any]]:
-    nothing = [None] * len(runs)
-    return [
-        runs, ["signal"] * len(runs), ["go"] * len(runs), nothing, ["1"] * len(runs), nothing,
-        [new_request() for _ in runs],
-    ]  # fmt: skip
+def _messages(runs: list[int]) -> dict[str, Any]:
+    return {"messages": [Message(run_id, "signal", "go", message="1") for run_id in runs]}
+
+
+def _claim() -> dict[str, Any]:
+    return {"member": ME, "queue": "q", "workflows": ["flow"], "limit": 500, "waiting": 0.0}
+
+
+def _look(after: int | None) -> dict[str, Any]:
+    of_queue = {"queue": "q", "workflows": ["flow"], "activities": ["step"]}
+    return {"member": ME, "after": after, **of_queue}
+
+
+async def _looked_at(connection: asyncpg.Connection, name: str, **values: Any) -> int:
+    """As `looked_at`, by the names of the statement's parameters."""
+    _, *given = load(*STATEMENTS[name], "durable").bind(name, **values)
+    return await looked_at(connection, name, *given)
 
 
 def _batch(runs: list[int], revision: int, **more: Any) -> list[Any]:
@@ -104,12 +116,12 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
     for name, (package, file) in STATEMENTS.items():
         await opened.execute(f"prepare {name} as {load(package, file, database.schema)[name]}")
     await looked_at(opened, "start_runs", *_starts(0))
-    await looked_at(opened, "claim", ME, "q", ["flow"], 500, 0.0)
-    await looked_at(opened, "look", "q", ["flow"], ["step"], ME, None)
-    await looked_at(opened, "arrive", *_messages([]))
-    await looked_at(opened, "inboxes", [])
+    await _looked_at(opened, "claim", **_claim())
+    await _looked_at(opened, "look", **_look(None))
+    await _looked_at(opened, "arrive", **_messages([]))
+    await _looked_at(opened, "inboxes", run_ids=[])
     await looked_at(opened, "commit_batch", *_batch([], 0))
-    await looked_at(opened, "settle", ME, [], [], [])
+    await _looked_at(opened, "settle", member=ME, settlements=[])
     await looked_at(opened, "outcomes", [])
     await opened.execute(FILL)
     yield opened
@@ -133,18 +145,17 @@ async def test_many_runs_cost_what_one_costs_many_times(connection: asyncpg.Conn
 
     found = {"start": await looked_at(connection, "start_runs", *_starts(RUNS))}
     runs = await ids("worker_streams", "turn")
-    found["claim"] = await looked_at(connection, "claim", ME, "q", ["flow"], 500, 0.0)
-    look = "look", "q", ["flow"], ["step"], ME
-    assert await looked_at(connection, *look, None) <= HELD_TWICE
+    found["claim"] = await _looked_at(connection, "claim", **_claim())
+    assert await _looked_at(connection, "look", **_look(None)) <= HELD_TWICE
     last = await connection.fetchval("select last_value from ids")
-    found["arrive"] = await looked_at(connection, "arrive", *_messages(runs))
+    found["arrive"] = await _looked_at(connection, "arrive", **_messages(runs))
     await connection.execute(
         f"update engine_streams set created_at = now() - interval '1 s' where run_id < {FIRST}"
     )
-    found["look at what has arrived"] = await looked_at(connection, *look, last)
+    found["look at what has arrived"] = await _looked_at(connection, "look", **_look(last))
     last = await connection.fetchval("select last_value from ids")
-    assert await looked_at(connection, *look, last) <= NOTHING_NEW
-    found["inboxes"] = await looked_at(connection, "inboxes", runs)
+    assert await _looked_at(connection, "look", **_look(last)) <= NOTHING_NEW
+    found["inboxes"] = await _looked_at(connection, "inboxes", run_ids=runs)
 
     async def commit(**more: Any) -> int:
         revision = sum(name.startswith("commit") for name in found)
@@ -160,8 +171,8 @@ async def test_many_runs_cost_what_one_costs_many_times(connection: asyncpg.Conn
         children=lambda n: (ChildStart(2, "flow", f"child-{n}", "q", "{}", 0),),
     )  # fmt: skip
     attempts = await ids("worker_streams", "activity")
-    results = ["1"] * RUNS
-    found["settle"] = await looked_at(connection, "settle", ME, attempts, results, [None] * RUNS)
+    settlements = [Settlement(attempt, "1", None) for attempt in attempts]
+    found["settle"] = await _looked_at(connection, "settle", member=ME, settlements=settlements)
     found["commit a cancelled step"] = await commit(cancelled=lambda _: (1,))
     found["commit a step"] = await commit()
     found["commit the end"] = await commit(finish=lambda _: Finish("completed", "1"))

@@ -9,6 +9,7 @@ import asyncpg
 import pytest_asyncio
 
 from durable.postgres.pool import Database
+from tests.integration.looking import literal
 from tests.sql_files import load
 
 STATEMENTS = {
@@ -112,10 +113,12 @@ async def test_a_claim_reads_what_is_due_and_not_what_waits(
 ) -> None:
     """250 runs are due among 25,000 that wait: the claim of 10 touches a few pages."""
     await filled.execute("analyze worker_streams; set plan_cache_mode = force_generic_plan")
-    claim = load("durable.streams", "sql/runs.sql", database.schema)["claim"]
+    claim, *given = load("durable.streams", "sql/runs.sql", database.schema).bind(
+        "claim", member=9, queue="q", workflows=["flow"], limit=10, waiting=0
+    )
     await filled.execute(f"prepare claim as {claim}")
     rows = await filled.fetch(
-        "explain (analyze, buffers, costs off) execute claim(9, 'q', array['flow'], 10, 0)"
+        f"explain (analyze, buffers, costs off) execute claim({', '.join(map(literal, given))})"
     )
     plan = "\n".join(row[0] for row in rows)
     buffers = re.search(r"Buffers: shared hit=(\d+)", plan)

@@ -17,9 +17,7 @@ from durable.errors import ConfigurationError
 from durable.postgres.connections import open_connection
 from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
-from durable.postgres.sql import Statements
-from durable.protocol.ids import new_request
-from durable.streams.runs import RunStream
+from durable.streams.runs import SQL, Message, RunStream
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
 
@@ -180,10 +178,11 @@ async def test_what_arrives_while_a_run_is_given_back_wakes_it(
             created_at, visible_at, reserved_by)
         values (1, 1, 'q', 'flow', 'one', 'turn', now(), now(), 7)"""
     )
-    arrive = Statements("durable.streams", "sql/runs.sql", namespace)["arrive"]
     async with direct.transaction(isolation="read_committed"):
-        one = [[1], ["signal"], ["go"], [None], ["1"], [None], [new_request()]]
-        await direct.fetch(arrive, *one)  # holds the wake row; its holder is told in vain
+        # Holds the wake row; its holder is notified in vain.
+        await direct.fetch(
+            *SQL.load(namespace).bind("arrive", messages=[Message(1, "signal", "go", message="1")])
+        )
         given_back = asyncio.create_task(RunStream(database).give_back(7, {1: None}))
         await eventually(lambda: direct.fetchval("select count(*) from pg_locks where not granted"))
     assert await given_back == [1]

@@ -1,31 +1,23 @@
 -- name: claim
 -- Takes attempts of activities that this worker serves. The commit does not wait for the disk: a lost
 -- claim loses nothing, but for an attempt that may not be repeated, and for those `flush` follows.
--- `ranks` as in the claim of turns.
 with recursive quick as materialized (
     select set_config('synchronous_commit', 'off', true)
-), ranks as (
-    (select w.priority from durable.worker_streams w
-     where w.stream_name = $2 and w.msg_type = 'activity' and w.reserved_by is null and w.expired_at is null
-     order by w.priority desc limit 1)
-    union all
-    select (select w.priority from durable.worker_streams w
-            where w.stream_name = $2 and w.msg_type = 'activity' and w.reserved_by is null
-              and w.expired_at is null and w.priority < r.priority
-            order by w.priority desc limit 1)
-    from ranks r where r.priority is not null
-), due as (
+),
+-- include: ranks(name = ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = 'activity'),
+due as (
     select d.id from ranks r cross join lateral (
         select w.id from durable.worker_streams w
-        where w.stream_name = $2 and w.msg_type = 'activity' and w.priority = r.priority
-          and w.visible_at <= durable.now() - $5 * interval '1 s' and w.reserved_by is null and w.expired_at is null
-          and w.topic = any($3::text[])
+        where w.stream_name = :queue and w.msg_type = 'activity' and w.priority = r.priority
+          and w.visible_at <= durable.now() - :waiting * interval '1 s'
+          and w.reserved_by is null and w.expired_at is null
+          and w.topic = any(:names::text[])
         order by w.visible_at
-        limit $4 for update skip locked
+        limit :limit for update skip locked
     ) d
-    limit $4
+    limit :limit
 ), taken as (
-    update durable.worker_streams w set reserved_by = $1, reserved_at = durable.now()
+    update durable.worker_streams w set reserved_by = :member, reserved_at = durable.now()
     from quick where w.id = any(array(select id from due))  -- an array: the planner expects few rows
     returning w.*
 )
@@ -38,7 +30,7 @@ from taken
 -- A claim of attempts that may not be repeated is on disk before user code runs, so that a crash can
 -- never run them twice. What is no longer ours does not come back.
 update durable.worker_streams set reserved_at = durable.now()
-where id = any($2::bigint[]) and reserved_by = $1 and expired_at is null
+where id = any(:ids::bigint[]) and reserved_by = :member and expired_at is null
 returning id
 
 -- name: settle
@@ -47,12 +39,12 @@ returning id
 -- Attempts come back with their runs; then, without one, the runs that have been told. Nothing is joined to
 -- what was locked: of that a planner expects one row, and compares each with each.
 with asked as (
-    select * from unnest($2::bigint[], $3::text[], $4::text[]) as a(id, message, error)
+    select * from unnest(:settlements.*) as a(:settlements)
 ), mine as (
     select m.id, m.run_id, m.dad, m.aid, m.retry_attempt, a.message, a.error
     from asked a join durable.worker_streams m on m.id = a.id
     -- `is not distinct from`: no index serves it, else a plan may go through all that the member holds.
-    where m.reserved_by is not distinct from $1 and m.expired_at is null
+    where m.reserved_by is not distinct from :member and m.expired_at is null
     order by m.id for update of m
 ), gone as (
     delete from durable.worker_streams m using mine where m.id = mine.id and mine.error is null
@@ -88,12 +80,12 @@ select null, w.id, w.reserved_by, w.stream_name from wake w
 -- run have their own clock; `schedule_to_start` is about the first one only.
 with late as (
     select m.id, m.run_id, m.dad, m.aid, m.retry_attempt from durable.worker_streams m
-    where m.run_id = $1 and m.dad = $2 and m.msg_type = 'activity' and m.reserved_by is null
-      and m.expired_at is null and ($3 = 'schedule_to_close' or m.retry_attempt = 0)
+    where m.run_id = :run_id and m.dad = :dad and m.msg_type = 'activity' and m.reserved_by is null
+      and m.expired_at is null and (:kind = 'schedule_to_close' or m.retry_attempt = 0)
     for update
 ), failed as (
     update durable.worker_streams m
-    set expired_at = durable.now(), dead_lettered_at = durable.now(), error = $4::json
+    set expired_at = durable.now(), dead_lettered_at = durable.now(), error = :error::json
     from late where m.id = late.id
 ), wake as (
     select w.id, w.reserved_by, w.visible_at, w.stream_name, w.workflow_name, w.jid
@@ -104,7 +96,7 @@ with late as (
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, error, retry_attempt, created_at, visible_at)
     select w.stream_name, w.workflow_name, w.jid, w.id, late.aid, late.dad, 'step', 'activity',
-        $4::json, late.retry_attempt, durable.now(), durable.now()
+        :error::json, late.retry_attempt, durable.now(), durable.now()
     from late join wake w on w.id = late.run_id
 ), pulled as (
     update durable.worker_streams k set visible_at = durable.now()
@@ -115,12 +107,12 @@ select w.id as run_id, w.reserved_by, w.stream_name from wake w
 -- name: retry
 -- The failed attempt stays, expired, with its error; the next is a new row, visible after its delay.
 with asked as (
-    select * from unnest($2::bigint[], $3::text[], $4::float8[]) as a(id, error, delay)
+    select * from unnest(:failed.*) as a(:failed)
 ), failed as (
     update durable.worker_streams m
     set expired_at = durable.now(), reserved_by = null, error = a.error::json
     from asked a
-    where m.id = a.id and m.reserved_by = $1 and m.expired_at is null
+    where m.id = a.id and m.reserved_by = :member and m.expired_at is null
     returning m.*, a.delay
 )
 insert into durable.worker_streams (
@@ -137,10 +129,10 @@ returning id, stream_name, visible_at
 -- A graceful stop gives back what never started or may be repeated, uncounted.
 update durable.worker_streams m
 set reserved_by = null, reserved_at = null, visible_at = durable.now()
-where m.id = any($2::bigint[]) and m.reserved_by = $1 and m.expired_at is null
+where m.id = any(:ids::bigint[]) and m.reserved_by = :member and m.expired_at is null
 returning m.stream_name
 
 -- name: wanted
 -- Which of these attempts does nobody wait for any more?
-select a.id from unnest($2::bigint[]) as a(id)
-where not exists (select from durable.worker_streams m where m.id = a.id and m.reserved_by = $1 and m.expired_at is null)
+select a.id from unnest(:ids::bigint[]) as a(id)
+where not exists (select from durable.worker_streams m where m.id = a.id and m.reserved_by = :member and m.expired_at is null)

@@ -3,37 +3,28 @@
 -- for the disk. `marked` (retry_attempt) says that a cold turn is under way, until `survived`.
 -- A run whose job is locked has a commit of an earlier claim under way: it is left for the next look, so that
 -- whoever folds it sees what that wrote; and `hold` has commits refused that come later still.
--- `ranks` are the priorities that there are, one probe each: so that what is due is found without going
--- through all that waits.
 with recursive quick as materialized (
     select set_config('synchronous_commit', 'off', true)
-), ranks as (
-    (select w.priority from durable.worker_streams w
-     where w.stream_name = $2 and w.msg_type = 'turn' and w.reserved_by is null and w.expired_at is null
-     order by w.priority desc limit 1)
-    union all
-    select (select w.priority from durable.worker_streams w
-            where w.stream_name = $2 and w.msg_type = 'turn' and w.reserved_by is null
-              and w.expired_at is null and w.priority < r.priority
-            order by w.priority desc limit 1)
-    from ranks r where r.priority is not null
-), due as (
+),
+-- include: ranks(name = ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = 'turn'),
+due as (
     select d.id from ranks r cross join lateral (
         select w.id from durable.worker_streams w
-        where w.stream_name = $2 and w.msg_type = 'turn' and w.priority = r.priority
-          and w.visible_at <= durable.now() - $5 * interval '1 s' and w.reserved_by is null and w.expired_at is null
-          and w.workflow_name = any($3::text[])
+        where w.stream_name = :queue and w.msg_type = 'turn' and w.priority = r.priority
+          and w.visible_at <= durable.now() - :waiting * interval '1 s'
+          and w.reserved_by is null and w.expired_at is null
+          and w.workflow_name = any(:workflows::text[])
         order by w.visible_at
-        limit $4 for update skip locked
+        limit :limit for update skip locked
     ) d
-    limit $4
+    limit :limit
 ), free as (
     -- By an array, here and below: so that the planner expects few rows, whatever it thinks of the limit.
     select j.run_id from durable.jobs j
     where j.run_id = any(array(select id from due)) for no key update skip locked
 ), taken as (
     update durable.worker_streams w
-    set reserved_by = $1, reserved_at = durable.now(), retry_attempt = 1
+    set reserved_by = :member, reserved_at = durable.now(), retry_attempt = 1
     from quick where w.id = any(array(select run_id from free))
     returning w.id, w.losses
 ), held as (
@@ -53,126 +44,108 @@ select format('%s %s', (select s.system_identifier from pg_control_system() s),
 -- name: look
 -- The poll beneath the notifications, one statement for both kinds: is something due, and when is the next?
 -- The next time is that of any workflow or activity of the queue: whoever serves it looks then.
-with recursive turn_ranks as (
-    (select w.priority from durable.worker_streams w
-     where w.stream_name = $1 and w.msg_type = 'turn' and w.reserved_by is null and w.expired_at is null
-     order by w.priority desc limit 1)
-    union all
-    select (select w.priority from durable.worker_streams w
-            where w.stream_name = $1 and w.msg_type = 'turn' and w.reserved_by is null
-              and w.expired_at is null and w.priority < r.priority
-            order by w.priority desc limit 1)
-    from turn_ranks r where r.priority is not null
-), activity_ranks as (
-    (select w.priority from durable.worker_streams w
-     where w.stream_name = $1 and w.msg_type = 'activity' and w.reserved_by is null and w.expired_at is null
-     order by w.priority desc limit 1)
-    union all
-    select (select w.priority from durable.worker_streams w
-            where w.stream_name = $1 and w.msg_type = 'activity' and w.reserved_by is null
-              and w.expired_at is null and w.priority < r.priority
-            order by w.priority desc limit 1)
-    from activity_ranks r where r.priority is not null
-)
+with recursive
+-- include: ranks(name = turn_ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = 'turn'),
+-- include: ranks(name = activity_ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = 'activity')
 select
     exists(select from turn_ranks r cross join lateral (
         select from durable.worker_streams w
-        where w.stream_name = $1 and w.msg_type = 'turn' and w.priority = r.priority
+        where w.stream_name = :queue and w.msg_type = 'turn' and w.priority = r.priority
           and w.visible_at <= durable.now() and w.reserved_by is null and w.expired_at is null
-          and w.workflow_name = any($2::text[])
+          and w.workflow_name = any(:workflows::text[])
         order by w.visible_at limit 1) d) as turns,
     exists(select from activity_ranks r cross join lateral (
         select from durable.worker_streams w
-        where w.stream_name = $1 and w.msg_type = 'activity' and w.priority = r.priority
+        where w.stream_name = :queue and w.msg_type = 'activity' and w.priority = r.priority
           and w.visible_at <= durable.now() and w.reserved_by is null and w.expired_at is null
-          and w.topic = any($3::text[])
+          and w.topic = any(:activities::text[])
         order by w.visible_at limit 1) d) as activities,
     (select min(d.visible_at)
      from (select priority, 'turn' as kind from turn_ranks union all select priority, 'activity' from activity_ranks) r
      cross join lateral (
         select w.visible_at from durable.worker_streams w
-        where w.stream_name = $1 and w.msg_type = r.kind and w.priority = r.priority
+        where w.stream_name = :queue and w.msg_type = r.kind and w.priority = r.priority
           and w.visible_at > durable.now() and w.reserved_by is null and w.expired_at is null
         order by w.visible_at limit 1) d) as next,
     -- Runs that this member holds and was not told of: who wrote to them died before its notification. Looked up
-    -- run by run where all are looked at ($5 is null): of what waits for others there may be much more than a member
-    -- can hold. Else from the rows that came after $5; `expired_at` is asked for so that the index of inboxes, which
+    -- run by run where all are looked at (`after` is null): of what waits for others there may be much more than a member
+    -- can hold. Else from the rows that came after it; `expired_at` is asked for so that the index of inboxes, which
     -- has all that waits, does not serve.
     array(select w.id from durable.worker_streams w cross join lateral (
             select from durable.engine_streams e
             where e.run_id = w.id and e.expired_at is null and e.msg_type in ('step', 'signal', 'cancel')
               and e.created_at < durable.now() - interval '0.5 s' limit 1) unread
-        where $5::bigint is null and w.reserved_by = $4 and w.msg_type = 'turn' limit 500)
+        where :after::bigint is null and w.reserved_by = :member and w.msg_type = 'turn' limit 500)
     || array(select r.run_id from (
             select e.run_id from durable.engine_streams e
-            where e.id > $5 and coalesce(e.expired_at, 'infinity') = 'infinity'
+            where e.id > :after and coalesce(e.expired_at, 'infinity') = 'infinity'
               and e.msg_type in ('step', 'signal', 'cancel') and e.created_at < durable.now() - interval '0.5 s'
             order by e.id limit 1000) r
-        where (select w.reserved_by from durable.worker_streams w where w.id = r.run_id) = $4) as unread,
+        where (select w.reserved_by from durable.worker_streams w where w.id = r.run_id) = :member) as unread,
     pg_sequence_last_value('durable.ids') as last_id,
     -- What the tables say that this member has reserved; where it differs from what it knows, `held` follows.
     m.reserved, m.reserved_ids
 from (select count(*) as reserved, coalesce(bit_xor(w.id), 0) as reserved_ids
       from durable.worker_streams w
-      where $5::bigint is null and w.reserved_by = $4 and w.expired_at is null) m
+      where :after::bigint is null and w.reserved_by = :member and w.expired_at is null) m
 
 -- name: survived
 -- The cold turns of runs that had taken a process down came to rest.
-update durable.worker_streams set retry_attempt = 0 where id = any($1::bigint[]) and reserved_by = $2
+update durable.worker_streams set retry_attempt = 0 where id = any(:run_ids::bigint[]) and reserved_by = :member
 
 -- name: give_back
-select * from durable.give_back_v1($1, $2::bigint[], $3::timestamptz[])
+select * from durable.give_back_v1(:member, :run_ids::bigint[], :times::timestamptz[])
 
 -- name: held
 -- What does the database think that we hold? Read where the look's number or ids differ from ours.
-select id, run_id from durable.worker_streams where reserved_by = $1 and expired_at is null
+select id, run_id from durable.worker_streams where reserved_by = :member and expired_at is null
 
 -- name: release_run
 -- Gives back a run that could not go on here for no fault of its own. Each time in a row, without a step between,
--- its next try waits twice as long, up to five minutes; the $4th suspends it. The job is locked first, as everywhere.
+-- its next try waits twice as long, up to five minutes; at `most` of them it is suspended.
+-- The job is locked first, as everywhere.
 with job as (
-    select j.run_id, j.revision from durable.jobs j where j.run_id = $2 and j.finished_at is null
+    select j.run_id, j.revision from durable.jobs j where j.run_id = :run_id and j.finished_at is null
     for no key update
 ), mine as (
     select w.id, job.revision,
         case when w.released_revision = job.revision then coalesce(w.releases, 0) else 0 end + 1 as releases
     from job join durable.worker_streams w on w.id = job.run_id
-    where w.reserved_by = $1 and w.msg_type = 'turn'
+    where w.reserved_by = :member and w.msg_type = 'turn'
     for update of w
 ), stopped as (
-    update durable.jobs j set state = 'suspended', error = $3::json
-    from mine m where j.run_id = m.id and m.releases >= $4
+    update durable.jobs j set state = 'suspended', error = :error::json
+    from mine m where j.run_id = m.id and m.releases >= :most
 )
 update durable.worker_streams w
 set reserved_by = null, reserved_at = null, releases = m.releases, released_revision = m.revision,
-    error = $3::json, visible_at = case when m.releases >= $4 then 'infinity'
+    error = :error::json, visible_at = case when m.releases >= :most then 'infinity'
         else durable.now() + make_interval(secs => least(300, power(2, least(m.releases, 20) - 1))) end
 from mine m where w.id = m.id
 returning m.releases, least(300, power(2, least(m.releases, 20) - 1))::float8 as delay
 
 -- name: gone
--- Of these runs ($2) and attempts ($3) those that a member holds no longer. It was told so by a notification,
+-- Of these runs and attempts those that a member holds no longer. It was told so by a notification,
 -- which anybody may send.
-select r.id, true as is_run from unnest($2::bigint[]) as r(id)
+select r.id, true as is_run from unnest(:run_ids::bigint[]) as r(id)
 where not exists (select from durable.worker_streams w where w.run_id = r.id and w.msg_type = 'turn'
-    and w.reserved_by = $1 and w.expired_at is null)
+    and w.reserved_by = :member and w.expired_at is null)
 union all
-select m.id, false from unnest($3::bigint[]) as m(id)
+select m.id, false from unnest(:attempts::bigint[]) as m(id)
 where not exists (select from durable.worker_streams w where w.id = m.id
-    and w.reserved_by = $1 and w.expired_at is null)
+    and w.reserved_by = :member and w.expired_at is null)
 
 -- name: release
 -- Lets go of rows whose claim was answered into a broken connection.
 update durable.worker_streams
 set reserved_by = null, reserved_at = null, visible_at = durable.now()
-where id = any($2::bigint[]) and reserved_by = $1
+where id = any(:ids::bigint[]) and reserved_by = :member
 
 -- name: arrive
 -- Messages from outside to open runs. Each goes into the inbox and pulls the wake row, which is locked
 -- first: the holder, if there is one, is told after the commit; a run that ended takes nothing.
 with asked as (
-    select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[])
-        with ordinality as a(run_id, msg_type, topic, dad, message, error, request_id, place)
+    select * from unnest(:messages.*) with ordinality as a(:messages, place)
 ), wake as (
     select w.id, w.reserved_by, w.visible_at, w.stream_name, w.workflow_name, w.jid
     from durable.worker_streams w
@@ -195,28 +168,29 @@ select w.id as run_id, w.reserved_by, w.stream_name from wake w
 -- name: lock_wakes
 -- Before requests are sent again: what was on its way when the connection broke has arrived, or never will.
 select id as run_id, reserved_by, stream_name
-from durable.worker_streams where id = any($1::bigint[]) order by id for no key update
+from durable.worker_streams where id = any(:run_ids::bigint[]) order by id for no key update
 
 -- name: arrived
 -- Which of these requests have been taken: they are in an inbox, or in a history.
-select e.request_id from durable.engine_streams e where e.request_id = any($2::uuid[])
+select e.request_id from durable.engine_streams e where e.request_id = any(:requests::uuid[])
 union
-select h.request_id from durable.history h where h.run_id = any($1::bigint[]) and h.request_id = any($2::uuid[])
+select h.request_id from durable.history h
+where h.run_id = any(:run_ids::bigint[]) and h.request_id = any(:requests::uuid[])
 
 -- name: inboxes
 -- What has arrived, in the order of arrival; messages of later versions, too, so that they are not passed over.
 select id, run_id, msg_type, topic, aid, dad, message, error, created_at, retry_attempt, request_id
 from durable.engine_streams
-where run_id = any($1::bigint[]) and expired_at is null
+where run_id = any(:run_ids::bigint[]) and expired_at is null
 order by id
 
 -- name: suspend
 -- Stops a run whose code and history disagree, until other code comes or somebody resumes it. The
 -- revision fences: who was overtaken does not suspend.
 with stopped as (
-    update durable.jobs j set state = 'suspended', error = $4::json
-    where j.run_id = $2 and j.revision = $3 and j.finished_at is null
-      and exists (select from durable.worker_streams w where w.id = $2 and w.reserved_by = $1)
+    update durable.jobs j set state = 'suspended', error = :error::json
+    where j.run_id = :run_id and j.revision = :revision and j.finished_at is null
+      and exists (select from durable.worker_streams w where w.id = :run_id and w.reserved_by = :member)
     returning j.run_id
 )
 update durable.worker_streams w set reserved_by = null, reserved_at = null, visible_at = 'infinity'
@@ -227,7 +201,8 @@ from stopped s where w.id = s.run_id returning w.id
 with chosen as (
     update durable.jobs j set state = 'running', error = null
     where j.state = 'suspended' and j.finished_at is null and j.scope = ''
-      and ($1::text is null or j.jid = $1) and ($2::text is null or (j.app_id = $2 and j.graph = any($3::text[])))
+      and (:jid::text is null or j.jid = :jid)
+      and (:queue::text is null or (j.app_id = :queue and j.graph = any(:workflows::text[])))
     returning j.run_id
 ), woken as (
     update durable.worker_streams w set visible_at = durable.now(), losses = 0, releases = null, error = null
@@ -241,7 +216,7 @@ select distinct stream_name from woken
 with wake as (
     select w.id, w.reserved_by, w.visible_at, w.stream_name from durable.worker_streams w
     where w.msg_type = 'turn' and w.id in (
-        select j.run_id from durable.jobs j where j.scope = '' and j.jid = $1 and j.finished_at is null)
+        select j.run_id from durable.jobs j where j.scope = '' and j.jid = :jid and j.finished_at is null)
     for no key update
 ), again as (
     update durable.engine_streams e set expired_at = null, dead_lettered_at = null, error = null
@@ -259,9 +234,9 @@ select w.id as run_id, w.reserved_by, w.stream_name from wake w where exists (se
 select distinct d.msg_type, d.name from (
     select w.msg_type, case w.msg_type when 'turn' then w.workflow_name else w.topic end as name
     from durable.worker_streams w
-    where w.stream_name = $1 and w.msg_type in ('turn', 'activity') and w.reserved_by is null
+    where w.stream_name = :queue and w.msg_type in ('turn', 'activity') and w.reserved_by is null
       and w.expired_at is null and w.visible_at < durable.now() - interval '5 s'
     limit 1000
 ) d
-where d.name <> all(case d.msg_type when 'turn' then $2::text[] else $3::text[] end)
+where d.name <> all(case d.msg_type when 'turn' then :workflows::text[] else :activities::text[] end)
 order by 1, 2

@@ -92,6 +92,8 @@ def test_a_field_that_no_column_has_is_refused():
         parameters("select :marks.run_ids")
     with pytest.raises(InternalError, match="is given no rows 'runs'"):
         parameters("select :runs.run_id")
+    with pytest.raises(InternalError, match="reads no column of :marks: these are rows"):
+        parameters("select from t where id = any(:marks::bigint[])")
 
 
 @pytest.fixture

@@ -1,0 +1,9 @@
+-- The priorities that there are among what waits in a stream, one probe each: so that what is due is found without
+-- going through all that waits. `:kind` is a condition on the rows `w`, as the index has it.
+:name as (
+    -- include: rank(table = :table; stream = :stream; kind = :kind; below = true)
+    union all
+    select
+    -- include: rank(table = :table; stream = :stream; kind = :kind; below = w.priority < r.priority)
+    from :name r where r.priority is not null
+)
