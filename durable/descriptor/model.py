@@ -104,14 +104,18 @@ class Worker(ActivityPart):
 
 
 class Await(ActivityPart):
-    """Starts the graph that subscribes to the topic and waits for its end (`await: false`: not)."""
+    """Starts a graph, or a workflow, and waits for its end (`await: false`: not)."""
 
     type: Literal["await"]
     """`await`."""
     topic: JsonValue
-    """What the other graph subscribes to."""
+    """What the other graph subscribes to; with `app`, the name of a workflow."""
+    app: JsonValue = None
+    """The task queue of the workflow that `topic` names. An addition to the ancestor's language.
+    The app's own id: a graph of this app where one has the topic, else a workflow."""
     input: MappedPort | None = None
-    """`input.maps` builds the data that the other job is started with."""
+    """`input.maps` builds the data that the other job is started with: a workflow's arguments by
+    name."""
     await_: JsonValue = Field(default=True, alias="await")
     """False: go on as soon as the other job is started, with its id in `job_id`."""
     cycle: Flag = False

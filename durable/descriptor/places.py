@@ -17,7 +17,7 @@ PORTS: Final = ("input", "output", "job", "signal", "resolver")
 """The attributes of activities that may have maps."""
 
 SINGLES: Final = (
-    "topic", "sleep", "await_", "status", "target", "reason", "throw", "descend", "code",
+    "topic", "app", "sleep", "await_", "status", "target", "reason", "throw", "descend", "code",
     "expire", "stack", "emit", "persist", "status_threshold", "telemetry", "entity", "state",
     "key_value", "scrub",
 )  # fmt: skip

@@ -84,7 +84,9 @@ class Node:
         output: is merged over the activity's own output.
         job: is merged into the job's shared data.
         signal: of a signal, builds its payload.
-        topic: of a worker its stream, of an await a graph's topic, of a signal a hook's.
+        topic: of a worker its stream, of an await a graph's topic or a workflow's name, of a
+            signal a hook's.
+        app: of an await, the task queue of the workflow that it names.
         sleep: of a hook, seconds or a duration.
         awaits: of an await, whether to wait for the child's end.
         job_id: of a trigger, the id of the job.
@@ -125,6 +127,7 @@ class Node:
     job: Expression | None = None
     signal: Expression | None = None
     topic: Expression | None = None
+    app: Expression | None = None
     sleep: Expression | None = None
     awaits: Expression | None = None
     job_id: Expression | None = None
@@ -185,6 +188,7 @@ class Plan:
         app_id, app_version: the app it belongs to.
         version: the version of the graph, that of the app where the graph has none.
         subscribes, publishes: its topics.
+        topics: those to which the graphs of the app subscribe, this one among them.
         expire: seconds that a finished job is kept, or None.
         persistent: whether its jobs outlive their end, or None.
         trigger: the id of its trigger.
@@ -204,6 +208,7 @@ class Plan:
     trigger: str
     nodes: Mapping[str, Node]
     hooks: Mapping[str, tuple[HookKey, ...]]
+    topics: frozenset[str] = frozenset()
     escalates: bool = False
     checks: Mapping[str, Checker] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -248,6 +253,7 @@ def compile_graph(app: App, graph: Graph) -> Plan:
             _nodes(graph, tree, {k.to: k.topic for ks in hooks.values() for k in ks})
         ),
         hooks=MappingProxyType(hooks),
+        topics=frozenset(g.subscribes for g in app.graphs),
         escalates=any(getattr(a, "escalation", None) for a in graph.activities.values()),
         checks=MappingProxyType(graph_checks(graph)),
     )

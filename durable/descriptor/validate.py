@@ -196,8 +196,12 @@ def _targets(app: App, graph: Graph, at: Path) -> Iterator[Finding]:
             yield Finding(path, "a topic is text, a reference or a pipe")
         elif not isinstance(topic, str) or topic.startswith("{"):
             continue
-        elif isinstance(activity, Await) and topic not in subscribed:
-            yield Finding(path, f"no graph of this app subscribes to {topic!r}")
+        elif isinstance(activity, Await) and activity.app is None and topic not in subscribed:
+            yield Finding(
+                path,
+                f"no graph of this app subscribes to {topic!r}; to start a workflow of that name,"
+                " say on which task queue: `app: …`",
+            )
         elif isinstance(activity, Signal) and topic not in signalled:
             yield Finding(path, f"no hook of this app waits at {topic!r}")
         elif isinstance(activity, Signal) and activity.subtype == "all":

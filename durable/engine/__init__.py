@@ -8,6 +8,7 @@
   commits.
 - `job`: a job as a step sees it: frozen, loaded before and compared after; and what its
   expressions see.
+- `outcomes`: how a run of a function ended, in the words of graphs: data, and an error with a code.
 - `retention`: how what has ended leaves the tables: in batches, each one transaction, once its
   time is over.
 - `signals`: from the outside world to an activity that waits: signals, and further answers.

@@ -60,6 +60,19 @@ class StartJob:
 
 
 @dataclass(frozen=True, slots=True)
+class StartWorkflow:
+    """Start a workflow on a task queue with `data` as its arguments by name.
+
+    With `awaited`, its end is the activity's answer; else the answer is that it was started.
+    """
+
+    name: str
+    queue: str
+    data: Data
+    awaited: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ArmTimer:
     """Answer the activity after so many seconds."""
 
@@ -150,6 +163,7 @@ class Reenter:
 Wanted = (
     Dispatch
     | StartJob
+    | StartWorkflow
     | ArmTimer
     | AwaitSignal
     | Escalate

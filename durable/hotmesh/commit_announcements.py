@@ -71,6 +71,8 @@ class CommitAnnouncements:
                 loop.wake()
             if loop is None or loop.free <= 0:
                 self._notifier.notify(channels.queue(self._namespace, stream), "worker")
+        for queue, amount in written.queues.items():
+            self._notifier.notify(channels.queue(self._namespace, queue), "turn", amount)
         if written.sent:
             self._wake()
         for emission, job, plan in written.emitted:

@@ -8,6 +8,7 @@ NOT_FOUND = 404
 INTERRUPTED = 410
 CONFLICT = 409
 UNPROCESSABLE = 422  # data that a schema refuses
+CANCELLED = 499  # a workflow that was asked to stop, and did
 FAILED = 500  # a worker raised something without a code of its own
 TIMEOUT = 504
 

@@ -1,5 +1,6 @@
 """Jobs, histories, apps and members as rows; one method per block of `sql/`.
 
+- `crossings`: jobs that are started, and awaited, by a job of the other kind.
 - `escalations`: waits that a person is to end: the table `escalations`.
 - `graph_jobs`: jobs of hand-written graphs and what their activities did, as rows.
 - `hooks`: who waits for which signal, and which signals wait for somebody.

@@ -22,6 +22,7 @@ PRIORITY: Final[Mapping[str, int]] = MappingProxyType(
         "webhook": 5,
         "transition": 4,
         "result": 3,
+        "outcome": 3,
         "response": 2,
         "fanout": 1,
         "await": 0,

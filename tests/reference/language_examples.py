@@ -102,7 +102,12 @@ app:
           input: {maps: {copy: '{start.output.data.copy}'}}
           job: {maps: {state: '{$self.output.data.state}'}}
         tell: {type: await, topic: .copy.tell, await: false, cycle: false}
-      transitions: {start: [{to: check}], check: [{to: tell}]}
+        remind:                                         # the workflow `remind` of a task queue
+          type: await
+          topic: remind
+          app: letters
+          input: {maps: {copy: '{start.output.data.copy}'}}
+      transitions: {start: [{to: check}], check: [{to: tell}, {to: remind}]}
     - subscribes: .copy.check                           # private: activities only can start it
       activities:
         looked: {type: trigger, job: {maps: {state: good}}}

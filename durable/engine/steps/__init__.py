@@ -18,4 +18,6 @@
 - `graph_writes`: writing what steps of graph jobs lead to, in the transaction of the caller.
 - `signal_delivery`: what becomes of a signal that is addressed to a topic: its waiter gets it, or
   it is kept.
+- `workflow_starts`: workflows that activities of graphs start, in the transaction of the step that
+  starts them.
 """

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from durable.descriptor.plan import Plan
 from durable.engine.collation import addresses
 from durable.engine.effects import Interruption, Reply
 from durable.engine.job import PENDING, RUNNING, Instance, Job, decode
+from durable.engine.outcomes import outcome_reply
 from durable.engine.steps.fan_out import FanOut
 from durable.engine.steps.graph_outbox import Parent, Stepped, to_parent
 from durable.engine.steps.graph_routing import Rules
@@ -395,7 +397,8 @@ class GraphSteps:
             found = decode(row["message"])
             walk.enter(Left(aid, dad, found.get("cycles", 0), found.get("data")))
         else:
-            walk.reply(aid, dad, reply_of(kind, row["message"]))
+            read = outcome_reply if kind == "outcome" else partial(reply_of, kind)
+            walk.reply(aid, dad, read(row["message"]))
 
     async def _begin_children(
         self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch

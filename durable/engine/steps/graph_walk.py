@@ -31,6 +31,7 @@ from durable.engine.effects import (
     Reenter,
     Reply,
     StartJob,
+    StartWorkflow,
 )
 from durable.engine.job import (
     COMPLETED,
@@ -219,7 +220,8 @@ class Walk:
     @staticmethod
     def _is_void(addressed: Addressed) -> bool:
         wanted = addressed.wanted
-        return isinstance(wanted, UNDOABLE) or (isinstance(wanted, StartJob) and wanted.awaited)
+        starts = isinstance(wanted, (StartJob, StartWorkflow)) and wanted.awaited
+        return isinstance(wanted, UNDOABLE) or starts
 
     def _go(self) -> None:
         while self._ahead and self._visits < VISITS_MAX and self.job.state == RUNNING:

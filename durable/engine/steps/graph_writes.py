@@ -7,6 +7,7 @@ after that.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,7 @@ from durable.engine.steps.graph_outbox import (
 )
 from durable.engine.steps.graph_rows import saved_instance, saved_job, saved_state
 from durable.engine.steps.graph_starts import new_job
+from durable.engine.steps.workflow_starts import WorkflowStarts
 from durable.protocol.frozen import changed
 from durable.protocol.retry import RetryPolicy
 from durable.store.graph_jobs import GraphJobStore
@@ -48,7 +50,8 @@ class Written:
         ended: the jobs that ended, with their plans. started: run ids of the new ones, by index of
             the step.
         emitted: ids of interim states, with job and plan.
-        topics: worker streams that hold something new. sent: whether engines have something to look
+        topics: worker streams that hold something new. queues: task queues with new workflows, and
+            how many. sent: whether engines have something to look
             at, be it a timer.
         legs: what is told to who follows traces.
     """
@@ -57,6 +60,7 @@ class Written:
     emitted: list[tuple[int, Job, Plan]] = field(default_factory=list)
     started: dict[int, int | None] = field(default_factory=dict)
     streams: set[str] = field(default_factory=set)
+    queues: Counter[str] = field(default_factory=Counter)
     sent: bool = False
     legs: list[Leg] = field(default_factory=list)
 
@@ -73,6 +77,7 @@ class GraphWriter:
         self._passes = PassStore(schema)
         self._stream = EngineStream(schema)
         self._escalations = EscalationWriter(schema)
+        self._workflows = WorkflowStarts(schema)
 
     async def lock(
         self, connection: Any, steps: Sequence[Stepped], keys: Iterable[SignalKey] = ()
@@ -107,6 +112,7 @@ class GraphWriter:
             connection, [(s.changes, run_id) for s, run_id in placed if s.plan.escalates]
         )
         await self._dispatch(connection, placed, written)
+        written.queues.update(await self._workflows.write(connection, placed, sent))
         for step, run_id in placed:
             written.legs.extend(step.changes.legs)
             sent.extend(messages(step, run_id))

@@ -25,7 +25,8 @@ with recursive ranks as (
         from durable.engine_streams e
         where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel') and e.priority = r.priority
           and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
-          and e.msg_type in ('interrupt', 'timehook', 'webhook', 'transition', 'result', 'response', 'fanout', 'await')
+          and e.msg_type in ('interrupt', 'timehook', 'webhook', 'transition', 'result', 'outcome', 'response', 'fanout',
+            'await')
         order by e.visible_at -- as the index is, and no further: else a plan may take another index, and sort
         limit $2 for update of e skip locked
     ) d
@@ -83,7 +84,8 @@ from ranks r cross join lateral (
     select e.visible_at from durable.engine_streams e
     where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel') and e.priority = r.priority
       and e.reserved_by is null and e.expired_at is null
-      and e.msg_type in ('interrupt', 'timehook', 'webhook', 'transition', 'result', 'response', 'fanout', 'await')
+      and e.msg_type in ('interrupt', 'timehook', 'webhook', 'transition', 'result', 'outcome', 'response', 'fanout',
+            'await')
     order by e.visible_at limit 1
 ) d
 where (select t.ms from durable.throttle_v1($1, null, $2) as t(ms)) >= 0
