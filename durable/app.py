@@ -252,7 +252,7 @@ class _Deployer:
             if not await store.insert(
                 connection,
                 (queue, generated.version),
-                generated.document,
+                await asyncio.to_thread(generated.document),
                 generated.version,
                 generated=True,
             ):

@@ -10,7 +10,6 @@ import typer
 from durable.cli.command import Session, creating, guarded
 from durable.cli.output import Output
 from durable.cli.serving import Queue
-from durable.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from durable.descriptor.model import App
@@ -53,15 +52,13 @@ def _apps(source: str, queue: str | None) -> list[App]:
 
     if source.endswith((".yaml", ".yml")):
         return [load(Path(source))]
-    apps = [
-        generate(
-            served.queue,
-            [flow.definition for flow in served.workflows.values()],
-            [step.definition for step in served.activities.values()],
-        ).app
+    return [
+        load(
+            generate(
+                served.queue,
+                [flow.definition for flow in served.workflows.values()],
+                [step.definition for step in served.activities.values()],
+            ).data
+        )
         for served in collect(source, queue)
-        if served.workflows
     ]
-    if not apps:
-        raise ConfigurationError(f"{source} has activities only; a graph is made of a workflow")
-    return apps

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from durable.descriptor.document import load
+from durable.descriptor.document import load_stored
 from durable.descriptor.model import Graph, Hook
 from durable.errors import DescriptorError
 
@@ -34,7 +34,7 @@ def interfaces(document: str) -> dict[str, Interface]:
         document: the YAML. Of a version of durable that this one cannot read, nothing is known.
     """
     try:
-        graphs = load(document).graphs
+        graphs = load_stored(document).graphs
     except DescriptorError:
         return {}
     return {

@@ -2,45 +2,29 @@
 
 A graph is the workflow's `reentrant` activity and, below it, everything that the function can ask
 for. A turn of the function answers with code 202 once per command, and `data.command` names the
-activity that carries it out: one registered with the worker by its own name, anything else by one
-of the generated ones, whose ids begin with a dot.
+activity that carries it out: one registered with the worker by its own name, which stands in what
+the app shares, anything else by one of the generated ones, whose ids begin with a dot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from durable.compiler.names import SIGNAL_SUFFIX, by_name, check_apart, check_queue
-from durable.compiler.policies import activity_settings, retry_of, workflow_settings
+from durable.compiler.policies import TIMEOUTS, activity_fields
 from durable.compiler.schemas import arguments_schema, schema_of, signals_schema
 from durable.definitions import ActivityDefinition, WorkflowDefinition
-from durable.descriptor.document import content_hash, dump
-from durable.descriptor.model import (
-    Activity,
-    App,
-    Await,
-    Conditions,
-    Graph,
-    Hook,
-    Match,
-    Transition,
-    Trigger,
-    Worker,
-)
-from durable.descriptor.parts import HookPort, Port
-from durable.descriptor.validate import validate
+from durable.descriptor.commands import ACTIVITY, CHILD, COMMAND, SIGNAL, START, TIMER
+from durable.descriptor.document import load
+from durable.descriptor.hashes import Hashes
+from durable.descriptor.layout import to_yaml
 from durable.errors import DefinitionError
 from durable.protocol.codes import PENDING
 
-START: Final = ".start"
-ACTIVITY: Final = ".activity"
-CHILD: Final = ".child"
-TIMER: Final = ".timer"
-SIGNAL: Final = ".signal"
-
-_COMMAND: Final = "{$self.output.data.command}"
+_OVERRIDES: Final = ("topic", "taskQueue", "retry", *TIMEOUTS, "priority")
+"""What the answer for an activity that its graph does not name says about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +32,22 @@ class Generated:
     """What `generate` makes.
 
     Attributes:
-        app: the descriptor.
-        document: the same as YAML text; `durable.descriptor.document.load` gives the app back.
-        version: hash of the whole app, 8 hex digits.
-        versions: workflow name -> hash of its graph, 8 hex digits.
+        data: the descriptor as plain data: `{"app": {…}}`.
+        version: hash of the whole app, 16 hex digits.
+        versions: workflow name -> hash of its graph and of what is shared, 16 hex digits.
     """
 
-    app: App
-    document: str
+    data: Mapping[str, Any]
     version: str
     versions: dict[str, str]
+
+    def document(self) -> str:
+        """The descriptor as YAML text for people, once it was found to hold together.
+
+        Raises `DescriptorError` if it does not.
+        """
+        load(self.data)
+        return to_yaml(self.data)
 
 
 def generate(
@@ -72,63 +62,77 @@ def generate(
 
     Args:
         queue: the task queue; it becomes the app's id.
-        workflows: at least one; each becomes a graph.
-        activities: those registered beside them; each stands in every graph.
+        workflows: each becomes a graph.
+        activities: those registered beside them; each stands once, in what the app shares.
 
     Raises:
-        DefinitionError: a name cannot be an id, or two definitions share it; there is no workflow.
+        DefinitionError: a name cannot be an id, or two definitions share it; there is neither a
+            workflow nor an activity.
+
+    Example:
+        >>> from durable.decorators.activity import activity
+        >>> @activity(priority=2)
+        ... async def charge() -> None: ...
+        >>> generate("orders", [], [charge.definition]).data["app"]["shared"]["activities"]
+        {'charge': {'type': 'worker', 'topic': 'charge', 'priority': 2}}
     """
     flows = by_name(workflows, "workflow")
     steps = by_name(activities, "activity")
     check_apart(flows, steps)
-    if not flows:
+    if not flows and not steps:
         raise DefinitionError(
-            f"the task queue {queue!r} has no workflow, so there is no graph to generate"
+            f"the task queue {queue!r} has neither workflows nor activities, of which a descriptor"
+            " is made"
         )
-    graphs = tuple(_versioned(_graph(flow, steps)) for flow in flows)
-    app = App(id=check_queue(queue), version="0", graphs=graphs)
-    version = content_hash(app)
-    app = app.model_copy(update={"version": version})
-    validate(app)
-    versions = {graph.subscribes: str(graph.version) for graph in graphs}
-    return Generated(app, dump(app), version, versions)
+    app: dict[str, Any] = {"id": check_queue(queue), "version": ""}
+    if steps:
+        app["shared"] = _shared(steps)
+    app["graphs"] = [_graph(flow) for flow in flows]
+    hashes = Hashes(app)
+    app["version"] = hashes.app
+    for graph in app["graphs"]:
+        graph["version"] = hashes.graphs[graph["subscribes"]]
+    return Generated({"app": app}, hashes.app, hashes.graphs)
 
 
-def _versioned(graph: Graph) -> Graph:
-    return graph.model_copy(update={"version": content_hash(graph)})
-
-
-def _graph(flow: WorkflowDefinition, steps: Sequence[ActivityDefinition]) -> Graph:
-    name = flow.name
-    below: dict[str, Activity] = {step.name: _worker(step) for step in steps}
-    below |= {
-        ACTIVITY: Worker(type="worker", topic=_data(name, "topic")),
-        CHILD: Await(type="await", topic=_data(name, "topic")),
-        TIMER: Hook(type="hook", sleep=_data(name, "seconds")),
-        SIGNAL: Hook(
-            type="hook",
-            hook=HookPort(topic=name + SIGNAL_SUFFIX, schema=signals_schema(flow.signals())),
-        ),
+def _shared(steps: Iterable[ActivityDefinition]) -> dict[str, Any]:
+    activities = {
+        step.name: {"type": "worker", "topic": step.name, **activity_fields(step.options)}
+        for step in steps
     }
-    function = Worker(
-        type="worker", topic=name, reentrant=True, settings=workflow_settings(flow.options)
-    )
-    return Graph(
-        subscribes=name,
-        input=Port(schema=arguments_schema(flow.signature)),
-        output=Port(schema=schema_of(flow.signature.output_schema)),
-        activities={START: Trigger(type="trigger"), name: function, **below},
-        transitions={START: (Transition(to=name),), name: tuple(map(_on_command, below))},
-    )
+    return {"activities": activities, "transitions": list(map(_on_command, activities))}
 
 
-def _worker(step: ActivityDefinition) -> Worker:
-    return Worker(
-        type="worker",
-        topic=step.name,
-        retry=retry_of(step.options.retry),
-        settings=activity_settings(step.options),
-    )
+def _graph(flow: WorkflowDefinition) -> dict[str, Any]:
+    name = flow.name
+    function: dict[str, Any] = {"type": "worker", "topic": name, "reentrant": True}
+    if flow.options.priority:
+        function["priority"] = flow.options.priority
+    below = _carried_out(flow)
+    return {
+        "subscribes": name,
+        "version": "",
+        "input": {"schema": arguments_schema(flow.signature)},
+        "output": {"schema": schema_of(flow.signature.output_schema)},
+        "activities": {START: {"type": "trigger"}, name: function, **below},
+        "transitions": {START: [{"to": name}], name: list(map(_on_command, below))},
+    }
+
+
+def _carried_out(flow: WorkflowDefinition) -> dict[str, Any]:
+    """The activities that every workflow has, whatever is registered beside it."""
+    name = flow.name
+    signals = signals_schema(flow.signals())
+    schema = {} if signals is None else {"schema": signals}
+    return {
+        ACTIVITY: {"type": "worker", **{key: _data(name, key) for key in _OVERRIDES}},
+        CHILD: {
+            "type": "await",
+            **{key: _data(name, key) for key in ("topic", "taskQueue", "priority")},
+        },
+        TIMER: {"type": "hook", "sleep": _data(name, "seconds")},
+        SIGNAL: {"type": "hook", "hook": {"topic": name + SIGNAL_SUFFIX, **schema}},
+    }
 
 
 def _data(name: str, key: str) -> str:
@@ -136,6 +140,6 @@ def _data(name: str, key: str) -> str:
     return f"{{{name}.output.data.{key}}}"
 
 
-def _on_command(target: str) -> Transition:
-    match = Match(expected=target, actual=_COMMAND)
-    return Transition(to=target, conditions=Conditions(code=(PENDING,), match=(match,)))
+def _on_command(target: str) -> dict[str, Any]:
+    match = {"expected": target, "actual": COMMAND}
+    return {"to": target, "conditions": {"code": PENDING, "match": [match]}}

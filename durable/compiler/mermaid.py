@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from durable.descriptor.commands import with_shared
 from durable.descriptor.model import (
     Activity,
     App,
@@ -19,6 +20,7 @@ from durable.descriptor.model import (
     Trigger,
     Worker,
 )
+from durable.descriptor.parts import Retry
 from durable.protocol.codes import OK, PENDING
 from durable.telemetry.terminal import shown
 
@@ -34,36 +36,55 @@ _SHAPES: Final[Mapping[type, tuple[str, str]]] = {
 """Opening and closing of a node, by kind."""
 
 
+_SHARED: Final = "shared"
+"""The box of what all graphs of functions have."""
+
+
 def mermaid(app: App) -> str:
     """The app as Mermaid text: one box per graph, one node per activity.
 
     An edge is labelled by what it is followed on; it has none where it is always followed.
-    What a reentrant activity asks for leads back to it, which is drawn dotted, once.
+    What a function asks for leads back to it, which is drawn dotted, once. What the app shares
+    between its graphs is drawn once too, in a box to which each function leads.
     """
     lines = [f"%% app {shown(app.id)}, version {app.version}", "flowchart LR"]
+    if app.shared is not None:
+        lines.extend(_box(_SHARED, _SHARED, app.shared.activities))
+        lines.append("  end")
     for number, graph in enumerate(app.graphs):
-        lines.extend(_graph(graph, f"g{number}"))
+        lines.extend(_graph(app, graph, f"g{number}"))
     return "\n".join(lines) + "\n"
 
 
-def _graph(graph: Graph, prefix: str) -> Iterator[str]:
-    nodes = {aid: f"{prefix}_{place}" for place, aid in enumerate(graph.activities)}
-    version = f", version {_text(graph.version)}" if graph.version else ""
-    yield f'  subgraph {prefix}["{_text(graph.subscribes)}{version}"]'
-    for aid, activity in graph.activities.items():
+def _box(name: str, title: str, activities: Mapping[str, Activity]) -> Iterator[str]:
+    yield f'  subgraph {name}["{title}"]'
+    nodes = _nodes(name, activities)
+    for aid, activity in activities.items():
         opening, closing = _SHAPES[type(activity)]
         label = "<br/>".join(_label(aid, activity))
         yield f'    {nodes[aid]}{opening}"{label}"{closing}'
-    for source, transitions in graph.transitions.items():
-        returns = isinstance(graph.activities[source], Worker) and getattr(
-            graph.activities[source], "reentrant", False
-        )
+
+
+def _nodes(name: str, activities: Mapping[str, Activity]) -> dict[str, str]:
+    return {aid: f"{name}_{place}" for place, aid in enumerate(activities)}
+
+
+def _graph(app: App, graph: Graph, name: str) -> Iterator[str]:
+    version = f", version {_text(graph.version)}" if graph.version else ""
+    yield from _box(name, f"{_text(graph.subscribes)}{version}", graph.activities)
+    nodes, shares = _nodes(name, graph.activities), False
+    for source, transitions in with_shared(app, graph).transitions.items():
         for transition in transitions:
-            yield f"    {_edge(nodes, source, transition, returns=returns)}"
+            if transition.to in nodes:
+                yield f"    {_edge(nodes, source, transition, returns=source == graph.function)}"
+            else:
+                shares = True
     for aid, activity in graph.activities.items():
         if isinstance(activity, Cycle):
             yield f"    {nodes[aid]} -.->|again| {nodes[activity.ancestor]}"
     yield "  end"
+    if shares and graph.function is not None:
+        yield f"  {nodes[graph.function]} <-.-> {_SHARED}"
 
 
 def _edge(nodes: Mapping[str, str], source: str, transition: Transition, *, returns: bool) -> str:
@@ -94,7 +115,7 @@ def _label(aid: str, activity: Activity) -> Iterator[str]:
     if isinstance(activity, (Worker, Await, Signal)) and activity.topic not in (aid, None):
         kind = {Worker: "runs", Await: "child", Signal: "signals"}[type(activity)]
         yield f"{kind} {_text(activity.topic)}"
-    if isinstance(activity, Worker) and activity.retry is not None:
+    if isinstance(activity, Worker) and isinstance(activity.retry, Retry):
         most = activity.retry.policy().maximum_attempts
         yield "tried for ever" if most is None else f"up to {most} attempts"
     if isinstance(activity, Hook):

@@ -2,55 +2,63 @@
 
 from __future__ import annotations
 
-from pydantic import JsonValue
+from typing import Any
 
-from durable.descriptor.parts import Retry
 from durable.protocol.durations import Duration, seconds
-from durable.protocol.options import ActivityOptions, WorkflowOptions
+from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
 
-_TIMEOUTS = {
+TIMEOUTS = {
     "startToCloseTimeout": "start_to_close",
     "scheduleToCloseTimeout": "schedule_to_close",
     "scheduleToStartTimeout": "schedule_to_start",
     "heartbeatTimeout": "heartbeat",
 }
+"""The fields of an activity that limit its time, and the options that they are."""
+
+_USUAL = RetryPolicy()
 
 
-def retry_of(policy: RetryPolicy) -> Retry | None:
-    """The policy's differences from the default one; None if there are none."""
-    usual = RetryPolicy()
-    given: dict[str, object] = {}
-    if policy.maximum_attempts != usual.maximum_attempts:
+def activity_fields(options: ActivityOptions) -> dict[str, Any]:
+    """Queue, retry policy, timeouts and priority, as far as they are given.
+
+    Example:
+        >>> activity_fields(ActivityOptions(task_queue="gpu", heartbeat=10.0))
+        {'taskQueue': 'gpu', 'heartbeatTimeout': '10s'}
+    """
+    fields: dict[str, Any] = {}
+    if options.task_queue is not None:
+        fields["taskQueue"] = options.task_queue
+    if retry := retry_fields(options.retry):
+        fields["retry"] = retry
+    for key, option in TIMEOUTS.items():
+        value: float | None = getattr(options, option)
+        if value is not None:
+            fields[key] = duration(value)
+    if options.priority:
+        fields["priority"] = options.priority
+    return fields
+
+
+def retry_fields(policy: RetryPolicy) -> dict[str, Any]:
+    """The policy's differences from the default one; exception classes as `module:qualname`.
+
+    Example:
+        >>> retry_fields(RetryPolicy(backoff_coefficient=2, non_retryable=(KeyError,)))
+        {'backoffCoefficient': 2, 'nonRetryable': ['builtins:KeyError']}
+    """
+    given: dict[str, Any] = {}
+    if policy.maximum_attempts != _USUAL.maximum_attempts:
         given["maximumAttempts"] = policy.most
-    if policy.backoff_coefficient != usual.backoff_coefficient:
+    if policy.backoff_coefficient != _USUAL.backoff_coefficient:
         given["backoffCoefficient"] = number(policy.backoff_coefficient)
-    if seconds(policy.maximum_interval) != seconds(usual.maximum_interval):
+    if seconds(policy.maximum_interval) != seconds(_USUAL.maximum_interval):
         given["maximumInterval"] = duration(policy.maximum_interval)
     if policy.initial_interval is not None:
         given["initialInterval"] = duration(policy.initial_interval)
     if policy.non_retryable:
-        given["nonRetryable"] = policy.non_retryable_names
-    return Retry.model_validate(given) if given else None
-
-
-def activity_settings(options: ActivityOptions) -> dict[str, JsonValue] | None:
-    """Queue, timeouts and priority, as far as they are given."""
-    settings: dict[str, JsonValue] = {}
-    if options.task_queue is not None:
-        settings["taskQueue"] = options.task_queue
-    for key, field in _TIMEOUTS.items():
-        value: float | None = getattr(options, field)
-        if value is not None:
-            settings[key] = duration(value)
-    if options.priority:
-        settings["priority"] = options.priority
-    return settings or None
-
-
-def workflow_settings(options: WorkflowOptions) -> dict[str, JsonValue] | None:
-    """The priority, if it is given; the queue is the app's own."""
-    return {"priority": options.priority} if options.priority else None
+        given["nonRetryable"] = list(policy.non_retryable_names)
+    return given
 
 
 def duration(value: Duration) -> str | float:

@@ -1,8 +1,11 @@
 """The app document: what a descriptor may say, read, written, checked and compiled.
 
-model.py      the document as frozen values: App, Graph, the seven kinds of activities
+model.py      the document as frozen values: App, Graph, Shared, the seven kinds of activities
 parts.py      what these are made of: ids, topics, schemas, retries, stats
 document.py   load (YAML text, path or dict -> App), dump (App -> YAML text), content_hash
+hashes.py     versions of what functions generate: hashes of their content
+commands.py   the commands of a workflow's function; graphs with what their app shares
+function_graphs.py what is wrong with graphs of functions, and with what is shared
 marks.py      YAML read with care: plain data, with the line of every key and item
 files.py      `$ref` to other files, for documents that come from a path
 layout.py     how a document is laid out as YAML, for people
@@ -18,6 +21,6 @@ plan.py       compile_graph: graph -> Plan, the form that the engine interprets
 routes.py     the transitions of a node, indexed
 counting.py   whether what a trigger counts, and a signal to all asks for, can be found again
 fitting.py    whether data fits a generated JSON Schema: what is surely wrong is found
-schema_patterns.pypatterns of JSON Schemas, searched for in linear time: no job's data stops an
+schema_patterns.py patterns of JSON Schemas, searched for in linear time: no job's data stops an
               engine
 """

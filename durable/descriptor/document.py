@@ -1,27 +1,29 @@
-"""From YAML to the model and back, and the hash by which contents are told apart."""
+"""From YAML to the model and back, and the hash that tells contents apart."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
+from durable.descriptor.commands import is_for_functions
 from durable.descriptor.files import read_file
 from durable.descriptor.findings import Finding, from_pydantic, refuse
+from durable.descriptor.hashes import Hashes, digest
 from durable.descriptor.ineffective import warnings_of
 from durable.descriptor.layout import to_yaml
 from durable.descriptor.marks import DEPTH_LIMIT, Mark, read
-from durable.descriptor.model import App, Graph
+from durable.descriptor.model import App
 from durable.descriptor.parts import Part
 from durable.descriptor.validate import findings_of
-from durable.errors import DescriptorError
 from durable.expressions.expression import Path as Where
 
-_FIRST = ("title", "type", "subtype", "topic", "ancestor", "target", "reentrant", "retry")
+_FIRST = (
+    "title", "type", "subtype", "topic", "taskQueue", "ancestor", "target", "reentrant", "retry",
+)  # fmt: skip
 
 
 class Document(Part):
@@ -128,13 +130,13 @@ def dump(app: App) -> str:
     return to_yaml({"app": plain(app)})
 
 
-def plain(part: App | Graph) -> dict[str, object]:
-    """The document as plain data, without defaults, the fields of activities in a fixed order."""
-    data: dict[str, object] = part.model_dump(by_alias=True, exclude_defaults=True, mode="json")
-    graphs = data.get("graphs", [data])
-    for graph in graphs if isinstance(graphs, list) else []:
-        activities = graph.get("activities", {})
-        graph["activities"] = {aid: _ordered(fields) for aid, fields in activities.items()}
+def plain(app: App) -> dict[str, Any]:
+    """The app as plain data, without defaults, the fields of activities in a fixed order."""
+    data = app.model_dump(by_alias=True, exclude_defaults=True, mode="json")
+    for part in (data.get("shared") or {}, *data["graphs"]):
+        if "activities" in part:
+            activities = part["activities"]
+            part["activities"] = {aid: _ordered(fields) for aid, fields in activities.items()}
     return data
 
 
@@ -143,27 +145,16 @@ def _ordered(fields: Mapping[str, object]) -> dict[str, object]:
     return {**first, **fields}
 
 
-def content_hash(part: App | Graph) -> str:
-    """8 hex digits that tell contents apart: of sha256 over canonical JSON, versions left out.
+def content_hash(app: App) -> str:
+    """Hex digits that tell contents apart: 16 for an app of functions, as `Hashes`, else 8.
 
-    The order of activities and of mapped keys does not count; that of transitions does.
+    Versions do not count, nor does the order of activities and of mapped keys; that of transitions
+    does.
     """
-    data = plain(part)
-    data.pop("version", None)
-    graphs = data.get("graphs", [])
-    for graph in graphs if isinstance(graphs, list) else []:
+    data = plain(app)
+    if is_for_functions(app):
+        return Hashes(data).app
+    del data["version"]
+    for graph in data["graphs"]:
         graph.pop("version", None)
-    try:
-        text = json.dumps(_canonical(data), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except ValueError as error:
-        raise DescriptorError(f"the descriptor holds what JSON cannot: {error}") from error
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def _canonical(value: object) -> object:
-    """Numbers that are equal are written equally: 1.0 as 1."""
-    if isinstance(value, dict):
-        return {key: _canonical(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_canonical(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return digest(data, 8)

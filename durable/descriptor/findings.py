@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from durable.descriptor.marks import Mark, line_at
 from durable.descriptor.model import FIELDS, KINDS
+from durable.descriptor.parts import RETRY_FORMS
 from durable.errors import DescriptorError
 from durable.expressions.expression import Path, path_text
 
@@ -59,9 +60,9 @@ def _real_path(location: tuple[int | str, ...], document: object) -> Path:
     """The location without the names that pydantic adds for the members of unions."""
     path: list[str | int] = []
     here = document
-    tagged = 0  # how long the path was when the kind of an activity was left out
+    tagged = 0  # how long the path was when the name of a member was left out
     for place, step in enumerate(location):
-        if path[-2:-1] == ["activities"] and step in KINDS and tagged != len(path):
+        if _is_member(path, step) and tagged != len(path):
             tagged = len(path)
             continue
         inner = _inner(here, step)
@@ -70,6 +71,13 @@ def _real_path(location: tuple[int | str, ...], document: object) -> Path:
         path.append(step)
         here = inner[0] if inner else None
     return tuple(path)
+
+
+def _is_member(path: list[str | int], step: int | str) -> bool:
+    """Whether the step is a name that the model gives to a kind of activity, or form of retry."""
+    if path[-2:-1] == ["activities"]:
+        return step in KINDS
+    return path[-1:] == ["retry"] and step in RETRY_FORMS
 
 
 def _inner(value: object, step: int | str) -> tuple[object] | None:

@@ -6,13 +6,18 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from pydantic.alias_generators import to_camel
+
+from durable.descriptor.commands import with_shared
 from durable.descriptor.findings import Finding
-from durable.descriptor.model import App, Graph
+from durable.descriptor.function_graphs import ONLY_FUNCTIONS
+from durable.descriptor.model import App, Graph, Trigger
 from durable.expressions.expression import Path
 
 _REFERENCE: Final = re.compile(
     r"\{(\$self|\$job|[\w-]+)\.(?:input|output|hook|data|metadata|entity|attributes)\.[^{}]+\}"
 )
+_FIELDS: Final = frozenset(map(to_camel, ONLY_FUNCTIONS))
 _PROSE: Final = frozenset({"title", "description", "schema", "settings"})
 
 
@@ -21,11 +26,11 @@ def warnings_of(app: App) -> list[Finding]:
     return [
         Finding(("app", "graphs", index, *path), message)
         for index, graph in enumerate(app.graphs)
-        for path, message in _of_graph(graph)
+        for path, message in _of_graph(app, graph)
     ]
 
 
-def _of_graph(graph: Graph) -> Iterator[tuple[Path, str]]:
+def _of_graph(app: App, graph: Graph) -> Iterator[tuple[Path, str]]:
     for source, transitions in graph.transitions.items():
         for index, transition in enumerate(transitions):
             if transition.code is not None:
@@ -34,6 +39,8 @@ def _of_graph(graph: Graph) -> Iterator[tuple[Path, str]]:
                     f" `conditions: {{code: {transition.code}}}`"
                 )
                 yield ("transitions", source, index, "code"), message
+    if graph.function is not None:
+        yield from _of_functions(app, graph)
     for aid, activity in graph.activities.items():
         at: Path = ("activities", aid)
         for code in activity.job.by_code if activity.job is not None else ():
@@ -46,6 +53,18 @@ def _of_graph(graph: Graph) -> Iterator[tuple[Path, str]]:
     yield from _texts(
         graph.model_dump(by_alias=True, exclude_defaults=True, mode="json"), (), roots
     )
+
+
+def _of_functions(app: App, graph: Graph) -> Iterator[tuple[Path, str]]:
+    """Activities without a command, and options that an earlier release kept as settings."""
+    whole = with_shared(app, graph)
+    led = {transition.to for ways in whole.transitions.values() for transition in ways}
+    for aid, activity in graph.activities.items():
+        at: Path = ("activities", aid)
+        if aid not in led and not isinstance(activity, Trigger):
+            yield at, "no transition leads to it: a run with a command of this name is suspended"
+        for key in (activity.settings or {}).keys() & _FIELDS:
+            yield (*at, "settings", key), f"it has no effect here; write `{key}` beside `settings`"
 
 
 def _texts(value: object, at: Path, roots: set[str]) -> Iterator[tuple[Path, str]]:

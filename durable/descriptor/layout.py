@@ -1,8 +1,8 @@
 """How plain data is laid out as YAML for people: short things on one line, the rest in blocks.
 
-What fits within the width becomes `{a: 1, b: 2}`; only the frame of a descriptor (app, graphs,
-activities, transitions, hooks) always stands in blocks. Text is quoted whenever any YAML reader,
-old or new, could take it for something else.
+What fits within the width becomes `{a: 1, b: 2}`; only the frame of a descriptor (app, shared,
+graphs, activities, transitions, hooks) always stands in blocks. Text is quoted whenever any YAML
+reader, old or new, could take it for something else.
 """
 
 from __future__ import annotations
@@ -16,8 +16,17 @@ import yaml
 from durable.descriptor.marks import scalar
 
 WIDTH = 120  # columns
-_FRAME: Final = frozenset({"app", "graphs", "activities", "transitions", "hooks"})
-_FRAME_DEPTH = 4  # app -> graphs -> graph -> activities
+
+_Frame = Mapping[str, "_Frame"]
+"""The keys below which there are blocks, and which of them are below each; "*" for each item."""
+
+_NAMES: Final[_Frame] = {}  # below it, the names belong to the user
+_FRAME: Final[_Frame] = {
+    "app": {
+        "shared": {"activities": _NAMES, "transitions": _NAMES},
+        "graphs": {"*": {"activities": _NAMES, "transitions": _NAMES, "hooks": _NAMES}},
+    }
+}
 
 _PLAIN: Final = re.compile(r"[\w./$][\w./$+@-]*(?: [\w./$+@()-]+)*")
 _SHORT_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -35,47 +44,48 @@ def to_yaml(data: Mapping[str, object]) -> str:
             - subscribes: t
               expire: 1
     """
-    return "\n".join(_mapping(data, 0, 0)) + "\n"
+    return "\n".join(_mapping(data, 0, _FRAME)) + "\n"
 
 
-def _mapping(data: Mapping[str, object], indent: int, frame: int) -> list[str]:
-    """Lines of a block mapping; `frame` is how deep in the frame this is, -1 beyond it."""
+def _mapping(data: Mapping[str, object], indent: int, frame: _Frame) -> list[str]:
+    """Lines of a block mapping; `frame` is what of it belongs to the frame."""
     lines: list[str] = []
     for key, value in data.items():
-        inside = frame + 1 if 0 <= frame < _FRAME_DEPTH and key in _FRAME else -1
-        lines.extend(_entry(" " * indent + text_scalar(key) + ":", value, indent, inside))
+        head = " " * indent + text_scalar(key) + ":"
+        lines.extend(_entry(head, value, indent, frame.get(key)))
     return lines
 
 
-def _entry(head: str, value: object, indent: int, frame: int) -> list[str]:
+def _entry(head: str, value: object, indent: int, frame: _Frame | None) -> list[str]:
     """A key or dash with its value behind it, or in a block below it."""
-    is_frame = frame >= 0 and isinstance(value, (Mapping, list, tuple)) and bool(value)
+    is_frame = frame is not None and isinstance(value, (Mapping, list, tuple)) and bool(value)
     flow = "" if is_frame else f"{head} {_flow(value)}"
     if flow and len(flow) <= WIDTH:
         return [flow]
     if not value:
         return [flow]
     if isinstance(value, Mapping):
-        # Below `activities`, `transitions` and `hooks` the names belong to the user.
-        return [head, *_mapping(value, indent + 2, frame if frame in {1, 3} else -1)]
+        return [head, *_mapping(value, indent + 2, frame or {})]
     if isinstance(value, (list, tuple)):
-        return [head, *_sequence(value, indent + 2, frame)]
+        return [head, *_sequence(value, indent + 2, (frame or {}).get("*"))]
     # Nothing but text can be folded; a long name with a number behind it stays wide.
     return _folded(head, value, indent + 2) if isinstance(value, str) else [flow]
 
 
-def _sequence(items: list[object] | tuple[object, ...], indent: int, frame: int) -> list[str]:
+def _sequence(
+    items: list[object] | tuple[object, ...], indent: int, frame: _Frame | None
+) -> list[str]:
     lines: list[str] = []
     for item in items:
         dash = " " * indent + "-"
         flow = f"{dash} {_flow(item)}"
-        if (frame < 0 or not item) and len(flow) <= WIDTH:
+        if (frame is None or not item) and len(flow) <= WIDTH:
             lines.append(flow)
         elif isinstance(item, Mapping) and item:
-            first, *rest = _mapping(item, indent + 2, frame + 1 if frame >= 0 else -1)
+            first, *rest = _mapping(item, indent + 2, frame or {})
             lines.extend([f"{dash} {first.lstrip()}", *rest])
         else:
-            lines.extend(_entry(dash, item, indent, -1))
+            lines.extend(_entry(dash, item, indent, None))
     return lines
 
 

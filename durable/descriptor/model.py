@@ -27,7 +27,7 @@ from durable.descriptor.parts import (
     OutputPort,
     Part,
     Port,
-    Retry,
+    RetryValue,
     Stats,
     Text,
     Topic,
@@ -85,20 +85,32 @@ class Trigger(ActivityPart):
 class Worker(ActivityPart):
     """Work for whoever serves the topic.
 
-    `reentrant` is an addition to the ancestor's language: whatever lies below such an activity
-    enters it again when it settles, with any code.
+    `reentrant` is an addition to the ancestor's language: it marks the activity that is a
+    workflow's function, and with it the graph as one of functions.
     """
 
     type: Literal["worker"]
     """`worker`."""
     topic: JsonValue
-    """Whose work it is: workers of `HotMesh.init` serve topics."""
+    """Whose work it is: workers of `HotMesh.init` serve topics, those of functions names."""
+    task_queue: JsonValue = None
+    """In a graph of functions: the task queue whose workers run it. Default: that of the app."""
     input: MappedPort | None = None
     """`input.maps` builds the data of the message."""
-    retry: Retry | None = None
+    retry: RetryValue | None = None
     """How often it is tried. Else the worker's policy, else the engine's, else 3 attempts."""
+    start_to_close_timeout: JsonValue = None
+    """In a graph of functions: how long an attempt may take. Default: as long as it takes."""
+    schedule_to_close_timeout: JsonValue = None
+    """In a graph of functions: how long it may take from its scheduling on, retries included."""
+    schedule_to_start_timeout: JsonValue = None
+    """In a graph of functions: how long it may wait for a worker."""
+    heartbeat_timeout: JsonValue = None
+    """In a graph of functions: how long an attempt may go without a heartbeat."""
+    priority: JsonValue = None
+    """In a graph of functions: a whole number; larger goes first. Default 0."""
     reentrant: Flag = False
-    """True: what lies below enters it again as it settles, with any code. For generated graphs."""
+    """True: it is a workflow's function; what its commands lead to enters it again."""
     cycle: Flag = False
     """True: it can be entered again. That is so by itself where a cycle names it."""
 
@@ -113,6 +125,10 @@ class Await(ActivityPart):
     app: JsonValue = None
     """The task queue of the workflow that `topic` names. An addition to the ancestor's language.
     The app's own id: a graph of this app where one has the topic, else a workflow."""
+    task_queue: JsonValue = None
+    """In a graph of functions: the task queue of the other workflow. Default: that of the app."""
+    priority: JsonValue = None
+    """In a graph of functions: a whole number; larger goes first. Default 0."""
     input: MappedPort | None = None
     """`input.maps` builds the data that the other job is started with: a workflow's arguments by
     name."""
@@ -289,7 +305,7 @@ class Graph(Part):
     publishes: Topic | None = None
     """The topic on which subscribers hear of each end."""
     version: Text | None = None
-    """Of generated graphs: the hash of their content."""
+    """Of generated graphs: the hash of their content and of what is shared."""
     title: Text | None = None
     """A name for people."""
     expire: JsonValue = None
@@ -317,6 +333,29 @@ class Graph(Part):
     def _version(cls, value: object) -> object:
         return version_text(value)
 
+    @property
+    def function(self) -> str | None:
+        """The reentrant activity, which makes this a graph of functions; None if there is none."""
+        return next((aid for aid, part in self.activities.items() if is_reentrant(part)), None)
+
+
+def is_reentrant(activity: ActivityPart) -> bool:
+    """Whether the activity is a workflow's function."""
+    return isinstance(activity, Worker) and activity.reentrant
+
+
+class Shared(Part):
+    """What every graph of functions has, beside its own: one copy for the whole app.
+
+    An activity of a graph stands before the shared one of the same id, and a graph's transition
+    before the shared one of the same command.
+    """
+
+    activities: dict[Id, Activity] = Field(default_factory=dict)
+    """Id -> activity, of type `worker`, with literal values only."""
+    transitions: tuple[Transition, ...] = ()
+    """Those that lead on from the reentrant activity of each graph."""
+
 
 class App(Part):
     """An app: graphs that are deployed and versioned together."""
@@ -327,8 +366,10 @@ class App(Part):
     """Text or a whole number; each content has a version of its own."""
     settings: dict[str, JsonValue] | None = None
     """Anything; the engine does not look at it."""
-    graphs: tuple[Graph, ...] = Field(min_length=1)
-    """The graphs, each with a topic of its own."""
+    shared: Shared | None = None
+    """What all graphs of functions have in common."""
+    graphs: tuple[Graph, ...]
+    """The graphs, each with a topic of its own. At least one, unless something is shared."""
 
     @field_validator("version", mode="before")
     @classmethod

@@ -8,14 +8,16 @@ reference of the language is made of these texts.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     JsonValue,
     StringConstraints,
+    Tag,
     field_validator,
     model_validator,
 )
@@ -155,7 +157,7 @@ class Retry(Part):
     initial_interval: Text | Whole | Number | None = None
     """The first delay: seconds or a duration. Default: as many seconds as the coefficient."""
     non_retryable: tuple[Text, ...] | None = None
-    """Names of exceptions that are not tried again."""
+    """Exceptions that are not tried again: their classes as `module:qualname`, or their names."""
     by_code: dict[CodeText, CodeRetries] = Field(default_factory=dict)
     """Code -> `[n, x]` or `[n]`: n retries for errors with it; also written `retry: {503: [4]}`."""
 
@@ -195,6 +197,21 @@ class Retry(Part):
             int(code): replace(self.policy(), maximum_attempts=retries[0] + 1)
             for code, retries in self.by_code.items()
         }
+
+
+RETRY_FORMS: Final = ("policy", "reference")
+"""The names of the two forms of a retry, as pydantic's errors have them."""
+
+
+def _form_of_retry(value: object) -> str:
+    return RETRY_FORMS[isinstance(value, str)]
+
+
+RetryValue = Annotated[
+    Annotated[Retry, Tag(RETRY_FORMS[0])] | Annotated[Text, Tag(RETRY_FORMS[1])],
+    Discriminator(_form_of_retry),
+]
+"""A policy, or a reference to one."""
 
 
 class Measure(Part):

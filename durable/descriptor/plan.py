@@ -12,6 +12,7 @@ from typing import TypedDict
 
 from pydantic import JsonValue
 
+from durable.descriptor.commands import with_shared
 from durable.descriptor.model import (
     Activity,
     App,
@@ -23,7 +24,7 @@ from durable.descriptor.model import (
     Trigger,
     Worker,
 )
-from durable.descriptor.parts import MappedPort, Stats
+from durable.descriptor.parts import MappedPort, Retry, Stats
 from durable.descriptor.places import PORTS, SINGLES, columns, given, key_of, measure_name
 from durable.descriptor.routes import Routes, compile_routes
 from durable.descriptor.schemas import Checker, activity_checks, graph_checks
@@ -74,8 +75,6 @@ class Node:
         depths: how deep it can lie, 0 being the trigger, the deepest first; mostly there is one.
         ways: where branches come together in it: the number of each parent; else empty.
         routes: its outgoing transitions.
-        reentrant: a worker that is entered again by whatever settles below it.
-        reenters: the nearest reentrant activity above it, None if there is none.
         revolves: whether it is entered again: by a cycle below it, or as it says `cycle: true`.
         cycles_to: of a cycle, the ancestor that it enters again.
         retry: of a worker, the policy that the document gives; None leaves it to the worker.
@@ -116,8 +115,6 @@ class Node:
     depths: tuple[int, ...]
     routes: Routes
     ways: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    reentrant: bool = False
-    reenters: str | None = None
     revolves: bool = False
     cycles_to: str | None = None
     retry: RetryPolicy | None = None
@@ -223,7 +220,7 @@ class Plan:
 
 
 def compile_graph(app: App, graph: Graph) -> Plan:
-    """Compile one graph of an app that was loaded or validated.
+    """Compile one graph of an app that was loaded or validated, with what the app shares.
 
     Raises `DescriptorError` for what validation would have found in an expression.
 
@@ -235,6 +232,7 @@ def compile_graph(app: App, graph: Graph) -> Plan:
         >>> compile_graph(app, app.graphs[0]).nodes["w"].ancestors
         ('t1',)
     """
+    graph = with_shared(app, graph)
     tree = tree_of(graph)
     trigger = next((a for a, part in graph.activities.items() if isinstance(part, Trigger)), None)
     if trigger is None:
@@ -276,10 +274,6 @@ def _nodes(graph: Graph, tree: Tree, waits: Mapping[str, str]) -> dict[str, Node
             depths=tree.depths.get(aid, ()),
             ways=MappingProxyType(_ways(tree, aid)),
             routes=compile_routes(graph.transitions.get(aid, ()), ("transitions", aid)),
-            reentrant=_is_reentrant(activity),
-            reenters=next(
-                (a for a in reversed(ancestors) if _is_reentrant(graph.activities[a])), None
-            ),
             revolves=aid in revolving or bool(getattr(activity, "cycle", False)),
             cycles_to=activity.ancestor if isinstance(activity, Cycle) else None,
             hook_topic=waits.get(aid),
@@ -293,10 +287,6 @@ def _nodes(graph: Graph, tree: Tree, waits: Mapping[str, str]) -> dict[str, Node
 def _ways(tree: Tree, aid: str) -> dict[str, int]:
     parents = tree.parents.get(aid, ())
     return {parent: way for way, parent in enumerate(parents)} if len(parents) > 1 else {}
-
-
-def _is_reentrant(activity: Activity) -> bool:
-    return isinstance(activity, Worker) and activity.reentrant
 
 
 class _Parts(TypedDict, total=False):
@@ -316,7 +306,7 @@ def _parts_of_kind(activity: Activity, at: Path) -> _Parts:
     if activity.job is not None and activity.job.maps is not None:
         found["computes"] = "@" in json.dumps(activity.job.maps)
         found["spreads"] = divide(activity.job.maps, (*at, "job", "maps"))[1]
-    if isinstance(activity, Worker) and activity.retry is not None:
+    if isinstance(activity, Worker) and isinstance(activity.retry, Retry):
         found["retry"] = activity.retry.policy()
         found["retries"] = MappingProxyType(activity.retry.policies())
     elif isinstance(activity, Signal):

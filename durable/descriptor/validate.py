@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -10,6 +9,13 @@ from typing import Final
 from durable.descriptor.counting import facet_complaints, stats_complaints
 from durable.descriptor.escalating import escalation_complaints
 from durable.descriptor.findings import Finding, refuse
+from durable.descriptor.function_graphs import (
+    ONLY_FUNCTIONS,
+    SECTION_COMPLAINT,
+    SECTION_IN_ID,
+    function_findings,
+    shared_findings,
+)
 from durable.descriptor.model import (
     App,
     Await,
@@ -21,7 +27,7 @@ from durable.descriptor.model import (
     Trigger,
     Worker,
 )
-from durable.descriptor.places import Place, complaint, given, places
+from durable.descriptor.places import Place, complaint, given, key_of, places
 from durable.descriptor.schemas import schema_complaints
 from durable.descriptor.spreads import complaints as spread_complaints
 from durable.descriptor.tree import Tree, tree_of
@@ -32,7 +38,6 @@ from durable.expressions.pipe import compile_into
 from durable.protocol.durations import seconds
 from durable.protocol.operations import complaints
 
-_SECTION_IN_ID: Final = re.compile(r"\.(input|output|hook)(\.|$)")
 _FLAGS: Final = frozenset({"await", "throw", "descend", "emit", "persist", "persistent", "scrub"})
 _STATUSES: Final = ("success", "pending", "error")
 
@@ -47,14 +52,35 @@ def validate(app: App) -> None:
 
 def findings_of(app: App) -> list[Finding]:
     """Everything that is wrong with the app, as far as can be told without running it."""
-    found: list[Finding] = list(_topics(app))
+    found: list[Finding] = [*_topics(app), *shared_findings(app)]
+    if not app.graphs and app.shared is None:
+        found.append(Finding(("app", "graphs"), "it must not be empty"))
     for index, graph in enumerate(app.graphs):
         at: Path = ("app", "graphs", index)
-        tree = tree_of(graph)
-        for check in (_shape, _transitions, _cycles, _hooks, _expressions, _extras, _state):
-            found.extend(Finding((*at, *f.path), f.message) for f in check(graph, tree))
-        found.extend(_targets(app, graph, at))
+        below = _of_graph(app, graph) if graph.function is None else function_findings(app, graph)
+        found.extend(Finding((*at, *f.path), f.message) for f in (*_entry(graph), *below))
     return found
+
+
+def _of_graph(app: App, graph: Graph) -> Iterator[Finding]:
+    """What is wrong with a graph that is written by hand."""
+    tree = tree_of(graph)
+    for check in (_shape, _transitions, _cycles, _hooks, _expressions, _extras, _state):
+        yield from check(graph, tree)
+    yield from _targets(app, graph)
+    yield from _of_functions(graph)
+
+
+def _of_functions(graph: Graph) -> Iterator[Finding]:
+    """Fields that only graphs of functions have."""
+    for aid, activity in graph.activities.items():
+        at: Path = ("activities", aid)
+        for name in ONLY_FUNCTIONS:
+            if getattr(activity, name, None) is not None:
+                message = "only graphs of functions have it, in which an activity is reentrant"
+                yield Finding((*at, key_of(activity, name)), message)
+        if isinstance(activity, Worker) and isinstance(activity.retry, str):
+            yield Finding((*at, "retry"), "it must be a mapping of names to values")
 
 
 def _topics(app: App) -> Iterator[Finding]:
@@ -85,16 +111,22 @@ def _hook_topics(graph: Graph) -> Iterator[tuple[str, Path]]:
             yield activity.hook.topic, ("activities", aid, "hook", "topic")
 
 
-def _shape(graph: Graph, tree: Tree) -> Iterator[Finding]:
-    """One trigger, every activity below it, and no way round but by a cycle."""
+def _entry(graph: Graph) -> Iterator[Finding]:
+    """One trigger, and ids that references can name."""
     triggers = [aid for aid, part in graph.activities.items() if isinstance(part, Trigger)]
     if len(triggers) != 1:
         names = f": {', '.join(triggers)}" if triggers else ""
         yield Finding(("activities",), f"a graph has one trigger; this has {len(triggers)}{names}")
     for aid in graph.activities:
+        if SECTION_IN_ID.search(aid):
+            yield Finding(("activities", aid), SECTION_COMPLAINT)
+
+
+def _shape(graph: Graph, tree: Tree) -> Iterator[Finding]:
+    """Every activity lies below the trigger, and the only way round is by a cycle."""
+    triggers = any(isinstance(part, Trigger) for part in graph.activities.values())
+    for aid in graph.activities:
         path: Path = ("activities", aid)
-        if _SECTION_IN_ID.search(aid):
-            yield Finding(path, "an id cannot contain .input, .output or .hook: see references")
         if aid in tree.circle:
             names = ", ".join(tree.circle)
             yield Finding(
@@ -183,12 +215,12 @@ def _hooks(graph: Graph, _tree: Tree) -> Iterator[Finding]:
                 yield Finding(path, "it needs a match that tells which job a signal is for")
 
 
-def _targets(app: App, graph: Graph, at: Path) -> Iterator[Finding]:
+def _targets(app: App, graph: Graph) -> Iterator[Finding]:
     """Fixed topics of await and signal are those of this app."""
     subscribed = {g.subscribes for g in app.graphs}
     signalled = {topic for g in app.graphs for topic, _ in _hook_topics(g)}
     for aid, activity in graph.activities.items():
-        path: Path = (*at, "activities", aid, "topic")
+        path: Path = ("activities", aid, "topic")
         topic = getattr(activity, "topic", None)
         if not isinstance(activity, (Worker, Await, Signal)):
             continue
@@ -206,7 +238,7 @@ def _targets(app: App, graph: Graph, at: Path) -> Iterator[Finding]:
             yield Finding(path, f"no hook of this app waits at {topic!r}")
         elif isinstance(activity, Signal) and activity.subtype == "all":
             for key, message in facet_complaints(app, activity):
-                yield Finding((*at, "activities", aid, key), message)
+                yield Finding(("activities", aid, key), message)
 
 
 def _expressions(graph: Graph, tree: Tree) -> Iterator[Finding]:

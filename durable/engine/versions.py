@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from durable.descriptor.commands import is_for_functions
 from durable.descriptor.document import content_hash, dump, load, load_stored
 from durable.descriptor.model import App
 from durable.descriptor.plan import Plan, compile_graph, rule_of
@@ -193,7 +194,7 @@ def warn_of_no_effect(line: str) -> None:
 
 
 def _is_generated(app: App) -> bool:
-    return any(getattr(a, "reentrant", False) for g in app.graphs for a in g.activities.values())
+    return is_for_functions(app)
 
 
 def _compiled(app: App) -> Mapping[str, Plan]:

@@ -255,7 +255,45 @@ app:
               ['{round.output.data.left}', 1], ['{@conditional.greater_than}']]}}]}
 """
 
+FUNCTIONS: Final = """\
+app:
+  id: orders                                            # the task queue
+  version: 51c0ffee51c0ffee                             # a hash of the whole
+  shared:
+    activities:
+      charge:
+        type: worker
+        topic: charge
+        taskQueue: payments
+        retry: {maximumAttempts: 5, nonRetryable: ['orders:CardDeclined']}
+        startToCloseTimeout: 30s
+        scheduleToCloseTimeout: 5 minutes
+        scheduleToStartTimeout: 60s
+        heartbeatTimeout: 10s
+        priority: 3                                     # before others of its task queue
+    transitions:
+      - {to: charge, conditions: {code: 202, match: [{expected: charge, actual: '{$self.output.data.command}'}]}}
+  graphs:
+    - subscribes: fulfil                                # a workflow
+      version: 7c1d09e27c1d09e2
+      activities:
+        .start: {type: trigger}
+        fulfil: {type: worker, topic: fulfil, reentrant: true, priority: 1}
+        .child:
+          type: await
+          topic: '{fulfil.output.data.topic}'
+          taskQueue: '{fulfil.output.data.taskQueue}'
+          priority: '{fulfil.output.data.priority}'
+        .timer: {type: hook, sleep: '{fulfil.output.data.seconds}'}
+      transitions:
+        .start: [{to: fulfil}]
+        fulfil:
+          - {to: .child, conditions: {code: 202, match: [{expected: .child, actual: '{$self.output.data.command}'}]}}
+          - {to: .timer, conditions: {code: 202, match: [{expected: .timer, actual: '{$self.output.data.command}'}]}}
+"""  # noqa: E501 - as `durable yaml` prints it
+
 EXAMPLES: Final[Mapping[str, str]] = {
+    "Graphs of functions": FUNCTIONS,
     "trigger": TRIGGER,
     "worker": WORKER,
     "await": AWAIT,

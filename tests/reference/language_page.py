@@ -38,6 +38,14 @@ are for in [Counting jobs](../how-to/stats.md), and `escalation` in
 Every document below is one that `mesh.plan` accepts.
 """
 
+FUNCTIONS: Final = """\
+`durable yaml` prints the descriptor of decorated functions. Each workflow is a graph with one
+`reentrant` activity, its function. A turn of the function answers with code 202 once for each
+command, and the transition whose `expected` names the command leads to the activity that carries it
+out. The command of an activity that is registered with the worker is its name; `.activity` runs one
+that is not, `.child` a workflow, `.timer` sleeps, and `.signal` waits for signals. What such a
+graph cannot do is refused; in other graphs, so are `taskQueue`, `priority` and the timeouts."""
+
 WORDS: Final = {
     "JsonValue": "value",
     "Maps": "maps",
@@ -46,6 +54,7 @@ WORDS: Final = {
     "Flag": "true or false",
     "Whole": "whole number",
     "Number": "number",
+    "RetryValue": "[Retry](#retry), or a reference below a function",
     "Code": "code",
     "CodeText": "code",
     "CodeRetries": "`[n, x]`",
@@ -58,6 +67,11 @@ WORDS: Final = {
 
 SECTIONS: Final[tuple[tuple[str, str, tuple[type[parts.Part], ...]], ...]] = (
     ("The document", "It has one key, `app`.", (model.App, model.Graph)),
+    (
+        "Graphs of functions",
+        FUNCTIONS,
+        (model.Shared,),
+    ),
     (
         "Transitions",
         "Under `transitions`, an activity has a list of these. All that fit are followed at once.",
@@ -101,6 +115,8 @@ def page() -> str:
     for title, sentence, classes in SECTIONS:
         lines.append(f"\n## {title}\n\n{sentence}\n")
         lines.extend(_part(cls) for cls in classes)
+        if title in EXAMPLES:
+            lines.append(f"\n```yaml\n{EXAMPLES[title]}```\n")
     lines.append("\n## Activities\n\nThe seven kinds. `type` says which one it is.\n")
     for kind, cls in model.KINDS.items():
         lines.append(_part(cls, kind))

@@ -250,12 +250,12 @@ async def test_a_reentrant_document_is_stored_and_never_active(
 ) -> None:
     """What decorated functions generate can be deployed by hand, but not activated."""
     mesh = await begin(None)
-    await mesh.deploy(versioned(1).replace("topic: work", "topic: work, reentrant: true"))
+    await mesh.deploy(GENERATED.replace("orders", "app"))
     row = await database.fetchrow(f'select generated from "{database.schema}".app_versions')
     assert row is not None
     assert row["generated"]
     with pytest.raises(ConfigurationError, match="generated from functions"):
-        await mesh.activate("1")
+        await mesh.activate("51c0ffee")
 
 
 STALE = {

@@ -1,7 +1,9 @@
 """The generated descriptor: accepted, deterministic, readable, and clear about what it refuses."""
 
+import copy
 import dataclasses
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ from durable.compiler.generate import generate
 from durable.decorators.activity import activity
 from durable.decorators.workflow import workflow
 from durable.definitions import WorkflowDefinition
-from durable.descriptor.document import load
+from durable.descriptor.document import content_hash, dump, load, plain
+from durable.descriptor.hashes import Hashes
+from durable.descriptor.model import Worker
+from durable.descriptor.parts import Part, Retry
 from durable.descriptor.plan import compile_graph
 from durable.errors import DefinitionError
 from durable.protocol.options import WorkflowOptions
@@ -63,26 +68,32 @@ def test_the_document_is_what_a_person_would_write() -> None:
     made = generate("orders", [fulfil.definition], [refund.definition, charge.definition])
     text = DOCUMENT.read_text("utf-8")
     expected = text.replace("VERSION", made.version).replace("GRAPH", made.versions["fulfil"])
-    assert made.document == expected
+    assert made.document() == expected
 
 
-def test_the_text_reads_back_as_the_app_and_compiles() -> None:
-    """`load` takes the text for the very app, and the engine's plan can be made of it."""
+def test_the_text_reads_back_as_the_data_and_compiles() -> None:
+    """`load` takes the text for the very data, and the engine's plan has what is shared too."""
     made = generate(
         "orders", [fulfil.definition, cancel.definition], [charge.definition, refund.definition]
     )
-    assert load(made.document) == made.app
-    plans = {graph.subscribes: compile_graph(made.app, graph) for graph in made.app.graphs}
+    app = load(made.document())
+    assert plain(app) == made.data["app"]
+    assert dump(app) == made.document()
+    assert content_hash(app) == made.version
+    plans = {graph.subscribes: compile_graph(app, graph) for graph in app.graphs}
     assert plans.keys() == {"fulfil", "orders.cancel"}
     assert plans["fulfil"].version == made.versions["fulfil"]
-    assert plans["fulfil"].nodes[".timer"].reenters == "fulfil"
+    assert plans["fulfil"].nodes["charge"].ancestors == (".start", "fulfil")
+    policy = plans["fulfil"].nodes["charge"].retry
+    assert policy is not None
+    assert (policy.maximum_attempts, policy.delay(9)) == (5, 300)
 
 
 def test_order_of_registration_does_not_matter() -> None:
     """Every order of the same definitions, doubled or not, gives the same text and versions."""
     flows, steps = [fulfil.definition, cancel.definition], [charge.definition, refund.definition]
     made = {
-        generate("q", f, [*s, *s]).document
+        generate("q", f, [*s, *s]).document()
         for f in itertools.permutations(flows)
         for s in itertools.permutations(steps)
     }
@@ -97,22 +108,61 @@ def test_versions_follow_the_content() -> None:
     elsewhere = generate("other", [fulfil.definition], [charge.definition])
     assert both.versions["fulfil"] == alone.versions["fulfil"] == elsewhere.versions["fulfil"]
     assert more.versions["fulfil"] != alone.versions["fulfil"]
-    assert len({both.version, alone.version, more.version, elsewhere.version}) == 4
+    versions = {both.version, alone.version, more.version, elsewhere.version}
+    assert len(versions) == 4
+    assert {len(v) for v in (*versions, *both.versions.values())} == {16}
+
+
+def test_what_a_release_adds_does_not_count() -> None:
+    """Activities that begin with a dot may change with durable itself; signals are the user's."""
+    made = generate("q", [fulfil.definition], [charge.definition])
+    app = copy.deepcopy(made.data["app"])
+    graph = app["graphs"][0]
+    del graph["activities"][".timer"], graph["transitions"]["fulfil"][2]
+    graph["activities"][".activity"]["priority"] = 5
+    assert (Hashes(app).app, Hashes(app).graphs) == (made.version, made.versions)
+    graph["activities"][".signal"]["hook"]["schema"] = {"type": "object"}
+    assert Hashes(app).graphs != made.versions
+
+
+def test_the_size_grows_with_what_there_is() -> None:
+    """Sixty workflows beside 150 activities: each stands once, and no model is validated."""
+    flows = [dataclasses.replace(fulfil.definition, name=f"flow{n}") for n in range(60)]
+    steps = [dataclasses.replace(charge.definition, name=f"step{n}") for n in range(150)]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("__init__", "model_validate", "model_construct"):
+            patch.setattr(Part, name, _built)
+        patch.setattr("durable.compiler.generate.to_yaml", _built)
+        made = generate("q", flows, steps)
+    size = len(json.dumps(made.data))
+    alone = len(json.dumps(generate("q", flows, []).data))
+    shared = len(json.dumps(generate("q", [], steps).data))
+    assert size <= alone + shared
+    assert len(made.data["app"]["shared"]["activities"]) == 150
+    assert {len(graph["activities"]) for graph in made.data["app"]["graphs"]} == {6}
+
+
+def _built(*_args: object, **_kwargs: object) -> None:
+    raise AssertionError("a model or a text was built")
 
 
 def test_equal_policies_have_one_spelling() -> None:
     """Durations are normalised, so that "5 min" and 300 are one version; defaults are left out."""
     usual = charge.options(retry=RetryPolicy(3, 10, 120.0))
-    plain = charge.options(retry=RetryPolicy())
-    text = generate("q", [fulfil.definition], [usual.definition]).document
-    assert text == generate("q", [fulfil.definition], [plain.definition]).document
-    assert "retry" not in text
+    silent = charge.options(retry=RetryPolicy())
+    made = generate("q", [fulfil.definition], [usual.definition])
+    assert made == generate("q", [fulfil.definition], [silent.definition])
+    assert made.data["app"]["shared"]["activities"]["charge"] == {
+        "type": "worker", "topic": "charge",
+    }  # fmt: skip
     full = charge.options(
         retry=RetryPolicy(2, 1.5, "1 min", initial_interval=0.25, non_retryable=(ValueError, "No"))
     )
-    text = generate("q", [fulfil.definition], [full.definition]).document
-    app = load(text)
-    worker = app.graphs[0].activities["charge"]
+    shared = load(generate("q", [fulfil.definition], [full.definition]).data).shared
+    assert shared is not None
+    worker = shared.activities["charge"]
+    assert isinstance(worker, Worker)
+    assert isinstance(worker.retry, Retry)
     assert worker.retry.policy() == RetryPolicy(2, 1.5, "60s", 0.25, ("builtins:ValueError", "No"))
 
 
@@ -126,15 +176,15 @@ def test_a_type_without_schema_is_left_open() -> None:
     async def odder(call: Any, limit: float = float("inf")) -> float: ...
 
     made = generate("q", [odd.definition, odder.definition], [])
-    assert made.app.graphs[0].input.schema_ == {}
-    assert made.app.graphs[0].output.schema_ == {}
-    assert load(made.document) == made.app
+    graph = made.data["app"]["graphs"][0]
+    assert (graph["input"], graph["output"]) == ({"schema": {}}, {"schema": {}})
+    assert plain(load(made.document())) == made.data["app"]
 
 
 def test_a_field_named_title_stays() -> None:
     """Only the titles that pydantic makes of names are left out; a field of that name is not."""
     made = generate("q", [fulfil.definition], [])
-    schema = made.app.graphs[0].input.schema_
+    schema = made.data["app"]["graphs"][0]["input"]["schema"]
     assert schema["$defs"]["Order"]["properties"]["title"] == {"type": "string"}
     assert "title" not in schema
 
@@ -163,10 +213,16 @@ def test_two_definitions_cannot_share_a_name() -> None:
         assert twin.definition.site in str(e.value)
 
 
-def test_no_workflow_no_graph() -> None:
-    """A queue with activities only has nothing to generate, and is told so."""
-    with pytest.raises(DefinitionError, match="'gpu' has no workflow"):
-        generate("gpu", [], [charge.definition])
+def test_activities_alone_have_no_graph() -> None:
+    """A queue with activities only has them in what is shared; one with nothing is refused."""
+    made = generate("gpu", [], [charge.definition])
+    app = load(made.document())
+    assert app.graphs == ()
+    assert app.shared is not None
+    assert list(app.shared.activities) == ["charge"]
+    assert (content_hash(app), made.versions) == (made.version, {})
+    with pytest.raises(DefinitionError, match="'gpu' has neither workflows nor activities"):
+        generate("gpu", [], [])
 
 
 @pytest.mark.parametrize(
@@ -199,5 +255,6 @@ def test_any_name_is_refused_or_works(name: str) -> None:
     except DefinitionError as error:
         assert "give it name=" in str(error)  # noqa: PT017 - either outcome is right
         return
-    assert load(made.document) == made.app
-    compile_graph(made.app, made.app.graphs[0])
+    app = load(made.document())
+    assert plain(app) == made.data["app"]
+    compile_graph(app, app.graphs[0])

@@ -1,5 +1,7 @@
 """The drawing of an app."""
 
+import copy
+
 from durable.compiler.generate import generate
 from durable.compiler.mermaid import mermaid
 from durable.decorators.activity import activity
@@ -19,21 +21,23 @@ async def fulfil(order: str) -> None: ...
 DRAWING = """\
 %% app orders, version VERSION
 flowchart LR
+  subgraph shared["shared"]
+    shared_0["charge<br/>up to 5 attempts"]
+  end
   subgraph g0["fulfil, version GRAPH"]
     g0_0(["{.start}"])
     g0_1["fulfil"]
-    g0_2["charge<br/>up to 5 attempts"]
-    g0_3[".activity<br/>runs {fulfil.output.data.topic}"]
-    g0_4[[".child<br/>child {fulfil.output.data.topic}"]]
-    g0_5{{".timer<br/>sleeps {fulfil.output.data.seconds}"}}
-    g0_6{{".signal<br/>waits for fulfil.signal"}}
+    g0_2[".activity<br/>runs {fulfil.output.data.topic}"]
+    g0_3[[".child<br/>child {fulfil.output.data.topic}"]]
+    g0_4{{".timer<br/>sleeps {fulfil.output.data.seconds}"}}
+    g0_5{{".signal<br/>waits for fulfil.signal"}}
     g0_0 --> g0_1
     g0_1 <-.-> g0_2
     g0_1 <-.-> g0_3
     g0_1 <-.-> g0_4
     g0_1 <-.-> g0_5
-    g0_1 <-.-> g0_6
   end
+  g0_1 <-.-> shared
 """.replace("{.start}", ".start")
 
 
@@ -41,7 +45,18 @@ def test_a_generated_app_is_drawn() -> None:
     """One box, one node per activity, and a dotted edge for what the function asks and gets."""
     made = generate("orders", [fulfil.definition], [charge.definition])
     expected = DRAWING.replace("VERSION", made.version).replace("GRAPH", made.versions["fulfil"])
-    assert mermaid(made.app) == expected
+    assert mermaid(load(made.data)) == expected
+
+
+def test_a_graph_that_has_its_own_is_drawn_with_it() -> None:
+    """What stands before a shared activity is in the graph's box, with an edge of its own."""
+    made = generate("orders", [fulfil.definition], [charge.definition])
+    app = copy.deepcopy(made.data)
+    app["app"]["graphs"][0]["activities"]["charge"] = {"type": "worker", "topic": "charge.eu"}
+    text = mermaid(load(app))
+    assert 'g0_6["charge<br/>runs charge.eu"]' in text
+    assert "g0_1 <-.-> g0_6" in text
+    assert "g0_1 <-.-> shared" not in text
 
 
 def test_a_hand_written_app_is_drawn_with_its_conditions() -> None:

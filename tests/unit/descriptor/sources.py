@@ -31,6 +31,56 @@ app:
           - {to: .signal, conditions: {code: 202, match: [{expected: .signal, actual: '{$self.output.data.command}'}]}}
 """  # noqa: E501 - as the design shows it
 
+SHARED = """\
+app:
+  id: orders
+  version: 51c0ffee51c0ffee
+  shared:
+    activities:
+      charge:
+        type: worker
+        topic: charge
+        taskQueue: gpu
+        retry: {maximumAttempts: 5, nonRetryable: ['orders:CardDeclined']}
+        startToCloseTimeout: 30s
+        scheduleToCloseTimeout: 5 minutes
+        scheduleToStartTimeout: 60
+        heartbeatTimeout: 0.5
+        priority: -3
+      refund: {type: worker, topic: refund}
+    transitions:
+      - {to: charge, conditions: {code: 202, match: [{expected: charge, actual: '{$self.output.data.command}'}]}}
+      - {to: refund, conditions: {code: 202, match: [{expected: refund, actual: '{$self.output.data.command}'}]}}
+  graphs:
+    - subscribes: fulfil
+      version: 7c1d09e27c1d09e2
+      activities:
+        .start: {type: trigger}
+        fulfil: {type: worker, topic: fulfil, reentrant: true, priority: 3}
+        refund: {type: worker, topic: refund.eu}
+        .activity:
+          type: worker
+          topic: '{fulfil.output.data.topic}'
+          taskQueue: '{fulfil.output.data.taskQueue}'
+          retry: '{fulfil.output.data.retry}'
+          startToCloseTimeout: '{fulfil.output.data.startToCloseTimeout}'
+          priority: '{fulfil.output.data.priority}'
+        .child:
+          type: await
+          topic: '{fulfil.output.data.topic}'
+          taskQueue: '{fulfil.output.data.taskQueue}'
+          priority: '{fulfil.output.data.priority}'
+        .timer: {type: hook, sleep: '{fulfil.output.data.seconds}'}
+        .signal: {type: hook, hook: {topic: fulfil.signal}}
+      transitions:
+        .start: [{to: fulfil}]
+        fulfil:
+          - {to: .activity, conditions: {code: 202, match: [{expected: .activity, actual: '{$self.output.data.command}'}]}}
+          - {to: .child, conditions: {code: 202, match: [{expected: .child, actual: '{$self.output.data.command}'}]}}
+          - {to: .timer, conditions: {code: 202, match: [{expected: .timer, actual: '{$self.output.data.command}'}]}}
+          - {to: .signal, conditions: {code: 202, match: [{expected: .signal, actual: '{$self.output.data.command}'}]}}
+"""  # noqa: E501 - as `durable yaml` prints it
+
 HANDWRITTEN = """\
 app:
   id: tour

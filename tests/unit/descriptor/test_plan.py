@@ -53,13 +53,7 @@ def test_a_generated_graph_compiles():
         ".activity": Kind.WORKER, ".child": Kind.AWAIT, ".timer": Kind.HOOK, ".signal": Kind.HOOK,
     }  # fmt: skip
     fulfil, charge = plan.nodes["fulfil"], plan.nodes["charge"]
-    assert (fulfil.reentrant, fulfil.ancestors[-1], fulfil.reenters, fulfil.retry) == (
-        True,
-        ".start",
-        None,
-        None,
-    )
-    assert (charge.reentrant, charge.ancestors[-1], charge.reenters) == (False, "fulfil", "fulfil")
+    assert (fulfil.ancestors, fulfil.retry) == ((".start",), None)
     assert charge.ancestors == (".start", "fulfil")
     assert charge.retry == RetryPolicy(
         maximum_attempts=5, backoff_coefficient=2, maximum_interval="300s"
@@ -236,20 +230,6 @@ def test_an_unknown_activity_is_named():
     ):
         GENERATED_PLAN.node("x")
     assert GENERATED_PLAN.node("charge").id == "charge"
-
-
-def test_nearest_reentrant_ancestor():
-    """What lies below two reentrant activities enters the nearer one again."""
-    plan = plan_of(
-        graph(
-            "t1: {type: trigger}\na: {type: worker, topic: a, reentrant: true}\n"
-            "b: {type: worker, topic: b, reentrant: true}\nc: {type: hook}\nd: {type: hook}",
-            "transitions: {t1: [{to: a}], a: [{to: b}], b: [{to: c}], c: [{to: d}]}",
-        )
-    )
-    assert {aid: node.reenters for aid, node in plan.nodes.items()} == {
-        "t1": None, "a": None, "b": "a", "c": "b", "d": "b",
-    }  # fmt: skip
 
 
 RICH = graph(

@@ -10,7 +10,7 @@ from durable.descriptor.model import App
 from durable.descriptor.plan import compile_graph
 from durable.descriptor.validate import findings_of, validate
 from durable.errors import DescriptorError
-from tests.unit.descriptor.sources import GENERATED, HANDWRITTEN, graph
+from tests.unit.descriptor.sources import GENERATED, HANDWRITTEN, SHARED, graph
 
 T = "t1: {type: trigger}\n"
 
@@ -21,7 +21,7 @@ def complaints(source: str) -> list[str]:
     return str(caught.value).splitlines()
 
 
-@pytest.mark.parametrize("source", [GENERATED, HANDWRITTEN])
+@pytest.mark.parametrize("source", [GENERATED, HANDWRITTEN, SHARED])
 def test_good_descriptors_pass(source):
     """What the compiler generates, and a tour of all features, has no findings."""
     assert findings_of(load(source)) == []

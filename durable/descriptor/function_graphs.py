@@ -1,0 +1,271 @@
+"""What is wrong with graphs of functions, and with what an app shares between them.
+
+Functions carry out less than engines do of graphs that are written by hand: what they would leave
+aside is refused, and so is a transition that no command takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import JsonValue
+
+from durable.descriptor.commands import (
+    ACTIVITY,
+    CHILD,
+    COMMAND,
+    SIGNAL,
+    TIMER,
+    command_of,
+    is_generated_id,
+)
+from durable.descriptor.findings import Finding
+from durable.descriptor.model import (
+    Activity,
+    App,
+    Await,
+    Graph,
+    Hook,
+    Transition,
+    Trigger,
+    Worker,
+    is_reentrant,
+)
+from durable.descriptor.parts import HookPort, Part, Port, Retry
+from durable.descriptor.places import key_of
+from durable.errors import ConfigurationError
+from durable.expressions.expression import Lookup, Path
+from durable.expressions.pipe import compile_into
+from durable.protocol.codes import PENDING
+from durable.protocol.durations import seconds
+from durable.protocol.limits import check_priority, check_queue, check_text
+
+TIMEOUTS: Final = (
+    "start_to_close_timeout",
+    "schedule_to_close_timeout",
+    "schedule_to_start_timeout",
+    "heartbeat_timeout",
+)
+
+ONLY_FUNCTIONS: Final = ("task_queue", *TIMEOUTS, "priority")
+"""The attributes of activities that only graphs of functions have."""
+
+SECTION_IN_ID: Final = re.compile(r"\.(input|output|hook)(\.|$)")
+SECTION_COMPLAINT: Final = "an id cannot contain .input, .output or .hook: see references"
+
+_ALWAYS: Final = frozenset({"type", "title", "settings"})
+_FUNCTION: Final = _ALWAYS | {"topic", "reentrant", "priority"}
+_HONOURED: Final[Mapping[type[Part], frozenset[str]]] = MappingProxyType(
+    {
+        Trigger: _ALWAYS,
+        Worker: _ALWAYS | {"topic", "retry", *ONLY_FUNCTIONS},
+        Await: _ALWAYS | {"topic", "task_queue", "priority"},
+        Hook: _ALWAYS | {"sleep", "hook"},
+    }
+)
+_GRAPH: Final = frozenset(
+    {"subscribes", "version", "title", "input", "output", "activities", "transitions"}
+)
+
+_WANTED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        ACTIVITY: "an activity of type worker",
+        CHILD: "an activity of type await",
+        TIMER: "a hook with `sleep`",
+        SIGNAL: "a hook with a topic under `hook`",
+    }
+)
+"""What carries out the commands that do not name an activity."""
+
+
+def shared_findings(app: App) -> Iterator[Finding]:
+    """What is wrong with what the app shares between its graphs of functions."""
+    shared = app.shared
+    if shared is None:
+        return
+    at: Path = ("app", "shared")
+    if app.graphs and not any(graph.function for graph in app.graphs):
+        yield Finding(
+            at, "nothing has it: it is for graphs of functions, which have a reentrant activity"
+        )
+    for aid, activity in shared.activities.items():
+        where: Path = (*at, "activities", aid)
+        if SECTION_IN_ID.search(aid):
+            yield Finding(where, SECTION_COMPLAINT)
+        if is_generated_id(aid):
+            yield Finding(where, f"{aid!r} refers to the function of its graph: put it there")
+        elif not isinstance(activity, Worker) or activity.reentrant:
+            yield Finding(
+                where, "what is shared is of type worker, and not reentrant: each function may call"
+            )
+        else:
+            yield from _activity(aid, activity, "", where)
+    yield from _transitions(shared.transitions, shared.activities, (*at, "transitions"))
+
+
+def function_findings(app: App, graph: Graph) -> Iterator[Finding]:
+    """What is wrong with a graph of functions, with paths below the graph."""
+    function = graph.function or ""
+    yield from _unhonoured(graph, _GRAPH, ())
+    for aid, activity in graph.activities.items():
+        where: Path = ("activities", aid)
+        if is_reentrant(activity) and aid != function:
+            message = f"a graph has one function, and the activity {function!r} is it already"
+            yield Finding((*where, "reentrant"), message)
+        elif type(activity) not in _HONOURED:
+            yield Finding(
+                (*where, "type"), f"no command leads to an activity of type {activity.type}"
+            )
+        else:
+            yield from _activity(aid, activity, function, where)
+    shared = app.shared.activities if app.shared else {}
+    yield from _ways(graph, function, {**shared, **graph.activities})
+
+
+def _ways(graph: Graph, function: str, activities: Mapping[str, Activity]) -> Iterator[Finding]:
+    """The transitions of a graph: from the trigger to the function, and on for each command."""
+    reached = False
+    for source, transitions in graph.transitions.items():
+        at: Path = ("transitions", source)
+        if source == function:
+            yield from _transitions(transitions, activities, at)
+        elif source not in graph.activities:
+            yield Finding(at, f"there is no activity {source!r} in this graph")
+        elif not isinstance(graph.activities[source], Trigger):
+            yield Finding(
+                at, f"when {source!r} has settled the function goes on: nothing follows it"
+            )
+        else:
+            reached = True
+            for index, transition in enumerate(transitions):
+                if transition.to != function or transition.conditions is not None:
+                    yield Finding(
+                        (*at, index),
+                        f"the trigger leads to the function, {function!r}, without conditions",
+                    )
+    if not reached:
+        yield Finding(("activities", function), "no transition leads to it from the trigger")
+
+
+def _transitions(
+    transitions: Collection[Transition], activities: Mapping[str, Activity], at: Path
+) -> Iterator[Finding]:
+    """Those from a function: each is for a command, and leads to what can carry it out."""
+    seen: dict[str, int] = {}
+    for index, transition in enumerate(transitions):
+        where: Path = (*at, index)
+        command = command_of(transition)
+        if command is None:
+            yield Finding(
+                where,
+                f"no command takes it: write conditions: {{code: {PENDING}, match: [{{expected:"
+                f" NAME, actual: '{COMMAND}'}}]}}",
+            )
+            continue
+        if seen.setdefault(command, index) != index:
+            message = f"the command {command!r} takes transition {seen[command]} already"
+            yield Finding(where, message)
+        target = activities.get(transition.to)
+        if target is None:
+            message = f"it leads nowhere: there is no activity {transition.to!r}"
+            yield Finding((*where, "to"), message)
+        elif not _carries_out(target, command):
+            wanted = _WANTED.get(command, _WANTED[ACTIVITY])
+            if is_generated_id(command) and command not in _WANTED:
+                message = f"there is no command {command!r}; there are {', '.join(_WANTED)}"
+                yield Finding((*where, "conditions", "match", 0, "expected"), message)
+            else:
+                message = f"{transition.to!r} cannot carry out {command!r}, which needs {wanted}"
+                yield Finding((*where, "to"), message)
+
+
+def _carries_out(activity: Activity, command: str) -> bool:
+    match command:
+        case _ if command == CHILD:
+            return isinstance(activity, Await)
+        case _ if command == TIMER:
+            return isinstance(activity, Hook) and activity.sleep is not None
+        case _ if command == SIGNAL:
+            return isinstance(activity, Hook) and bool(activity.hook and activity.hook.topic)
+        case _ if is_generated_id(command) and command != ACTIVITY:
+            return False
+    return isinstance(activity, Worker) and not activity.reentrant
+
+
+def _activity(aid: str, activity: Activity, function: str, at: Path) -> Iterator[Finding]:
+    """The fields of an activity: those that functions honour, with values that they may have."""
+    honoured = _FUNCTION if is_reentrant(activity) else _HONOURED[type(activity)]
+    yield from _unhonoured(activity, honoured, at)
+    source = function if is_generated_id(aid) else ""
+    for name in ("topic", "sleep", "retry", *ONLY_FUNCTIONS):
+        value = getattr(activity, name, None)
+        if value is None or name not in honoured:
+            continue
+        where: Path = (*at, key_of(activity, name))
+        if isinstance(value, Retry):
+            for code in value.by_code:
+                yield Finding((*where, code), "retries by code are for graphs written by hand")
+        else:
+            yield from _value(activity, name, value, source, where)
+
+
+def _unhonoured(part: Part, honoured: frozenset[str], at: Path) -> Iterator[Finding]:
+    """Fields that say something, of which functions would take no notice."""
+    for name in part.model_fields_set:
+        value, field = getattr(part, name), type(part).model_fields[name]
+        where: Path = (*at, key_of(part, name))
+        if name not in honoured:
+            if value != field.get_default(call_default_factory=True):
+                yield Finding(where, "it has no effect in a graph of functions; leave it out")
+        elif isinstance(value, (Port, HookPort)) and value.validate_:
+            yield Finding(
+                (*where, "validate"), "functions check data by their own types; leave it out"
+            )
+
+
+def _value(
+    activity: Activity, name: str, value: JsonValue, function: str, at: Path
+) -> Iterator[Finding]:
+    """A literal; or, below the function that `function` names, a reference to what it asks for."""
+    found: list[Finding] = []
+    expression = compile_into(value, at, lambda *finding: found.append(Finding(*finding)))
+    yield from found
+    if found:
+        return
+    if expression.is_constant:
+        if wrong := _out_of_range(activity, name, value):
+            yield Finding(at, wrong)
+        return
+    reference = expression.reference if isinstance(expression, Lookup) else None
+    if not function:
+        yield Finding(at, "it must be a literal value: nothing is computed here")
+    elif reference is None or (reference.root, reference.section) != (function, "output"):
+        yield Finding(
+            at,
+            "it must be a literal value, or what the command carries: a reference such as"
+            f" {{{function}.output.data.{key_of(activity, name)}}}",
+        )
+
+
+def _out_of_range(activity: Activity, name: str, value: Any) -> str | None:
+    """Why a literal value cannot be the field's, None if it can."""
+    try:
+        if name == "topic" and (not value or not isinstance(value, str)):
+            return "a topic is text"
+        if name == "task_queue":
+            check = check_queue if isinstance(activity, Await) else check_text
+            check("taskQueue", value, "")
+        elif name == "priority":
+            check_priority(value, "")
+        elif name in TIMEOUTS and seconds(value) == 0:
+            return "it leaves no time; leave it out for no limit"
+        elif name == "sleep":
+            seconds(value)
+        elif name == "retry":
+            return "it must be a mapping of names to values"
+    except ConfigurationError as error:
+        return str(error).removeprefix(": ")
+    return None

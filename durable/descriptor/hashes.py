@@ -1,0 +1,89 @@
+"""Hashes of what functions generate: the versions of their graphs, and of the app.
+
+Both leave out what a release of durable adds on its own (activities whose ids begin with a dot), so
+that another release, or its absence, is no other version. What a workflow may be signalled is the
+user's, and counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from durable.descriptor.commands import SIGNAL, is_generated_id
+from durable.errors import DescriptorError
+
+Plain = Mapping[str, Any]
+"""A part of a descriptor as plain data, as YAML shows it."""
+
+_DIGITS = 16
+
+
+class Hashes:
+    """The hashes of one app of functions, given as plain data.
+
+    Attributes:
+        graphs: what each graph subscribes to -> the hash of its content and of what is shared, 16
+            hex digits.
+        app: the hash of the whole, 16 hex digits.
+
+    Example:
+        >>> graph = {"subscribes": "f", "activities": {"f": {"type": "worker", "topic": "f"}}}
+        >>> hashes = Hashes({"id": "a", "graphs": [graph]})
+        >>> [len(text) for text in (hashes.app, *hashes.graphs.values())]
+        [16, 16]
+    """
+
+    def __init__(self, app: Plain) -> None:
+        shared = digest(app.get("shared") or {})
+        self.graphs = {
+            str(graph["subscribes"]): digest([_hashed(graph), shared]) for graph in app["graphs"]
+        }
+        rest = {key: app[key] for key in ("id", "settings") if key in app}
+        self.app = digest([rest, shared, self.graphs])
+
+
+def digest(value: object, digits: int = _DIGITS) -> str:
+    """Hex digits that tell contents apart: of sha256 over canonical JSON.
+
+    The order of keys does not count, that of lists does.
+
+    Raises `DescriptorError` for what JSON cannot hold.
+
+    Example:
+        >>> digest({"a": 1, "b": 2.0}) == digest({"b": 2, "a": 1.0})
+        True
+    """
+    try:
+        text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except ValueError as error:
+        raise DescriptorError(f"the descriptor holds what JSON cannot: {error}") from error
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def _hashed(graph: Plain) -> dict[str, object]:
+    """What of a graph is hashed."""
+    activities: Plain = graph["activities"]
+    signals = activities.get(SIGNAL, {}).get("hook", {}).get("schema")
+    return {
+        **graph,
+        "version": None,
+        "activities": {a: part for a, part in activities.items() if not is_generated_id(a)},
+        "transitions": {
+            source: [t for t in transitions if not is_generated_id(t["to"])]
+            for source, transitions in graph.get("transitions", {}).items()
+            if not is_generated_id(source)
+        },
+        "signals": signals,
+    }
+
+
+def _canonical(value: object) -> object:
+    """Numbers that are equal are written equally: 1.0 as 1."""
+    if isinstance(value, Mapping):
+        return {key: _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_canonical(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
