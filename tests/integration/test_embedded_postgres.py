@@ -24,7 +24,6 @@ import asyncpg
 import psutil
 import pytest
 
-from durable.errors import EmbeddedPostgresError
 from durable.postgres.embedded import (
     binaries,
     cluster,
@@ -35,6 +34,7 @@ from durable.postgres.embedded import (
     relocation,
     watcher,
 )
+from durable.postgres.embedded.errors import LauncherError
 from durable.postgres.embedded.home import Home
 from durable.postgres.embedded.launcher import Embedded, Launcher, ensure_running, release
 
@@ -43,14 +43,14 @@ DEADLINE_SECONDS = 30
 USER = """
 import json, sys
 from pathlib import Path
-from durable.errors import EmbeddedPostgresError
+from durable.postgres.embedded.errors import LauncherError
 from durable.postgres.embedded.launcher import ensure_running_blocking
 print("up", flush=True)
 for line in sys.stdin:
     try:
         found = ensure_running_blocking(Path(sys.argv[1]))
         print(json.dumps([found.dsn, found.version]), flush=True)
-    except EmbeddedPostgresError as error:
+    except LauncherError as error:
         print(json.dumps(str(error)), flush=True)
 """
 
@@ -462,7 +462,7 @@ def test_broken_settings_are_named(home: Home) -> None:
     """What Postgres has against its configuration is quoted, with the file to mend."""
     with (home.data / "postgresql.conf").open("a") as file:
         file.write("max_connectionz = 3\n")
-    with pytest.raises(EmbeddedPostgresError, match=r"max_connectionz(.|\n)*data/postgresql.conf"):
+    with pytest.raises(LauncherError, match=r"max_connectionz(.|\n)*data/postgresql.conf"):
         launcher.ensure_running_blocking(home.root)
     assert not locks.open_here(home.users_lock)
 
@@ -470,14 +470,14 @@ def test_broken_settings_are_named(home: Home) -> None:
 def test_another_major_version(home: Home) -> None:
     """Data of another Postgres is refused before anything is started, and both versions told."""
     (home.data / "PG_VERSION").write_text("9\n")
-    with pytest.raises(EmbeddedPostgresError, match=r"made by Postgres 9(.|\n)*DURABLE_PG_BIN"):
+    with pytest.raises(LauncherError, match=r"made by Postgres 9(.|\n)*pg_bin"):
         launcher.ensure_running_blocking(home.root)
 
 
 def test_no_directory_can_be_made(tmp_path: Path) -> None:
     """A home that cannot be created is an error that names it and says what to do."""
     (tmp_path / "file").touch()
-    with pytest.raises(EmbeddedPostgresError, match=r"file(.|\n)*DURABLE_DATABASE_URL"):
+    with pytest.raises(LauncherError, match=r"file(.|\n)*a server of your own"):
         launcher.ensure_running_blocking(tmp_path / "file" / ".durable")
 
 

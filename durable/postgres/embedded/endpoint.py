@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from durable.errors import EmbeddedPostgresError
 from durable.postgres.embedded import ownership, trust
 from durable.postgres.embedded.cluster import DATABASE, SUPERUSER
+from durable.postgres.embedded.errors import ANOTHER, LauncherError
 from durable.postgres.embedded.home import Home
 from durable.postgres.embedded.ownership import Account
 
@@ -45,8 +45,8 @@ class Endpoint:
         """Return the URI for asyncpg, psycopg and psql; `password` is used on TCP only.
 
         Example:
-            >>> Endpoint("/srv/.durable/data", 5432, "18.1").dsn("")
-            'postgresql://postgres@/postgres?host=/srv/.durable/data&port=5432&sslmode=disable'
+            >>> Endpoint("/srv/.pg/data", 5432, "18.1").dsn("")
+            'postgresql://postgres@/postgres?host=/srv/.pg/data&port=5432&sslmode=disable'
         """
         if self.is_socket:
             where = f"host={quote(self.host)}&port={self.port}&sslmode=disable"
@@ -64,7 +64,7 @@ def choose(
     """Return where the server shall listen; the same as the last time wherever that can be."""
     if _fits(home.data):
         return Endpoint(str(home.data), PORT, version)
-    name = f"durable-{hashlib.sha256(bytes(home.root)).hexdigest()[:12]}"
+    name = f"embedded-postgres-{hashlib.sha256(bytes(home.root)).hexdigest()[:12]}"
     for parent in short_directories:
         if _fits(parent / name) and _claim(parent / name, account):
             return Endpoint(str(parent / name), PORT, version)
@@ -115,7 +115,7 @@ def check(home: Home) -> None:
     watcher has started another.
 
     Raises:
-        EmbeddedPostgresError: it cannot be reached; the message names the address.
+        LauncherError: it cannot be reached; the message names the address.
     """
     deadline = time.monotonic() + REACH_SECONDS_MAX
     while True:
@@ -144,12 +144,12 @@ def _knock(address: Endpoint) -> None:
         )
 
 
-def _unreachable(home: Home, error: OSError) -> EmbeddedPostgresError:
-    return EmbeddedPostgresError(
+def _unreachable(home: Home, error: OSError) -> LauncherError:
+    return LauncherError(
         f"The embedded Postgres in {home.root} runs, but this process cannot reach it "
         f"({error.strerror or error}). Run the program as the same user as the other processes "
         f"that use it; see {home.endpoint} for the address and {home.log}, "
-        f"or name a database with DURABLE_DATABASE_URL."
+        f"or {ANOTHER}."
     )
 
 
@@ -179,7 +179,7 @@ def _free_port(wanted: int) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((LOOPBACK, port))
             return int(probe.getsockname()[1])
-    raise EmbeddedPostgresError(
+    raise LauncherError(
         f"No TCP port is free on {LOOPBACK}, and {SHORT_DIRECTORIES[0]} holds no socket. Run in a "
-        f"directory with a shorter path, or name a database with DURABLE_DATABASE_URL."
+        f"directory with a shorter path, or {ANOTHER}."
     )

@@ -6,10 +6,10 @@ import errno
 import re
 import shutil
 
-from durable.errors import EmbeddedPostgresError
+from durable.postgres.embedded.errors import ANOTHER, PG_BIN, LauncherError
 from durable.postgres.embedded.home import Home
 
-OR_ANOTHER = "or name a database with DURABLE_DATABASE_URL"
+OR_ANOTHER = f"or {ANOTHER}"
 TAIL_LINES = 6
 FREE_BYTES_MIN = 1_000_000  # a start writes little, but it writes
 
@@ -21,8 +21,8 @@ MEMORY = (
     "The system grants too little shared memory: end other Postgres servers, raise kernel.shmmni "
     "and kernel.shmall, or lower shared_buffers in data/postgresql.conf."
 )
-MISFIT = "The programs do not fit this system: set DURABLE_PG_BIN to another Postgres."
-OTHER_MAKER = "The data was made by another Postgres: set DURABLE_PG_BIN to that one."
+MISFIT = f"The programs do not fit this system: set {PG_BIN} to another Postgres."
+OTHER_MAKER = f"The data was made by another Postgres: set {PG_BIN} to that one."
 DAMAGED = "The data is damaged: restore it from a backup, or move it away to begin anew."
 SETTINGS = "Mend data/postgresql.conf at the place that the message names."
 CLOSED = "A file is closed to the user that Postgres runs as: mend its owner and mode."
@@ -48,11 +48,11 @@ ADVICE = (  # what Postgres writes, in English since LC_ALL is C; the first that
     (r"Permission denied|Operation not permitted", CLOSED),
 )
 TELLING = re.compile(
-    r"FATAL|PANIC|ERROR|HINT|DETAIL|[Ee]rror:|unshare:|durable:|unrecognized|invalid value|in file"
+    r"FATAL|PANIC|ERROR|HINT|DETAIL|[Ee]rror:|unshare:|watcher:|unrecognized|invalid value|in file"
 )
 
 
-def failed(what: str, output: str, home: Home) -> EmbeddedPostgresError:
+def failed(what: str, output: str, home: Home) -> LauncherError:
     """Return the error for a Postgres program that failed, from what it wrote.
 
     Args:
@@ -67,12 +67,12 @@ def failed(what: str, output: str, home: Home) -> EmbeddedPostgresError:
     if _is_full(home):  # Postgres may have had no room for saying so
         advice.insert(0, FULL)
     hint = advice[0] if advice else f"The whole story is in {home.log}."
-    return EmbeddedPostgresError(
+    return LauncherError(
         f"{what} in {home.root}. It said:\n  {quoted}\n{hint} Then try again, {OR_ANOTHER}."
     )
 
 
-def refused(error: OSError, home: Home) -> EmbeddedPostgresError:
+def refused(error: OSError, home: Home) -> LauncherError:
     """Return the error for a file that the system would not let us create, read or lock."""
     reason = error.strerror or str(error)
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -83,7 +83,7 @@ def refused(error: OSError, home: Home) -> EmbeddedPostgresError:
         advice = "Run in a directory that you may write to, or as the user whose it is."
     else:
         advice = "Mend that."
-    return EmbeddedPostgresError(
+    return LauncherError(
         f"The embedded Postgres keeps its data in {home.root}, but {error.filename or 'it'} "
         f"cannot be used: {reason}. {advice} Then try again, {OR_ANOTHER}."
     )

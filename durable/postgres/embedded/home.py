@@ -1,4 +1,4 @@
-"""The names of the files that the embedded Postgres keeps below `.durable/`."""
+"""The names of the files that the embedded Postgres keeps below its home directory."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The directory `.durable/` and what lies where in it; knowing a name creates nothing.
+    """The home directory and what lies where in it; knowing a name creates nothing.
 
     Example:
-        >>> Home(Path("/srv/shop/.durable")).data
-        PosixPath('/srv/shop/.durable/data')
+        >>> Home(Path("/srv/shop/.pg")).data
+        PosixPath('/srv/shop/.pg/data')
     """
 
     root: Path

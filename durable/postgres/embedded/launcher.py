@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from durable.errors import EmbeddedPostgresError
 from durable.postgres.embedded import (
     binaries,
     cluster,
@@ -27,6 +26,7 @@ from durable.postgres.embedded import (
 )
 from durable.postgres.embedded.binaries import Programs
 from durable.postgres.embedded.endpoint import Endpoint
+from durable.postgres.embedded.errors import ANOTHER, LauncherError
 from durable.postgres.embedded.home import Home
 from durable.postgres.embedded.ownership import Account
 
@@ -63,15 +63,15 @@ async def ensure_running(
     it may be asked again at every lost connection.
 
     Args:
-        home: The directory `.durable/` itself; it is created.
-        pg_bin: The value of DURABLE_PG_BIN, a bin directory with `postgres` and `initdb`.
+        home: The directory that holds everything; it is created.
+        pg_bin: A bin directory with `postgres` and `initdb`.
         report: Gets one sentence at the start of each slow phase, in the caller's thread.
 
     Raises:
-        EmbeddedPostgresError: It cannot run; the message says why and what to do.
+        LauncherError: It cannot run; the message says why and what to do.
 
     Example:
-        >>> embedded = await ensure_running(Path(".durable"))  # doctest: +SKIP
+        >>> embedded = await ensure_running(Path(".postgres"))  # doctest: +SKIP
         >>> connection = await asyncpg.connect(embedded.dsn)  # doctest: +SKIP
     """
     found = _current(Home.at(home))
@@ -140,7 +140,7 @@ class Launcher:
         endpoint.check(self.home)
         found = _current(self.home)
         if found is None:
-            raise EmbeddedPostgresError(
+            raise LauncherError(
                 f"The embedded Postgres in {self.home.root} started and ended again at once. "
                 f"See {self.home.log}, then try again, {failures.OR_ANOTHER}."
             )
@@ -153,7 +153,7 @@ class Launcher:
             if _is_well(self.home):
                 return True
             if time.monotonic() > deadline:
-                raise EmbeddedPostgresError(
+                raise LauncherError(
                     f"The embedded Postgres in {self.home.root} has not been ready for "
                     f"{START_SECONDS_MAX} s. See {self.home.log}, and end its watcher if it hangs."
                 )
@@ -266,9 +266,9 @@ def _python() -> str:
         return sys.executable
     found = str(beside) if beside.exists() else shutil.which("python3")
     if found is None:
-        raise EmbeddedPostgresError(
+        raise LauncherError(
             f"No Python interpreter was found to watch over the embedded Postgres (this process "
-            f"is {sys.executable!r}). Name a database with DURABLE_DATABASE_URL."
+            f"is {sys.executable!r}). Put `python3` on the PATH, or {ANOTHER}."
         )
     return found
 

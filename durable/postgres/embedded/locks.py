@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from durable.errors import EmbeddedPostgresError
 from durable.postgres.embedded import trust
+from durable.postgres.embedded.errors import LauncherError
 
 RETRY_SECONDS = 0.02  # a blocking flock has no deadline, so a busy lock is tried again
 DESCRIPTORS = Path("/dev/fd")  # Linux and macOS: the open files of the process that looks
@@ -38,7 +38,7 @@ def exclusive(path: Path, *, wait_seconds: float) -> Iterator[None]:
     """Hold `path` exclusively for the length of a block.
 
     Raises:
-        EmbeddedPostgresError: another process held it for all of `wait_seconds`.
+        LauncherError: another process held it for all of `wait_seconds`.
     """
     descriptor = trust.opened(path, os.O_RDWR)
     try:
@@ -52,7 +52,7 @@ def share(path: Path, *, wait_seconds: float) -> int:
     """Take `path` shared and return the open descriptor, which is the lock; it is never garbage.
 
     Raises:
-        EmbeddedPostgresError: another process held it exclusively for all of `wait_seconds`.
+        LauncherError: another process held it exclusively for all of `wait_seconds`.
     """
     descriptor = trust.opened(path, os.O_RDWR)
     try:
@@ -67,7 +67,7 @@ def open_here(path: Path) -> list[int]:
     """Return the descriptors with which *this process* has the file `path` open.
 
     The kernel's table of open files is the register of leases: unlike a dict beside it, it cannot
-    disagree with the locks, neither after a fork nor after `.durable/` was deleted.
+    disagree with the locks, neither after a fork nor after the directory was deleted.
     """
     try:
         wanted = path.stat()
@@ -92,7 +92,7 @@ def _take(descriptor: int, kind: int, path: Path, wait_seconds: float) -> None:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise EmbeddedPostgresError(
+                raise LauncherError(
                     f"Another process has been starting or stopping the embedded Postgres for "
                     f"{wait_seconds:.0f} s and still holds {path}. See postgres.log beside its "
                     f"directory; end that process if it hangs."

@@ -1,8 +1,8 @@
-"""Which uid runs Postgres, and whose the files below `.durable/` are.
+"""Which uid runs Postgres, and whose the files below the home directory are.
 
 An ordinary user runs it as himself. Root may not, so another uid is chosen: the owner of the data,
 else the owner of the project (who can then go on without root), else a number that nobody has.
-Nothing is created in /etc/passwd, and no mode or owner outside `.durable/` changes.
+Nothing is created in /etc/passwd, and no mode or owner outside it changes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from durable.errors import EmbeddedPostgresError
 from durable.postgres.embedded import trust
+from durable.postgres.embedded.errors import ANOTHER, LauncherError
 from durable.postgres.embedded.home import Home
 
 SPARE_UIDS = range(54320, 54400)  # beside what distributions give to users and to daemons
@@ -60,7 +60,7 @@ def server_account(home: Home) -> Account | None:
     """Return the account that runs Postgres, None when it is our own.
 
     Raises:
-        EmbeddedPostgresError: we may not use this directory, or are root and have no other uid.
+        LauncherError: we may not use this directory, or are root and have no other uid.
     """
     owner = _owner(home.data)
     if os.geteuid() != 0:
@@ -81,7 +81,7 @@ def _nobody_in_particular() -> Account:
 
 
 def owners(home: Home) -> set[int]:
-    """Return whose `.durable/` may be, for us to use it.
+    """Return whose the home directory may be, for us to use it.
 
     Our own; for root also that of whose the project is, and of whom it would run Postgres as.
     """
@@ -96,14 +96,14 @@ def named_account() -> Account:
     """Return an account with a name: `initdb`, unlike the server, insists on one.
 
     Raises:
-        EmbeddedPostgresError: this machine knows root only.
+        LauncherError: this machine knows root only.
     """
     others = [entry for entry in pwd.getpwall() if entry.pw_uid != 0 and _is_mapped(entry.pw_uid)]
     others.sort(key=lambda entry: entry.pw_name != "nobody")
     if not others:
-        raise EmbeddedPostgresError(
+        raise LauncherError(
             "Postgres refuses to run as root, and there is no other user here to run it as. Run "
-            "the program as an ordinary user, or name a database with DURABLE_DATABASE_URL."
+            f"the program as an ordinary user, or {ANOTHER}."
         )
     return Account(others[0].pw_uid, others[0].pw_gid)
 
@@ -114,7 +114,7 @@ def own_name_is_known() -> bool:
 
 
 def prepare(home: Home, account: Account | None) -> None:
-    """Create `.durable/`, its `.gitignore` and its lock files where they are missing.
+    """Create the home directory, its `.gitignore` and its lock files where they are missing.
 
     Raises:
         OSError: the directory cannot be created or written.
@@ -153,7 +153,7 @@ def can_run(program: Path, account: Account | None) -> bool:
     """Tell whether `account` can run `program`; tried by running it, so that nothing is guessed.
 
     Raises:
-        EmbeddedPostgresError: this process is root, but may not become another user.
+        LauncherError: this process is root, but may not become another user.
     """
     try:
         answer = subprocess.run(  # noqa: S603 - a Postgres program, chosen by binaries.choose
@@ -166,10 +166,10 @@ def can_run(program: Path, account: Account | None) -> bool:
     except OSError as error:
         if error.errno == errno.EACCES:
             return False
-        raise EmbeddedPostgresError(
+        raise LauncherError(
             "Postgres refuses to run as root, and this process could not become another user "
             f"({error.strerror}). Run it as an ordinary user, or with the capabilities SETUID "
-            "and SETGID, or name a database with DURABLE_DATABASE_URL."
+            f"and SETGID, or {ANOTHER}."
         ) from error
     return answer.returncode == 0
 
@@ -177,10 +177,10 @@ def can_run(program: Path, account: Account | None) -> bool:
 def _refuse_strangers(home: Home, owner: int | None) -> None:
     if owner is None or owner == os.geteuid():
         return
-    raise EmbeddedPostgresError(
+    raise LauncherError(
         f"{home.data} belongs to {_person(owner)}, and Postgres runs only as the owner of its "
         f"data; you are {_person(os.geteuid())}. Run the program as that user or as root, or in "
-        f"another directory, or name a database with DURABLE_DATABASE_URL."
+        f"another directory, or {ANOTHER}."
     )
 
 

@@ -16,13 +16,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from durable.errors import EmbeddedPostgresError
 from durable.postgres.embedded.binaries import Programs
+from durable.postgres.embedded.errors import LauncherError
 from durable.postgres.embedded.ownership import Account, can_run
 
 PLACES = (
-    Path("/var/cache/durable"),
-    Path("/var/tmp/durable-programs"),  # noqa: S108 - owner and mode are checked
+    Path("/var/cache/embedded-postgres"),
+    Path("/var/tmp/embedded-postgres"),  # noqa: S108 - owner and mode are checked
 )
 NEEDED = ("bin", "lib", "share")
 IGNORED = shutil.ignore_patterns("pgxs", "pkgconfig", "doc", "*.a")
@@ -41,7 +41,7 @@ def reachable(
     """Return `programs`, or a copy of them, such that `account` can run the server.
 
     Raises:
-        EmbeddedPostgresError: no place for a copy was found, or it does not run there either.
+        LauncherError: no place for a copy was found, or it does not run there either.
     """
     if account is None or can_run(programs.postgres, account):
         return programs
@@ -55,7 +55,7 @@ def reachable(
         if can_run(copied.postgres, account):
             return copied
         refused.append(f"{place}: the copy does not run there")
-    raise EmbeddedPostgresError(
+    raise LauncherError(
         f"Postgres refuses to run as root, and uid {account.uid} cannot reach the programs in "
         f"{programs.directory}; a copy could not be made either ({'; '.join(refused)}). Install "
         f"the programs where every user can read them, or run as an ordinary user."

@@ -1,4 +1,4 @@
-"""Whether `.durable/` can be trusted, and opening files in it without following links.
+"""Whether the home directory can be trusted, and opening files in it without following links.
 
 Who made the directory decides which server we talk to, with which password, and root would write
 and give away files in it. So it has to be a directory, not a link, of whoever runs Postgres here,
@@ -12,18 +12,18 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
-from durable.errors import EmbeddedPostgresError
+from durable.postgres.embedded.errors import ANOTHER, LauncherError
 from durable.postgres.embedded.home import Home
 
 OTHERS_WRITE = 0o022
-OR_ELSEWHERE = "or run in another directory, or name a database with DURABLE_DATABASE_URL"
+OR_ELSEWHERE = f"or run in another directory, or {ANOTHER}"
 
 
 def examine(home: Home, owners: Collection[int]) -> None:
-    """Make sure that what is there of `.durable/` was made by one of `owners`, and by no link.
+    """Make sure that one of `owners` made what is there of the home directory, and no link did.
 
     Raises:
-        EmbeddedPostgresError: it was not; the message says what was found, and what to do.
+        LauncherError: it was not; the message says what was found, and what to do.
     """
     for path in (home.root, home.start_lock.parent, home.data):
         try:
@@ -31,20 +31,20 @@ def examine(home: Home, owners: Collection[int]) -> None:
         except FileNotFoundError:
             continue
         if stat.S_ISLNK(found.st_mode):
-            raise EmbeddedPostgresError(
+            raise LauncherError(
                 f"{path} is a symbolic link, and whoever can change it decides which Postgres this"
                 f" program talks to. Put a directory in its place, {OR_ELSEWHERE}."
             )
         if not stat.S_ISDIR(found.st_mode):
-            raise EmbeddedPostgresError(f"{path} is no directory. Move it away, {OR_ELSEWHERE}.")
+            raise LauncherError(f"{path} is no directory. Move it away, {OR_ELSEWHERE}.")
         if found.st_uid not in owners:
-            raise EmbeddedPostgresError(
+            raise LauncherError(
                 f"{path} belongs to uid {found.st_uid}, who is neither you (uid {os.geteuid()})"
                 f" nor whose project this is. If you did not make it, do not use what is in it:"
                 f" delete it, {OR_ELSEWHERE}."
             )
         if found.st_mode & OTHERS_WRITE:
-            raise EmbeddedPostgresError(
+            raise LauncherError(
                 f"{path} can be written by others (mode {stat.S_IMODE(found.st_mode):o}). Look at"
                 f" what is in it, then `chmod go-w {path}`, {OR_ELSEWHERE}."
             )
@@ -76,14 +76,14 @@ def own_tree(directory: Path, uid: int, gid: int) -> None:
     and a file with a second name, which may lie elsewhere, is refused.
 
     Raises:
-        EmbeddedPostgresError: a file has more names than one.
+        LauncherError: a file has more names than one.
     """
     for path, directories, files, descriptor in os.fwalk(directory, follow_symlinks=False):
         os.fchown(descriptor, uid, gid)
         for name in (*directories, *files):
             found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             if not stat.S_ISDIR(found.st_mode) and found.st_nlink > 1 and found.st_uid != uid:
-                raise EmbeddedPostgresError(
+                raise LauncherError(
                     f"{path}/{name} has a second name somewhere else, so it is not given to uid"
                     f" {uid}. Copy the data without hard links, {OR_ELSEWHERE}."
                 )

@@ -1,7 +1,7 @@
 """The parent of `postgres`: stops it when its last user is gone, and restarts it when it dies.
 
 A script of its own, started as `python -I -S watcher.py <home>` and told on its standard input
-what to run. It imports nothing of durable, so that it is up in milliseconds and depends on
+what to run. It imports the standard library alone, so that it is up in milliseconds and depends on
 nothing that an application may have done to its process. It has a single thread for two reasons:
 what the kernel sends the child upon its parent's death, it sends upon the death of the *thread*
 that forked; and code between fork and exec is safe only there.
@@ -55,7 +55,7 @@ class Order:
         data: The data directory.
         log: The file that gets all output.
         start_lock, users_lock, watcher_lock, server_lock: See the sign of the room.
-        socket_directory: A directory outside `.durable/` to remove at the end; "" for none.
+        socket_directory: A directory outside the home directory to remove at the end; "" for none.
         environment: The whole environment of `command`.
         uid, gid: Whom to run it as; -1 for ourselves.
     """
@@ -169,8 +169,8 @@ class Watcher:
         stranger = foreign_server(data)
         if stranger is not None:
             raise WatchError(
-                f"process {stranger} runs another Postgres on {data}, which durable did not "
-                f"start: stop it, and let durable start it"
+                f"process {stranger} runs another Postgres on {data}, which this launcher did "
+                f"not start: stop it, and try again"
             )
         # No server lives, so a pid in these files is somebody else's and would confuse the next.
         for directory in (data, Path(self.order.socket_directory or data)):
@@ -348,7 +348,7 @@ def _lock(descriptor: int, wait_seconds: float, otherwise: str) -> None:
 
 def _say(text: str) -> None:
     stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-    sys.stderr.write(f"{stamp} UTC [{os.getpid()}] durable: {text}\n")
+    sys.stderr.write(f"{stamp} UTC [{os.getpid()}] watcher: {text}\n")
     sys.stderr.flush()
 
 

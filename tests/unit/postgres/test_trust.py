@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from durable.errors import EmbeddedPostgresError
 from durable.postgres.embedded import cluster, endpoint, launcher, locks, ownership, trust, watcher
+from durable.postgres.embedded.errors import LauncherError
 from durable.postgres.embedded.home import Home
 from durable.postgres.embedded.ownership import Account
 
@@ -18,7 +18,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files aw
 
 
 def refused(home: Home) -> str:
-    with pytest.raises(EmbeddedPostgresError) as caught:
+    with pytest.raises(LauncherError) as caught:
         launcher.ensure_running_blocking(home.root, pg_bin="/nonexistent")
     return str(caught.value)
 
@@ -141,6 +141,6 @@ def test_root_gives_away_only_what_lies_within(tmp_path: Path) -> None:
     assert [p.lstat().st_uid for p in (tree, *sorted(tree.rglob("*")))] == [23_456] * 5
     assert secret.stat().st_uid == 0
     (tree / "inner" / "second").hardlink_to(secret)
-    with pytest.raises(EmbeddedPostgresError, match="second name"):
+    with pytest.raises(LauncherError, match="second name"):
         Account(23_456, 23_456).own_tree(tree)
     assert secret.stat().st_uid == 0
