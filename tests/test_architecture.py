@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 import grimp
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from typer.main import get_command
 
 import durable
@@ -47,6 +50,49 @@ def test_every_contract_forbids_what_somebody_imports() -> None:
             if not importers - inside:
                 idle.append((contract["name"], module))
     assert idle == []
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """The top-level names of what is imported below a node."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def test_every_import_is_declared() -> None:
+    """What a module needs is required; what a function imports may be of an extra for users."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    owners = metadata.packages_distributions()
+
+    def named(requirements: Iterable[str]) -> set[str]:
+        return {canonicalize_name(Requirement(text).name) for text in requirements}
+
+    required, command = named(project["dependencies"]), named(extras["cli"])
+    users = {
+        name
+        for extra, texts in extras.items()
+        if extra not in ("dev", "docs")
+        for name in named(texts)
+    }
+    missing = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        here = path.relative_to(PACKAGE).parts[0]
+        allowed = required | (command if here == "cli" else set())
+        late = {
+            name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            for name in imported(node)
+        }
+        for name in set(imported(tree)) - sys.stdlib_module_names - {"durable"}:
+            found = {canonicalize_name(owner) for owner in owners.get(name, ())}
+            if not found & (allowed | users if name in late else allowed):
+                missing.append((str(path.relative_to(ROOT)), name))
+    assert missing == []
 
 
 def test_the_embedded_launcher_needs_the_standard_library_alone() -> None:

@@ -12,5 +12,4 @@ CANCELLED = 499  # a workflow that was asked to stop, and did
 FAILED = 500  # a worker raised something without a code of its own
 TIMEOUT = 504
 
-STATUS_PENDING = -1  # created, waiting to be resumed
 INTERRUPTED_BY = 1_000_000_000  # what an interruption subtracts from the semaphore

@@ -120,11 +120,6 @@ class Run:
         self._loop.replaying = value
 
     @property
-    def evicted(self) -> bool:
-        """Whether it has been evicted, and can only be thrown away."""
-        return self._dead
-
-    @property
     def weight(self) -> int:
         """Bytes held, about: tasks, open steps, unread signals, and what its facts brought."""
         objects = _TASK_WEIGHT * len(self._loop.tasks) + _STEP_WEIGHT * len(self._steps.open)

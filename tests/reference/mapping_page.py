@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from durable.expressions.functions.reference import Entry, reference
 from durable.expressions.values import UNDEFINED
+from tests.reference.functions import Entry, reference
 from tests.unit.expressions.calling import call
 
 HEAD = """\

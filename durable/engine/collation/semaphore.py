@@ -5,9 +5,6 @@ from __future__ import annotations
 from durable.protocol.codes import INTERRUPTED_BY
 
 PENDING = -1  # of a job that has not begun
-INTERRUPTED_BELOW = (
-    -100_000_000
-)  # no job has that many branches, so what lies below was interrupted
 
 
 def after_answer(status: int, children: int, *, stays_open: bool) -> int:
@@ -28,13 +25,3 @@ def after_interruption(status: int) -> int:
         -999999998
     """
     return status - INTERRUPTED_BY
-
-
-def is_interrupted(status: int) -> bool:
-    """Whether a semaphore is that of an interrupted job.
-
-    Example:
-        >>> is_interrupted(-1), is_interrupted(-999999998)
-        (False, True)
-    """
-    return status < INTERRUPTED_BELOW

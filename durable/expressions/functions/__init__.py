@@ -18,7 +18,4 @@ A new domain is a new file and a row in `table.py`.
     shields.py      objects that are frozen, sealed or not extensible
     array_.py       arrays
     number_.py      parsing and formatting of numbers, and tests on them
-
-- `reference`: what each function is given and answers, for people: the source of the mapping
-  reference.
 """

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from durable.expressions.functions.reference import reference
 from durable.expressions.functions.table import DOMAINS
+from tests.reference.functions import reference
 
 NAMES = {
     "array": "get length concat indexOf join lastIndexOf pop push reverse shift slice sort splice"
