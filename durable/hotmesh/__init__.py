@@ -11,6 +11,8 @@ Jobs:
 job_starts.py       pub, pubsub, resume
 job_interrupts.py   interrupt
 job_signals.py      hook, add
+job_lookup.py       finds the job of an id, of a graph or a run of a function
+function_jobs.py    runs of functions, seen as jobs
 job_inspection.py   status, state, fields, export
 job_removal.py      scrub, prune
 job_waiters.py      the calls that wait for an end

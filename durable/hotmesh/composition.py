@@ -19,9 +19,11 @@ from durable.hotmesh.breakage import Breakage
 from durable.hotmesh.commit_announcements import CommitAnnouncements, EngineWake
 from durable.hotmesh.engine_loop import EngineLoop, GraphEngine
 from durable.hotmesh.escalations import Escalations
+from durable.hotmesh.function_jobs import FunctionJobs
 from durable.hotmesh.host import Hosted, MeshHost
 from durable.hotmesh.job_inspection import JobInspection
 from durable.hotmesh.job_interrupts import JobInterrupts
+from durable.hotmesh.job_lookup import JobLookup
 from durable.hotmesh.job_removal import JobRemoval
 from durable.hotmesh.job_signals import JobSignals
 from durable.hotmesh.job_starts import JobStarts
@@ -111,7 +113,7 @@ def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
     engine = _engine(ground, guid) if settings.engine else None
     hosted = _hosted(ground, engine)
     on_committed = ground.announcements.on_committed
-    inspection = JobInspection(app_id, jobs)
+    lookup = JobLookup(app_id, jobs, FunctionJobs(database, app_id))
     resolving = EscalationSteps(database, ground.versions.plans, settings.retry, random.random)
     bus, roster = ground.quorum.bus, ground.quorum.roster
     return MeshParts(
@@ -126,9 +128,9 @@ def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
             ground.waiters,
             on_committed,
         ),
-        interrupts=JobInterrupts(app_id, ground.steps, inspection, on_committed),
+        interrupts=JobInterrupts(app_id, ground.steps, lookup, on_committed),
         signals=JobSignals(app_id, Signals(database, ground.wake)),
-        inspection=inspection,
+        inspection=JobInspection(lookup, jobs),
         removal=JobRemoval(app_id, jobs, resources.retention),
         search=Search(app_id, database),
         statistics=Statistics(database, ground.versions.plans, app_id, ground.wake),

@@ -68,13 +68,13 @@ def _line(
         "name": instance.aid,
         "type": kind,
         "dimension": dimension,
-        "started_at": compact(instance.opened_at),
+        "started_at": compact(instance.opened_at) if instance.opened_at else None,
         "completed_at": None if instance.settled_at is None else compact(instance.settled_at),
         "code": instance.code,
         "input": given,
         "output": instance.output,
     }
-    if instance.settled_at is not None:
+    if instance.settled_at is not None and instance.opened_at:
         line["duration_ms"] = round((instance.settled_at - instance.opened_at) * 1000, 3)
     if instance.hook is not None:
         line["hook"] = instance.hook

@@ -8,7 +8,7 @@ from durable.engine.effects import Interruption
 from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.steps.graph_writes import Written
 from durable.errors import ConfigurationError, JobNotFound
-from durable.hotmesh.job_inspection import JobInspection
+from durable.hotmesh.job_lookup import JobLookup
 from durable.protocol.codes import INTERRUPTED
 from durable.protocol.graphs import Data
 
@@ -22,12 +22,12 @@ class JobInterrupts:
         self,
         app_id: str,
         steps: GraphSteps,
-        inspection: JobInspection,
+        lookup: JobLookup,
         on_committed: Callable[[Written], None],
     ) -> None:
         self._app_id = app_id
         self._steps = steps
-        self._inspection = inspection
+        self._lookup = lookup
         self._on_committed = on_committed
 
     async def interrupt(self, topic: str, job_id: str, options: Data) -> bool:
@@ -45,7 +45,7 @@ class JobInterrupts:
             options.get("expire"),
         )
         try:
-            await self._inspection.find(topic, job_id)
+            await self._lookup.of_topic(topic, job_id)
             _, written = await self._steps.interrupt(self._app_id, job_id, how)
         except JobNotFound:
             if options.get("suppress"):

@@ -2,6 +2,7 @@
 
 - `crossings`: jobs that are started, and awaited, by a job of the other kind.
 - `escalations`: waits that a person is to end: the table `escalations`.
+- `function_jobs`: runs of functions, read as jobs of the app that their task queue is.
 - `graph_jobs`: jobs of hand-written graphs and what their activities did, as rows.
 - `hooks`: who waits for which signal, and which signals wait for somebody.
 - `jobs`: jobs of function workflows as rows: started, read, listed, ended from outside.

@@ -141,7 +141,7 @@ where scope = '' and attributes @> $5::jsonb
 -- Ends a run from outside, without its code: the same writes as a finish.
 with ended as (
     update durable.jobs j
-    set state = 'terminated', status = 0, error = $2::json, finished_at = durable.now(), revision = j.revision + 1
+    set state = 'terminated', status = j.status - 1000000000, error = $2::json, finished_at = durable.now(), revision = j.revision + 1
     where j.run_id = $1 and j.finished_at is null
     returning j.run_id, j.revision, j.reply_to, j.parent_run_id, j.parent_number, j.graph
 ), fact as (
