@@ -17,9 +17,7 @@ from durable.compiler.policies import TIMEOUTS, activity_fields
 from durable.compiler.schemas import arguments_schema, schema_of, signals_schema
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.descriptor.commands import ACTIVITY, CHILD, COMMAND, SIGNAL, START, TIMER
-from durable.descriptor.document import load
 from durable.descriptor.hashes import Hashes
-from durable.descriptor.layout import to_yaml
 from durable.errors import DefinitionError
 from durable.protocol.codes import PENDING
 
@@ -46,6 +44,11 @@ class Generated:
 
         Raises `DescriptorError` if it does not.
         """
+        # Models and YAML take longer to load than all else here, and a worker whose version is
+        # stored already needs neither.
+        from durable.descriptor.document import load  # noqa: PLC0415
+        from durable.descriptor.layout import to_yaml  # noqa: PLC0415
+
         load(self.data)
         return to_yaml(self.data)
 

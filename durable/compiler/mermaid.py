@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from durable.descriptor.commands import with_shared
 from durable.descriptor.model import (
     Activity,
     App,
@@ -21,6 +20,7 @@ from durable.descriptor.model import (
     Worker,
 )
 from durable.descriptor.parts import Retry
+from durable.descriptor.shared import with_shared
 from durable.protocol.codes import OK, PENDING
 from durable.telemetry.terminal import shown
 

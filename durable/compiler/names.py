@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
 from durable.definitions import ActivityDefinition, WorkflowDefinition
-from durable.descriptor.parts import ID_LONGEST, Id, Topic
+from durable.descriptor.identifiers import LONGEST, is_id, is_topic, section_in
 from durable.errors import DefinitionError
 
 Definition = TypeVar("Definition", ActivityDefinition, WorkflowDefinition)
 
 SIGNAL_SUFFIX: Final = ".signal"
 """What is added to a workflow's name for the topic at which its signals arrive."""
-
-_ID: Final[TypeAdapter[str]] = TypeAdapter(Id)
-_TOPIC: Final[TypeAdapter[str]] = TypeAdapter(Topic)
-_SECTION: Final = re.compile(r"\.(input|output|hook)(\.|$)")
 
 
 def by_name(definitions: Sequence[Definition], kind: str) -> list[Definition]:
@@ -59,17 +52,16 @@ def check_apart(
 
 def check_queue(queue: str) -> str:
     """The task queue's name if an app can be called so, else `DefinitionError`."""
-    try:
-        return _TOPIC.validate_python(queue)
-    except ValidationError as error:
-        raise DefinitionError(
-            f"task_queue={queue!r}: a queue's name has no blanks or braces, and 1 to {ID_LONGEST}"
-            " characters"
-        ) from error
+    if is_topic(queue):
+        return queue
+    raise DefinitionError(
+        f"task_queue={queue!r}: a queue's name has no blanks or braces, and 1 to {LONGEST}"
+        " characters"
+    )
 
 
 def _check(name: str, kind: str, site: str) -> None:
-    if why := _complaint(name, ID_LONGEST - len(SIGNAL_SUFFIX) if kind == "workflow" else None):
+    if why := _complaint(name, LONGEST - len(SIGNAL_SUFFIX) if kind == "workflow" else None):
         raise DefinitionError(f"{site}: the {kind}'s name {name!r} {why}: give it name=…")
 
 
@@ -78,13 +70,11 @@ def _complaint(name: str, longest: int | None) -> str:
         return "begins with a dot, as only generated names do"
     if longest is not None and len(name) > longest:
         return f"is longer than {longest} characters"
-    if section := _SECTION.search(name):
-        return f"contains {section[0].rstrip('.')!r}, which in a graph begins a reference"
-    try:
-        _ID.validate_python(name)
-    except ValidationError:
-        return (
-            "cannot be an id of a graph, which has no blanks, braces or quotes, does not begin"
-            f" with @, $ or a comma, and is no longer than {ID_LONGEST} characters"
-        )
-    return ""
+    if section := section_in(name):
+        return f"contains {section!r}, which in a graph begins a reference"
+    if is_id(name):
+        return ""
+    return (
+        "cannot be an id of a graph, which has no blanks, braces or quotes, does not begin"
+        f" with @, $ or a comma, and is no longer than {LONGEST} characters"
+    )

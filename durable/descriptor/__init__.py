@@ -4,7 +4,9 @@ model.py      the document as frozen values: App, Graph, Shared, the seven kinds
 parts.py      what these are made of: ids, topics, schemas, retries, stats
 document.py   load (YAML text, path or dict -> App), dump (App -> YAML text), content_hash
 hashes.py     versions of what functions generate: hashes of their content
-commands.py   the commands of a workflow's function; graphs with what their app shares
+identifiers.py ids and topics: how long, of which characters
+commands.py   the commands of a workflow's function, and the activities behind them
+shared.py     what graphs of functions have in common, as each graph's own
 function_graphs.py what is wrong with graphs of functions, and with what is shared
 marks.py      YAML read with care: plain data, with the line of every key and item
 files.py      `$ref` to other files, for documents that come from a path

@@ -1,17 +1,13 @@
-"""The commands of a workflow's function, and the way from each to the activity behind it.
+"""The commands of a workflow's function, and the names of the activities behind them.
 
 A graph of functions is a trigger, the function (its one reentrant activity), and an activity for
 each command. A turn of the function answers with code 202 once per command, `data.command` names
-it, and the transition with that name leads to the activity that carries it out. What all graphs of
-an app have in common stands once, in `shared`.
+it, and the transition with that name leads to the activity that carries it out.
 """
 
 from __future__ import annotations
 
 from typing import Final
-
-from durable.descriptor.model import App, Graph, Transition
-from durable.protocol.codes import PENDING
 
 START: Final = ".start"
 ACTIVITY: Final = ".activity"
@@ -26,44 +22,3 @@ COMMAND: Final = "{$self.output.data.command}"
 def is_generated_id(aid: str) -> bool:
     """Whether an id is one that only generated graphs have: it begins with a dot."""
     return aid.startswith(".")
-
-
-def command_of(transition: Transition) -> str | None:
-    """The command that a transition from a function is for, None where it is for none.
-
-    Example:
-        >>> from durable.descriptor.model import Conditions, Match
-        >>> match = Match(expected="charge", actual=COMMAND)
-        >>> command_of(Transition(to="x", conditions=Conditions(code=(202,), match=(match,))))
-        'charge'
-    """
-    conditions = transition.conditions
-    if conditions is None or conditions.code != (PENDING,) or len(conditions.match) != 1:
-        return None
-    match = conditions.match[0]
-    return match.expected if match.actual == COMMAND and isinstance(match.expected, str) else None
-
-
-def is_for_functions(app: App) -> bool:
-    """Whether functions run graphs of the app: it is never active, as others are."""
-    return app.shared is not None or any(graph.function for graph in app.graphs)
-
-
-def with_shared(app: App, graph: Graph) -> Graph:
-    """The graph as it runs: one of functions also has what its app shares.
-
-    An activity of its own stands before the shared one of the same id, and a transition of its own
-    before the shared one of the same command.
-    """
-    function, shared = graph.function, app.shared
-    if function is None or shared is None:
-        return graph
-    own = graph.transitions.get(function, ())
-    commands = {command_of(transition) for transition in own}
-    added = [t for t in shared.transitions if command_of(t) not in commands]
-    return graph.model_copy(
-        update={
-            "activities": {**shared.activities, **graph.activities},
-            "transitions": {**graph.transitions, function: (*own, *added)},
-        }
-    )

@@ -6,7 +6,6 @@ aside is refused, and so is a transition that no command takes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -19,10 +18,10 @@ from durable.descriptor.commands import (
     COMMAND,
     SIGNAL,
     TIMER,
-    command_of,
     is_generated_id,
 )
 from durable.descriptor.findings import Finding
+from durable.descriptor.identifiers import section_in
 from durable.descriptor.model import (
     Activity,
     App,
@@ -36,6 +35,7 @@ from durable.descriptor.model import (
 )
 from durable.descriptor.parts import HookPort, Part, Port, Retry
 from durable.descriptor.places import key_of
+from durable.descriptor.shared import command_of
 from durable.errors import ConfigurationError
 from durable.expressions.expression import Lookup, Path
 from durable.expressions.pipe import compile_into
@@ -53,7 +53,6 @@ TIMEOUTS: Final = (
 ONLY_FUNCTIONS: Final = ("task_queue", *TIMEOUTS, "priority")
 """The attributes of activities that only graphs of functions have."""
 
-SECTION_IN_ID: Final = re.compile(r"\.(input|output|hook)(\.|$)")
 SECTION_COMPLAINT: Final = "an id cannot contain .input, .output or .hook: see references"
 
 _ALWAYS: Final = frozenset({"type", "title", "settings"})
@@ -93,7 +92,7 @@ def shared_findings(app: App) -> Iterator[Finding]:
         )
     for aid, activity in shared.activities.items():
         where: Path = (*at, "activities", aid)
-        if SECTION_IN_ID.search(aid):
+        if section_in(aid):
             yield Finding(where, SECTION_COMPLAINT)
         if is_generated_id(aid):
             yield Finding(where, f"{aid!r} refers to the function of its graph: put it there")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from durable.descriptor.commands import SIGNAL, is_generated_id
 from durable.errors import DescriptorError
@@ -19,6 +20,8 @@ Plain = Mapping[str, Any]
 """A part of a descriptor as plain data, as YAML shows it."""
 
 _DIGITS = 16
+_WHOLE_FLOAT: Final = re.compile(r"\d(?:\.0|e\+)")
+"""What a whole number looks like that was given as a float: 1.0, 1e+16."""
 
 
 class Hashes:
@@ -57,10 +60,16 @@ def digest(value: object, digits: int = _DIGITS) -> str:
         True
     """
     try:
-        text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        text = _json(value)
+        if _WHOLE_FLOAT.search(text):
+            text = _json(_canonical(value))
     except ValueError as error:
         raise DescriptorError(f"the descriptor holds what JSON cannot: {error}") from error
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _hashed(graph: Plain) -> dict[str, object]:

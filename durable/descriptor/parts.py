@@ -23,18 +23,14 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from durable.descriptor import identifiers
 from durable.errors import ConfigurationError
 from durable.protocol.retry import RetryPolicy
-
-ID_LONGEST = 200  # characters of an id or topic; they become keys of indexes
 
 Id = Annotated[
     str,
     StringConstraints(
-        strict=True,
-        min_length=1,
-        max_length=ID_LONGEST,
-        pattern=r"^[^\s{}\"'@$,\x00-\x1f][^\s{}\"'\x00-\x1f]*$",
+        strict=True, min_length=1, max_length=identifiers.LONGEST, pattern=identifiers.ID
     ),
 ]
 """An activity's id: no blanks, braces or quotes; generated ones begin with a dot."""
@@ -42,7 +38,7 @@ Id = Annotated[
 Topic = Annotated[
     str,
     StringConstraints(
-        strict=True, min_length=1, max_length=ID_LONGEST, pattern=r"^[^\s{}\x00-\x1f]+$"
+        strict=True, min_length=1, max_length=identifiers.LONGEST, pattern=identifiers.TOPIC
     ),
 ]
 """A topic that is fixed: no blanks or braces."""

@@ -12,7 +12,6 @@ from typing import TypedDict
 
 from pydantic import JsonValue
 
-from durable.descriptor.commands import with_shared
 from durable.descriptor.model import (
     Activity,
     App,
@@ -28,6 +27,7 @@ from durable.descriptor.parts import MappedPort, Retry, Stats
 from durable.descriptor.places import PORTS, SINGLES, columns, given, key_of, measure_name
 from durable.descriptor.routes import Routes, compile_routes
 from durable.descriptor.schemas import Checker, activity_checks, graph_checks
+from durable.descriptor.shared import with_shared
 from durable.descriptor.spreads import Spread, divide
 from durable.descriptor.tree import Tree, tree_of
 from durable.errors import DescriptorError

@@ -12,10 +12,10 @@ from durable.descriptor.findings import Finding, refuse
 from durable.descriptor.function_graphs import (
     ONLY_FUNCTIONS,
     SECTION_COMPLAINT,
-    SECTION_IN_ID,
     function_findings,
     shared_findings,
 )
+from durable.descriptor.identifiers import section_in
 from durable.descriptor.model import (
     App,
     Await,
@@ -118,7 +118,7 @@ def _entry(graph: Graph) -> Iterator[Finding]:
         names = f": {', '.join(triggers)}" if triggers else ""
         yield Finding(("activities",), f"a graph has one trigger; this has {len(triggers)}{names}")
     for aid in graph.activities:
-        if SECTION_IN_ID.search(aid):
+        if section_in(aid):
             yield Finding(("activities", aid), SECTION_COMPLAINT)
 
 

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from durable.descriptor.commands import is_for_functions
 from durable.descriptor.document import content_hash, dump, load, load_stored
 from durable.descriptor.model import App
 from durable.descriptor.plan import Plan, compile_graph, rule_of
+from durable.descriptor.shared import is_for_functions
 from durable.engine.activities.hook import key_of
 from durable.engine.job import decode
 from durable.engine.steps.graph_routing import evaluate

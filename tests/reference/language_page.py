@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
-from durable.descriptor import files, marks, model, parts
+from durable.descriptor import files, identifiers, marks, model, parts
 from durable.engine.steps.graph_walk import CYCLES_MAX
 from tests.reference.language_examples import EXAMPLES
 
@@ -200,7 +200,7 @@ def _default(field: FieldInfo) -> str:
 
 def _limits() -> str:
     rows = {
-        "an id, a topic": f"1 to {parts.ID_LONGEST} characters, no blanks, braces or quotes",
+        "an id, a topic": f"1 to {identifiers.LONGEST} characters, no blanks, braces or quotes",
         "a code": "100 to 999",
         "retries under a code": "0 to 1,000",
         "a document": f"{marks.SIZE_LIMIT:,} characters in a file",

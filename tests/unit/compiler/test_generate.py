@@ -4,6 +4,8 @@ import copy
 import dataclasses
 import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +134,7 @@ def test_the_size_grows_with_what_there_is() -> None:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("__init__", "model_validate", "model_construct"):
             patch.setattr(Part, name, _built)
-        patch.setattr("durable.compiler.generate.to_yaml", _built)
+        patch.setattr("durable.descriptor.layout.to_yaml", _built)
         made = generate("q", flows, steps)
     size = len(json.dumps(made.data))
     alone = len(json.dumps(generate("q", flows, []).data))
@@ -140,6 +142,18 @@ def test_the_size_grows_with_what_there_is() -> None:
     assert size <= alone + shared
     assert len(made.data["app"]["shared"]["activities"]) == 150
     assert {len(graph["activities"]) for graph in made.data["app"]["graphs"]} == {6}
+
+
+def test_generating_loads_neither_models_nor_yaml() -> None:
+    """They take longer to load than a worker takes to generate: only `document` needs them."""
+    code = (
+        "import sys, durable.compiler.generate; print(*sorted({'yaml', 'durable.descriptor.model',"
+        " 'durable.descriptor.parts', 'durable.descriptor.document'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == []
 
 
 def _built(*_args: object, **_kwargs: object) -> None:

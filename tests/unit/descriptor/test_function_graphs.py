@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from durable.descriptor.commands import command_of, with_shared
 from durable.descriptor.document import content_hash, load, load_stored
 from durable.descriptor.plan import compile_graph
+from durable.descriptor.shared import command_of, with_shared
 from durable.errors import DescriptorError
 from tests.unit.descriptor.sources import GENERATED, SHARED, graph
 
