@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from durable.client.client import Client
 from durable.client.runs import Runs
-from durable.client.waiters import Waiters
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.engine.retention import Janitor, Retention
 from durable.engine.steps.committer import Committer
@@ -31,6 +30,7 @@ from durable.protocol.facts import Fact
 from durable.protocol.ids import new_id
 from durable.protocol.retention import RetentionPolicy, retention_policy
 from durable.runtime.supervision import Tasks
+from durable.runtime.waiting import EndWaiters
 from durable.store.apps import AppStore
 from durable.store.histories import HistoryStore
 from durable.store.jobs import JobStore
@@ -206,14 +206,16 @@ async def _assemble(
         migrate=readiness.migrate,
     )
     jobs = JobStore(database)
-    waiters = Waiters(jobs, announcer, channels.waiter(namespace, new_id()))
-    await waiters.start()
+    mine = channels.waiter(namespace, new_id())
+    waiters = EndWaiters("a client", mine, jobs, jobs.await_end)
+    await announcer.hear_own(mine, waiters.on_notification)
 
     async def closing() -> None:
         if keeper is not None:
             keeper.cancel()
         # Each waits a moment for a server that does not answer: together, so that it is one moment.
-        await asyncio.gather(janitor.close(), waiters.close(), notifier.close())
+        deaf = announcer.unhear_own(mine)
+        await asyncio.gather(janitor.close(), deaf, waiters.close(), notifier.close())
         await asyncio.gather(listener.close(), database.close())
 
     return Client(database.dsn, namespace, Runs(jobs, ports, waiters, retention), closing)

@@ -92,7 +92,7 @@ def no_net(monkeypatch: pytest.MonkeyPatch) -> None:
     for interval in (
         "durable.worker.worker.POLL",
         "durable.worker.worker.REST",
-        "durable.client.waiters.POLL",
+        "durable.runtime.waiting.POLL",
         "durable.streams.membership.SWEEP",
     ):
         monkeypatch.setattr(interval, 3_600.0)

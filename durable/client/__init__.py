@@ -3,7 +3,6 @@
 - `choosing`: what `client.start` may begin a run with, and by what `client.list` finds it again.
 - `client`: the client: start runs, find them, list them.
 - `handle`: a handle: one run, seen from outside.
-- `waiters`: waiting for the ends of runs: told by notification, with a slow poll beneath.
 - `declared`: what runs take that are started or signalled by name: it is checked against the
   descriptor that their workers deployed.
 - `interfaces`: what each workflow of a descriptor takes; loaded when one is first read.

@@ -15,6 +15,7 @@ from durable.decorators.signals import Signal
 from durable.definitions import WorkflowDefinition
 from durable.errors import (
     ConfigurationError,
+    ResultTimeout,
     WorkflowCancelled,
     WorkflowEnded,
     WorkflowFailed,
@@ -128,7 +129,13 @@ class Handle(Generic[R]):
         self._runs.home.check("handle.result()", _A_CHILD)
         run_id = await self.run_id()
         limit = None if timeout is None else wait_seconds(timeout)
-        ended = await self._runs.waiters.wait(run_id, limit, self.id)
+        try:
+            ended = await self._runs.waiters.wait(run_id, limit)
+        except TimeoutError:
+            raise ResultTimeout(
+                f"the workflow {self.id!r} has not ended within {limit:g} s; "
+                "it goes on, and may be awaited again"
+            ) from None
         if ended.state == "completed":
             text = ended.output or "null"
             value: R = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from durable.client.declared import Declared
-from durable.client.waiters import Waiters
 from durable.engine.retention import Retention
 from durable.errors import WorkflowEnded
 from durable.postgres.loops import HomeLoop
@@ -11,7 +10,8 @@ from durable.postgres.retrying import CALLER_TIMEOUT
 from durable.protocol.commits import Histories
 from durable.protocol.failures import Failure
 from durable.runtime.batching import Batch, Batcher, Repeatable
-from durable.store.jobs import JobStore, Start, Started
+from durable.runtime.waiting import EndWaiters
+from durable.store.jobs import Ended, JobStore, Start, Started
 from durable.streams.ports import Ports
 from durable.streams.runs import Message, Reached
 
@@ -23,7 +23,7 @@ class Runs:
     """What handles need: rows, waiters, and the way into inboxes. Made by `durable.app`."""
 
     def __init__(
-        self, jobs: JobStore, ports: Ports, waiters: Waiters, retention: Retention
+        self, jobs: JobStore, ports: Ports, waiters: EndWaiters[Ended], retention: Retention
     ) -> None:
         self.jobs = jobs
         self.ports = ports

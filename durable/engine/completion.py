@@ -44,6 +44,10 @@ def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else encode(value, "an attribute")
 
 
+Finished = tuple[Job, Plan, float]
+"""A job that has ended, its plan, and the time at which it was read or ended."""
+
+
 class Jobs:
     """Reads jobs of hand-written graphs."""
 
@@ -62,11 +66,11 @@ class Jobs:
             job, plan, now = await self._known(connection, row)
             return changed(job, put_aside=put_aside_of(row)), plan, now
 
-    async def read(self, run_ids: Iterable[int]) -> list[tuple[Job, Plan, float]]:
-        """These jobs as they are now, those that are gone left out."""
+    async def ends(self, run_ids: Iterable[int]) -> dict[int, Finished]:
+        """Those of the jobs that have ended, by run, each with its plan and the time."""
         async with self._db.connection() as connection:
-            rows = await self._store.read(connection, run_ids)
-            return [await self._known(connection, row) for row in rows]
+            rows = await self._store.read(connection, run_ids, ended=True)
+            return {row["run_id"]: await self._known(connection, row) for row in rows}
 
     async def told(
         self, app_id: str, ids: Iterable[int], since: float
@@ -107,11 +111,6 @@ class Jobs:
                 found |= decode(await self._states.markers(connection, job.run_id)) or {}
         values: dict[str, Any] = {f: _text(found.get(name)) for f, name in stored.items()}
         return {**values, ":": job.status} if ":" in fields else values
-
-    async def ended_of(self, run_ids: Iterable[int]) -> list[int]:
-        """Which of these runs have ended."""
-        async with self._db.connection() as connection:
-            return await self._store.ended_of(connection, run_ids)
 
     async def ended_since(self, app_id: str, graphs: Iterable[str], since: datetime) -> list[int]:
         """The runs of these graphs that ended since a moment, and emissions; oldest first."""

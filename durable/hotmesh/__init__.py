@@ -15,7 +15,6 @@ job_lookup.py       finds the job of an id, of a graph or a run of a function
 function_jobs.py    runs of functions, seen as jobs
 job_inspection.py   status, state, fields, export
 job_removal.py      scrub, prune
-job_waiters.py      the calls that wait for an end
 search.py           find: by entity and attributes
 export.py           a job as a document, for people
 escalations.py      `mesh.escalations`: what waits for a person

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from durable.descriptor.plan import Plan
+from durable.engine.completion import Finished
 from durable.engine.job import Job
 from durable.engine.steps.graph_writes import Written
-from durable.hotmesh.job_waiters import JobWaiters
 from durable.hotmesh.served_topics import ServedTopics
 from durable.hotmesh.subscriptions import published, topics_of
 from durable.postgres.listen import Notifier
 from durable.protocol import channels
+from durable.runtime.waiting import EndWaiters
 from durable.telemetry.spans import made
 
 
@@ -53,7 +54,7 @@ class CommitAnnouncements:
         app: tuple[str, str],
         notifier: Notifier,
         topics: ServedTopics,
-        waiters: JobWaiters,
+        waiters: EndWaiters[Finished],
         wake: EngineWake,
     ) -> None:
         self._namespace, self._app_id = app
@@ -80,7 +81,7 @@ class CommitAnnouncements:
         for job, plan in written.ended:
             for channel in job.reply_to:
                 if channel == self._waiters.channel:
-                    self._waiters.ended(job, plan)
+                    self._waiters.ended(job.run_id, (job, plan, job.finished_at or 0.0))
                 else:
                     self._notifier.notify(channel, str(job.run_id))
             self._publish(job, plan, job.run_id)

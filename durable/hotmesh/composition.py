@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from durable.engine.completion import Jobs
+from durable.engine.completion import Finished, Jobs
 from durable.engine.interpreter import Interpreter
 from durable.engine.signals import Signals
 from durable.engine.statistics import Statistics
@@ -27,7 +27,6 @@ from durable.hotmesh.job_lookup import JobLookup
 from durable.hotmesh.job_removal import JobRemoval
 from durable.hotmesh.job_signals import JobSignals
 from durable.hotmesh.job_starts import JobStarts
-from durable.hotmesh.job_waiters import JobWaiters
 from durable.hotmesh.loop_watch import LoopWatch
 from durable.hotmesh.pattern_subscriptions import PatternSubscriptions
 from durable.hotmesh.quorum_calls import QuorumCalls
@@ -39,6 +38,7 @@ from durable.hotmesh.settings import MeshSettings
 from durable.hotmesh.subscriptions import Subscriptions
 from durable.protocol import channels
 from durable.protocol.ids import new_id
+from durable.runtime.waiting import EndWaiters
 from durable.streams.membership import Membership
 from durable.streams.pacing import Pace
 
@@ -100,7 +100,7 @@ class _Ground:
     pace: Pace
     steps: GraphSteps
     jobs: Jobs
-    waiters: JobWaiters
+    waiters: EndWaiters[Finished]
     wake: EngineWake
     announcements: CommitAnnouncements
 
@@ -151,7 +151,7 @@ def _ground(settings: MeshSettings, resources: Resources, guid: str) -> _Ground:
     membership = _membership(app_id, resources, topics, quorum, breakage)
     pace = Pace(guid, quorum.duress.rest)
     jobs = Jobs(database, versions.plans)
-    waiters = JobWaiters(jobs, channels.waiter(database.schema, new_id()))
+    waiters = EndWaiters("a mesh", channels.waiter(database.schema, new_id()), jobs)
     channel = channels.engine(database.schema, app_id)
     wake = EngineWake(resources.notifier, channel, local=settings.engine)
     return _Ground(

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
+from durable.engine.completion import Finished
 from durable.engine.steps.graph_road import GraphRoad
 from durable.errors import ConfigurationError
 from durable.hotmesh.breakage import Breakage
 from durable.hotmesh.commit_announcements import EngineWake
 from durable.hotmesh.engine_loop import EngineLoop
-from durable.hotmesh.job_waiters import JobWaiters
 from durable.hotmesh.loop_watch import LoopWatch
 from durable.hotmesh.pattern_subscriptions import PatternSubscriptions
 from durable.hotmesh.quorum_member import Consumer, QuorumMember
@@ -22,6 +22,7 @@ from durable.hotmesh.subscriptions import Subscriptions
 from durable.hotmesh.worker_loop import WorkerHost, WorkerLoop
 from durable.protocol import channels
 from durable.protocol.ids import new_id
+from durable.runtime.waiting import EndWaiters
 from durable.streams.graph_messages import WorkStream, work_stream
 from durable.streams.membership import Membership
 from durable.streams.pacing import Pace
@@ -50,7 +51,7 @@ class Hosted:
     wake: EngineWake
     watch: LoopWatch
     quorum: QuorumMember
-    waiters: JobWaiters
+    waiters: EndWaiters[Finished]
     subscriptions: Subscriptions
     patterns: PatternSubscriptions
     breakage: Breakage
@@ -81,7 +82,7 @@ class MeshHost:
         parts, listener = self._parts, self._resources.listener
         if self._settings.retain is not None:
             await self._resources.retention.keep(self._settings.retain, self._settings.app_id)
-        await listener.listen(parts.waiters.channel, parts.waiters.heard)
+        await listener.listen(parts.waiters.channel, parts.waiters.on_notification)
         await parts.membership.join()
         self._breaking = asyncio.create_task(self._end_when_broken(), name="hotmesh breakage")
         if parts.engine is not None:

@@ -7,18 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from durable.engine.completion import failure, output
+from durable.engine.completion import Finished, failure, output
 from durable.engine.job import Job
 from durable.engine.steps.graph_road import GraphRoad
 from durable.engine.steps.graph_starts import Start
 from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.steps.graph_writes import Written
-from durable.errors import ConfigurationError
-from durable.hotmesh.job_waiters import JobWaiters
+from durable.errors import ConfigurationError, JobTimeout
+from durable.protocol.codes import TIMEOUT
 from durable.protocol.extension import Extension
 from durable.protocol.graphs import Data
 from durable.protocol.ids import new_request
 from durable.protocol.limits import check_fields
+from durable.runtime.waiting import EndWaiters
 from durable.telemetry.spans import starting
 
 _CONTEXT = {"trc", "spn", "ngn"}
@@ -59,7 +60,7 @@ class JobStarts:
         app_id: str,
         steps: GraphSteps,
         road: GraphRoad | None,
-        waiters: JobWaiters,
+        waiters: EndWaiters[Finished],
         on_committed: Callable[[Written], None],
     ) -> None:
         self._app_id = app_id
@@ -99,7 +100,15 @@ class JobStarts:
     async def run(self, wanted: Publication, limit: float) -> dict[str, Any]:
         """Start a graph and wait for its end, for so many seconds: `{"metadata", "data"}`."""
         job = await self.start(wanted, (self._waiters.channel,))
-        job, plan, now = await self._waiters.wait(job.run_id, job.jid, limit)
+        self._waiters.started(job.run_id)
+        try:
+            job, plan, now = await self._waiters.wait(job.run_id, limit)
+        except TimeoutError:
+            raise JobTimeout(
+                f"timeout: job {job.jid} has not ended within {limit:g} s; it goes on",
+                code=TIMEOUT,
+                job_id=job.jid,
+            ) from None
         if job.error is not None:
             raise failure(job.error, job.jid)
         return output(job, plan, now)

@@ -3,7 +3,7 @@
 `clocks` time that a step of the wall clock does not move · `supervision` background tasks that
 somebody knows of when they die · `reconciler` what the tables say is reserved, against what its
 holder knows · `notifications` what they say, read strictly · `batching` what many ask of Postgres
-in one moment goes as one statement
+in one moment goes as one statement · `waiting` for the ends of runs and jobs
 
 - `interrupts`: Ctrl-C, told from a `KeyboardInterrupt` that code raised.
 - `silence`: silence is not life: a member that beats, while a lane of its own completes nothing.

@@ -125,9 +125,11 @@ class GraphJobStore:
         rows: list[Row] = await connection.fetch(self._sql["latest"], app_id, jids, before)
         return rows
 
-    async def read(self, connection: Any, run_ids: Iterable[int]) -> list[Row]:
-        """Jobs as they are now."""
-        rows: list[Row] = await connection.fetch(self._sql["read"], list(run_ids))
+    async def read(
+        self, connection: Any, run_ids: Iterable[int], *, ended: bool = False
+    ) -> list[Row]:
+        """Jobs as they are now; with `ended`, those alone that have ended."""
+        rows: list[Row] = await connection.fetch(self._sql["read"], list(run_ids), ended)
         return rows
 
     async def save(self, connection: Any, jobs: Sequence[SavedJob]) -> None:
@@ -183,11 +185,6 @@ class GraphJobStore:
     ) -> list[int]:
         """The runs of these graphs that ended since a moment, and emissions; oldest first."""
         rows = await connection.fetch(self._sql["ended_since"], app_id, list(graphs), since)
-        return [r["run_id"] for r in rows]
-
-    async def ended_of(self, connection: Any, run_ids: Iterable[int]) -> list[int]:
-        """Which of these runs have ended."""
-        rows = await connection.fetch(self._sql["ended_of"], list(run_ids))
         return [r["run_id"] for r in rows]
 
     async def emit(self, connection: Any, run_id: int, status: int, output: str) -> int:

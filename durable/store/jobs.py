@@ -252,13 +252,15 @@ class JobStore:
         rows = await self._db.read(self._sql["latest"], jid)
         return (int(rows[0]["run_id"]), str(rows[0]["workflow"])) if rows else None
 
-    async def outcomes(self, run_ids: Sequence[int]) -> list[Ended]:
-        """Those of the runs that have ended."""
+    async def ends(self, run_ids: Sequence[int]) -> dict[int, Ended]:
+        """How those of the runs ended that have, by run."""
         rows = await self._db.fetch(self._sql["outcomes"], list(run_ids))
-        return [
-            Ended(r["run_id"], r["jid"], r["state"], r["output"], failure_from_json(r["error"]))
+        return {
+            r["run_id"]: Ended(
+                r["run_id"], r["jid"], r["state"], r["output"], failure_from_json(r["error"])
+            )
             for r in rows
-        ]
+        }
 
     async def await_end(self, run_id: int, channel: str) -> bool:
         """Have `channel` notified when the run ends; False when it has ended."""

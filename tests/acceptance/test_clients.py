@@ -136,7 +136,7 @@ async def test_what_nobody_waits_for_is_not_remembered(client: Client) -> None:
         waiters = client._runs.waiters
 
         async def forgotten() -> bool:
-            return not (waiters._ours or waiters._early or waiters._told or waiters._futures)
+            return not (waiters._ours or waiters._early or waiters._announced or waiters._futures)
 
         await eventually(forgotten)
         results = await asyncio.gather(*[h.result(timeout=60) for h in handles])

@@ -72,7 +72,7 @@ select j.run_id, j.jid, j.scope, j.app_id, j.graph, j.graph_version, j.state, j.
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
     j.entity, j.document, j.attributes,
     durable.now() as now
-from durable.jobs j where j.run_id = any($1::bigint[])
+from durable.jobs j where j.run_id = any($1::bigint[]) and (not $2::boolean or j.finished_at is not null)
 
 -- name: save
 -- Every step counts a revision: who took one from an older copy of the job is refused.
@@ -137,7 +137,3 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, 'running' as state, 
     e.emitted_at as now, e.id
 from durable.emissions e join durable.jobs j on j.run_id = e.run_id
 where e.id = any($1::bigint[])
-
--- name: ended_of
--- Which of these runs have ended.
-select j.run_id from durable.jobs j where j.run_id = any($1::bigint[]) and j.finished_at is not null
