@@ -59,9 +59,11 @@ class CallbackOutcomes:
             unusable.add_note(f"it is what the callback of topic {self._topic!r} returned.")
             await self._failed(member, taken, unusable, final=True)
             return
-        if reply.error is not None and reply.code in taken.attempts and not taken.spent(reply.code):
-            await self._again(member, taken, reply.error, taken.retry.delay(taken.attempt))
-            return
+        if reply.error is not None and reply.code in taken.attempts:
+            delay = taken.delay_after(reply.code)
+            if delay is not None:
+                await self._again(member, taken, reply.error, delay)
+                return
         try:
             held = await patiently(lambda: self._stream.answer(member, taken, text))
         except StatementFault as refused:  # for good: too large, too deep, …
@@ -75,9 +77,8 @@ class CallbackOutcomes:
         failure = failure_of(error)
         described = described_error(error, taken.jid, failure)
         text = error_text(described) or "{}"
-        if not (final or taken.retry.forbids(failure) or taken.spent(described.code)):
-            advised = failure.next_retry_delay
-            delay = taken.retry.delay(taken.attempt) if advised is None else advised
+        delay = None if final else taken.delay_after(described.code, failure)
+        if delay is not None:
             await self._again(member, taken, described, delay)
             return
         logger.warning(

@@ -123,6 +123,37 @@ class RetryPolicy:
             grown = longest if first else 0.0
         return min(grown, longest)
 
+    def delay_after(
+        self,
+        attempt: int,
+        failure: Failure | None = None,
+        *,
+        most: int | None = None,
+        remaining: float | None = None,
+    ) -> float | None:
+        """Seconds until the attempt that follows a failed one; None when it was the last.
+
+        The policy decides, unless the failure forbids retries or names its own delay, or the next
+        attempt would begin too late.
+
+        Args:
+            attempt: the one that failed, counted from 1.
+            failure: how, where that is known.
+            most: how many attempts this kind of failure may have, unless as many as any.
+            remaining: seconds in which the next attempt has to begin.
+
+        Example:
+            >>> [RetryPolicy(maximum_attempts=2).delay_after(n) for n in (1, 2)]
+            [10.0, None]
+        """
+        if attempt >= (self.most if most is None else most):
+            return None
+        if failure is not None and self.forbids(failure):
+            return None
+        advised = None if failure is None else failure.next_retry_delay
+        delay = self.delay(attempt) if advised is None else advised
+        return None if remaining is not None and delay > remaining else delay
+
     @property
     def most(self) -> int:
         """How many attempts there may be, as columns have it: `FOR_EVER` for None."""

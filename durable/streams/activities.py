@@ -12,6 +12,7 @@ from durable.postgres.columns import BigInt, Float, Text
 from durable.postgres.sql import SqlFile
 from durable.protocol.carriers import carrier
 from durable.protocol.clock import from_datetime
+from durable.protocol.failures import Failure
 from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
 from durable.streams.runs import Reached
@@ -42,6 +43,12 @@ class Attempt:
     def last(self) -> bool:
         """Whether no attempt follows this one."""
         return self.attempt >= self.options.retry.most
+
+    def delay_after(self, failure: Failure, now: float) -> float | None:
+        """Seconds until the attempt that follows this failed one; None when it was the last."""
+        limit = self.options.schedule_to_close
+        remaining = None if limit is None else self.scheduled_at + limit - now
+        return self.options.retry.delay_after(self.attempt, failure, remaining=remaining)
 
 
 _TIMEOUTS = ("start_to_close", "schedule_to_close", "schedule_to_start", "heartbeat")

@@ -12,6 +12,7 @@ from uuid import UUID
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import Statements
 from durable.protocol.durations import seconds
+from durable.protocol.failures import Failure
 from durable.protocol.retry import RetryPolicy
 from durable.streams.pacing import Pace
 
@@ -108,9 +109,12 @@ class Taken:
     attempts: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
     trace: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
-    def spent(self, code: int) -> bool:
-        """Whether no attempt may follow this one after an error of the code."""
-        return self.attempt >= self.attempts.get(code, self.retry.most)
+    def delay_after(self, code: int, failure: Failure | None = None) -> float | None:
+        """Seconds until the attempt that follows an error of this code; None for no other.
+
+        `failure` is what the callback raised; what it returned as an error is none.
+        """
+        return self.retry.delay_after(self.attempt, failure, most=self.attempts.get(code))
 
     @property
     def last(self) -> bool:

@@ -14,7 +14,6 @@
   meanwhile.
 - `lines`: who of many workers looks when a queue holds something new: as many as there is work
   for.
-- `retries`: whether, and when, a failed attempt is followed by another.
 - `worker`: the worker: claims what its queue holds, and runs it.
 - `outcomes`: what an attempt that ran in this process brings its run: a fact, or another attempt.
 - `reports`: what the log says of attempts and runs that failed: each once, with what a handler

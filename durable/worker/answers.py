@@ -19,7 +19,6 @@ from durable.streams.ports import Ports
 from durable.streams.runs import ClaimedRun, Reached
 from durable.worker.attempts import Outcome, timed_out
 from durable.worker.reports import attempt_failed, step_overdue
-from durable.worker.retries import delay_after
 
 
 class Answers:
@@ -44,7 +43,7 @@ class Answers:
     async def fail(self, attempt: Attempt, message: int, failure: Failure) -> None:
         """End a failed attempt's row and write the next, or tell the run that it was the last."""
         now = self._clock.now()
-        delay = delay_after(attempt, failure, now)
+        delay = attempt.delay_after(failure, now)
         attempt_failed(attempt, failure, delay, now)
         error = failure.to_json()
         if delay is None:

@@ -17,7 +17,6 @@ from durable.protocol.clock import Clock
 from durable.streams.activities import ActivityStream, Attempt, FailedAttempt, Settlement
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Outcome
-from durable.worker.retries import delay_after
 
 LOOK = 0.1  # seconds between two looks for what has ended
 
@@ -86,7 +85,7 @@ class Lingering:
         if outcome.data is not None:
             await stream.settle(self._member, [Settlement(message, outcome.data, None)])
         elif outcome.failure is not None:
-            delay = delay_after(attempt, outcome.failure, self._clock.now())
+            delay = attempt.delay_after(outcome.failure, self._clock.now())
             error = outcome.failure.to_json()
             if delay is None:
                 await stream.settle(self._member, [Settlement(message, None, error)])

@@ -9,14 +9,13 @@ from durable.streams.activities import Attempt
 from durable.worker import reports
 from durable.worker.attempts import Outcome
 from durable.worker.held import Arrived, Held, Retry
-from durable.worker.retries import delay_after
 
 
 def bring(held: Held, attempt: Attempt, outcome: Outcome, message: int | None, now: float) -> None:
     """Note how an attempt ended, for the next turn of its run; `message` is its row, if any."""
     failure = outcome.failure
     if failure is not None:
-        delay = delay_after(attempt, failure, now)
+        delay = attempt.delay_after(failure, now)
         reports.attempt_failed(attempt, failure, delay, now)
         if delay is not None:
             held.retries.append(Retry(attempt.number, attempt, failure, delay))

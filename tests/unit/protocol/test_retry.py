@@ -163,3 +163,28 @@ def test_rows_of_an_earlier_build_name_classes_barely():
     policy = RetryPolicy(non_retryable=("CardDeclined",))
     assert policy.forbids(Failure("CardDeclined", "no"))
     assert policy.forbids(Failure("ApplicationError", "no", path="app:CardDeclined"))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "failure", "limits", "expected"),
+    [
+        (1, None, {}, 2.0),
+        (2, Failure("E", "m"), {}, 4.0),
+        (3, Failure("E", "m"), {}, None),
+        (1, Failure("E", "m", non_retryable=True), {}, None),
+        (1, Failure("Declined", "m"), {}, None),
+        (1, Failure("E", "m", next_retry_delay=9), {}, 9),
+        (3, Failure("E", "m", next_retry_delay=9), {}, None),
+        (1, None, {"most": 1}, None),
+        (3, None, {"most": 5}, 8.0),
+        (2, None, {"remaining": 4.0}, 4.0),
+        (2, None, {"remaining": 3.9}, None),
+        (1, Failure("E", "m", next_retry_delay=9), {"remaining": 5}, None),
+    ],
+)
+def test_when_the_next_attempt_follows(
+    attempt: int, failure: Failure | None, limits: Any, expected: float | None
+):
+    """The number of attempts, the failure's own word, and the time that remains, in this order."""
+    policy = RetryPolicy(maximum_attempts=3, backoff_coefficient=2, non_retryable=("Declined",))
+    assert policy.delay_after(attempt, failure, **limits) == expected
