@@ -16,11 +16,11 @@ has it delivered again, or interrupts it, as a run does that takes down its work
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
+from durable.codec.failures import failure_of
 from durable.engine.steps.graph_steps import GraphSteps, Step, Suspect
 from durable.engine.steps.graph_writes import Written
 from durable.errors import DatabaseError
@@ -170,8 +170,7 @@ class Interpreter:
         return self._failures[claimed[0]] < FAILURES_MAX
 
     async def _bury(self, message_id: int, error: BaseException) -> None:
-        stack = "".join(traceback.format_exception(error))
-        described = Fault(FAILED, f"{type(error).__name__}: {error}", stack=stack)
+        described = Fault.of(failure_of(error), FAILED)
         self._say_aside(message_id, described, error)
         self._told(await self._steps.bury(message_id, described))
 

@@ -8,7 +8,7 @@ from durable.codec.fields_set import plain_value
 from durable.engine.effects import Reply
 from durable.engine.job import decode
 from durable.protocol.codes import CANCELLED, FAILED, INTERRUPTED, OK, TIMEOUT
-from durable.protocol.failures import Failure, failure_from_json, report, summary
+from durable.protocol.failures import Failure, failure_from_json
 from durable.protocol.graphs import Fault
 
 _CODES: Final = {"cancelled": CANCELLED, "terminated": INTERRUPTED, "timed_out": TIMEOUT}
@@ -38,7 +38,7 @@ def fault_of(state: str, failure: Failure | None, jid: str) -> Fault:
         return Fault(code, f"the workflow was {state}", jid)
     if code == FAILED and (failure.kind == "timeout" or failure.type in _TIMEOUTS):
         code = TIMEOUT
-    return Fault(code, summary(failure), jid, "\n".join(report(failure)), failure.details)
+    return Fault.of(failure, code, jid, details=failure.details)
 
 
 def outcome_reply(message: str | None) -> Reply:

@@ -43,5 +43,4 @@ Options:
 settings.py   what `init` was given, checked
 options.py    the shapes in which HotMesh's documentation gives options, made of one kind
 profiles.py   what roll call says of a worker
-faults.py     what a callback raised, as messages of graphs carry it
 """

@@ -6,17 +6,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from durable.codec.failures import failure_of
 from durable.engine.effects import Reply
 from durable.engine.job import decode
 from durable.engine.steps.graph_rows import error_text, given_text, reply_from, reply_text
 from durable.errors import PayloadError
-from durable.hotmesh.faults import described_error
 from durable.hotmesh.settings import Callback, Message
 from durable.postgres.errors import StatementFault
 from durable.postgres.retrying import patiently
 from durable.protocol.graphs import Fault
-from durable.runtime.user_code import Ended
+from durable.runtime.user_code import Ended, code_failure, code_fault
 from durable.streams.graph_messages import Taken, WorkStream
 from durable.streams.lease import Lease
 from durable.telemetry.logs import logger
@@ -74,8 +72,8 @@ class CallbackOutcomes:
     async def _failed(
         self, member: int, taken: Taken, error: BaseException, *, final: bool
     ) -> None:
-        failure = failure_of(error)
-        described = described_error(error, taken.jid, failure)
+        failure = code_failure(error)
+        described = code_fault(error, failure, taken.jid)
         text = error_text(described) or "{}"
         delay = None if final else taken.delay_after(described.code, failure)
         if delay is not None:

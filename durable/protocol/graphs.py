@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from durable.protocol.failures import Failure, report, summary
+
 Data = Mapping[str, Any]
 """What JSON can hold, under text keys."""
 
@@ -33,6 +35,27 @@ class Fault:
     job_id: str = ""
     stack: str = ""
     details: Any = None
+
+    @classmethod
+    def of(
+        cls,
+        failure: Failure,
+        code: int,
+        job_id: str = "",
+        *,
+        message: str | None = None,
+        details: Any = None,
+    ) -> Fault:
+        """A failure as jobs and messages carry it, its tracebacks and causes as the stack.
+
+        `message` is its summary unless given.
+
+        Example:
+            >>> Fault.of(Failure("ValueError", "no"), 500).message
+            'ValueError: no'
+        """
+        said = summary(failure) if message is None else message
+        return cls(code, said, job_id, "\n".join(report(failure)), details)
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able dict, empty fields left out."""

@@ -15,7 +15,10 @@ from typing import Any
 
 from durable.codec import careful
 from durable.codec.failures import failure_of
-from durable.protocol.failures import Failure
+from durable.codec.tagged import Budget, Writer, readable
+from durable.protocol.codes import FAILED
+from durable.protocol.failures import Failure, summary
+from durable.protocol.graphs import Fault
 from durable.runtime.interrupts import is_interrupt
 
 
@@ -67,6 +70,37 @@ def code_failure(error: BaseException) -> Failure:
     if issubclass(type(error), SystemExit):
         return replace(failure, message=exit_hint(error))
     return failure
+
+
+def code_fault(error: BaseException, failure: Failure, job_id: str) -> Fault:
+    """What a callback raised, as messages of graphs carry it.
+
+    Args:
+        error: what it raised; a whole number in its `code` is the job's code.
+        failure: the same as data.
+        job_id: the job for which it ran.
+    """
+    code = careful.attribute(error, "code")
+    known = type(code) is int and not issubclass(
+        type(error), SystemExit
+    )  # that one's is for a process
+    # The text of the exception; of a group also what is in it.
+    said = failure.message and failure.message + summary(failure).removeprefix(
+        f"{failure.type}: {failure.message}"
+    )
+    message = "; ".join([said or failure.type, *careful.notes_of(error)])
+    return Fault.of(
+        failure, code if known else FAILED, job_id, message=message, details=_details(error)
+    )
+
+
+def _details(error: BaseException) -> Any:
+    """What an exception says beside its message; as text where JSON could not hold it."""
+    details = careful.attribute(error, "details")
+    try:
+        return readable(Writer(careful.text_of, Budget()).write(details))
+    except BaseException:  # noqa: BLE001 - values of the user's, which must not hide the failure
+        return careful.shown(details)
 
 
 def exit_hint(error: BaseException) -> str:

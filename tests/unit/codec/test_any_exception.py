@@ -18,8 +18,8 @@ import pytest
 from durable.codec.failures import failure_of
 from durable.codec.rebuilding import exception_of
 from durable.errors import ApplicationError, WorkflowFailed
-from durable.hotmesh.faults import described_error
 from durable.protocol.failures import Failure
+from durable.runtime.user_code import code_failure, code_fault
 
 
 class Wild(BaseException):
@@ -179,7 +179,8 @@ def test_no_class_breaks_the_conversion(kind: str):
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_no_class_breaks_a_worker_of_graphs(kind: str):
     """What a callback raised becomes the fault of its message, whatever its class does."""
-    fault = described_error(HOSTILE[kind](), "j-1")
+    error = HOSTILE[kind]()
+    fault = code_fault(error, code_failure(error), "j-1")
     assert fault.code in (500, 5, 1)
     assert "Hostile" in fault.stack or "ApplicationError" in fault.stack or "text" in fault.stack
     json.dumps(dataclasses.asdict(fault), ensure_ascii=False).encode()
