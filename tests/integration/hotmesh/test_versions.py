@@ -213,6 +213,18 @@ async def test_generated_descriptors_can_be_read_and_are_never_active(
         await deploy_generated(database, "others", GENERATED, "51c0ffee")
 
 
+async def test_what_an_earlier_release_stored_is_the_same_content(
+    begin: Begin, database: Database
+) -> None:
+    """Its hash was made in another way; the document is compared, and other content refused."""
+    await deploy_generated(database, "orders", GENERATED, "51c0ffee")
+    await database.fetch(f"update \"{database.schema}\".app_versions set content_hash = '51c0ffee'")
+    mesh = await begin(None, app_id="orders")
+    await mesh.deploy(GENERATED)
+    with pytest.raises(ConfigurationError, match="deployed with other content"):
+        await mesh.deploy(GENERATED.replace("reentrant: true", "reentrant: true, priority: 1"))
+
+
 async def test_subscribers_hear_of_every_end_once(begin: Begin) -> None:
     """All jobs on the graph's topic, one job on the topic with its id; failures of a subscriber stay its own."""
     mesh = await begin(versioned(1), work=nothing)

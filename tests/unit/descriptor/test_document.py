@@ -171,6 +171,11 @@ def test_a_hash_is_eight_hex_digits_of_the_content():
     assert int(base, 16) >= 0
 
 
+def test_the_hash_of_a_hand_written_document_stays():
+    """Releases compare it with what is stored: another hash would refuse to deploy it again."""
+    assert hash_of(HANDWRITTEN) == "78a336b6"
+
+
 @pytest.mark.parametrize(
     "change",
     [("topic: a", "topic: b"), ("subscribes: t", "subscribes: u"),
