@@ -36,6 +36,7 @@ from durable.store.histories import HistoryStore
 from durable.store.jobs import JobStore
 from durable.streams.activities import ActivityStream
 from durable.streams.announce import Announcer
+from durable.streams.graph_topics import TopicStream
 from durable.streams.ports import Ports
 from durable.streams.runs import RunStream
 
@@ -202,6 +203,7 @@ async def _assemble(
         announcer=announcer,
         committer=lambda member: Committer(database.address, namespace, member, announcer),
         deployer=_Deployer(database),
+        topics=partial(TopicStream, database),
         prune=janitor.due,
         migrate=readiness.migrate,
     )

@@ -66,6 +66,17 @@ def plain_value(text: str) -> Any:
     return _shown(value) if KEY in text else value
 
 
+def plain_object(text: str | None) -> dict[str, Any]:
+    """The value of a text as data of a graph, which is an object: else it stands in `result`.
+
+    Example:
+        >>> plain_object('{"a":1}'), plain_object("7"), plain_object(None)
+        ({'a': 1}, {'result': 7}, {'result': None})
+    """
+    value = None if text is None else plain_value(text)
+    return value if isinstance(value, dict) else {"result": value}
+
+
 def restore(value: Any, form: Any) -> None:
     """Tell the models within the value, just read, which of their fields were given."""
     for model, known in _pairs(value, form):

@@ -7,9 +7,8 @@ PENDING = 202  # an answer that keeps the second leg open
 NOT_FOUND = 404
 INTERRUPTED = 410
 CONFLICT = 409
-CANCELLED = 499  # a function whose cancellation was asked for
 UNPROCESSABLE = 422  # data that a schema refuses
-CANCELLED = 499  # a workflow that was asked to stop, and did
+CANCELLED = 499  # a function whose cancellation was asked for
 FAILED = 500  # a worker raised something without a code of its own
 TIMEOUT = 504
 

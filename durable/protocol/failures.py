@@ -121,6 +121,11 @@ def report(failure: Failure, indent: str = "") -> Iterator[str]:
             yield f"{indent}caused by"
 
 
+def given_details(failure: Failure) -> Any:
+    """What the user's own `ApplicationError` carries; None for any other exception."""
+    return failure.details if failure.path == _APPLICATION_ERROR else None
+
+
 def step_failed(kind: str, name: str, attempts: int, failure: Failure) -> Failure:
     """What a run sees of a failed step: the step's family around what went wrong.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from durable.protocol.codes import FAILED, TIMEOUT
 from durable.protocol.failures import Failure, report, summary
 
 Data = Mapping[str, Any]
@@ -75,3 +76,21 @@ class Fault:
             str(data.get("stack", "")),
             data.get("details"),
         )
+
+
+def failed_code(failure: Failure) -> int:
+    """The code of what user code raised: 504 for a timeout, what it says in `code`, else 500.
+
+    Example:
+        >>> failed_code(Failure("Declined", "no", details={"attributes": {"code": 402}}))
+        402
+    """
+    if failure.kind == "timeout" or failure.type in _TIMEOUTS:
+        return TIMEOUT
+    record = failure.details if isinstance(failure.details, dict) else {}
+    attributes = record.get("attributes")
+    code = attributes.get("code") if isinstance(attributes, dict) else None
+    return code if type(code) is int else FAILED
+
+
+_TIMEOUTS = frozenset({"TimeoutError", "WorkflowTimedOut"})

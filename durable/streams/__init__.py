@@ -4,6 +4,8 @@
 - `announce`: telling others what a commit has brought, after it: names on channels, never data.
 - `graph_messages`: the queue of hand-written graphs: the engines' messages, and work for the
   workers of a topic.
+- `graph_topics`: work of graphs for a worker of functions: many topics of one app, each with its
+  policy.
 - `members`: the processes that hold leases, and what happens to the leases of dead ones.
 - `membership`: a process's lease on everything it holds, kept by a thread of its own.
 - `pacing`: how fast one consumer may claim.

@@ -143,6 +143,15 @@ class ActivityStream:
             for r in rows
         ]  # fmt: skip
 
+    async def take(
+        self, member: int, queue: str, names: Sequence[str], limit: int, waiting: float = 0.0
+    ) -> list[Attempt]:
+        """As `claim`; those that may not be repeated are on disk, and still ours."""
+        attempts = await self.claim(member, queue, names, limit, waiting)
+        last = [a.id for a in attempts if a.last and a.id is not None]
+        ours = await self.flush(member, last) if last else set()
+        return [a for a in attempts if not a.last or a.id in ours]
+
     async def flush(self, member: int, ids: Sequence[int]) -> set[int]:
         """Put claims on disk; the ids that are still ours."""
         rows = await self._db.fetch(*self._sql.bind("flush", member=member, ids=list(ids)))

@@ -307,7 +307,10 @@ class WorkStream:
             self._sql["take"], member, self._name, may, *policy, *self._throttled
         )
         self._pace.claimed(rows)
-        taken = [_taken(row, self._retry) for row in rows]
+        return await self.kept(member, [taken_from(row, self._retry) for row in rows])
+
+    async def kept(self, member: int, taken: list[Taken]) -> list[Taken]:
+        """Put last attempts on disk before they begin; what is still ours."""
         if final := [t.id for t in taken if t.last]:
             kept = {r["id"] for r in await self._db.fetch(self._sql["flush"], member, final)}
             taken = [t for t in taken if not t.last or t.id in kept]
@@ -349,7 +352,8 @@ class WorkStream:
         return self._app_id, self._topic, self._pace.consumer
 
 
-def _taken(row: Row, own: RetryPolicy | None) -> Taken:
+def taken_from(row: Row, own: RetryPolicy | None) -> Taken:
+    """Work as its row has it; `own` is the worker's policy."""
     given = json.loads(row["metadata"]) if row["metadata"] else {}
     if "retry" in given:
         unwanted = tuple(given.get("nonRetryable", ()))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.postgres.address import Address
 from durable.protocol.commits import Histories, StepCommitter
+from durable.protocol.retry import RetryPolicy
 from durable.runtime.silence import Pulse
 from durable.streams.activities import ActivityStream
 from durable.streams.announce import Announcer
+from durable.streams.graph_topics import TopicStream
+from durable.streams.pacing import Pace
 from durable.streams.runs import RunStream
 
 
@@ -41,6 +44,16 @@ class Deployer(Protocol):
         ...
 
 
+class Topics(Protocol):
+    """Makes the stream of work that graphs have for the activities of a worker."""
+
+    def __call__(
+        self, app_id: str, topics: Iterable[tuple[str, RetryPolicy]], pace: Pace, /
+    ) -> TopicStream:
+        """The stream of these topics of an app, each with the policy of its activity."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything a worker needs, built by `durable.app`.
@@ -57,5 +70,6 @@ class Ports:
     announcer: Announcer
     committer: Callable[[int], ClosingCommitter]
     deployer: Deployer
+    topics: Topics
     prune: Callable[[], None]
     migrate: Callable[[], Awaitable[object]]

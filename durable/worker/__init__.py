@@ -6,6 +6,8 @@
 - `attempts`: running attempts of activities: async ones as tasks, plain ones on threads, within
   limits.
 - `flushing`: which steps that run here without a row have run for long enough to be written down.
+- `graph_topics`: activities as workers of graphs: the topics of an app's graphs that a function
+  serves.
 - `held`: a run in memory: what it has committed, what has arrived, and what its next turn would
   write.
 - `hints`: what a member is told to let go of is looked up before it lets go.

@@ -85,6 +85,28 @@ class _Running:
     timers: dict[str, Alarm] = field(default_factory=dict)
 
 
+class _Slots:
+    """Room for attempts: so many tasks, so many threads; `waiting` are called when one is free."""
+
+    def __init__(self, tasks: int, threads: int) -> None:
+        self.tasks = tasks
+        self.threads = threads
+        self.waiting: list[Callable[[], None]] = []
+
+    def free(self, *, is_async: bool) -> int:
+        return self.tasks if is_async else self.threads
+
+    def take(self, n: int, *, is_async: bool) -> None:
+        if is_async:
+            self.tasks -= n
+        else:
+            self.threads -= n
+
+    def freed(self) -> None:
+        for call in self.waiting:
+            call()
+
+
 class Attempts:
     """The attempts that run in this process, bounded: so many tasks, so many threads.
 
@@ -113,38 +135,39 @@ class Attempts:
         self.definitions = definitions
         self._clock = clock
         self._lease = lease
-        self._free_tasks = tasks
-        self._free_threads = threads
+        self._slots = _Slots(tasks, threads)
         self._threads = DaemonThreads(threads, "durable activity")
         self._ending = ending
         self._running: dict[int, _Running] = {}
         self._by_step: dict[tuple[int, int], list[_Running]] = {}
-        self._freed: Callable[[], None] = lambda: None
         self.unknown: set[int | None] = set()
         self.blamed: Callable[[], str] = str
         self._idle = asyncio.Event()
         self._handing = threading.Lock()
 
+    def sharing(self) -> Attempts:
+        """Others of the same activities, which share the slots of these."""
+        slots = self._slots
+        other = Attempts(
+            self.definitions, self._clock, self._lease, tasks=slots.tasks, threads=slots.threads,
+            ending=self._ending,
+        )  # fmt: skip
+        other._slots = slots
+        return other
+
     def on_freed(self, freed: Callable[[], None]) -> None:
         """Have `freed()` called whenever a slot becomes free."""
-        self._freed = freed
+        self._slots.waiting.append(freed)
 
     def free(self) -> int:
         """How many more attempts could be claimed, whatever their kind."""
-        return min(
-            self._free_tasks if any(d.is_async for d in self.definitions.values()) else 1 << 30,
-            self._free_threads
-            if any(not d.is_async for d in self.definitions.values())
-            else 1 << 30,
-        )
+        kinds = {d.is_async for d in self.definitions.values()}
+        return min(self._slots.free(is_async=kind) for kind in kinds) if kinds else 1 << 30
 
     def reserve(self, name: str) -> bool:
         """Take a slot for an attempt, to be started or released; False: none is free."""
         definition = self.definitions.get(name)
-        if (
-            definition is None
-            or (self._free_tasks if definition.is_async else self._free_threads) <= 0
-        ):
+        if definition is None or self._slots.free(is_async=definition.is_async) <= 0:
             return False
         self._take(definition, 1)
         return True
@@ -152,7 +175,7 @@ class Attempts:
     def release(self, name: str) -> None:
         """Give a reserved slot back."""
         self._take(self.definitions[name], -1)
-        self._freed()
+        self._slots.freed()
 
     @property
     def count(self) -> int:
@@ -255,10 +278,7 @@ class Attempts:
                     await self._idle.wait()
 
     def _take(self, definition: ActivityDefinition, n: int) -> None:
-        if definition.is_async:
-            self._free_tasks -= n
-        else:
-            self._free_threads -= n
+        self._slots.take(n, is_async=definition.is_async)
 
     # --- limits ------------------------------------------------------------------------------
 
@@ -366,7 +386,7 @@ class Attempts:
             entry.done(entry.attempt, outcome)
         if not self._running:
             self._idle.set()
-        self._freed()
+        self._slots.freed()
 
     def _forget(self, entry: _Running) -> None:
         entry.settled = True

@@ -21,6 +21,7 @@ class Reconciling:
         runs: the stream that says what is reserved.
         host: the runs held. attempts: those that run.
         freed: called when rows were let go of: somebody is to claim them.
+        graphs: rows of work for graphs that is under way.
         clock: measures the seconds between two looks.
     """
 
@@ -30,6 +31,7 @@ class Reconciling:
         host: RunHost,
         attempts: Attempts,
         freed: Callable[[], None],
+        graphs: Callable[[], set[int]] = set,
         clock: HostClock = SYSTEM,
     ) -> None:
         self.flights = Reconciler(clock)
@@ -38,9 +40,11 @@ class Reconciling:
         self._host = host
         self._attempts = attempts
         self._freed = freed
+        self._graphs = graphs
 
     def _rows(self) -> set[int]:
-        return {a.id for a in self._attempts.running() if a.id is not None}
+        running = {a.id for a in self._attempts.running() if a.id is not None}
+        return running | self._graphs()
 
     @property
     def after(self) -> int | None:

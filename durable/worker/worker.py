@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Iterable
-from types import TracebackType
+from functools import partial
 from typing import Self
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition, check
@@ -23,6 +23,7 @@ from durable.streams.ports import ClosingCommitter
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
 from durable.worker.given import Defined, HasPorts, by_name
+from durable.worker.graph_topics import GraphTopics
 from durable.worker.hints import Hints
 from durable.worker.hosting import RunHost
 from durable.worker.lacking import Lacking
@@ -97,6 +98,10 @@ class Worker:
             threads=max_threads or 2 * (os.cpu_count() or 1), ending=self._torn_down,
         )  # fmt: skip
         self._attempts.on_freed(self._freed)
+        self._graphs = GraphTopics(
+            self._ports, task_queue, self._attempts.sharing(), clock=self._membership.clock,
+            member=self._member, awake=self._membership.awake, broken=self._break,
+        )  # fmt: skip
         self._yield_timeout = seconds(yield_timeout)
         self._watchdog: Watchdog | None = None
         self._on_stuck: Callable[[], None] = lambda: None
@@ -126,12 +131,7 @@ class Worker:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, _kind: object, error: BaseException | None, _at: object) -> None:
         await self.stop()
         if self._broken is not None and error is None:
             raise self._broken
@@ -174,7 +174,7 @@ class Worker:
         )  # fmt: skip
         self._hints = Hints(self._host, self._attempts, self._ports.runs)
         self._reconciling = Reconciling(
-            self._ports.runs, self._host, self._attempts, lambda: self._wake(turns=True, due=True)
+            self._ports.runs, self._host, self._attempts, self._look_again, self._graphs.rows
         )
         self._watchdog = Watchdog(
             self._host.drains, self._attempts.of_task, self._busy, self._yield_timeout, self._part
@@ -187,12 +187,12 @@ class Worker:
             queue=self.task_queue, workflows=list(self._workflows)
         ):
             self._ports.announcer.queue(queue, "turn", amount=0)
-        self._turns.ring()
-        self._due.ring()
+        self._look_again()
         if self._workflows:
             self._loops.keep("turns", self._claim_turns)
         if self._activities:
             self._loops.keep("activities", self._claim_activities)
+            self._loops.keep("graphs", partial(self._graphs.serve, self._reserved.flights))
         self._loops.keep("poll", self._poll)
 
     async def stop(self) -> None:
@@ -223,8 +223,8 @@ class Worker:
             self._hints.close()
         self._started_host.closing = True
         self._started_host.write_down()
-        started = {a.id for a in self._attempts.running() if a.last}
-        await self._attempts.drain(self._grace)
+        started = {a.id for a in self._attempts.running() if a.last} | self._graphs.last()
+        await asyncio.gather(self._attempts.drain(self._grace), self._graphs.stop(self._grace))
         clock, outer = self._membership.clock, asyncio.get_running_loop()
         lingering = Lingering(self._ports.schema, self._membership.id, clock, outer.is_closed)
         lingering.add(self._attempts.detach(lingering.ended))
@@ -335,7 +335,11 @@ class Worker:
 
     def _busy(self) -> bool:
         held = self._host is not None and self._host.count
-        return bool(held or self._attempts.count or self._lingering_attempts)
+        running = self._attempts.count or self._graphs.busy
+        return bool(held or running or self._lingering_attempts)
+
+    def _member(self) -> int:
+        return 0 if self._host is None else self._host.member
 
     def _lost(self) -> None:
         """Declared dead: others go on with what was held, so cancel it and write nothing."""
@@ -345,6 +349,7 @@ class Worker:
         )
         for attempt in self._attempts.running():
             self._attempts.stop(attempt.run_id, attempt.number)
+        self._graphs.abandon()
         host.abandon()
         member, host.member = host.member, 0
         if member:
@@ -357,8 +362,7 @@ class Worker:
         if self._stopping:
             return
         self._begin(member)
-        self._turns.ring()
-        self._due.ring()
+        self._look_again()
 
     # --- claiming ----------------------------------------------------------------------------
 
@@ -414,13 +418,9 @@ class Worker:
     async def _claim(self, limit: int, waiting: float) -> list[Attempt]:
         host = self._started_host
         member = host.member
-        attempts = await self._ports.activities.claim(
+        attempts = await self._ports.activities.take(
             member, self.task_queue, list(self._activities), limit, waiting
         )
-        last = [a.id for a in attempts if a.last and a.id is not None]
-        if last:
-            ours = await self._ports.activities.flush(member, last)
-            attempts = [a for a in attempts if not a.last or a.id in ours]
         if member != host.member:
             return []  # declared dead since: others have them
         if attempts:
@@ -469,6 +469,10 @@ class Worker:
             self._turns.ring()
         if due:
             self._due.ring()
+
+    def _look_again(self) -> None:
+        self._wake(turns=True, due=True)
+        self._graphs.wake()
 
     def _freed(self) -> None:
         if self._starved:
