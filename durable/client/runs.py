@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from durable.client.declared import Declared
+from durable.client.terminations import Terminations, termination
 from durable.engine.retention import Retention
 from durable.errors import WorkflowEnded
 from durable.postgres.loops import HomeLoop
 from durable.postgres.retrying import CALLER_TIMEOUT
 from durable.protocol.commits import Histories
-from durable.protocol.failures import Failure
 from durable.runtime.batching import Batch, Batcher, Repeatable
 from durable.runtime.waiting import EndWaiters
 from durable.store.jobs import Ended, JobStore, Start, Started
@@ -30,6 +30,7 @@ class Runs:
         self.declared = Declared(jobs)
         self.waiters = waiters
         self.retention = retention
+        self._terminations = Terminations(jobs, ports.announcer)
         self.histories: Histories = ports.histories
         self.home = HomeLoop("the client")
         starts = Repeatable(
@@ -73,21 +74,7 @@ class Runs:
 
     async def terminate(self, run_id: int, reason: str) -> None:
         """End a run from outside."""
-        failure = Failure(type="WorkflowTerminated", message=reason, kind="terminated")
-        ended = await self.jobs.terminate(run_id, failure)
-        if ended is None:
-            return
-        announcer = self.ports.announcer
-        announcer.ended(run_id, ended.waiters)
-        if ended.holder is not None:
-            announcer.over(ended.holder, run_id)
-        for message, member in ended.attempts:
-            announcer.unwanted(member, message)
-        for relative, holder, queue in ended.relatives:
-            if holder is not None:
-                announcer.inbox(holder, relative)
-            else:
-                announcer.queue(queue, "turn")
+        await self._terminations.terminate(run_id, termination(reason))
 
     async def _begin(self, batch: Batch[Start]) -> list[Started]:
         return await self.jobs.start(batch.items)

@@ -24,8 +24,18 @@ def fault_of(state: str, failure: Failure | None, jid: str) -> Fault:
     code = _CODES.get(state)
     if failure is None:
         return Fault(code or FAILED, f"the workflow was {state}", jid)
+    if state == "terminated":
+        return _interruption(failure, jid)
     code = failed_code(failure) if code is None else code
     return Fault.of(failure, code, jid, details=given_details(failure))
+
+
+def _interruption(failure: Failure, jid: str) -> Fault:
+    """The error of a run that was terminated: the caller's reason, and the caller's own code."""
+    code, details = INTERRUPTED, failure.details
+    if isinstance(details, dict) and isinstance(details.get("code"), int):
+        code, details = details["code"], None
+    return Fault(code, failure.message or failure.type, jid, failure.traceback, details)
 
 
 def outcome_reply(message: str | None) -> Reply:

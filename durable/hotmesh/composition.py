@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from durable.client.terminations import Terminations
 from durable.engine.completion import Finished, Jobs
 from durable.engine.interpreter import Interpreter
 from durable.engine.signals import Signals
@@ -39,6 +40,7 @@ from durable.hotmesh.subscriptions import Subscriptions
 from durable.protocol import channels
 from durable.protocol.ids import new_id
 from durable.runtime.waiting import EndWaiters
+from durable.store.jobs import JobStore
 from durable.streams.membership import Membership
 from durable.streams.pacing import Pace
 
@@ -128,7 +130,12 @@ def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
             ground.waiters,
             on_committed,
         ),
-        interrupts=JobInterrupts(app_id, ground.steps, lookup, on_committed),
+        interrupts=JobInterrupts(
+            ground.steps,
+            Terminations(JobStore(database), resources.announcer),
+            lookup,
+            on_committed,
+        ),
         signals=JobSignals(app_id, Signals(database, ground.wake)),
         inspection=JobInspection(lookup, jobs),
         removal=JobRemoval(app_id, jobs, resources.retention),

@@ -11,24 +11,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from durable.codec.fields_set import plain_value
+from durable.codec.fields_set import plain_object, plain_value
 from durable.descriptor.commands import CHILD, SIGNAL, START, TIMER
 from durable.descriptor.plan import Kind, Node, Plan
 from durable.descriptor.routes import Routes
 from durable.engine.collation.addresses import answer, below
 from durable.engine.job import Instance, Job, decode
+from durable.engine.outcomes import fault_of
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import (
-    CANCELLED,
     FAILED,
-    INTERRUPTED,
     INTERRUPTED_BY,
     OK,
-    TIMEOUT,
 )
 from durable.protocol.facts import Fact, FactKind
-from durable.protocol.failures import Failure, failure_from_json, report
+from durable.protocol.failures import Failure, failure_from_json
 from durable.protocol.graphs import NOTHING, Data, Fault
 from durable.store.function_jobs import FunctionJobStore
 from durable.store.histories import HistoryStore
@@ -71,8 +69,7 @@ def job_of(row: Row) -> Job:
     """A run as a job: its result as data, its failure with a code of HotMesh's."""
     state, failure = row["state"], failure_from_json(row["error"])
     over = row["finished_at"] is not None
-    fault = None if failure is None else fault_of(failure, state, row["jid"])
-    output = None if row["output"] is None else plain_value(row["output"])
+    fault = None if failure is None else fault_of(state, failure, row["jid"])
     status = row["status"]
     if state == "terminated" and status >= 0:
         status -= INTERRUPTED_BY
@@ -85,7 +82,7 @@ def job_of(row: Row) -> Job:
         status=status,
         state=state,
         input=_arguments(row["input"]),
-        data=as_object(output) if state == "completed" else NOTHING,
+        data=plain_object(row["output"]) if state == "completed" else NOTHING,
         error=fault if over else None,
         metadata=_parent(row),
         created_at=from_datetime(row["created_at"]),
@@ -96,30 +93,6 @@ def job_of(row: Row) -> Job:
         attributes=decode(row["attributes"]) or NOTHING,
         put_aside=None if over else fault,
     )
-
-
-def fault_of(failure: Failure, state: str, jid: str) -> Fault:
-    """A failure as jobs of graphs carry it.
-
-    Example:
-        >>> fault_of(Failure("ValueError", "no"), "failed", "order-1").code
-        500
-    """
-    code = {"cancelled": CANCELLED, "terminated": INTERRUPTED}.get(state, FAILED)
-    if code == FAILED and failure.kind == "timeout":
-        code = TIMEOUT
-    message = failure.message or failure.type
-    return Fault(code, message, jid, "\n".join(report(failure)), failure.details)
-
-
-def as_object(value: Any) -> dict[str, Any]:
-    """A result as the data of a job: itself where it is an object.
-
-    Example:
-        >>> as_object({"sum": 3}), as_object(3)
-        ({'sum': 3}, {'result': 3})
-    """
-    return value if isinstance(value, dict) else {"result": value}
 
 
 def _arguments(text: str | None) -> Data:
@@ -210,7 +183,7 @@ def _step(fact: Fact, jid: str) -> Instance:
         _SETTLED.get(fact.kind, fact.name),
         _address(fact.number),
         code=OK if fault is None else fault.code,
-        output=None if fact.data is None else as_object(plain_value(fact.data)),
+        output=None if fact.data is None else plain_object(fact.data),
         error=fault,
         settled_at=fact.at,
     )
@@ -228,7 +201,7 @@ def _signal(fact: Fact, number: int, jid: str) -> Instance:
 
 
 def _fault(failure: Failure, jid: str) -> Fault:
-    return fault_of(failure, failure.kind, jid)
+    return fault_of(failure.kind, failure, jid)
 
 
 def _input(fact: Fact) -> Data | None:

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from durable.client.terminations import Terminations, termination
 from durable.engine.effects import Interruption
+from durable.engine.job import Job
 from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.steps.graph_writes import Written
 from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.job_lookup import JobLookup
-from durable.protocol.codes import INTERRUPTED
+from durable.protocol.codes import CONFLICT, INTERRUPTED
 from durable.protocol.graphs import Data
 
 _OPTIONS = {"reason", "throw", "descend", "suppress", "expire", "code", "stack"}
 
 
 class JobInterrupts:
-    """Interrupts the jobs of one app."""
+    """Interrupts the jobs of one app.
+
+    Args:
+        steps: interrupt those of graphs.
+        terminations: end runs of functions.
+        lookup: says which it is.
+        on_committed: called with what an interruption has written.
+    """
 
     def __init__(
         self,
-        app_id: str,
         steps: GraphSteps,
+        terminations: Terminations,
         lookup: JobLookup,
         on_committed: Callable[[Written], None],
     ) -> None:
-        self._app_id = app_id
         self._steps = steps
+        self._terminations = terminations
         self._lookup = lookup
         self._on_committed = on_committed
 
@@ -45,11 +55,28 @@ class JobInterrupts:
             options.get("expire"),
         )
         try:
-            await self._lookup.of_topic(topic, job_id)
-            _, written = await self._steps.interrupt(self._app_id, job_id, how)
+            await self._interrupt(topic, job_id, how)
         except JobNotFound:
             if options.get("suppress"):
                 return False
             raise
-        self._on_committed(written)
         return True
+
+    async def _interrupt(self, topic: str, job_id: str, how: Interruption) -> None:
+        found = await self._lookup.of_topic(topic, job_id)
+        if found.is_function:
+            await self._terminate(found.job, how)
+            return
+        _, written = await self._steps.interrupt(found.job.app_id, job_id, how)
+        self._on_committed(written)
+
+    async def _terminate(self, job: Job, how: Interruption) -> None:
+        """End a run of a function; what HotMesh's callers say of it stands in its failure."""
+        failure = termination(how.reason or f"job [{job.jid}] interrupted")
+        details = None if how.code == INTERRUPTED else {"code": how.code}
+        failure = replace(failure, traceback=how.stack, details=details)
+        ended = await self._terminations.terminate(
+            job.run_id, failure, throws=how.throws, descend=how.descend
+        )
+        if not ended:
+            raise JobNotFound(f"Job {job.jid} already completed", code=CONFLICT, job_id=job.jid)

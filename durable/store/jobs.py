@@ -333,9 +333,26 @@ class JobStore:
         rows = await self._db.read(statement, *filters, chosen.attributes, deadline=LONG_DEADLINE)
         return int(rows[0][0])
 
-    async def terminate(self, run_id: int, failure: Failure) -> Terminated | None:
-        """End a run from outside; None when it has ended by itself."""
-        rows = await self._db.fetch(self._sql["terminate"], run_id, failure.to_json())
+    async def terminate(
+        self, run_id: int, failure: Failure, *, throws: bool = True, descend: bool = True
+    ) -> Terminated | None:
+        """End a run from outside; None when it has ended by itself.
+
+        Args:
+            run_id: the run.
+            failure: why; its history and its parent keep it.
+            throws: whether the run itself keeps it as its error.
+            descend: whether its children are asked to stop.
+        """
+        rows = await self._db.fetch(
+            *self._sql.bind(
+                "terminate",
+                run_id=run_id,
+                error=failure.to_json(),
+                throws=throws,
+                descend=descend,
+            )
+        )
         ended = next((r for r in rows if r["what"] == "ended"), None)
         if ended is None:
             return None

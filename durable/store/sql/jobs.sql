@@ -138,15 +138,17 @@ where scope = '' and attributes @> $5::jsonb
   and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
 
 -- name: terminate
--- Ends a run from outside, without its code: the same writes as a finish.
+-- Ends a run from outside, without its code: the same writes as a finish. Unless it throws, the run is left without
+-- an error; unless it descends, its children go on.
 with ended as (
     update durable.jobs j
-    set state = 'terminated', status = j.status - 1000000000, error = $2::json, finished_at = durable.now(), revision = j.revision + 1
-    where j.run_id = $1 and j.finished_at is null
+    set state = 'terminated', status = j.status - 1000000000, error = case when :throws::boolean then :error::json end,
+        finished_at = durable.now(), revision = j.revision + 1
+    where j.run_id = :run_id and j.finished_at is null
     returning j.run_id, j.revision, j.reply_to, j.parent_run_id, j.parent_number, j.graph
 ), fact as (
     insert into durable.history (run_id, revision, kind, number, at, name, failure)
-    select run_id, revision, 'finished', 0, durable.now(), 'terminated', $2::json from ended
+    select run_id, revision, 'finished', 0, durable.now(), 'terminated', :error::json from ended
 ), wake as (
     delete from durable.worker_streams w using ended e where w.id = e.run_id returning w.reserved_by
 ), unread as (
@@ -169,7 +171,7 @@ with ended as (
     where k.id = any(array(
         select e.parent_run_id from ended e
         union all
-        select c.run_id from ended e join durable.jobs c on c.parent_run_id = e.run_id and c.finished_at is null
+        select c.run_id from ended e join durable.jobs c on c.parent_run_id = e.run_id and c.finished_at is null and :descend::boolean
     ))
     order by k.id for no key update of k
 ), told as (
@@ -178,7 +180,7 @@ with ended as (
     select r.stream_name, r.workflow_name, r.jid, r.id, case when r.above then r.parent_number::text end,
         case when r.above then 'step' else 'cancel' end, case when r.above then 'child' else 'cancel' end,
         case when r.above then r.graph end, case when not r.above then '"the parent was terminated"'::json end,
-        case when r.above then $2::json end, durable.now(), durable.now()
+        case when r.above then :error::json end, durable.now(), durable.now()
     from relatives r
 ), pulled as (
     update durable.worker_streams k set visible_at = durable.now() from relatives r

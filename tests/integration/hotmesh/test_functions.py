@@ -192,6 +192,66 @@ async def test_a_failure_has_a_code_and_says_where_it_happened(
 
 
 @pytest.mark.usefixtures("worker")
+async def test_an_interruption_terminates_a_run(client: Client, mesh: HotMesh) -> None:
+    """Its status is less a billion, its error 410 with the reason; the second finds no open run."""
+    handle = await client.start(fulfil(1), id="x", task_queue=QUEUE)
+    await waiting(mesh, "x")
+    with pytest.raises(JobNotFound):
+        await mesh.interrupt("count", "x")
+    assert await mesh.interrupt("fulfil", "x", reason="spam")
+    with pytest.raises(durable.WorkflowTerminated, match="spam"):
+        await handle.result(timeout=60)
+    job = await mesh.get_state("fulfil", "x")
+    assert (job["metadata"]["js"], job["metadata"]["err"]["code"]) == (1 - 1_000_000_000, 410)
+    with pytest.raises(JobNotFound, match="completed"):
+        await mesh.interrupt("fulfil", "x")
+    assert not await mesh.interrupt("fulfil", "x", suppress=True)
+
+    await client.start(fulfil(1), id="y", task_queue=QUEUE)
+    assert await mesh.interrupt("fulfil", "y", code=451, stack="here", throw=True)
+    error = (await mesh.get_state("fulfil", "y"))["metadata"]["err"]
+    assert (error["code"], error["stack"]) == (451, "here")
+
+    await client.start(fulfil(1), id="z", task_queue=QUEUE)
+    assert await mesh.interrupt("fulfil", "z", throw=False)
+    job = await mesh.get_state("fulfil", "z")
+    assert job["data"] == {}
+    assert "err" not in job["metadata"]
+    assert job["metadata"]["js"] < 0
+
+
+@durable.workflow
+async def parent() -> str:
+    """Waits for a child that waits."""
+    return str(await fulfil(1))
+
+
+@pytest.mark.parametrize("descend", [False, True])
+async def test_an_interruption_leaves_children_unless_it_descends(
+    client: Client, mesh: HotMesh, *, descend: bool
+) -> None:
+    """A child goes on as if it had been abandoned; with `descend` it is asked to stop."""
+    async with Worker(
+        client, workflows=[parent, fulfil, count], activities=[charge], task_queue=QUEUE
+    ):
+        await client.start(parent(), id="p", task_queue=QUEUE)
+
+        async def child() -> str | None:
+            return next((run.id for run in await client.list(workflow="fulfil")), None)
+
+        jid = await until(child)
+        await waiting(mesh, jid)
+        await mesh.interrupt("parent", "p", descend=descend)
+        handle = client.handle(jid, fulfil)
+        if descend:
+            with pytest.raises(durable.WorkflowCancelled):
+                await handle.result(timeout=60)
+        else:
+            await handle.signal(approval, "bob")
+            assert (await handle.result(timeout=60))["by"] == "bob"
+
+
+@pytest.mark.usefixtures("worker")
 async def test_a_child_names_its_parent(client: Client, mesh: HotMesh) -> None:
     """The metadata of an awaited run have the parent's id, number, activity and dimension."""
     handle = await client.start(fulfil(7), id="order-1", task_queue=QUEUE)
