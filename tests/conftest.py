@@ -1,7 +1,7 @@
 """Fixtures: one Postgres for the whole session, one schema for each test.
 
 The server is the embedded one, started in a directory of the session's own, unless
-DURABLE_TEST_DATABASE_URL names another.
+DURABLE_TEST_DATABASE_URL names another. Schemas are used again by later tests (`schema_pool`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from durable.client.client import Client
 from durable.postgres.embedded.launcher import ensure_running
 from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
+from tests.schema_pool import SchemaPool
 
 ROOT = Path(__file__).parents[1]
+GIVEN = "DURABLE_TEST_DATABASE_URL"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,27 +45,61 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The session's Postgres."""
-    given = os.environ.get("DURABLE_TEST_DATABASE_URL")
+    given = os.environ.get(GIVEN)
     if given:
         yield given
         return
     home: Path = tmp_path_factory.mktemp("pg") / ".durable"
-    yield asyncio.run(ensure_running(home, pg_bin=os.environ.get("DURABLE_PG_BIN"))).dsn
+    started = asyncio.run(ensure_running(home, pg_bin=os.environ.get("DURABLE_PG_BIN"))).dsn
+    asyncio.run(_hasten(started))
+    yield started
 
 
-@pytest_asyncio.fixture
-async def namespace(dsn: str) -> AsyncIterator[str]:
-    """A schema name of the test's own; what it holds is dropped afterwards."""
+async def _hasten(dsn: str) -> None:
+    """What is written need not survive the machine: it is thrown away at the end."""
+    direct = await asyncpg.connect(dsn)
+    for setting in ("fsync", "full_page_writes"):
+        await direct.execute(f"alter system set {setting} = off")
+    await direct.execute("select pg_reload_conf()")
+    await direct.close()
+
+
+@pytest.fixture(scope="session")
+def schema_pools() -> Iterator[dict[str, SchemaPool]]:
+    """The pool of each server, by its DSN: some tests have a server of their own."""
+    pools: dict[str, SchemaPool] = {}
+    yield pools
+    for pool in pools.values():
+        pool.close()
+
+
+@pytest.fixture
+def schemas(dsn: str, schema_pools: dict[str, SchemaPool]) -> SchemaPool:
+    """The pool of the test's server."""
+    if dsn not in schema_pools:
+        schema_pools[dsn] = SchemaPool(dsn, recycles=dsn != os.environ.get(GIVEN))
+    return schema_pools[dsn]
+
+
+@pytest.fixture
+def namespace(schemas: SchemaPool) -> Iterator[str]:
+    """A migrated schema in which there is nothing, of the test's own while it runs."""
+    name = schemas.lend()
+    yield name
+    schemas.take_back(name)
+
+
+@pytest.fixture
+def unmigrated(schemas: SchemaPool) -> Iterator[str]:
+    """The name of a schema that is not there yet; what it holds is dropped afterwards."""
     name = f"t_{secrets.token_hex(6)}"
     yield name
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(f'drop schema if exists "{name}" cascade')
-    await connection.close()
+    schemas.drop(name)
 
 
 @pytest_asyncio.fixture
 async def database(dsn: str, namespace: str) -> AsyncIterator[Database]:
-    """A migrated schema, through the pool that the library uses."""
+    """The migrated schema, through the pool that the library uses."""
     opened = await Database.open(dsn, schema=namespace)
     await migrate(opened)
     yield opened

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import subprocess
@@ -27,14 +28,30 @@ async def _execute(dsn: str, statement: str) -> None:
     await connection.close()
 
 
-@pytest_asyncio.fixture
-async def database_url(dsn: str) -> AsyncIterator[str]:
-    """The DSN of a database whose namespace is the default one, and migrated."""
+async def _migrate(dsn: str) -> None:
+    await (await connect(dsn, migrate=True)).close()
+
+
+def _in(dsn: str, name: str) -> str:
+    return urlsplit(dsn)._replace(path=f"/{name}").geturl()
+
+
+@pytest.fixture(scope="session")
+def template(dsn: str) -> Iterator[str]:
+    """A database whose namespace is the default one, and migrated; nobody connects to it."""
     name = f"d_{secrets.token_hex(6)}"
-    await _execute(dsn, f'create database "{name}"')
-    found = urlsplit(dsn)._replace(path=f"/{name}").geturl()
-    await (await connect(found, migrate=True)).close()
-    yield found
+    asyncio.run(_execute(dsn, f'create database "{name}"'))
+    asyncio.run(_migrate(_in(dsn, name)))
+    yield name
+    asyncio.run(_execute(dsn, f'drop database "{name}" with (force)'))
+
+
+@pytest_asyncio.fixture
+async def database_url(dsn: str, template: str) -> AsyncIterator[str]:
+    """The DSN of a database of the test's own, a copy of the template."""
+    name = f"d_{secrets.token_hex(6)}"
+    await _execute(dsn, f'create database "{name}" template "{template}"')
+    yield _in(dsn, name)
     await _execute(dsn, f'drop database "{name}" with (force)')
 
 

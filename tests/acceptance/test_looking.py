@@ -75,24 +75,24 @@ def test_commands_make_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.asyncio
-async def test_connecting_creates_a_schema_only_when_told(dsn: str, namespace: str):
+async def test_connecting_creates_a_schema_only_when_told(dsn: str, unmigrated: str):
     """`connect` creates nothing, a mesh without an engine refuses; an engine creates it."""
     before = await schemas(dsn)
     workers = [{"topic": "t", "callback": echo, "connection": dsn}]
     async with (
-        await connect(dsn, namespace=namespace) as one,
-        await connect(dsn, namespace=namespace, migrate=False) as other,
+        await connect(dsn, namespace=unmigrated) as one,
+        await connect(dsn, namespace=unmigrated, migrate=False) as other,
     ):
         for refused in (
             one.count(),
             other.count(),
-            HotMesh.init(app_id="a", namespace=namespace, workers=workers),
+            HotMesh.init(app_id="a", namespace=unmigrated, workers=workers),
             HotMesh.init(app_id="a", workers=[{**workers[0], "connection": one}]),
         ):
             with pytest.raises(ConfigurationError, match=f"no namespace {WAYS}"):
                 await refused
         assert await schemas(dsn) == before
-        mesh = await HotMesh.init(app_id="a", namespace=namespace, engine={"connection": dsn})
+        mesh = await HotMesh.init(app_id="a", namespace=unmigrated, engine={"connection": dsn})
         await mesh.stop(0)
         assert await one.count() == 0
 
@@ -118,21 +118,21 @@ def operations(client: Client) -> list[Awaitable[object]]:
 
 
 @pytest.mark.asyncio
-async def test_clients_wait_for_a_worker_that_migrates(dsn: str, namespace: str):
+async def test_clients_wait_for_a_worker_that_migrates(dsn: str, unmigrated: str):
     """Until a Worker starts, each operation says what creates the schema; then each of them works.
 
     The retention with which a client was connected is stored then, and results are told at once.
     """
     async with (
-        await connect(dsn, namespace=namespace, retention="90d") as caller,
-        await connect(dsn, namespace=namespace) as own,
+        await connect(dsn, namespace=unmigrated, retention="90d") as caller,
+        await connect(dsn, namespace=unmigrated) as own,
     ):
         for operation in operations(caller):
             with pytest.raises(ConfigurationError, match=f"no namespace {WAYS}"):
                 await operation
         async with Worker(own, workflows=[hello], activities=[greet]):
             assert await caller.execute(hello("you"), id="one") == "hello you"
-            database = await Database.open(dsn, schema=namespace)
+            database = await Database.open(dsn, schema=unmigrated)
             kept = await Retention(database).policy()
             await database.close()
             assert kept is not None

@@ -34,6 +34,12 @@ def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture
+def namespace(unmigrated: str) -> str:
+    """A schema that is not there yet: the first release is to make it."""
+    return unmigrated
+
+
 @pytest_asyncio.fixture
 async def start(dsn: str, namespace: str) -> AsyncIterator[Start]:
     """Starts `fleet.py` on a build, and returns when it is ready; kills what is left."""

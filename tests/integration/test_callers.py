@@ -27,6 +27,12 @@ async def same(n: int) -> int:
     return n
 
 
+@pytest.fixture
+def namespace(unmigrated: str) -> str:
+    """A schema that is not there yet: a role of the test's own is to own it."""
+    return unmigrated
+
+
 class Refusing(Proxy):
     """A server that is away now and then.
 

@@ -67,6 +67,12 @@ async def doubled(n: int) -> int:
     return await double(n)
 
 
+@pytest.fixture
+def namespace(unmigrated: str) -> str:
+    """A schema that is not there yet."""
+    return unmigrated
+
+
 async def test_the_schema_is_the_same_whether_made_at_once_or_step_by_step(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

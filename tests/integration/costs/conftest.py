@@ -32,3 +32,9 @@ def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     asyncio.run(_quieten(embedded.dsn))
     yield embedded.dsn
     release(embedded)
+
+
+@pytest.fixture
+def namespace(unmigrated: str) -> str:
+    """A new schema: what earlier rows leave behind in tables and indexes is a cost, too."""
+    return unmigrated

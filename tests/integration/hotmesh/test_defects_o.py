@@ -176,10 +176,10 @@ async def _second_database(dsn: str) -> AsyncIterator[str]:
         await connection.close()
 
 
-async def test_one_process_serves_the_same_app_in_two_databases(dsn: str, namespace: str) -> None:
+async def test_one_process_serves_the_same_app_in_two_databases(dsn: str, unmigrated: str) -> None:
     """O6, O13: same app, topic, graph and job id, other database: each has its own jobs, workers and versions."""
     connection = await asyncpg.connect(dsn)
-    await connection.execute(f'create schema "{namespace}"')
+    await connection.execute(f'create schema "{unmigrated}"')
     await connection.close()
     async with _second_database(dsn) as other, AsyncExitStack() as stack:
         meshes = []
@@ -190,7 +190,7 @@ async def test_one_process_serves_the_same_app_in_two_databases(dsn: str, namesp
 
             mesh = await HotMesh.init(
                 app_id="app",
-                namespace=namespace,
+                namespace=unmigrated,
                 engine={"connection": url},
                 workers=[{"topic": "work", "callback": work}],
             )
