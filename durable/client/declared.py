@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from durable.descriptor.fitting import misfit
+from durable.descriptor.misfits import misfit
 from durable.errors import ConfigurationError, PayloadError
 from durable.protocol.limits import check_name
 from durable.store.jobs import JobStore

@@ -61,11 +61,11 @@ def check_queue(queue: str) -> str:
 
 
 def _check(name: str, kind: str, site: str) -> None:
-    if why := _complaint(name, LONGEST - len(SIGNAL_SUFFIX) if kind == "workflow" else None):
+    if why := _problem(name, LONGEST - len(SIGNAL_SUFFIX) if kind == "workflow" else None):
         raise DefinitionError(f"{site}: the {kind}'s name {name!r} {why}: give it name=…")
 
 
-def _complaint(name: str, longest: int | None) -> str:
+def _problem(name: str, longest: int | None) -> str:
     if name.startswith("."):
         return "begins with a dot, as only generated names do"
     if longest is not None and len(name) > longest:

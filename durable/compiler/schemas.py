@@ -51,8 +51,8 @@ def signals_schema(declared: DeclaredSignals) -> dict[str, JsonValue] | None:
         name: _payload(adapter) for name, adapter in sorted(declared.adapters.items())
     }
     if declared.complete:
-        told: dict[str, JsonValue] = {"properties": properties} if properties else {}
-        return {"type": "object", **told, "additionalProperties": False}
+        known: dict[str, JsonValue] = {"properties": properties} if properties else {}
+        return {"type": "object", **known, "additionalProperties": False}
     return {"type": "object", "properties": properties} if properties else None
 
 
@@ -64,7 +64,7 @@ def _payload(adapter: Adapter) -> dict[str, JsonValue]:
 
 
 def _closed(schema: Any) -> Any:
-    """The schema with all objects closed whose properties are told: others are refused."""
+    """The schema with all objects closed that list their properties: others are refused."""
     if isinstance(schema, list):
         return [_closed(item) for item in schema]
     if not isinstance(schema, dict):

@@ -1,28 +1,35 @@
 """The app document: what a descriptor may say, read, written, checked and compiled.
 
-model.py      the document as frozen values: App, Graph, Shared, the seven kinds of activities
-parts.py      what these are made of: ids, topics, schemas, retries, stats
-document.py   load (YAML text, path or dict -> App), dump (App -> YAML text), content_hash
-hashes.py     versions of what functions generate: hashes of their content
-identifiers.py ids and topics: how long, of which characters
-commands.py   the commands of a workflow's function, and the activities behind them
-shared.py     what graphs of functions have in common, as each graph's own
-function_graphs.py what is wrong with graphs of functions, and with what is shared
-marks.py      YAML read with care: plain data, with the line of every key and item
-files.py      `$ref` to other files, for documents that come from a path
-layout.py     how a document is laid out as YAML, for people
-findings.py   what is wrong and where: path, line, sentence; pydantic's errors translated
-validate.py   whether a document holds together: one pass, all findings
-ineffective.py what a document says without effect, for whoever deploys it
-escalating.py what a hook's escalation may say
-schemas.py    JSON Schemas by which a graph has its data checked, compiled
-places.py     where values of the mapping language stand, and which references a place may use
-tree.py       who lies above whom
-spreads.py    the wildcard keys of job.maps
-plan.py       compile_graph: graph -> Plan, the form that the engine interprets
-routes.py     the transitions of a node, indexed
-counting.py   whether what a trigger counts, and a signal to all asks for, can be found again
-fitting.py    whether data fits a generated JSON Schema: what is surely wrong is found
-schema_patterns.py patterns of JSON Schemas, searched for in linear time: no job's data stops an
-              engine
+The language
+    model           the document as frozen values: App, Graph, Shared, seven kinds of activities
+    parts           what these are made of: ids, topics, schemas, retries, stats
+    identifiers     ids and topics: how long, of which characters
+    document        load (YAML text, path or dict -> App), dump (App -> YAML text), content_hash
+    marks           YAML read with care: plain data, with the line of every key and item
+    files           `$ref` to other files, for documents that come from a path
+    layout          how a document is laid out as YAML, for people
+
+What is wrong with a document
+    findings        path, line and sentence; pydantic's errors translated
+    validation      whether an app holds together: all findings
+    values          values of the mapping language: references, literals, durations
+    function_graphs graphs of functions, and what is shared between them
+    stats           whether what a trigger counts, and a signal to all asks for, can be found again
+    escalations     what a hook's escalation may say
+    document_warnings  what a document says without effect
+
+Graphs of functions
+    commands        the commands of a workflow's function, and the activities behind them
+    shared          what graphs of functions have in common, as each graph's own
+    hashes          versions of what functions generate: hashes of their content
+
+The compiled form
+    plan            compile_graph: graph -> Plan, the form that the engine interprets
+    routes          the transitions of a node, indexed
+    tree            which activities lie above which
+    places          where values of the mapping language stand, and which references fit there
+    spreads         the wildcard keys of job.maps
+    schemas         JSON Schemas by which a graph has its data checked, compiled
+    schema_patterns patterns of JSON Schemas, searched for in linear time
+    misfits         whether data fits a generated JSON Schema: what is surely wrong is found
 """

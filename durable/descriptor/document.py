@@ -9,16 +9,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from durable.descriptor.document_warnings import warnings_of
 from durable.descriptor.files import read_file
 from durable.descriptor.findings import Finding, from_pydantic, refuse
 from durable.descriptor.hashes import Hashes, digest
-from durable.descriptor.ineffective import warnings_of
 from durable.descriptor.layout import to_yaml
 from durable.descriptor.marks import DEPTH_LIMIT, Mark, read
 from durable.descriptor.model import App
 from durable.descriptor.parts import Part
 from durable.descriptor.shared import is_for_functions
-from durable.descriptor.validate import findings_of
+from durable.descriptor.validation import findings_of
 from durable.expressions.expression import Path as Where
 
 _FIRST = (

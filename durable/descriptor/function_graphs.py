@@ -53,7 +53,7 @@ TIMEOUTS: Final = (
 ONLY_FUNCTIONS: Final = ("task_queue", *TIMEOUTS, "priority")
 """The attributes of activities that only graphs of functions have."""
 
-SECTION_COMPLAINT: Final = "an id cannot contain .input, .output or .hook: see references"
+SECTION_PROBLEM: Final = "an id cannot contain .input, .output or .hook: see references"
 
 _ALWAYS: Final = frozenset({"type", "title", "settings"})
 _FUNCTION: Final = _ALWAYS | {"topic", "reentrant", "priority"}
@@ -93,7 +93,7 @@ def shared_findings(app: App) -> Iterator[Finding]:
     for aid, activity in shared.activities.items():
         where: Path = (*at, "activities", aid)
         if section_in(aid):
-            yield Finding(where, SECTION_COMPLAINT)
+            yield Finding(where, SECTION_PROBLEM)
         if is_generated_id(aid):
             yield Finding(where, f"{aid!r} refers to the function of its graph: put it there")
         elif not isinstance(activity, Worker) or activity.reentrant:

@@ -52,7 +52,7 @@ class ActivityPart(Part):
     job: JobPort | None = None
     """`job.maps` is written to the job's data, when the activity has answered."""
     emit: JsonValue = False
-    """True: when it has settled, subscribers and an awaiting parent hear of the job's state."""
+    """True: when it has settled, the job's state is sent to subscribers and an awaiting parent."""
     persist: JsonValue = False
     """True: when it has settled, the job counts as done, and its other branches go on."""
     status_threshold: JsonValue = 0
@@ -83,7 +83,7 @@ class Trigger(ActivityPart):
 
 
 class Worker(ActivityPart):
-    """Work for whoever serves the topic.
+    """Work for a worker that serves the topic.
 
     `reentrant` is an addition to the ancestor's language: it marks the activity that is a
     workflow's function, and with it the graph as one of functions.
@@ -150,7 +150,7 @@ class Hook(ActivityPart):
     hook: HookPort | None = None
     """A topic of its own, and a schema of what is signalled there."""
     escalation: Escalation | None = None
-    """What is kept of the wait, for a person who is to act."""
+    """What is kept of the wait, for people who are to act."""
     cycle: Flag = False
     """True: it can be entered again. That is so by itself where a cycle names it."""
 
@@ -297,13 +297,13 @@ class HookRule(Part):
 class Graph(Part):
     """One flow: what it subscribes to, its activities and how they follow each other.
 
-    `persistent` tells the activities that its jobs outlive their end.
+    `persistent`: its jobs outlive their end.
     """
 
     subscribes: Topic
     """The topic that starts it; one that begins with a dot is for activities only."""
     publishes: Topic | None = None
-    """The topic on which subscribers hear of each end."""
+    """The topic on which each end of a job is published."""
     version: Text | None = None
     """Of generated graphs: the hash of their content and of what is shared."""
     title: Text | None = None

@@ -240,7 +240,7 @@ class Escalation(Part):
     """What is kept of a hook's wait for a person: columns of the escalation, each a value."""
 
     role: JsonValue = None
-    """Who is to act."""
+    """The role of the people that are to act."""
     type: JsonValue = None
     """What kind of matter it is."""
     subtype: JsonValue = None
@@ -250,7 +250,7 @@ class Escalation(Part):
     priority: JsonValue = None
     """How much it matters: a whole number."""
     description: JsonValue = None
-    """A sentence for whoever acts."""
+    """A sentence for them."""
     task_queue: JsonValue = None
     """The queue of the work behind it."""
     workflow_type: JsonValue = None
@@ -260,7 +260,7 @@ class Escalation(Part):
     parent_id: JsonValue = None
     """The id of the job's parent."""
     initiated_by: JsonValue = None
-    """Who asked for it."""
+    """The person or system that asked for it."""
     trace_id: JsonValue = None
     """The trace that it belongs to."""
     span_id: JsonValue = None
@@ -270,4 +270,4 @@ class Escalation(Part):
     metadata: JsonValue = None
     """Whatever else is searched for: an object, or a reference to one."""
     envelope: JsonValue = None
-    """Whatever else whoever acts needs: an object, or a reference to one."""
+    """What else they need: an object, or a reference to one."""

@@ -50,7 +50,7 @@ def given(part: Part, attribute: str) -> JsonValue:
     """What the document says; None where it says nothing, or no more than the default."""
     field = type(part).model_fields.get(attribute)
     value: JsonValue = getattr(part, attribute) if field else None
-    # Of a default that is a value of its own, such as `await: true`, the engine is told.
+    # A default that is a value of its own, such as `await: true`, stands in the plan.
     is_silent = field is None or (value == field.default and attribute in _SILENT)
     return None if is_silent else value
 
@@ -125,7 +125,7 @@ def columns(escalation: Escalation) -> dict[str, JsonValue]:
     return {key_of(escalation, name): value for name, value in escalation if value is not None}
 
 
-def complaint(
+def reference_problem(
     reference: Reference, place: Place, graph: Graph, ancestors: Sequence[str]
 ) -> str | None:
     """Why the reference has no value at this place, or None if it has one."""
@@ -143,10 +143,10 @@ def complaint(
             f"{root!r} does not lie above {place.owner!r}, so its data need not be there; "
             "share it by job.maps and {$job.data.…}"
         )
-    return _section_complaint(reference, place, activity, root)
+    return _section_problem(reference, place, activity, root)
 
 
-def _section_complaint(
+def _section_problem(
     reference: Reference, place: Place, activity: ActivityPart, root: str
 ) -> str | None:
     if reference.section == "hook" and not isinstance(activity, Hook):

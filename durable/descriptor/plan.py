@@ -89,7 +89,7 @@ class Node:
         sleep: of a hook, seconds or a duration.
         awaits: of an await, whether to wait for the child's end.
         job_id: of a trigger, the id of the job.
-        status, code: of a signal, what the hook is told. Of an interrupt `code` is the error's.
+        status, code: of a signal, the hook's answer. Of an interrupt `code` is the error's.
         target, reason, throw, descend, expire, stack: of an interrupt, its options.
         retries: of a worker, code -> the policy for errors of that code.
         computes: whether its `job.maps` call functions, which may give what JSON cannot hold.

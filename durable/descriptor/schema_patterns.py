@@ -32,25 +32,25 @@ _BOTH: Final = (
 )
 
 
-def pattern_complaints(schema: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def pattern_problems(schema: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """What cannot be searched for in linear time, with where in the schema it stands.
 
     Example:
-        >>> next(pattern_complaints({"properties": {"a": {"pattern": "(x)"}}}), None)
+        >>> next(pattern_problems({"properties": {"a": {"pattern": "(x)"}}}), None)
     """
     found = list(_keywords(schema, ()))
     both = any(path[-1] == "patternProperties" for path, _ in found)
     for path, value in found:
         if path[-1] == "pattern" and isinstance(value, str):
-            yield from _complaint(path, value)
+            yield from _problem(path, value)
         elif path[-1] == "patternProperties" and isinstance(value, Mapping):
             for pattern in value:
-                yield from _complaint((*path, pattern), pattern)
+                yield from _problem((*path, pattern), pattern)
         elif path[-1] == "unevaluatedProperties" and both:
             yield path, _BOTH
 
 
-def _complaint(path: Path, pattern: str) -> Iterator[tuple[Path, str]]:
+def _problem(path: Path, pattern: str) -> Iterator[tuple[Path, str]]:
     try:
         compile_regex(pattern)
     except RegexError as error:
@@ -125,7 +125,7 @@ def _pattern_properties(
 
 
 def _additional(usual: Any) -> Any:
-    """`additionalProperties`, told beforehand which names a pattern has."""
+    """`additionalProperties`, which leaves aside the names that a pattern has."""
 
     def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
         patterns = schema.get("patternProperties")

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from durable.descriptor.model import Await as AwaitPart
 from durable.descriptor.model import Cycle, Graph, Hook, Trigger, Worker
 from durable.descriptor.parts import HookPort, Port
-from durable.descriptor.schema_patterns import in_linear_time, pattern_complaints
+from durable.descriptor.schema_patterns import in_linear_time, pattern_problems
 from durable.errors import ConfigurationError, DescriptorError
 from durable.expressions.expression import Path
 
@@ -53,7 +53,7 @@ class Checker:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         if MISSING is not None:
             raise ConfigurationError(MISSING)
-        for _, message in complaints(schema):
+        for _, message in problems(schema):
             raise DescriptorError(message)
         from referencing.jsonschema import EMPTY_REGISTRY  # noqa: PLC0415 - of the extra `schema`
 
@@ -81,7 +81,7 @@ def _dialect(schema: Mapping[str, Any]) -> Any:
     return validator_for(schema, unknown) if "$schema" in schema else Draft202012Validator
 
 
-def complaints(schema: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def problems(schema: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """What is wrong with a schema, with where in it."""
     from jsonschema.exceptions import best_match  # noqa: PLC0415 - of the extra `schema`
 
@@ -160,7 +160,7 @@ def _means_nothing(activity: object, name: str) -> str | None:
     return None
 
 
-def schema_complaints(graph: Graph) -> Iterator[tuple[Path, str]]:
+def schema_problems(graph: Graph) -> Iterator[tuple[Path, str]]:
     """What is wrong with the schemas that a graph asks to be checked by."""
     for path, _, schema in _of_graph(graph):
         yield from _of_side(path, schema)
@@ -178,7 +178,7 @@ def _of_side(path: Path, schema: Mapping[str, Any] | None) -> Iterator[tuple[Pat
     elif MISSING is not None:
         yield (*path, "validate"), MISSING
     else:
-        found = list(complaints(schema)) or pattern_complaints(schema)
+        found = list(problems(schema)) or pattern_problems(schema)
         for where, message in found:
             yield (*path, "schema", *where), message
 

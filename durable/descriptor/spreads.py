@@ -71,7 +71,7 @@ def divide(maps: Mapping[str, object], at: Path) -> tuple[dict[str, object], tup
     return plain, tuple(spreads)
 
 
-def complaints(maps: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def problems(maps: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Key and sentence for what is wrong with the wildcards of `job.maps`."""
     seen: dict[str, str] = {key: key for key in maps if kind_of(key) is None}
     for key, raw in maps.items():

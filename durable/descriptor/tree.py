@@ -1,4 +1,4 @@
-"""The shape that a graph's transitions draw: who lies above whom.
+"""The shape that a graph's transitions draw: which activities lie above which.
 
 Mostly it is a tree. Branches may lead to the same activity: whichever comes runs it, in a dimension
 of its own, so that every way to it is a way of a tree.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from durable.descriptor.escalating import TELLING, moment, unfit
+from durable.descriptor.escalations import TELLING, moment, unfit
 from durable.engine.job import Scene
 from durable.errors import DescriptorError
 

@@ -100,7 +100,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         # A bad document is deployed all the same, and the error is swallowed.
         "C16": (
             f"{MESH}test_versions.py::test_a_document_that_does_not_hold_together_is_not_stored",
-            "unit/descriptor/test_validate.py::test_all_findings_come_at_once_in_order",
+            "unit/descriptor/test_validation.py::test_all_findings_come_at_once_in_order",
         ),
         # The tenth delivery of a message is refused; a skipped activity runs all the same.
         "C17": (

@@ -10,7 +10,7 @@ import pytest
 
 import durable
 from durable.compiler.generate import generate
-from durable.descriptor.fitting import misfit
+from durable.descriptor.misfits import misfit
 
 
 @dataclass

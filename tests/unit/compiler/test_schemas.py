@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from durable.codec.adapters import Adapter
 from durable.compiler.schemas import schema_of
-from durable.descriptor.fitting import misfit
+from durable.descriptor.misfits import misfit
 from durable.errors import PayloadError
 from tests.unit.codec.test_round_trips import PAIRS
 

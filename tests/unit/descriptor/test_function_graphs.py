@@ -18,7 +18,7 @@ TIMER = "{to: .timer, " + WAY % ".timer" + "}"
 REFUND = "{type: worker, topic: refund.eu}"
 
 
-def complaints(source: str) -> list[str]:
+def problems(source: str) -> list[str]:
     with pytest.raises(DescriptorError) as caught:
         load(source)
     return str(caught.value).splitlines()
@@ -150,7 +150,7 @@ MISTAKES = [
 def test_a_mistake_is_found_at_its_place(said: str, instead: str, expected: str):
     """What a function could not carry out, or would leave aside, is refused with line and path."""
     assert said in SHARED
-    lines = complaints(SHARED.replace(said, instead, 1))
+    lines = problems(SHARED.replace(said, instead, 1))
     assert any(expected in line for line in lines), lines
     assert all(line.startswith("line ") for line in lines)
 
@@ -165,7 +165,7 @@ def test_what_engines_do_not_honour_is_refused(field: str):
         f"t1: {{type: trigger}}\nw: {{type: worker, topic: a, {field}}}",
         "transitions: {t1: [{to: w}]}",
     )
-    (line,) = complaints(source)
+    (line,) = problems(source)
     assert line.startswith(f"line 8, app.graphs[0].activities.w.{field.partition(':')[0]}: ")
 
 
@@ -174,11 +174,11 @@ def test_what_is_shared_needs_functions():
     shared = SHARED[SHARED.index("  shared:") : SHARED.index("  graphs:")]
     head = "app:\n  id: orders\n  version: '1'\n"
     assert load(f"{head}{shared}  graphs: []\n").graphs == ()
-    (line,) = complaints(
+    (line,) = problems(
         f"{head}{shared}  graphs: [{{subscribes: t, activities: {{t1: {{type: trigger}}}}}}]\n"
     )
     assert line.startswith("line 4, app.shared: nothing has it")
-    (line,) = complaints(f"{head}  graphs: []\n")
+    (line,) = problems(f"{head}  graphs: []\n")
     assert line == "line 4, app.graphs: it must not be empty"
 
 

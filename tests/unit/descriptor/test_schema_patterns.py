@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from durable.descriptor.schema_patterns import pattern_complaints
+from durable.descriptor.schema_patterns import pattern_problems
 from durable.descriptor.schemas import Checker
 
 SLOW = "(a+)+$"
@@ -71,7 +71,7 @@ def test_what_cannot_be_searched_for_is_named_with_its_place(
     schema: dict[str, Any], path: tuple[str | int, ...]
 ) -> None:
     """Deployment refuses it by its path; a schema that was stored before refuses its data."""
-    assert [where for where, _ in pattern_complaints(schema)] == [path]
+    assert [where for where, _ in pattern_problems(schema)] == [path]
     if path == ("pattern",) and schema["pattern"] != "(":
         assert "cannot be searched for" in str(Checker(schema).mismatch("aa"))
 
@@ -83,4 +83,4 @@ def test_what_only_looks_like_a_pattern_is_none() -> None:
         "properties": {"pattern": {"type": "string"}, "enum": {"enum": [{"pattern": "("}]}},
         "unevaluatedProperties": False,
     }
-    assert list(pattern_complaints(schema)) == []
+    assert list(pattern_problems(schema)) == []

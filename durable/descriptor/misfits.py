@@ -1,7 +1,7 @@
 """Whether data fits a generated JSON Schema: what is surely wrong is found.
 
 Types, fields, elements, choices and references are looked at, which needs no other package; what a
-schema says beyond that is left to whoever receives the data, and reads it in full.
+schema says beyond that is checked by the receiver of the data.
 """
 
 from __future__ import annotations

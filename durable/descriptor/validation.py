@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator
 
-from durable.descriptor.counting import facet_complaints, stats_complaints
-from durable.descriptor.escalating import escalation_complaints
-from durable.descriptor.findings import Finding, refuse
+from durable.descriptor.escalations import escalation_problems
+from durable.descriptor.findings import Finding
 from durable.descriptor.function_graphs import (
     ONLY_FUNCTIONS,
-    SECTION_COMPLAINT,
+    SECTION_PROBLEM,
     function_findings,
     shared_findings,
 )
@@ -27,31 +25,18 @@ from durable.descriptor.model import (
     Trigger,
     Worker,
 )
-from durable.descriptor.places import Place, complaint, given, key_of, places
-from durable.descriptor.schemas import schema_complaints
-from durable.descriptor.spreads import complaints as spread_complaints
+from durable.descriptor.places import given, key_of
+from durable.descriptor.schemas import schema_problems
+from durable.descriptor.stats import facet_problems, stats_problems
 from durable.descriptor.tree import Tree, tree_of
-from durable.errors import ConfigurationError
+from durable.descriptor.values import value_findings
 from durable.expressions.expression import Literal, Path
-from durable.expressions.paths import Reference
 from durable.expressions.pipe import compile_into
-from durable.protocol.durations import seconds
 from durable.protocol.operations import complaints
-
-_FLAGS: Final = frozenset({"await", "throw", "descend", "emit", "persist", "persistent", "scrub"})
-_STATUSES: Final = ("success", "pending", "error")
-
-
-def validate(app: App) -> None:
-    """Check an app that was built in memory; `load` has done so for one that was read.
-
-    Raises `DescriptorError` with one line per finding.
-    """
-    refuse(findings_of(app), None)
 
 
 def findings_of(app: App) -> list[Finding]:
-    """Everything that is wrong with the app, as far as can be told without running it."""
+    """Everything that is wrong with the app, as far as it shows without running it."""
     found: list[Finding] = [*_topics(app), *shared_findings(app)]
     if not app.graphs and app.shared is None:
         found.append(Finding(("app", "graphs"), "it must not be empty"))
@@ -65,7 +50,7 @@ def findings_of(app: App) -> list[Finding]:
 def _of_graph(app: App, graph: Graph) -> Iterator[Finding]:
     """What is wrong with a graph that is written by hand."""
     tree = tree_of(graph)
-    for check in (_shape, _transitions, _cycles, _hooks, _expressions, _extras, _state):
+    for check in (_shape, _transitions, _cycles, _hooks, value_findings, _extras, _state):
         yield from check(graph, tree)
     yield from _targets(app, graph)
     yield from _of_functions(graph)
@@ -119,7 +104,7 @@ def _entry(graph: Graph) -> Iterator[Finding]:
         yield Finding(("activities",), f"a graph has one trigger; this has {len(triggers)}{names}")
     for aid in graph.activities:
         if section_in(aid):
-            yield Finding(("activities", aid), SECTION_COMPLAINT)
+            yield Finding(("activities", aid), SECTION_PROBLEM)
 
 
 def _shape(graph: Graph, tree: Tree) -> Iterator[Finding]:
@@ -237,49 +222,20 @@ def _targets(app: App, graph: Graph) -> Iterator[Finding]:
         elif isinstance(activity, Signal) and topic not in signalled:
             yield Finding(path, f"no hook of this app waits at {topic!r}")
         elif isinstance(activity, Signal) and activity.subtype == "all":
-            for key, message in facet_complaints(app, activity):
+            for key, message in facet_problems(app, activity):
                 yield Finding(("activities", aid, key), message)
-
-
-def _expressions(graph: Graph, tree: Tree) -> Iterator[Finding]:
-    """Every value of the language compiles, and its references have a value where they stand."""
-    for place in places(graph):
-        found: list[tuple[Path, str]] = []
-        references: list[tuple[Path, Reference]] = []
-        expression = compile_into(
-            place.raw,
-            place.path,
-            lambda *finding, to=found: to.append(finding),
-            lambda *reference, to=references: to.append(reference),
-        )
-        above = tree.ancestors.get(place.owner, ())
-        for path, reference in references:
-            problem = complaint(reference, place, graph, above)
-            if problem:
-                found.append((path, f"{reference}: {problem}"))
-        if expression.is_constant and not found:
-            found.extend(_constant(place))
-        found.extend(_wildcards(place))
-        yield from (Finding(path, message) for path, message in found)
-
-
-def _wildcards(place: Place) -> Iterator[tuple[Path, str]]:
-    """Keys such as `x[25]`, `x[-]` and `x[_]` write the properties of an object one by one."""
-    if place.path[-2:] == ("job", "maps") and isinstance(place.raw, Mapping):
-        for key, message in spread_complaints(place.raw):
-            yield (*place.path, key), message
 
 
 def _extras(graph: Graph, _tree: Tree) -> Iterator[Finding]:
     """Fields that have a meaning only together."""
-    yield from (Finding(path, message) for path, message in schema_complaints(graph))
+    yield from (Finding(path, message) for path, message in schema_problems(graph))
     for aid, activity in graph.activities.items():
         at: Path = ("activities", aid)
         if isinstance(activity, Trigger) and activity.stats is not None:
-            for path, message in stats_complaints(activity.stats):
+            for path, message in stats_problems(activity.stats):
                 yield Finding((*at, "stats", *path), message)
         elif isinstance(activity, Hook) and activity.escalation is not None:
-            for path, message in escalation_complaints(graph, aid, activity.escalation):
+            for path, message in escalation_problems(graph, aid, activity.escalation):
                 yield Finding((*at, "escalation", *path), message)
         elif isinstance(activity, Signal):
             for key, message in _facet(activity):
@@ -303,28 +259,3 @@ def _facet(signal: Signal) -> Iterator[tuple[str, str]]:
     for name in ("status", "code") if everyone else ("key_name", "key_value", "resolver", "scrub"):
         if given(signal, name) is not None:
             yield name, f"`{name}` belongs to a signal to {'one' if everyone else 'all'}"
-
-
-def _constant(place: Place) -> Iterator[tuple[Path, str]]:
-    """Literals where only some make sense."""
-    field, value = place.path[-1], place.raw
-    if field in {"sleep", "expire"}:
-        yield from _duration(place.path, value)
-    elif field in _FLAGS and not isinstance(value, bool):
-        yield place.path, "it must be true, false, a reference or a pipe"
-    elif field == "statusThreshold" and (not isinstance(value, int) or value is True or value < 0):
-        yield place.path, "it must be a whole number from 0 on, a reference or a pipe"
-    elif field == "code" and (isinstance(value, bool) or not isinstance(value, int)):
-        yield place.path, "it must be a whole number, a reference or a pipe"
-    elif field == "status" and value not in _STATUSES:
-        yield place.path, f"it must be one of {', '.join(_STATUSES)}"
-
-
-def _duration(path: Path, value: object) -> Iterator[tuple[Path, str]]:
-    """A number of seconds, where 0 and less mean "not at all", or text such as "30 days"."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return
-    try:
-        seconds(value if isinstance(value, str) else "")
-    except ConfigurationError as error:
-        yield path, str(error) if isinstance(value, str) else "it must be seconds or a duration"

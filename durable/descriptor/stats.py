@@ -11,7 +11,7 @@ from durable.expressions.expression import Path
 from durable.expressions.pipe import compile_into
 
 
-def stats_complaints(stats: Stats) -> Iterator[tuple[Path, str]]:
+def stats_problems(stats: Stats) -> Iterator[tuple[Path, str]]:
     """What is wrong with the `stats` of a trigger, by the place below it."""
     if stats.key is None and (stats.measures or stats.granularity):
         yield (), "what is measured needs a `key` to be found again"
@@ -27,7 +27,7 @@ def stats_complaints(stats: Stats) -> Iterator[tuple[Path, str]]:
             seen.add((measure.measure, name))
 
 
-def facet_complaints(app: App, signal: Signal) -> Iterator[tuple[str, str]]:
+def facet_problems(app: App, signal: Signal) -> Iterator[tuple[str, str]]:
     """What is wrong with a signal to all at a fixed topic, by its field."""
     graph = next((g for g in app.graphs if signal.topic in hook_topics_of(g)), None)
     if graph is None or signal.key_name is None:

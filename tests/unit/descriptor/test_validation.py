@@ -8,14 +8,14 @@ from durable.descriptor.document import Document, dump, load
 from durable.descriptor.marks import read
 from durable.descriptor.model import App
 from durable.descriptor.plan import compile_graph
-from durable.descriptor.validate import findings_of, validate
+from durable.descriptor.validation import findings_of
 from durable.errors import DescriptorError
 from tests.unit.descriptor.sources import GENERATED, HANDWRITTEN, SHARED, graph
 
 T = "t1: {type: trigger}\n"
 
 
-def complaints(source: str) -> list[str]:
+def problems(source: str) -> list[str]:
     with pytest.raises(DescriptorError) as caught:
         load(source)
     return str(caught.value).splitlines()
@@ -87,7 +87,7 @@ SHAPE = [
 @pytest.mark.parametrize(("activities", "rest", "expected"), SHAPE)
 def test_the_shape_is_strict(activities, rest, expected):
     """Unknown, missing and mistyped fields are errors, with a hint where one can be given."""
-    lines = complaints(graph(activities, rest))
+    lines = problems(graph(activities, rest))
     assert any(expected in line for line in lines), lines
     assert all(line.startswith("line ") for line in lines)
 
@@ -266,7 +266,7 @@ MEANING = [
 @pytest.mark.parametrize(("activities", "rest", "expected"), MEANING)
 def test_the_meaning_is_checked(activities, rest, expected):
     """What could not work when it runs is found before it is deployed, at its line."""
-    lines = complaints(graph(activities, rest))
+    lines = problems(graph(activities, rest))
     assert any(expected in line for line in lines), lines
     assert all(line.startswith("line ") for line in lines)
 
@@ -297,7 +297,7 @@ def test_references_must_have_a_value(reference, expected, pattern):
         f"      bad: {pattern % reference}\nb: {{type: hook}}",
         "transitions: {t1: [{to: a}, {to: b}], a: [{to: w}]}",
     )
-    lines = complaints(source)
+    lines = problems(source)
     assert len(lines) == 1
     assert expected in lines[0]
     assert lines[0].startswith("line 15, app.graphs[0].activities.w.input.maps.bad")
@@ -326,7 +326,7 @@ def test_a_transition_sees_what_its_source_sees():
     """In a transition `$self` is the activity that has just answered."""
     source = graph(T + "a: {type: hook}", ONTO_A % "{expected: 1, actual: '%s'}")
     load(source % "{$self.output.data.x}")
-    assert "does not lie above 't1'" in complaints(source % "{a.output.data.x}")[0]
+    assert "does not lie above 't1'" in problems(source % "{a.output.data.x}")[0]
 
 
 def test_topics_are_unique_in_an_app():
@@ -338,7 +338,7 @@ def test_topics_are_unique_in_an_app():
         "  activities: {t2: {type: trigger}, h: {type: hook, hook: {topic: x}}}\n"
         "  transitions: {t2: [{to: h}]}",
     )
-    lines = complaints(source)
+    lines = problems(source)
     assert [line.partition(": ")[2] for line in lines] == [
         "graph 0 subscribes to 't' too; topics are unique",
         "graph 0 has hooks on 'x' too; topics are unique",
@@ -353,12 +353,12 @@ def test_ids_need_be_unique_in_their_graph_only():
 
 def test_a_duplicate_id_is_found():
     """A second activity of the same name is a duplicate key, at its line."""
-    assert "line 8, column 9: the key 't1' is there twice" in complaints(graph(T + T))[0]
+    assert "line 8, column 9: the key 't1' is there twice" in problems(graph(T + T))[0]
 
 
 def test_all_findings_come_at_once_in_order():
     """Six mistakes of six sorts give six lines, ordered by the lines of the document."""
-    lines = complaints(
+    lines = problems(
         graph(
             T + "lost: {type: hook}\nc: {type: cycle, ancestor: lost}\n"
             "w: {type: worker, topic: '{gone.output.data.x}', job: {maps: {x: '{@math.foo}'}}}",
@@ -371,22 +371,21 @@ def test_all_findings_come_at_once_in_order():
 
 def test_an_activity_may_have_the_name_of_a_kind():
     """Paths of findings are right when an id, a kind and a field have the same name."""
-    lines = complaints(graph("hook: {type: hook, hook: {topic: x, bad: 1}, slep: 2}"))
+    lines = problems(graph("hook: {type: hook, hook: {topic: x, bad: 1}, slep: 2}"))
     assert [line.split(": ")[0] for line in lines] == [
         "line 7, app.graphs[0].activities.hook.hook.bad",
         "line 7, app.graphs[0].activities.hook.slep",
     ]
 
 
-def test_a_built_app_is_validated_without_lines():
-    """An app that was not read from text is checked the same way; its findings have paths only."""
+def test_plain_data_is_validated_without_lines():
+    """A document that was not read from text is checked the same way; findings have paths only."""
     data = {
         "id": "x",
         "version": "1",
         "graphs": [{"subscribes": "t", "activities": {"w": {"type": "hook"}}}],
     }
-    app = App.model_validate(data)
     with pytest.raises(
         DescriptorError, match=r"^app\.graphs\[0\]\.activities: a graph has one trigger"
     ):
-        validate(app)
+        load({"app": data})

@@ -15,10 +15,10 @@ from durable.expressions.pipe import compile_into
 from durable.protocol.durations import seconds
 
 TELLING: Final = ("role", "type", "priority", "metadata")
-"""Without one of these nobody could find it, and none is written."""
+"""What an escalation is found by: without one of these none is written."""
 
 
-def escalation_complaints(
+def escalation_problems(
     graph: Graph, aid: str, escalation: Escalation
 ) -> Iterator[tuple[Path, str]]:
     """What is wrong with the escalation of a hook."""
@@ -29,7 +29,10 @@ def escalation_complaints(
     ruled = any(rule.to == aid for rules in graph.hooks.values() for rule in rules)
     own = isinstance(hook, Hook) and hook.hook is not None and hook.hook.topic is not None
     if not (ruled or own):
-        yield (), "it waits for no signal, so nobody could resolve it: give it a rule under `hooks`"
+        yield (
+            (),
+            "it waits for no signal that could resolve it: give it a rule under `hooks`",
+        )
     for key, value in given.items():
         if compile_into(value, (), lambda *_: None).is_constant:
             wanted = unfit(key, value)

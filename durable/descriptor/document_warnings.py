@@ -1,4 +1,4 @@
-"""What a document says without effect: it is kept, and whoever deploys it should know."""
+"""Warnings about a document: what it says without effect, and what may not be meant."""
 
 from __future__ import annotations
 
