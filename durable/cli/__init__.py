@@ -5,9 +5,11 @@
     output      where answers, notes and errors go
     importing   modules and files of users, and the definitions in them
     runs        start, result, list, show, signal, cancel, terminate, resume
-    showing     a run as text
+    showing     runs, as texts and tables
+    tables      tables within the width of a terminal, or in full
     serving     worker: serve until told to stop
     developing  dev: an embedded Postgres, and a worker that is restarted when files change
+    watching    Python files that change
     documents   yaml, graph, migrate
     children    workers in processes of their own, for the commands that start
                 and stop them

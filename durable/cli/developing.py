@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from asyncio.subprocess import Process
-from collections.abc import Iterator
 from pathlib import Path
 
 from durable.cli.children import ended, started
@@ -15,11 +13,7 @@ from durable.cli.output import Output
 from durable.cli.serving import Queue, Target
 from durable.postgres.dsn import shown
 
-LOOK_SECONDS = 0.5  # how often files are looked at
-FILES_MAX = 20_000  # beyond that looking would cost more than it gives
 STOP_SECONDS = 15  # a little more than the worker's own grace
-
-_SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages"})
 
 
 @creating
@@ -38,20 +32,26 @@ async def dev(session: Session, module: Target, queue: Queue = None) -> None:
         *(["--queue", queue] if queue is not None else []),
         *(["--json"] if out.as_json else []),
     ]
-    roots = _roots(name)
+    from durable.cli.watching import changes  # noqa: PLC0415 - loads watchfiles
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     worker = None
+    changed_files = changes(_roots(name), stop, out.note)
     try:
         while not stop.is_set():
+            coming = asyncio.ensure_future(
+                anext(changed_files, None)
+            )  # begun before the worker reads them
             worker = await started(client, module, options)
-            changed = await _change(roots, worker, stop, out)
+            changed = await _change(coming, worker, out)
             await ended(worker, STOP_SECONDS)
             if changed is not None:
                 out.note(f"{changed} changed: reloading; open runs go on")
     finally:
+        stop.set()  # the watch ends, too
         if worker is not None:
             await ended(worker, STOP_SECONDS)
 
@@ -61,46 +61,15 @@ def _roots(name: str) -> set[Path]:
     return {Path.cwd()} | ({Path(name).resolve().parent} if name.endswith(".py") else set())
 
 
-async def _change(
-    roots: set[Path], worker: Process, stop: asyncio.Event, out: Output
-) -> Path | None:
-    """The first file that changes; None when we are told to stop."""
-    before = await asyncio.to_thread(_times, roots)
-    told = False
-    while not stop.is_set():
-        if worker.returncode is not None and not told:
-            told = True
-            out.note("the worker ended; mend the code, and it is started again")
-        try:
-            await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
-        except TimeoutError:
-            now = await asyncio.to_thread(_times, roots)
-            if now != before:
-                changed = {path for path, _ in now.items() ^ before.items()}
-                return min(changed)
-    return None
+async def _change(coming: asyncio.Future[Path | None], worker: Process, out: Output) -> Path | None:
+    """The file that changes; None when we are told to stop."""
 
+    def ended_by_itself(_: asyncio.Future[int]) -> None:
+        if not coming.done():
+            out.note("the worker ended; fix the code, and it is started again")
 
-def _times(roots: set[Path]) -> dict[Path, int]:
-    """When each Python file below the directories was last written."""
-    found: dict[Path, int] = {}
-    for path in (path for root in sorted(roots) for path in _sources(root)):
-        try:
-            found[path] = path.stat().st_mtime_ns
-        except FileNotFoundError:
-            continue  # gone since it was listed
-        if len(found) >= FILES_MAX:
-            break
-    return found
-
-
-def _sources(root: Path) -> Iterator[Path]:
-    for directory, inner, files in os.walk(root):
-        inner[:] = [
-            name
-            for name in sorted(inner)
-            if not name.startswith(".")
-            and name not in _SKIPPED
-            and not (Path(directory) / name / "pyvenv.cfg").exists()
-        ]
-        yield from (Path(directory) / name for name in files if name.endswith(".py"))
+    ending = asyncio.ensure_future(worker.wait())
+    ending.add_done_callback(ended_by_itself)
+    changed = await coming
+    ending.cancel()
+    return changed

@@ -9,12 +9,15 @@ import contextlib
 import dataclasses
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from durable.protocol.failures import Failure
 from durable.telemetry.terminal import CONTINUED, shown, shown_json, shown_lines
+
+if TYPE_CHECKING:
+    from durable.cli.tables import Part
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,9 +30,16 @@ class Output:
 
     as_json: bool = False
 
-    def answer(self, data: object, text: str) -> None:
-        """The answer: `data` as JSON, or `text`."""
-        _print(self.dumped(data) if self.as_json else shown_lines(text), sys.stdout)
+    def answer(self, data: object, text: str | Iterable[Part]) -> None:
+        """The answer: `data` as JSON, or `text`, which may have tables in it."""
+        if self.as_json:
+            _print(self.dumped(data), sys.stdout)
+        elif isinstance(text, str):
+            _print(shown_lines(text), sys.stdout)
+        else:
+            from durable.cli.tables import laid_out  # noqa: PLC0415 - loads rich
+
+            _print(laid_out(text, sys.stdout), sys.stdout)
 
     def event(self, data: Mapping[str, object], text: str) -> None:
         """One of several answers over time: as JSON each is one line."""
@@ -38,6 +48,22 @@ class Output:
     def note(self, text: str) -> None:
         """Something that is no part of the answer, such as progress."""
         _print(shown_lines(text), sys.stderr)
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Callable[[str], None]]:
+        """Within: what to call with how far something is, which a terminal shows in one line.
+
+        Elsewhere each is a note of its own; scripts, who want JSON, get none.
+        """
+        if self.as_json:
+            yield lambda _text: None
+        elif not sys.stderr.isatty():
+            yield self.note
+        else:
+            from durable.cli.tables import status  # noqa: PLC0415 - loads rich
+
+            with status(sys.stderr) as shown_status:
+                yield shown_status
 
     def error(self, kind: str, message: str, hint: str) -> None:
         """What went wrong, and what to do next."""

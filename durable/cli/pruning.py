@@ -27,19 +27,14 @@ async def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,  # noqa: FBT002
 ) -> None:
     """Delete ended runs, histories and messages, in batches. Workers do so too, once a minute."""
-
-    def tell(so_far: Pruned) -> None:
-        """Say what has been deleted so far."""
-        if not session.out.as_json:
-            session.out.note(f"{_said(so_far)} so far")
-
-    pruned = await session.client.prune(
-        older_than=None if older_than is None else duration(older_than),
-        keep=cast("list[Outcome]", keep or []),
-        streams=streams,
-        dry_run=dry_run,
-        tell=tell,
-    )
+    with session.out.progress() as show:
+        pruned = await session.client.prune(
+            older_than=None if older_than is None else duration(older_than),
+            keep=cast("list[Outcome]", keep or []),
+            streams=streams,
+            dry_run=dry_run,
+            tell=lambda so_far: show(f"{_said(so_far)} so far"),
+        )
     verb = "would prune" if dry_run else "pruned"
     session.out.answer({"pruned": pruned, "dry_run": dry_run}, f"{verb} {_said(pruned)}")
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from durable.cli.command import Session, connected, duration, json_value
-from durable.cli.showing import run_as_text, runs_as_table
 from durable.errors import ConfigurationError, ResultTimeout, WorkflowEnded
 from durable.protocol.states import RunState
 from durable.telemetry.terminal import shown
@@ -82,8 +81,9 @@ async def result(
         try:
             value = await handle.result(PATIENCE)
         except ResultTimeout:
-            session.out.note(f"waiting for {run}; Ctrl-C stops the waiting, not the run")
-            value = await handle.result()
+            with session.out.progress() as show:
+                show(f"waiting for {run}; Ctrl-C stops the waiting, not the run")
+                value = await handle.result()
     else:
         value = await handle.result(duration(timeout))
     session.out.answer(value, session.out.dumped(value))
@@ -118,7 +118,9 @@ async def list_runs(  # noqa: PLR0913 - the options of a command
     }
     runs = await session.client.list(limit=limit, **chosen)
     total = await session.client.count(**chosen)
-    session.out.answer({"runs": runs, "total": total}, runs_as_table(runs, total))
+    from durable.cli.showing import runs_shown  # noqa: PLC0415 - loads rich
+
+    session.out.answer({"runs": runs, "total": total}, runs_shown(runs, total))
 
 
 @connected
@@ -126,8 +128,10 @@ async def show(session: Session, run: Id) -> None:
     """Show a run: its state, what has happened, what is open, and what to do about it."""
     handle = session.client.handle(run)
     description, history = await handle.describe(), await handle.history()
-    text = "" if session.out.as_json else run_as_text(description, history)
-    session.out.answer({"run": description, "history": history}, text)
+    from durable.cli.showing import run_shown  # noqa: PLC0415 - loads rich
+
+    parts = run_shown(description, history)
+    session.out.answer({"run": description, "history": history}, parts)
 
 
 @connected

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from durable.cli.output import wall_clock
+from durable.cli.tables import Part, columns, state_cell, timeline
 from durable.protocol.failures import Failure, report, summary
 from durable.protocol.retry import FOR_EVER
 from durable.telemetry.terminal import shown, shown_json
@@ -19,31 +21,32 @@ if TYPE_CHECKING:
 
 _WIDTH: Final = 60  # characters of a value that are shown on a line
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_TITLES: Final = ("ID", "WORKFLOW", "QUEUE", "STATE", "STARTED", "TOOK")
 
 
-def runs_as_table(runs: Sequence[RunSummary], total: int) -> str:
-    """A line for each run, below titles."""
+def runs_shown(runs: Sequence[RunSummary], total: int) -> Iterator[Part]:
+    """A row for each run, below titles."""
     if not runs:
-        return "no runs"
-    rows = [_TITLES, *(_row(run) for run in runs)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_TITLES))]
-    lines = [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+        yield "no runs"
+        return
+    titles = "ID", "WORKFLOW", "QUEUE", "STATE", "STARTED", "TOOK"
+    table = columns(*titles, whole=("STATE", "TOOK"))
+    for run in runs:
+        took = run.finished_at and span((run.finished_at - run.started_at).total_seconds())
+        names = map(shown, (run.id, run.workflow, run.task_queue))
+        table.add_row(*names, state_cell(run.state), _at(run.started_at), took or "")
+    yield table
     if total > len(runs):
-        lines.append(f"… and {total - len(runs)} more: use --limit or a filter")
-    return "\n".join(lines)
+        yield f"… and {total - len(runs)} more: use --limit or a filter"
 
 
-def run_as_text(run: RunDescription, history: Sequence[HistoryEvent]) -> str:
+def run_shown(run: RunDescription, history: Sequence[HistoryEvent]) -> Iterator[Part]:
     """All that is known of a run."""
-    lines = (
+    parts: tuple[Iterator[Part], ...] = (
         _head(run), _timeline(run, history), _open_steps(run, history), _attempts(run),
         _put_aside(run), _state(run), _ending(run), _next(run),
     )  # fmt: skip
-    return "\n".join(shown(line) for part in lines for line in part)
+    for part in chain.from_iterable(parts):
+        yield shown(part) if isinstance(part, str) else part
 
 
 def span(seconds: float) -> str:
@@ -66,12 +69,6 @@ def span(seconds: float) -> str:
     return ""
 
 
-def _row(run: RunSummary) -> tuple[str, ...]:
-    took = run.finished_at and span((run.finished_at - run.started_at).total_seconds())
-    cells = (run.id, run.workflow, run.task_queue, run.state, _at(run.started_at), took or "")
-    return tuple(map(shown, cells))
-
-
 def _head(run: RunDescription) -> Iterator[str]:
     yield f"{run.id}  {run.workflow}  {run.state}"
     version = f" · version {run.version}" if run.version else ""
@@ -86,21 +83,24 @@ def _head(run: RunDescription) -> Iterator[str]:
         yield f"  result {_short(run.output)}"
 
 
-def _timeline(run: RunDescription, history: Sequence[HistoryEvent]) -> Iterator[str]:
+def _timeline(run: RunDescription, history: Sequence[HistoryEvent]) -> Iterator[Part]:
     failed: dict[int, int] = {}
     for attempt in run.activities:
         if attempt.state == "failed":
             failed[attempt.number] = max(failed.get(attempt.number, 0), attempt.attempt)
     yield ""
     yield "What happened"
+    rows = timeline()
     for event in history:
         passed = span((event.at - run.started_at).total_seconds())
         name = f"#{event.step} {event.name}" if event.step else event.name
         if event.kind != "timer" and failed.get(event.step):
             name += f" (attempt {failed[event.step] + 1})"
         end = _said(event.failure) if event.failure else _value(event)
-        yield f"  {event.revision:>4}  +{passed:<12} {event.kind:<9} {name:<24} {end}".rstrip()
-    if not history:
+        rows.add_row(str(event.revision), f" +{passed}", *map(shown, (event.kind, name, end)))
+    if history:
+        yield rows
+    else:
         held = "a worker has it; its code is at its first step, or awaits a signal or an event"
         yield f"  nothing yet: {held if run.worker else 'no worker has taken it'}"
 

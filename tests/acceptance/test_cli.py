@@ -289,7 +289,7 @@ def test_dev_reloads(cli: Cli, program: Program, shop: Path, database_url: str) 
     assert "durable start shop.py:WORKFLOW" in told[1]
     assert told[4].startswith("serving queue default")
     shop.write_text(SHOP + "\nbroken", encoding="utf-8")
-    err = until(process.stderr, "the worker ended; mend the code")
+    err = until(process.stderr, "the worker ended; fix the code")
     assert f"{shop} changed: reloading; open runs go on\n" in err
     assert any("NameError" in line and f"{shop}:{SHOP.count(chr(10)) + 2}" in line for line in err)
     shop.write_text(SHOP.replace("{paid} ", "paid "), encoding="utf-8")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import traceback
 
 import pytest
 
 import durable
-from durable.cli.showing import run_as_text
+from durable.cli.showing import run_shown
+from durable.cli.tables import laid_out
 from durable.client.client import Client
 from durable.worker.worker import Worker
 
@@ -66,7 +68,7 @@ async def test_groups_are_looked_into(client: Client, caplog: pytest.LogCaptureF
         assert sorted(tried) == ["caused", "grouped"]
         with pytest.raises(durable.WorkflowFailed) as alone:
             await client.execute(child(), id="c")
-    shown = run_as_text(await handle.describe(), await handle.history())
+    shown = laid_out(run_shown(await handle.describe(), await handle.history()), io.StringIO())
     printed = "".join(traceback.format_exception(caught.value))
     logged = "\n".join(record.getMessage() for record in caplog.records)
     for text in (shown, printed, logged, str(alone.value)):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 import durable
-from durable.cli.showing import run_as_text
+from durable.cli.showing import run_shown
+from durable.cli.tables import laid_out
 from durable.client.client import Client
 from durable.store import jobs
 from durable.worker.worker import Worker
@@ -55,7 +58,7 @@ async def test_a_description_holds_the_newest_attempts(
             (2, attempt, "failed") for attempt in range(4, GOOD_AFTER)
         ]
         assert told.earlier_attempts == 2 * (GOOD_AFTER - 1) - 5
-        lines = run_as_text(told, await handle.history())
+        lines = laid_out(run_shown(told, await handle.history()), io.StringIO())
         assert "… and 11 before these" in lines
         assert f"#2 poll (attempt {GOOD_AFTER})" in lines
         assert await handle.status() == "running"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -12,7 +13,8 @@ import pytest
 import pytest_asyncio
 
 import durable
-from durable.cli.showing import run_as_text
+from durable.cli.showing import run_shown
+from durable.cli.tables import laid_out
 from durable.client.client import Client
 from durable.worker.worker import Worker
 from tests.acceptance.waiting import eventually
@@ -131,7 +133,8 @@ async def test_an_exit_shows_what_may_have_taken_effect(client: Client) -> None:
     assert [a.state for a in shown.activities] == ["dead"]
     shown = await runs["ends"].describe()
     assert [a.state for a in shown.activities] == ["lost", "waiting"]
-    assert "attempt 1 of 2, waiting" in run_as_text(shown, await runs["ends"].history())
+    said = laid_out(run_shown(shown, await runs["ends"].history()), io.StringIO())
+    assert "attempt 1 of 2, waiting" in said
     release.set()
     async with Worker(client, **ALL):
         with pytest.raises(durable.WorkflowFailed, match="unknown"):
@@ -142,7 +145,7 @@ async def test_an_exit_shows_what_may_have_taken_effect(client: Client) -> None:
     assert (lost.state, lost.attempt) == ("lost", 1)
     assert lost.failure is not None
     assert lost.failure.type == "OutcomeUnknown"
-    said = run_as_text(shown, await runs["ends"].history())
+    said = laid_out(run_shown(shown, await runs["ends"].history()), io.StringIO())
     assert "Attempts that failed or were lost\n  #1 " in said
     assert ", attempt 1 of 2: OutcomeUnknown: " in said
     assert "(attempt " not in said  # it does not count
