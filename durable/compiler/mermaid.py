@@ -115,6 +115,9 @@ def _label(aid: str, activity: Activity) -> Iterator[str]:
     if isinstance(activity, (Worker, Await, Signal)) and activity.topic not in (aid, None):
         kind = {Worker: "runs", Await: "child", Signal: "signals"}[type(activity)]
         yield f"{kind} {_text(activity.topic)}"
+    queue = getattr(activity, "task_queue", None)
+    if isinstance(queue, str) and not queue.startswith("{"):
+        yield f"on {_text(queue)}"
     if isinstance(activity, Worker) and isinstance(activity.retry, Retry):
         most = activity.retry.policy().maximum_attempts
         yield "tried for ever" if most is None else f"up to {most} attempts"

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from durable.descriptor.commands import TIMEOUTS
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
-
-TIMEOUTS = {
-    "startToCloseTimeout": "start_to_close",
-    "scheduleToCloseTimeout": "schedule_to_close",
-    "scheduleToStartTimeout": "schedule_to_start",
-    "heartbeatTimeout": "heartbeat",
-}
-"""The fields of an activity that limit its time, and the options that they are."""
 
 _USUAL = RetryPolicy()
 

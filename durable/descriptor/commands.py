@@ -7,6 +7,8 @@ it, and the transition with that name leads to the activity that carries it out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 START: Final = ".start"
@@ -14,6 +16,16 @@ ACTIVITY: Final = ".activity"
 CHILD: Final = ".child"
 TIMER: Final = ".timer"
 SIGNAL: Final = ".signal"
+
+TIMEOUTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "startToCloseTimeout": "start_to_close",
+        "scheduleToCloseTimeout": "schedule_to_close",
+        "scheduleToStartTimeout": "schedule_to_start",
+        "heartbeatTimeout": "heartbeat",
+    }
+)
+"""The fields that limit the time of an activity, and the options that they are."""
 
 COMMAND: Final = "{$self.output.data.command}"
 """What a transition from a function compares with the name of a command."""

@@ -17,6 +17,7 @@ from durable.descriptor.commands import (
     CHILD,
     COMMAND,
     SIGNAL,
+    TIMEOUTS,
     TIMER,
     is_generated_id,
 )
@@ -43,14 +44,9 @@ from durable.protocol.codes import PENDING
 from durable.protocol.durations import seconds
 from durable.protocol.limits import check_priority, check_queue, check_text
 
-TIMEOUTS: Final = (
-    "start_to_close_timeout",
-    "schedule_to_close_timeout",
-    "schedule_to_start_timeout",
-    "heartbeat_timeout",
-)
+_TIMEOUTS: Final = tuple(f"{option}_timeout" for option in TIMEOUTS.values())
 
-ONLY_FUNCTIONS: Final = ("task_queue", *TIMEOUTS, "priority")
+ONLY_FUNCTIONS: Final = ("task_queue", *_TIMEOUTS, "priority")
 """The attributes of activities that only graphs of functions have."""
 
 SECTION_PROBLEM: Final = "an id cannot contain .input, .output or .hook: see references"
@@ -259,7 +255,7 @@ def _out_of_range(activity: Activity, name: str, value: Any) -> str | None:
             check("taskQueue", value, "")
         elif name == "priority":
             check_priority(value, "")
-        elif name in TIMEOUTS and seconds(value) == 0:
+        elif name in _TIMEOUTS and seconds(value) == 0:
             return "it leaves no time; leave it out for no limit"
         elif name == "sleep":
             seconds(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import yaml
@@ -102,6 +103,7 @@ def _flow(value: object) -> str:
     return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
 
 
+@lru_cache(maxsize=4_096)
 def text_scalar(text: str) -> str:
     r"""Text as a YAML scalar: bare where it is safe, else in single or double quotes.
 

@@ -83,8 +83,10 @@ class Versions:
             raise ConfigurationError(
                 f"this is app {app_id!r}, and the document says app.id: {app.id!r}"
             )
-        _compiled(app)
-        await self._store(app, dump(app), generated=_is_generated(app))
+        generated = is_for_functions(app)
+        if not generated:  # engines run no graph of functions
+            _compiled(app)
+        await self._store(app, dump(app), generated=generated)
         return app
 
     async def _store(self, app: App, text: str, *, generated: bool) -> None:
@@ -196,10 +198,6 @@ def _is_stored(row: Row, content: str, app: App) -> bool:
 def warn_of_no_effect(line: str) -> None:
     """Log what a document says in vain."""
     logger.warning("the document says what has no effect: %s", line)
-
-
-def _is_generated(app: App) -> bool:
-    return is_for_functions(app)
 
 
 def _compiled(app: App) -> Mapping[str, Plan]:

@@ -10,7 +10,7 @@ from durable.descriptor.document import load
 from durable.protocol.retry import RetryPolicy
 
 
-@activity(retry=RetryPolicy(maximum_attempts=5))
+@activity(retry=RetryPolicy(maximum_attempts=5), task_queue="gpu")
 async def charge(order: str) -> None: ...
 
 
@@ -22,7 +22,7 @@ DRAWING = """\
 %% app orders, version VERSION
 flowchart LR
   subgraph shared["shared"]
-    shared_0["charge<br/>up to 5 attempts"]
+    shared_0["charge<br/>on gpu<br/>up to 5 attempts"]
   end
   subgraph g0["fulfil, version GRAPH"]
     g0_0(["{.start}"])
