@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from durable.postgres.columns import BigInt, Boolean, Integer, Text
 from durable.postgres.pool import Row
 from durable.postgres.sql import Statements
 
@@ -54,17 +55,17 @@ class SavedJob:
 class SavedInstance:
     """One instance of an activity as it is after a step."""
 
-    run_id: int
-    dad: str
-    aid: str
-    open: bool
-    replies: int
-    code: int | None
-    input: str | None
-    output: str | None
-    hook: str | None
-    error: str | None
-    settled: bool
+    run_id: BigInt
+    dad: Text
+    aid: Text
+    open: Boolean
+    replies: Integer
+    code: Integer | None
+    input: Text | None
+    output: Text | None
+    hook: Text | None
+    error: Text | None
+    settled: Boolean
 
 
 class GraphJobStore:

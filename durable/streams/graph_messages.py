@@ -9,8 +9,10 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
+from durable.postgres.columns import BigInt, Float, Integer, SmallInt, Text
 from durable.postgres.pool import Database, Row
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
+from durable.protocol.carriers import carrier
 from durable.protocol.durations import seconds
 from durable.protocol.failures import Failure
 from durable.protocol.retry import RetryPolicy
@@ -41,16 +43,21 @@ def work_stream(app_id: str, topic: str) -> str:
 class Sent:
     """A message to the engines of an app; `delay` in seconds, `message` is JSON text."""
 
-    app_id: str
-    kind: str
-    message: str
-    run_id: int | None = None
-    aid: str | None = None
-    dad: str | None = None
-    jid: str | None = None
-    graph: str = ""
-    topic: str | None = None
-    delay: float = 0.0
+    app_id: Text
+    kind: Text
+    message: Text
+    run_id: BigInt | None = None
+    aid: Text | None = None
+    dad: Text | None = None
+    jid: Text | None = None
+    graph: Text = ""
+    topic: Text | None = None
+    delay: Float = 0.0
+
+    @property
+    def priority(self) -> SmallInt:
+        """That of its kind."""
+        return PRIORITY[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,60 @@ class Work:
         if self.attempts:
             out["attempts"] = dict(self.attempts)
         return json.dumps(out)
+
+
+@carrier
+class WorkRow:
+    """Work as its row has it, with the policy in force."""
+
+    run_id: BigInt
+    stream_name: Text
+    graph: Text
+    jid: Text
+    aid: Text
+    dad: Text
+    topic: Text
+    message: Text
+    metadata: Text | None
+    attempts: Integer
+    coefficient: Float
+    longest: Float
+    first: Float | None
+
+
+def work_row(work: Work, policy: RetryPolicy) -> WorkRow:
+    """Work as a row, under a policy."""
+    first = policy.initial_interval
+    return WorkRow(
+        work.run_id, work_stream(work.app_id, work.topic), work.graph, work.jid, work.aid, work.dad,
+        work.topic, work.message, work.metadata, policy.most, policy.backoff_coefficient,
+        seconds(policy.maximum_interval), None if first is None else seconds(first),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """A signal's message, and the activity that it is for; all None: it waits for nothing."""
+
+    id: BigInt
+    run_id: BigInt | None = None
+    dad: Text | None = None
+    aid: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """The timers of an activity; without one, whatever a whole run awaits."""
+
+    run_id: BigInt
+    dad: Text | None = None
+    aid: Text | None = None
+
+
+SQL = SqlFile(
+    "durable.streams", "sql/graph_messages.sql",
+    messages=Sent, work=WorkRow, signals=Addressed, timers=Timers,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +191,15 @@ class EngineStream:
     """
 
     def __init__(self, schema: str, pace: Pace | None = None) -> None:
-        self._sql = Statements("durable.streams", "sql/graph_messages.sql", schema)
+        self._sql = SQL.load(schema)
         self._pace = pace or Pace("")
 
     async def claim(self, connection: Any, app_id: str, limit: int) -> list[Row]:
         """Up to `limit` messages that are due, locked until commit; none while it is paused."""
         rows: list[Row] = await connection.fetch(
-            self._sql["claim"], app_id, self._pace.limit(limit), self._pace.consumer
+            *self._sql.bind(
+                "claim", app_id=app_id, limit=self._pace.limit(limit), consumer=self._pace.consumer
+            )
         )
         self._pace.claimed(rows)
         return rows
@@ -145,11 +208,13 @@ class EngineStream:
         self, connection: Any, ids: Sequence[int], first: int | None, member: int
     ) -> None:
         """Have messages applied alone from now on; `first` by this member, for which it is kept."""
-        await connection.execute(self._sql["suspect"], list(ids), first, member)
+        await connection.execute(
+            *self._sql.bind("suspect", ids=list(ids), first=first, member=member)
+        )
 
     async def release(self, connection: Any, member: int) -> None:
         """Let others apply what is kept for a member."""
-        await connection.execute(self._sql["release"], member)
+        await connection.execute(*self._sql.bind("release", member=member))
 
     async def claim_these(
         self, connection: Any, ids: Sequence[int], member: int | None = None
@@ -158,93 +223,62 @@ class EngineStream:
 
         `member`: those that are kept for it instead.
         """
-        rows: list[Row] = await connection.fetch(self._sql["claim_these"], list(ids), member)
+        rows: list[Row] = await connection.fetch(
+            *self._sql.bind("claim_these", ids=list(ids), member=member)
+        )
         return rows
 
     async def next_due(self, connection: Any, app_id: str) -> float | None:
         """Seconds until a message may be claimed, None when there is none; negative: overdue."""
         due: float | None = await connection.fetchval(
-            self._sql["next_due"], app_id, self._pace.consumer
+            *self._sql.bind("next_due", app_id=app_id, consumer=self._pace.consumer)
         )
         return due
 
     async def consume(self, connection: Any, ids: Sequence[int]) -> None:
         """Delete messages whose effects are written in this transaction."""
-        await connection.execute(self._sql["consume"], list(ids))
+        await connection.execute(*self._sql.bind("consume", ids=list(ids)))
 
     async def bury(self, connection: Any, message_id: int, error: str) -> int | None:
         """Put a message aside as a dead letter with its error; the run it was for, if any."""
-        run_id: int | None = await connection.fetchval(self._sql["bury"], message_id, error)
+        run_id: int | None = await connection.fetchval(
+            *self._sql.bind("bury", message_id=message_id, error=error)
+        )
         return run_id
 
     async def deliver_again(self, connection: Any, run_id: int) -> bool:
         """Give the engines what an open job has put aside; whether there was any."""
-        return bool(await connection.fetch(self._sql["deliver_again"], run_id))
+        return bool(await connection.fetch(*self._sql.bind("deliver_again", run_id=run_id)))
 
     async def send(self, connection: Any, messages: Sequence[Sent]) -> None:
         """Write messages to engines."""
-        await connection.execute(
-            self._sql["send"],
-            [m.app_id for m in messages],
-            [m.graph for m in messages],
-            [m.jid for m in messages],
-            [m.run_id for m in messages],
-            [m.aid for m in messages],
-            [m.dad for m in messages],
-            [m.kind for m in messages],
-            [m.topic for m in messages],
-            [m.message for m in messages],
-            [PRIORITY[m.kind] for m in messages],
-            [m.delay for m in messages],
-        )
+        await connection.execute(*self._sql.bind("send", messages=messages))
 
-    async def address(
-        self, connection: Any, found: Sequence[tuple[int, int | None, str | None, str | None]]
-    ) -> None:
-        """Point signals (message id, run id, dad, aid) at who waits, or at nobody."""
-        await connection.execute(self._sql["address"], *map(list, zip(*found, strict=True)))
+    async def address(self, connection: Any, signals: Sequence[Addressed]) -> None:
+        """Point signals at the activities that wait for them, or at none."""
+        await connection.execute(*self._sql.bind("address", signals=signals))
 
-    async def disarm(
-        self, connection: Any, timers: Sequence[tuple[int, str | None, str | None]]
-    ) -> None:
-        """Delete timers of activities (run id, dad, aid), or what whole runs await (None, None)."""
-        await connection.execute(self._sql["disarm"], *map(list, zip(*timers, strict=True)))
+    async def disarm(self, connection: Any, timers: Sequence[Timers]) -> None:
+        """Delete timers of activities, or what whole runs await."""
+        await connection.execute(*self._sql.bind("disarm", timers=timers))
 
     async def dispatch(self, connection: Any, work: Sequence[Work]) -> None:
         """Write messages to workers."""
-        first = [w.retry.initial_interval for w in work]
-        await connection.execute(
-            self._sql["dispatch"],
-            [work_stream(w.app_id, w.topic) for w in work],
-            [w.graph for w in work],
-            [w.jid for w in work],
-            [w.run_id for w in work],
-            [w.aid for w in work],
-            [w.dad for w in work],
-            [w.topic for w in work],
-            [w.message for w in work],
-            [w.metadata for w in work],
-            [w.retry.most for w in work],
-            [w.retry.backoff_coefficient for w in work],
-            [seconds(w.retry.maximum_interval) for w in work],
-            [None if value is None else seconds(value) for value in first],
-        )
+        rows = [work_row(w, w.retry) for w in work]
+        await connection.execute(*self._sql.bind("dispatch", work=rows))
 
     async def withdraw(self, connection: Any, run_ids: Iterable[int]) -> None:
         """Take back the work of jobs that have ended."""
-        await connection.execute(self._sql["withdraw"], list(run_ids))
+        await connection.execute(*self._sql.bind("withdraw", run_ids=list(run_ids)))
 
     async def send_once(self, connection: Any, message: Sent, request: UUID) -> int:
         """Write a message unless this request has done so; its id."""
         row: int | None = await connection.fetchval(
-            self._sql["send_once"],
-            message.app_id,
-            message.kind,
-            message.topic,
-            message.message,
-            PRIORITY[message.kind],
-            request,
-        )
+            *self._sql.bind(
+                "send_once", app_id=message.app_id, kind=message.kind, topic=message.topic,
+                message=message.message, priority=message.priority, request=request,
+            )
+        )  # fmt: skip
         return row or await self._requested(connection, request) or 0
 
     async def add(
@@ -260,12 +294,15 @@ class EngineStream:
         None: there is no such job, and this request has not answered it before.
         """
         row: int | None = await connection.fetchval(
-            self._sql["add"], *job, *at, message, PRIORITY["response"], request
-        )
+            *self._sql.bind(
+                "add", app_id=job[0], jid=job[1], aid=at[0], dad=at[1], message=message,
+                priority=PRIORITY["response"], request=request,
+            )
+        )  # fmt: skip
         return row or await self._requested(connection, request)
 
     async def _requested(self, connection: Any, request: UUID) -> int | None:
-        row: int | None = await connection.fetchval(self._sql["requested"], request)
+        row: int | None = await connection.fetchval(*self._sql.bind("requested", request=request))
         return row
 
 
@@ -281,7 +318,7 @@ class WorkStream:
         pace: Pace | None = None,
     ) -> None:
         self._db = database
-        self._sql = Statements("durable.streams", "sql/graph_messages.sql", database.schema)
+        self._sql = SQL.load(database.schema)
         self._app_id = app_id
         self._topic = topic
         self._name = work_stream(app_id, topic)
@@ -293,63 +330,69 @@ class WorkStream:
 
         This worker's policy applies where none does.
         """
-        policy: tuple[Any, ...] = (None, None, None, None)
-        if self._retry is not None:
-            first = self._retry.initial_interval
-            policy = (
-                self._retry.most,
-                float(self._retry.backoff_coefficient),
-                seconds(self._retry.maximum_interval),
-                None if first is None else seconds(first),
-            )
-        may = self._pace.limit(limit)
+        own = self._retry
+        first = None if own is None else own.initial_interval
         rows = await self._db.fetch(
-            self._sql["take"], member, self._name, may, *policy, *self._throttled
-        )
+            *self._sql.bind(
+                "take", member=member, stream=self._name, limit=self._pace.limit(limit),
+                app_id=self._app_id, topic=self._topic, consumer=self._pace.consumer,
+                attempts=None if own is None else own.most,
+                coefficient=None if own is None else own.backoff_coefficient,
+                longest=None if own is None else seconds(own.maximum_interval),
+                first=None if first is None else seconds(first),
+            )
+        )  # fmt: skip
         self._pace.claimed(rows)
         return await self.kept(member, [taken_from(row, self._retry) for row in rows])
 
     async def kept(self, member: int, taken: list[Taken]) -> list[Taken]:
         """Put last attempts on disk before they begin; what is still ours."""
         if final := [t.id for t in taken if t.last]:
-            kept = {r["id"] for r in await self._db.fetch(self._sql["flush"], member, final)}
+            flushed = await self._db.fetch(*self._sql.bind("flush", member=member, ids=final))
+            kept = {r["id"] for r in flushed}
             taken = [t for t in taken if not t.last or t.id in kept]
         return taken
 
     async def answer(self, member: int, taken: Taken, message: str) -> bool:
         """End an attempt with its answer; False when this member no longer holds it."""
-        return await self._end("answer", member, taken, message)
+        row = await self._db.fetchval(
+            *self._sql.bind(
+                "answer", member=member, id=taken.id, app_id=self._app_id, message=message,
+                priority=PRIORITY["response"],
+            )
+        )  # fmt: skip
+        return row is not None
 
     async def give_up(self, member: int, taken: Taken, message: str, error: str) -> bool:
         """End the last attempt with an error; False when this member no longer holds it."""
-        return await self._end("give_up", member, taken, message, error)
-
-    async def _end(self, how: str, member: int, taken: Taken, message: str, *error: str) -> bool:
         row = await self._db.fetchval(
-            self._sql[how], member, taken.id, self._app_id, message, PRIORITY["response"], *error
-        )
+            *self._sql.bind(
+                "give_up", member=member, id=taken.id, app_id=self._app_id, message=message,
+                priority=PRIORITY["response"], error=error,
+            )
+        )  # fmt: skip
         return row is not None
 
     async def try_again(self, member: int, taken: Taken, error: str, delay: float) -> bool:
         """End an attempt with an error and write the next, visible after `delay` seconds."""
-        row = await self._db.fetchval(self._sql["try_again"], member, taken.id, error, delay)
+        row = await self._db.fetchval(
+            *self._sql.bind("try_again", member=member, id=taken.id, error=error, delay=delay)
+        )
         return row is not None
 
     async def give_back(self, member: int, ids: Sequence[int]) -> None:
         """Return work undone, uncounted."""
-        await self._db.fetch(self._sql["give_back"], member, list(ids))
+        await self._db.fetch(*self._sql.bind("give_back", member=member, ids=list(ids)))
 
     async def look(self, member: int) -> tuple[float | None, Sequence[int]]:
         """Seconds until work may be taken (None: there is none), and what a member holds of it."""
         [row] = await self._db.fetch(
-            self._sql["look_for_work"], self._name, *self._throttled, member
-        )
+            *self._sql.bind(
+                "look_for_work", stream=self._name, member=member, app_id=self._app_id,
+                topic=self._topic, consumer=self._pace.consumer,
+            )
+        )  # fmt: skip
         return row["due"], row["held"] or ()
-
-    @property
-    def _throttled(self) -> tuple[str, str, str]:
-        """What the statements that claim find the throttle by."""
-        return self._app_id, self._topic, self._pace.consumer
 
 
 def taken_from(row: Row, own: RetryPolicy | None) -> Taken:

@@ -6,8 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 from durable.protocol.failures import Failure
+
+SQL = SqlFile("durable.streams", "sql/members.sql")
 
 
 def lock_class(schema: str) -> int:
@@ -82,20 +84,24 @@ class MemberStore:
     """The `members` table, on a connection that the caller passes."""
 
     def __init__(self, schema: str) -> None:
-        self._sql = Statements("durable.streams", "sql/members.sql", schema)
+        self._sql = SQL.load(schema)
         self._locks = lock_class(schema)
 
     async def join(self, connection: Connection, name: str, host: str, pid: int) -> int:
         """A new member; its id."""
-        return int((await connection.fetch(self._sql["join"], name, host, pid))[0][0])
+        rows = await connection.fetch(*self._sql.bind("join", name=name, host=host, pid=pid))
+        return int(rows[0][0])
 
     async def lock(self, connection: Connection, member_id: int) -> bool:
         """Take the member's lock for this session; False when another session has it."""
-        return bool((await connection.fetch(self._sql["lock"], self._locks, member_id))[0][0])
+        rows = await connection.fetch(
+            *self._sql.bind("lock", lock_class=self._locks, member=member_id)
+        )
+        return bool(rows[0][0])
 
     async def beat(self, connection: Connection, member_id: int) -> float | None:
         """Say "alive"; the database's time in Unix seconds, None for one who was declared dead."""
-        rows = await connection.fetch(self._sql["beat"], member_id)
+        rows = await connection.fetch(*self._sql.bind("beat", member=member_id))
         return float(rows[0][0]) if rows else None
 
     async def clock(self, connection: Connection) -> float:
@@ -104,7 +110,9 @@ class MemberStore:
 
     async def sweep(self, connection: Connection, member_id: int) -> Sweep:
         """Look on behalf of all members, unless another has just done so: see `Sweep`."""
-        (row,) = await connection.fetch(self._sql["sweep"], self._locks, member_id)
+        (row,) = await connection.fetch(
+            *self._sql.bind("sweep", lock_class=self._locks, member=member_id)
+        )
         return Sweep(
             row["members"], (row["before"], row["alike"]),
             row["prunes"] is not None, bool(row["prunes"]),
@@ -113,17 +121,22 @@ class MemberStore:
 
     async def condemn(self, connection: Connection, member_id: int, run: int, error: str) -> None:
         """Blame one run for the burial of this member that follows; `error` is the reason."""
-        await connection.fetch(self._sql["condemn"], member_id, run, error)
+        await connection.fetch(
+            *self._sql.bind("condemn", member=member_id, run_id=run, error=error)
+        )
 
     async def end_transaction(self, connection: Connection, backend: int) -> None:
         """End the session of a step of ours that stands still."""
-        await connection.fetch(self._sql["end_transaction"], backend)
+        await connection.fetch(*self._sql.bind("end_transaction", backend=backend))
 
     async def bury(self, connection: Connection, member_id: int) -> Burial:
         """Free what a member held that died or leaves, in one transaction."""
         rows = await connection.fetch(
-            self._sql["bury"], member_id, UNKNOWN.to_json(), _DEADLY.to_json(), _LOST.to_json()
-        )
+            *self._sql.bind(
+                "bury", member=member_id, unknown=UNKNOWN.to_json(), deadly=_DEADLY.to_json(),
+                lost=_LOST.to_json(),
+            )
+        )  # fmt: skip
         return Burial(
             tuple((r["word"], r["msg_type"]) for r in rows if r["what"] == "queue"),
             tuple(r["id"] for r in rows if r["what"] == "holder"),

@@ -71,7 +71,7 @@ STATEMENTS: dict[tuple[str, str], dict[str, Any]] = {
         "terminate": (HELD + 1, "{}"),
     },
     ("durable.store", "sql/graph_jobs.sql"): {"open_children": ([HELD],)},
-    ("durable.streams", "sql/members.sql"): {"sweep": (1, 2), "tidy": ()},
+    ("durable.streams", "sql/members.sql"): {"sweep": {"lock_class": 1, "member": 2}, "tidy": {}},
     ("durable.store", "sql/retention.sql"): {
         "count": (None, [], None, 1, True),
         "runs": (None, [], None, 500, 20_000),

@@ -17,12 +17,13 @@ from durable.engine.job import COMPLETED, RUNNING
 from durable.engine.steps.graph_outbox import Stepped, messages, told_of_end, work_of
 from durable.engine.steps.graph_rows import saved_instance
 from durable.engine.steps.graph_walk import Changes
+from durable.postgres.columns import BigInt, Float, Integer, Text, Uuid
 from durable.postgres.pool import Lane, Row
-from durable.postgres.sql import Statements
-from durable.protocol.durations import seconds
+from durable.postgres.sql import SqlFile
+from durable.protocol.carriers import carrier
 from durable.protocol.retry import RetryPolicy
 from durable.store.graph_jobs import NewJob, SavedInstance
-from durable.streams.graph_messages import PRIORITY, Sent, Taken, Work, work_stream
+from durable.streams.graph_messages import Sent, Taken, Work, WorkRow, work_row, work_stream
 from durable.streams.seats import Seat, Seats, taken_by
 
 PLAIN_FIRST = (Dispatch, ArmTimer, SendSignal, Interrupt)  # a child's start carries the run's id
@@ -127,15 +128,46 @@ class Advance:
             holds it. expire: seconds that the job keeps its id, None unless it is over for good.
     """
 
-    run_id: int
-    revision: int
-    message: int
-    member: int
-    state: str
-    status: int
-    output: str
-    expire: float | None
+    run_id: BigInt
+    revision: Integer
+    message: BigInt
+    member: BigInt
+    state: Text
+    status: BigInt
+    output: Text
+    expire: Float | None
     out: Outgoing
+
+
+@carrier
+class StartRow:
+    """A job that begins."""
+
+    jid: Text
+    graph: Text
+    status: BigInt
+    request_id: Uuid
+    input: Text
+    output: Text
+    metadata: Text
+    reply_to: Text | None
+
+
+@carrier
+class SeatRow:
+    """A worker of this process that keeps seats for the work of a stream."""
+
+    stream_name: Text
+    topic: Text
+    consumer: Text
+    member: BigInt
+
+
+SQL = SqlFile(
+    "durable.engine.steps", "sql/graph_commits.sql",
+    seats=SeatRow, starts=StartRow, steps=Advance, instances=SavedInstance, work=WorkRow,
+    messages=Sent,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -158,7 +190,7 @@ class GraphCommits:
     """Sends plain steps over a lane; `consumer` is the guid of the engine that takes them."""
 
     def __init__(self, schema: str, app_id: str, consumer: str) -> None:
-        self._sql = Statements("durable.engine.steps", "sql/graph_commits.sql", schema)
+        self._sql = SQL.load(schema)
         self._app_id = app_id
         self._consumer = consumer
 
@@ -167,29 +199,24 @@ class GraphCommits:
     ) -> list[Passed | None]:
         """Commit starts; None for those that were not, because another version is active."""
         outs = [s.out for s in starts]
+        seats = _seats(outs)
         rows = await lane.fetch(
-            self._sql["begin"],
-            self._app_id,
-            version,
-            *_seats(outs),
-            [s.job.jid for s in starts],
-            [s.job.graph for s in starts],
-            [s.job.status for s in starts],
-            [s.request for s in starts],
-            [s.job.input for s in starts],
-            [s.job.output for s in starts],
-            [s.job.metadata for s in starts],
-            [s.job.reply_to[0] if s.job.reply_to else None for s in starts],
-            *_instances([(s.job.jid, i) for s in starts for i in s.out.instances]),
-            *_work([(s.job.jid, w, seat) for s in starts for w, seat in _seated(s.out)], ()),
-            *_sent([(s.job.jid, m) for s in starts for m in s.out.sent], own=True),
-        )
+            *self._sql.bind(
+                "begin", app_id=self._app_id, version=version, seats=seats,
+                starts=[_start(s.job, s.request) for s in starts],
+                instances_of=[s.job.jid for s in starts for _ in s.out.instances],
+                instances=[i for s in starts for i in s.out.instances],
+                work=_work(outs), seated=[seat is not None for out in outs for seat in out.seats],
+                messages_of=[s.job.jid for s in starts for _ in s.out.sent],
+                messages=[m for s in starts for m in s.out.sent],
+            )
+        )  # fmt: skip
         ids = {row["word"]: row["run_id"] for row in rows if row["id"] is None}
         return self._passed([(ids.get(s.job.jid), s.out) for s in starts], rows)
 
     async def begun(self, lane: Lane, starts: Sequence[Beginning]) -> list[Passed | None]:
         """Which starts have happened: for those of which no answer came."""
-        rows = await lane.fetch(self._sql["begun"], [s.request for s in starts])
+        rows = await lane.fetch(*self._sql.bind("begun", requests=[s.request for s in starts]))
         found = {row["request_id"]: row for row in rows}
         return [
             Passed(row["run_id"], row["now"], {}, set(), sent=True)
@@ -201,25 +228,16 @@ class GraphCommits:
     async def advance(self, lane: Lane, steps: Sequence[Advance]) -> list[Passed | None]:
         """Commit answers with their steps; None for those that were refused."""
         outs = [s.out for s in steps]
+        seats = _seats(outs)
         rows = await lane.fetch(
-            self._sql["advance"],
-            self._app_id,
-            self._consumer,
-            *_seats(outs),
-            [s.run_id for s in steps],
-            [s.revision for s in steps],
-            [s.message for s in steps],
-            [s.member for s in steps],
-            [s.state for s in steps],
-            [s.status for s in steps],
-            [s.output for s in steps],
-            [s.expire for s in steps],
-            *_instances([(s.run_id, i) for s in steps for i in s.out.instances]),
-            *_work(
-                [(s.run_id, w, seat) for s in steps for w, seat in _seated(s.out)], ("graph", "jid")
-            ),
-            *_sent([(s.run_id, m) for s in steps for m in s.out.sent], own=False),
-        )
+            *self._sql.bind(
+                "advance", app_id=self._app_id, consumer=self._consumer, seats=seats,
+                steps=steps, instances=[i for s in steps for i in s.out.instances],
+                work=_work(outs), seated=[seat is not None for out in outs for seat in out.seats],
+                messages_of=[s.run_id for s in steps for _ in s.out.sent],
+                messages=[m for s in steps for m in s.out.sent],
+            )
+        )  # fmt: skip
         passed = {row["run_id"] for row in rows if row["id"] is None}
         return self._passed(
             [(s.run_id if s.run_id in passed else None, s.out) for s in steps], rows
@@ -252,73 +270,30 @@ def _seated(out: Outgoing) -> Iterable[tuple[Work, Seat | None]]:
     return zip(out.work, out.seats, strict=True)
 
 
-def _seats(outs: Iterable[Outgoing]) -> tuple[list[Any], ...]:
-    """The streams of which seats are kept: name, topic, the worker's guid, and its member."""
-    found: dict[str, tuple[str, Seat]] = {}
+def _seats(outs: Iterable[Outgoing]) -> list[SeatRow]:
+    """The streams of which seats are kept, each with the worker that keeps them."""
+    found: dict[str, SeatRow] = {}
     for out in outs:
         for place, (work, seat) in enumerate(_seated(out)):
             if seat is None:
                 continue
-            _, known = found.setdefault(work_stream(work.app_id, work.topic), (work.topic, seat))
-            if known.member != seat.member:  # it became another member just now: that work waits
-                out.seats[place] = None
-    return (
-        list(found),
-        [topic for topic, _ in found.values()],
-        [seat.consumer for _, seat in found.values()],
-        [seat.member for _, seat in found.values()],
-    )
+            name = work_stream(work.app_id, work.topic)
+            row = SeatRow(name, work.topic, seat.consumer, seat.member)
+            if found.setdefault(name, row).member != seat.member:
+                out.seats[place] = None  # it became another member just now: that work waits
+    return list(found.values())
 
 
-def _instances(rows: Sequence[tuple[Any, SavedInstance]]) -> tuple[list[Any], ...]:
-    return (
-        [of for of, _ in rows],
-        [i.dad for _, i in rows],
-        [i.aid for _, i in rows],
-        [i.open for _, i in rows],
-        [i.replies for _, i in rows],
-        [i.code for _, i in rows],
-        [i.input for _, i in rows],
-        [i.output for _, i in rows],
-        [i.hook for _, i in rows],
-        [i.error for _, i in rows],
-        [i.settled for _, i in rows],
-    )
+def _work(outs: Iterable[Outgoing]) -> list[WorkRow]:
+    return [
+        work_row(work, work.retry if seat is None else seat.policy(work))
+        for out in outs
+        for work, seat in _seated(out)
+    ]
 
 
-def _work(
-    rows: Sequence[tuple[Any, Work, Seat | None]], names: tuple[str, ...]
-) -> tuple[list[Any], ...]:
-    policies = [w.retry if seat is None else seat.policy(w) for _, w, seat in rows]
-    return (
-        [of for of, _, _ in rows],
-        [work_stream(w.app_id, w.topic) for _, w, _ in rows],
-        *([getattr(w, name) for _, w, _ in rows] for name in names),
-        [w.aid for _, w, _ in rows],
-        [w.dad for _, w, _ in rows],
-        [w.topic for _, w, _ in rows],
-        [w.message for _, w, _ in rows],
-        [w.metadata for _, w, _ in rows],
-        [p.most for p in policies],
-        [p.backoff_coefficient for p in policies],
-        [seconds(p.maximum_interval) for p in policies],
-        [None if p.initial_interval is None else seconds(p.initial_interval) for p in policies],
-        [seat is not None for _, _, seat in rows],
-    )
-
-
-def _sent(rows: Sequence[tuple[Any, Sent]], *, own: bool) -> tuple[list[Any], ...]:
-    """Messages; `own`: those to the job itself say so, for its run has no number yet."""
-    return (
-        [of for of, _ in rows],
-        [m.graph for _, m in rows],
-        [m.jid for _, m in rows],
-        [m.run_id is not None if own else m.run_id for _, m in rows],
-        [m.aid for _, m in rows],
-        [m.dad for _, m in rows],
-        [m.kind for _, m in rows],
-        [m.topic for _, m in rows],
-        [m.message for _, m in rows],
-        [PRIORITY[m.kind] for _, m in rows],
-        [m.delay for _, m in rows],
+def _start(job: NewJob, request: UUID) -> StartRow:
+    reply_to = job.reply_to[0] if job.reply_to else None
+    return StartRow(
+        job.jid, job.graph, job.status, request, job.input, job.output, job.metadata, reply_to
     )

@@ -45,7 +45,7 @@ from durable.store.apps import AppStore
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.retention import RetentionStore
 from durable.store.stats import StatsStore
-from durable.streams.graph_messages import EngineStream, Sent
+from durable.streams.graph_messages import Addressed, EngineStream, Sent
 from durable.streams.pacing import Pace
 
 Plans = Callable[[Any, str, str], Awaitable[Mapping[str, Plan]]]
@@ -291,9 +291,7 @@ class GraphSteps:
             if batch.pending:
                 await self._retention.forget(connection, batch.pending)
             if batch.strays:
-                await self._stream.address(
-                    connection, [(i, None, None, None) for i in batch.strays]
-                )
+                await self._stream.address(connection, [Addressed(i) for i in batch.strays])
             if batch.done:
                 await self._stream.consume(connection, batch.done)
             handled = len(batch.done) + len(batch.strays) + len(batch.signals)

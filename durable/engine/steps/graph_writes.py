@@ -38,7 +38,7 @@ from durable.store.hooks import HookStore, SignalKey, Waiter
 from durable.store.passes import PassStore
 from durable.store.states import StateStore
 from durable.store.stats import Measurement, StatsStore
-from durable.streams.graph_messages import EngineStream, Sent, work_stream
+from durable.streams.graph_messages import EngineStream, Sent, Timers, work_stream
 from durable.telemetry.spans import Leg
 
 
@@ -165,7 +165,7 @@ class GraphWriter:
         removed = [w for step, _ in placed for w in _removed(step)]
         if removed:
             await self._hooks.remove(connection, removed)
-            await self._stream.disarm(connection, [(w.run_id, w.dad, w.aid) for w in removed])
+            await self._stream.disarm(connection, [Timers(w.run_id, w.dad, w.aid) for w in removed])
         waits = [
             (key, Waiter(run_id, a.dad, a.aid))
             for step, run_id in placed

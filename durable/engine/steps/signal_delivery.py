@@ -24,7 +24,7 @@ from durable.protocol.graphs import Fault
 from durable.store.apps import AppStore
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, SignalKey, Waiter
-from durable.streams.graph_messages import EngineStream
+from durable.streams.graph_messages import Addressed, EngineStream
 from durable.telemetry.logs import logger
 
 Plans = Callable[[Any, str, str], Awaitable[Mapping[str, Plan]]]
@@ -64,7 +64,7 @@ class SignalDelivery:
             if waiter is None:
                 continue
             await self._stream.address(
-                connection, [(row["id"], waiter.run_id, waiter.dad, waiter.aid)]
+                connection, [Addressed(row["id"], waiter.run_id, waiter.dad, waiter.aid)]
             )
             if not keeps_waiting(row["message"]):
                 await self._hooks.remove(connection, [waiter])

@@ -1,15 +1,15 @@
 -- name: join
 insert into durable.members (member_id, name, host, pid, started_at, beat_at)
-values (nextval('durable.ids'), $1, $2, $3, durable.now(), clock_timestamp()) returning member_id
+values (nextval('durable.ids'), :name, :host, :pid, durable.now(), clock_timestamp()) returning member_id
 
 -- name: lock
 -- Held by the session of the member's own connection: when the process dies, Postgres lets it go.
-select pg_try_advisory_lock($1::int, (1 + $2::bigint % 2147483646)::int)
+select pg_try_advisory_lock(:lock_class::int, (1 + :member::bigint % 2147483646)::int)
 
 -- name: beat
 -- Says "alive", and tells how far the database's clock is from ours. No row: declared dead.
 update durable.members set beat_at = clock_timestamp()
-where member_id = $1
+where member_id = :member
 returning extract(epoch from durable.now())::float8 as now
 
 -- name: clock
@@ -44,7 +44,7 @@ with recursive quick as materialized (
       and ((m.beat_at < clock_timestamp() - interval '1.5 s'
             and not exists (select from pg_locks l where l.locktype = 'advisory' and l.granted
                             and l.database = (select oid from pg_database where datname = current_database())
-                            and l.classid::bigint = $1::bigint & 4294967295
+                            and l.classid::bigint = :lock_class::bigint & 4294967295
                             and l.objid::bigint = 1 + m.member_id % 2147483646 and l.objsubid = 2))
            or (m.beat_at < clock_timestamp() - interval '60 s'
                and (select since from swept) < clock_timestamp() - interval '25 s'
@@ -69,17 +69,12 @@ with recursive quick as materialized (
         order by w.stream_name, w.msg_type limit 1) n
 ), ranks as (
     select k.stream_name, k.msg_type,
-        (select w.priority from durable.worker_streams w
-         where w.stream_name = k.stream_name and w.msg_type = k.msg_type
-           and w.reserved_by is null and w.expired_at is null
-         order by w.priority desc limit 1) as priority
+        -- include: rank(table = durable.worker_streams; stream = k.stream_name; kind = w.msg_type = k.msg_type; below = true)
+        as priority
     from kinds k
     union all
     select r.stream_name, r.msg_type,
-        (select w.priority from durable.worker_streams w
-         where w.stream_name = r.stream_name and w.msg_type = r.msg_type
-           and w.reserved_by is null and w.expired_at is null and w.priority < r.priority
-         order by w.priority desc limit 1)
+        -- include: rank(table = durable.worker_streams; stream = r.stream_name; kind = w.msg_type = r.msg_type; below = w.priority < r.priority)
     from ranks r where r.priority is not null
 ), due as (
     -- Not `exists`, which older servers make a join with all that waits.
@@ -97,7 +92,7 @@ select (select count(*) from durable.members) as members,
     s.prunes,
     case when s.prunes is not null then array(select member_id from dead) end as dead,
     case when s.prunes is not null then array(select array[stream_name, msg_type] from due) end as due
-from quick left join swept s on true left join durable.members m on m.member_id = $2
+from quick left join swept s on true left join durable.members m on m.member_id = :member
 
 -- name: condemn
 -- The code of one run has taken this member's event loop for good: the burial that follows counts it as a
@@ -106,20 +101,20 @@ from quick left join swept s on true left join durable.members m on m.member_id 
 -- retry_attempt of 2) and its attempts come later, after 1 s, then twice that each time, up to five minutes.
 with others as (
     update durable.worker_streams set retry_attempt = 0
-    where reserved_by = $1 and msg_type = 'turn' and id <> $2 and retry_attempt > 0
+    where reserved_by = :member and msg_type = 'turn' and id <> :run_id and retry_attempt > 0
 ), attempts as (
     update durable.worker_streams
     set visible_at = durable.now() + make_interval(secs => least(300, power(2, least(losses, 20))))
-    where reserved_by = $1 and msg_type = 'activity' and run_id = $2
+    where reserved_by = :member and msg_type = 'activity' and run_id = :run_id
 )
-update durable.worker_streams set retry_attempt = 2, error = $3::json
-where id = $2 and reserved_by = $1 and msg_type = 'turn'
+update durable.worker_streams set retry_attempt = 2, error = :error::json
+where id = :run_id and reserved_by = :member and msg_type = 'turn'
 
 -- name: end_transaction
 -- Ends the session of a step that stands still, so that others get its rows; ours only, while it waits for us.
 -- It has a second for that: what is locked still is freed by a later sweep.
 select pg_terminate_backend(a.pid, 1000) from pg_stat_activity a
-where a.pid = $1 and a.state = 'idle in transaction' and a.datname = current_database() and a.usename = current_user
+where a.pid = :backend and a.state = 'idle in transaction' and a.datname = current_database() and a.usename = current_user
 
 -- name: bury
 -- Takes from a dead member, or one that leaves, everything it held: runs and attempts that may be repeated
@@ -130,18 +125,18 @@ where a.pid = $1 and a.state = 'idle in transaction' and a.datname = current_dat
 -- The message that an engine was applying alone (`applied`) counts that as well: see `suspect`. As long as its
 -- transaction stands open, somewhere, it is locked, and left to a later sweep.
 with gone as (
-    delete from durable.members where member_id = $1
+    delete from durable.members where member_id = :member
 ), absent as (
-    delete from durable.quorum where member_id = $1
+    delete from durable.quorum where member_id = :member
 ), applied as (
     update durable.engine_streams e set reserved_by = null, reserved_at = null, losses = e.losses + 1
-    where e.id in (select m.id from durable.engine_streams m where m.reserved_by = $1 for update skip locked)
+    where e.id in (select m.id from durable.engine_streams m where m.reserved_by = :member for update skip locked)
     returning e.stream_name
 ), lost as (
     select w.id, w.run_id, w.msg_type = 'turn' as turn, w.msg_type = 'turn' and w.retry_attempt = 2 as blamed,
         w.losses + case when w.msg_type = 'turn' then least(w.retry_attempt, 1) else 1 end as losses,
         w.msg_type <> 'turn' and (w.retry_attempt + 1 >= w.max_retry_attempts or w.losses >= 9) as last
-    from durable.worker_streams w where w.reserved_by = $1
+    from durable.worker_streams w where w.reserved_by = :member
     order by w.id for update of w
 ), freed as (
     update durable.worker_streams w
@@ -157,17 +152,17 @@ with gone as (
         reserved_at, expired_at, error, max_retry_attempts, backoff_coefficient, maximum_interval_seconds,
         initial_interval_seconds, retry_attempt, losses)
     select w.stream_name, w.workflow_name, w.jid, w.run_id, w.aid, w.dad, w.msg_type, w.topic, w.priority,
-        w.created_at, w.visible_at, w.reserved_at, durable.now(), $4::json, w.max_retry_attempts,
+        w.created_at, w.visible_at, w.reserved_at, durable.now(), :lost::json, w.max_retry_attempts,
         w.backoff_coefficient, w.maximum_interval_seconds, w.initial_interval_seconds, w.retry_attempt, l.losses
     from durable.worker_streams w join lost l on l.id = w.id
     where not l.turn and not l.last and w.expired_at is null
 ), suspended as (
-    update durable.jobs j set state = 'suspended', error = coalesce(f.error, $3::json)
+    update durable.jobs j set state = 'suspended', error = coalesce(f.error, :deadly::json)
     from freed f where f.msg_type = 'turn' and f.losses >= 10 and j.run_id = f.id and j.finished_at is null
 ), unknown as (
     update durable.worker_streams w
     set reserved_by = null, expired_at = durable.now(), dead_lettered_at = durable.now(), losses = l.losses,
-        error = $2::json
+        error = :unknown::json
     from lost l where w.id = l.id and l.last
     returning w.*
 ), parent as (
