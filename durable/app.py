@@ -18,11 +18,11 @@ from durable.engine.steps.committer import Committer
 from durable.errors import ConfigurationError, EmbeddedPostgresError
 from durable.postgres.address import Pool
 from durable.postgres.connections import LONG_DEADLINE
-from durable.postgres.listen import Listener, Notifier
+from durable.postgres.listen import NOTIFY, Listener, Notifier
 from durable.postgres.pool import Database
 from durable.postgres.readiness import Readiness
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
-from durable.postgres.sql import Statements, schema_name
+from durable.postgres.sql import schema_name
 from durable.protocol import channels
 from durable.protocol.commits import Arrival
 from durable.protocol.durations import Duration
@@ -184,10 +184,10 @@ async def _assemble(
     namespace = database.schema
     listener = Listener(database.address)
     await listener.start()
-    sql = Statements("durable.postgres", "sql/notify.sql", namespace)
+    sql = NOTIFY.load(namespace)
 
     async def send(names: list[str], payloads: list[str]) -> None:
-        await database.fetch_past_gate(sql["notify"], names, payloads)
+        await database.fetch_past_gate(*sql.bind("notify", channels=names, payloads=payloads))
 
     notifier = Notifier(send)
     announcer = Announcer(namespace, listener, notifier)

@@ -9,10 +9,9 @@ from durable.engine.retention import Janitor, Retention
 from durable.errors import ConfigurationError
 from durable.hotmesh.settings import MeshSettings
 from durable.postgres.address import Pool
-from durable.postgres.listen import Listener, Notifier
+from durable.postgres.listen import NOTIFY, Listener, Notifier
 from durable.postgres.migrate import migrate, require
 from durable.postgres.pool import Database
-from durable.postgres.sql import Statements
 from durable.streams.announce import Announcer
 
 
@@ -31,7 +30,7 @@ class Resources:
     def __init__(self, database: Database, listener: Listener) -> None:
         self.database = database
         self.listener = listener
-        self._sql = Statements("durable.postgres", "sql/notify.sql", database.schema)
+        self._sql = NOTIFY.load(database.schema)
         self.notifier = Notifier(self._send)
         self.announcer = Announcer(database.schema, listener, self.notifier)
         self.retention = Retention(database)
@@ -51,7 +50,7 @@ class Resources:
         return cls(database, listener)
 
     async def _send(self, names: list[str], payloads: list[str]) -> None:
-        await self.database.fetch(self._sql["notify"], names, payloads)
+        await self.database.fetch(*self._sql.bind("notify", channels=names, payloads=payloads))
 
     async def close(self) -> None:
         """Close everything."""

@@ -12,13 +12,15 @@ import asyncpg
 
 from durable.errors import ConfigurationError
 from durable.postgres.dsn import read_dsn, shown
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 
 Pool = asyncpg.Pool
 
 CONNECT_TIMEOUT = 10.0
 AT_ONCE = 2  # connections of one process that are being opened
 JITTER = 0.1  # seconds
+
+POOLS = SqlFile("durable.postgres", "sql/pools.sql")
 
 
 class Address:
@@ -52,7 +54,7 @@ class Address:
 
         Raises `ConfigurationError` for a pool whose connections read JSON otherwise than as text.
         """
-        sql = Statements("durable.postgres", "sql/pools.sql", "durable")
+        sql = POOLS.load("durable")
         if not isinstance(await pool.fetchval(sql["json"]), str):
             raise ConfigurationError(
                 "this pool decodes json (set_type_codec in its init): durable reads it as text."

@@ -18,7 +18,7 @@ import asyncpg
 
 from durable.postgres.address import CONNECT_TIMEOUT, Address
 from durable.postgres.errors import DRIVER, DeadlinePassed, error_class, translated
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 
 DEADLINE = 15.0  # seconds until a silent connection is given up; its session's timeout is 10
 LONG_DEADLINE = 90.0  # of lists, histories, pruning, deployment: what reads or writes much at once
@@ -28,7 +28,8 @@ SERVER_SHARE = 2 / 3  # of a deadline is the server's own, so that its answer ar
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3}
 _USER_TIMEOUT = 15_000  # milliseconds
 
-_SQL = Statements("durable.postgres", "sql/sessions.sql", "durable")
+SESSIONS = SqlFile("durable.postgres", "sql/sessions.sql")
+_SQL = SESSIONS.load("durable")
 
 
 async def open_connection(
@@ -73,7 +74,7 @@ def keep_alive(connection: Any) -> None:
 
 async def allow(connection: asyncpg.Connection, deadline: float) -> None:
     """Have the server's own timeout lie below `deadline` from now on."""
-    await connection.fetch(_SQL["timeout"], f"{deadline * SERVER_SHARE * 1000:.0f}ms")
+    await connection.fetch(*_SQL.bind("timeout", timeout=f"{deadline * SERVER_SHARE * 1000:.0f}ms"))
 
 
 @contextlib.contextmanager

@@ -17,10 +17,10 @@ import asyncpg
 
 from durable.errors import DatabaseError
 from durable.postgres.address import Address
-from durable.postgres.connections import guarded, open_connection
+from durable.postgres.connections import SESSIONS, guarded, open_connection
 from durable.postgres.errors import ConnectionLost, translating
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 from durable.telemetry.logs import logger
 
 Heard = Callable[[str], None]
@@ -32,7 +32,8 @@ SILENCE = 1.0  # seconds that closing waits for an answer that nobody needs
 PROBE_EVERY = 20.0
 ANSWER = 5.0  # seconds that LISTEN and the probe may take: they wait for nobody
 
-_SQL = Statements("durable.postgres", "sql/sessions.sql", "durable")
+NOTIFY = SqlFile("durable.postgres", "sql/notify.sql")
+_SQL = SESSIONS.load("durable")
 
 
 class Listener:

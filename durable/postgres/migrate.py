@@ -33,7 +33,7 @@ from durable.postgres.connections import open_connection
 from durable.postgres.errors import translating
 from durable.postgres.pool import Database
 from durable.postgres.script import Step, steps
-from durable.postgres.sql import Statements, in_schema
+from durable.postgres.sql import SqlFile, Statements, in_schema
 from durable.telemetry.logs import logger
 
 FIRST_RELEASE = 7  # builds that end here know the table `migrations`, and nothing of `revisions`
@@ -46,6 +46,8 @@ _OLDEST = re.compile(r"^[ \t]*-- oldest: (\d+)\s*$", re.MULTILINE)
 _BLOCKED = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 Fetch = Callable[..., Awaitable[Sequence[Any]]]
+
+MIGRATE = SqlFile("durable.postgres", "sql/migrate.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ async def pending(database: Database) -> list[Migration]:
     Raises `ConfigurationError` when the schema was changed by a later version of durable such that
     this one cannot work with it.
     """
-    sql = Statements("durable.postgres", "sql/migrate.sql", database.schema)
+    sql = MIGRATE.load(database.schema)
     recorded = await _recorded(database.fetch_past_gate, sql, database.schema)
     return _missing(recorded, database.schema)
 
@@ -148,7 +150,7 @@ class _NotAllowed(Exception):
 
 
 async def _recorded(fetch: Fetch, sql: Statements, schema: str) -> _Recorded:
-    (there,) = await fetch(sql["tables"], schema)
+    (there,) = await fetch(*sql.bind("tables", schema=schema))
     applied = set()
     if there["migrations"]:
         applied = {r["number"] for r in await fetch(sql["applied"])}
@@ -177,7 +179,7 @@ class _Migrator:
     def __init__(self, connection: asyncpg.Connection, schema: str) -> None:
         self._connection = connection
         self._schema = schema
-        self._sql = Statements("durable.postgres", "sql/migrate.sql", schema)
+        self._sql = MIGRATE.load(schema)
 
     async def run(self) -> list[Migration]:
         """Apply what is missing; what another process applied meanwhile is not."""
@@ -195,10 +197,10 @@ class _Migrator:
 
     async def _lock(self) -> None:
         key, tries = f"durable:{self._schema}", 0
-        while not await self._connection.fetchval(self._sql["lock"], key):
+        while not await self._connection.fetchval(*self._sql.bind("lock", key=key)):
             tries += 1
             if tries % WAITING_EVERY == 0:
-                rows = await self._connection.fetch(self._sql["holder"], key)
+                rows = await self._connection.fetch(*self._sql.bind("holder", key=key))
                 who = ", ".join(f"pid {r['pid']} ({r['name']} of {r['host']})" for r in rows)
                 logger.warning("waiting for another process to migrate the schema: %s", who)
             await asyncio.sleep(LOCK_EVERY)
@@ -208,7 +210,9 @@ class _Migrator:
     async def _create(self, missing: list[Migration]) -> None:
         """Nobody uses it yet: all at once, or not at all."""
         async with self._connection.transaction():
-            if not await self._connection.fetchval(self._sql["has_schema"], self._schema):
+            if not await self._connection.fetchval(
+                *self._sql.bind("has_schema", schema=self._schema)
+            ):
                 text = self._sql["create_schema"]
                 await self._connection.execute(text.replace("durable_schema", f'"{self._schema}"'))
             await self._connection.execute(self._sql["create_migrations"])
@@ -219,7 +223,7 @@ class _Migrator:
                 await self._connection.execute(";\n".join(plain))  # and no data to change
                 await self._begin(migration)
                 await self._connection.execute(
-                    self._sql["progress"], migration.number, len(found), 0
+                    *self._sql.bind("progress", number=migration.number, steps=len(found), cursor=0)
                 )
                 await self._finish(migration)
 
@@ -267,18 +271,22 @@ class _Migrator:
 
     async def _with_grants(self, text: str, like: str) -> None:
         """Run a statement; a table that it makes is open to whoever may use the table `like`."""
-        before = await self._connection.fetch(self._sql["names"], self._schema)
+        before = await self._connection.fetch(*self._sql.bind("names", schema=self._schema))
         await self._connection.execute(text)
-        after = await self._connection.fetch(self._sql["names"], self._schema)
+        after = await self._connection.fetch(*self._sql.bind("names", schema=self._schema))
         fresh = sorted({r["name"] for r in after} - {r["name"] for r in before})
         if fresh:
-            grants = await self._connection.fetch(self._sql["grants"], self._schema, fresh, like)
+            grants = await self._connection.fetch(
+                *self._sql.bind("grants", schema=self._schema, tables=fresh, like=like)
+            )
             for (grant,) in grants:
                 await self._connection.execute(grant)
 
     async def _index(self, step: Step) -> None:
         """Outside a transaction; half an index, left by an interruption, is made anew."""
-        valid = await self._connection.fetchval(self._sql["valid"], self._schema, step.index)
+        valid = await self._connection.fetchval(
+            *self._sql.bind("valid", schema=self._schema, name=step.index)
+        )
         if step.kind == "old index":
             await self._connection.execute(step.concurrent)
             return
@@ -316,17 +324,23 @@ class _Migrator:
 
     async def _begin(self, migration: Migration) -> tuple[int, int]:
         row = await self._connection.fetchrow(
-            self._sql["begin"], migration.number, migration.name, migration.oldest
+            *self._sql.bind(
+                "begin", number=migration.number, name=migration.name, oldest=migration.oldest
+            )
         )
         return (0, 0) if row is None else (row["steps"], row["cursor"])
 
     async def _progress(self, migration: int, steps_done: int, cursor: int = 0) -> None:
-        await self._connection.execute(self._sql["progress"], migration, steps_done, cursor)
+        await self._connection.execute(
+            *self._sql.bind("progress", number=migration, steps=steps_done, cursor=cursor)
+        )
 
     async def _finish(self, migration: Migration) -> None:
-        await self._connection.execute(self._sql["finish"], migration.number)
+        await self._connection.execute(*self._sql.bind("finish", number=migration.number))
         if migration.number <= FIRST_RELEASE or migration.oldest > FIRST_RELEASE:
-            await self._connection.execute(self._sql["record"], migration.number, migration.name)
+            await self._connection.execute(
+                *self._sql.bind("record", number=migration.number, name=migration.name)
+            )
 
 
 async def _until_unlocked(where: str, action: Callable[[], Awaitable[Any]]) -> Any:

@@ -16,17 +16,24 @@ import asyncpg
 
 from durable.errors import DatabaseError
 from durable.postgres.address import CONNECT_TIMEOUT, Address, Pool
-from durable.postgres.connections import DEADLINE, LONG_DEADLINE, allow, guarded, open_connection
+from durable.postgres.connections import (
+    DEADLINE,
+    LONG_DEADLINE,
+    SESSIONS,
+    allow,
+    guarded,
+    open_connection,
+)
 from durable.postgres.errors import DeadlinePassed, StatementTimeout, translating
 from durable.postgres.loops import HomeLoop
 from durable.postgres.poolers import find_out
 from durable.postgres.pooling import Connections, ForeignSession, LentPool, OwnPool
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
-from durable.postgres.sql import Statements, schema_name
+from durable.postgres.sql import schema_name
 
 Row = asyncpg.Record
 
-_SQL = Statements("durable.postgres", "sql/sessions.sql", "durable")
+_SQL = SESSIONS.load("durable")
 
 RECOVERED = 100  # statements in time, after which a lane's deadline is the usual one again
 

@@ -17,10 +17,10 @@ import asyncpg
 
 from durable.errors import ConfigurationError
 from durable.postgres.address import CONNECT_TIMEOUT, Address
+from durable.postgres.connections import SESSIONS
 from durable.postgres.pooling import check_settings
-from durable.postgres.sql import Statements
 
-_SQL = Statements("durable.postgres", "sql/sessions.sql", "durable")
+_SQL = SESSIONS.load("durable")
 
 _LOOKS = 3  # at each of two connections
 

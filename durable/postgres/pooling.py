@@ -19,18 +19,18 @@ from durable.errors import ConfigurationError
 from durable.postgres.address import CONNECT_TIMEOUT, Address, Pool
 from durable.postgres.connections import (
     DEADLINE,
+    SESSIONS,
     allow,
     guarded,
     open_connection,
 )
 from durable.postgres.errors import Conflict, DeadlinePassed, translating
-from durable.postgres.sql import Statements
 
 SLOT_TIMEOUT = 20.0  # seconds that are waited for others to give a connection back
 OPENING_MAX = 2  # connections at once, so that a server that comes back is not overrun
 CLOSE_TIMEOUT = 2.0  # seconds for what is in flight
 
-_SQL = Statements("durable.postgres", "sql/sessions.sql", "durable")
+_SQL = SESSIONS.load("durable")
 
 
 class Connections(Protocol):

@@ -18,9 +18,8 @@ from typing import Any
 from durable.errors import DatabaseError
 from durable.postgres.listen import Listener, Notifier
 from durable.postgres.pool import Database
-from durable.postgres.sql import Statements
 from durable.protocol import channels
-from durable.quorum.roster import Consumer, Roster
+from durable.quorum.roster import SQL, AnswerRow, Consumer, Roster
 from durable.runtime.notifications import row_id
 from durable.telemetry.logs import logger
 
@@ -55,7 +54,7 @@ class Bus:
         self._guid = guid
         self._heard = heard
         self._roster = Roster(database, app_id)
-        self._sql = Statements("durable.quorum", "sql/quorum.sql", database.schema)
+        self._sql = SQL.load(database.schema)
         self._everybody = channels.waiter(database.schema, f"q:{app_id}")
         self._mine = self._own(guid)
         self._notifier: Notifier | None = None
@@ -85,7 +84,11 @@ class Bus:
     async def post(self, message: Message) -> int:
         """Say something to everybody; the message's id. It must be JSON."""
         text = json.dumps({"originator": self._guid, **message}, ensure_ascii=False)
-        posted = int(await self._db.fetchval(self._sql["post"], self._app_id, self._guid, text))
+        posted = int(
+            await self._db.fetchval(
+                *self._sql.bind("post", app_id=self._app_id, sender=self._guid, message=text)
+            )
+        )
         self._announce(self._everybody, posted)
         return posted
 
@@ -120,7 +123,7 @@ class Bus:
         while True:
             told.clear()
             present = await self._roster.present()
-            rows = await self._db.fetch(self._sql["answers"], call)
+            rows = await self._db.fetch(*self._sql.bind("answers", message_id=call))
             answers = {row["sender"]: json.loads(row["message"]) for row in rows}
             silent = [c for c in present if concerned(c) and c.guid not in answers]
             left = end - clock()
@@ -168,10 +171,12 @@ class Bus:
             lately, self._lately = self._lately, False
             try:
                 if lately:
-                    rows = await self._db.fetch(self._sql["lately"], self._app_id)
+                    rows = await self._db.fetch(*self._sql.bind("lately", app_id=self._app_id))
                     ids.update(row["id"] for row in rows)
                 ids -= self._seen.keys()
-                rows = await self._db.fetch(self._sql["read"], self._app_id, sorted(ids))
+                rows = await self._db.fetch(
+                    *self._sql.bind("read", app_id=self._app_id, ids=sorted(ids))
+                )
             except DatabaseError as error:  # a repeated call finds us willing
                 logger.warning("a message of the quorum of %r waits: %s", self._app_id, error)
                 return
@@ -194,11 +199,11 @@ class Bus:
     async def _handle(self, message_id: int, message: Message) -> None:
         answers = await self._heard(message)
         if answers:
+            rows = [
+                AnswerRow(sender, json.dumps(answer, ensure_ascii=False))
+                for sender, answer in answers.items()
+            ]
             await self._db.fetch(
-                self._sql["answer"],
-                self._app_id,
-                message_id,
-                list(answers),
-                [json.dumps(answer, ensure_ascii=False) for answer in answers.values()],
+                *self._sql.bind("answer", app_id=self._app_id, message_id=message_id, answers=rows)
             )
             self._announce(self._own(message["originator"]), message_id)

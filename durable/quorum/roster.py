@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from durable.postgres.columns import Text
 from durable.postgres.pool import Database
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 from durable.streams.graph_messages import work_stream
 from durable.streams.members import lock_class
 
@@ -29,40 +30,64 @@ class Consumer:
         return f"{what} {self.guid} (host {self.host}, process {self.pid})"
 
 
+@dataclass(frozen=True, slots=True)
+class ConsumerRow:
+    """A consumer that takes part."""
+
+    guid: Text
+    topic: Text | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """An answer to a message; JSON text."""
+
+    sender: Text
+    message: Text
+
+
+SQL = SqlFile("durable.quorum", "sql/quorum.sql", consumers=ConsumerRow, answers=AnswerRow)
+
+
 class Roster:
     """The table `quorum`, for one app."""
 
     def __init__(self, database: Database, app_id: str) -> None:
         self._db = database
         self._app_id = app_id
-        self._sql = Statements("durable.quorum", "sql/quorum.sql", database.schema)
+        self._sql = SQL.load(database.schema)
         self._locks = lock_class(database.schema)
 
     async def join(self, member_id: int, consumers: Sequence[tuple[str, str | None]]) -> None:
         """Have consumers (guid, topic) take part, as long as this member lives."""
         await self._db.fetch(
-            self._sql["join"],
-            self._app_id,
-            member_id,
-            [guid for guid, _ in consumers],
-            [topic for _, topic in consumers],
-        )
+            *self._sql.bind(
+                "join", app_id=self._app_id, member=member_id,
+                consumers=[ConsumerRow(*consumer) for consumer in consumers],
+            )
+        )  # fmt: skip
 
     async def leave(self, guids: Iterable[str]) -> None:
         """Have consumers take part no more; throttles that name them go too."""
-        await self._db.fetch(self._sql["leave"], list(guids))
+        await self._db.fetch(*self._sql.bind("leave", guids=list(guids)))
 
     async def present(self) -> list[Consumer]:
         """Who takes part and is alive: engines first."""
-        rows = await self._db.fetch(self._sql["present"], self._app_id, self._locks)
+        rows = await self._db.fetch(
+            *self._sql.bind("present", app_id=self._app_id, lock_class=self._locks)
+        )
         return [Consumer(**dict(row)) for row in rows]
 
     async def depths(self, topics: Iterable[str]) -> dict[str | None, int]:
         """How many messages wait: of the engines (None), and of these topics."""
         streams = [work_stream(self._app_id, topic) for topic in topics]
-        rows = await self._db.fetch(self._sql["depths"], self._app_id, streams)
+        rows = await self._db.fetch(*self._sql.bind("depths", app_id=self._app_id, streams=streams))
         return {row["topic"]: row["depth"] for row in rows}
 
     async def deployed(self, version: str) -> bool:
         """Whether there is such a version of the app that may be active."""
-        return bool(await self._db.fetchval(self._sql["deployed"], self._app_id, version))
+        return bool(
+            await self._db.fetchval(
+                *self._sql.bind("deployed", app_id=self._app_id, version=version)
+            )
+        )

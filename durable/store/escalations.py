@@ -5,29 +5,32 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from durable.postgres.columns import BigInt, Text
 from durable.postgres.pool import Row
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 
-FILTERS: Final = (
-    "role", "type", "subtype", "entity", "status", "assigned_to", "job_id", "topic", "origin_id",
-    "priority",
+FILTERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "role": "roles", "type": "types", "subtype": "subtypes", "entity": "entities",
+        "status": "statuses", "assigned_to": "assignees", "job_id": "jids", "topic": "topics",
+        "origin_id": "origins", "priority": "priorities",
+    }
 )  # fmt: skip
-"""The columns that lists are filtered by, in the order of the statement's arguments."""
+"""The columns that lists are filtered by, each with the parameter of its values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Closing:
     """A wait that has ended: that of (aid, dad), or all of a run (None); the payload is JSON."""
 
-    run_id: int
-    dad: str | None
-    aid: str | None
-    status: str
-    payload: str | None
+    run_id: BigInt
+    dad: Text | None
+    aid: Text | None
+    status: Text
+    payload: Text | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,14 @@ class Wanted:
     available: bool | None = None
 
     @property
-    def arguments(self) -> list[Any]:
+    def filters(self) -> dict[str, Any]:
         """As the statements take them."""
-        by_column = [self.columns.get(name) for name in FILTERS]
         metadata = None if self.metadata is None else json.dumps(dict(self.metadata))
-        return [*by_column, metadata, self.available]
+        by_column = {FILTERS[name]: self.columns.get(name) for name in FILTERS}
+        return {**by_column, "metadata": metadata, "available": self.available}
+
+
+SQL = SqlFile("durable.store", "sql/escalations.sql", closed=Closing)
 
 
 class EscalationStore:
@@ -54,23 +60,18 @@ class EscalationStore:
     """
 
     def __init__(self, schema: str) -> None:
-        self._sql = Statements("durable.store", "sql/escalations.sql", schema)
+        self._sql = SQL.load(schema)
 
     async def open(self, connection: Any, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         """Insert rows, given by column; their ids."""
-        found = await connection.fetch(self._sql["open"], json.dumps([dict(r) for r in rows]))
+        found = await connection.fetch(
+            *self._sql.bind("open", rows=json.dumps([dict(r) for r in rows]))
+        )
         return [r["id"] for r in found]
 
     async def close(self, connection: Any, closed: Sequence[Closing]) -> None:
         """Close what is pending of these waits."""
-        await connection.execute(
-            self._sql["close"],
-            [c.run_id for c in closed],
-            [c.dad for c in closed],
-            [c.aid for c in closed],
-            [c.status for c in closed],
-            [c.payload for c in closed],
-        )
+        await connection.execute(*self._sql.bind("close", closed=closed))
 
     async def settle(
         self,
@@ -81,34 +82,49 @@ class EscalationStore:
         by: tuple[str | None, str | None],
     ) -> None:
         """Say of a row that is held who closed it (a name, and metadata to merge as JSON)."""
-        await connection.execute(self._sql["settle"], escalation, status, payload, *by)
+        await connection.execute(
+            *self._sql.bind(
+                "settle", escalation=escalation, status=status, payload=payload, resolver=by[0],
+                metadata=by[1],
+            )
+        )  # fmt: skip
 
     async def lock(self, connection: Any, app_id: str, ids: Sequence[int]) -> list[Row]:
         """These rows, held until commit."""
-        rows: list[Row] = await connection.fetch(self._sql["lock"], app_id, list(ids))
+        rows: list[Row] = await connection.fetch(
+            *self._sql.bind("lock", app_id=app_id, ids=list(ids))
+        )
         return rows
 
     async def read(self, connection: Any, app_id: str, ids: Sequence[int]) -> list[Row]:
         """These rows."""
-        rows: list[Row] = await connection.fetch(self._sql["read"], app_id, list(ids))
+        rows: list[Row] = await connection.fetch(
+            *self._sql.bind("read", app_id=app_id, ids=list(ids))
+        )
         return rows
 
     async def find(
         self, connection: Any, app_id: str, wanted: Wanted, order: tuple[str, bool], page: Any
     ) -> Any:
         """Rows of a page (limit, offset); `order` is the column, and if the newest is first."""
-        return await connection.fetch(self._sql["list"], app_id, *wanted.arguments, *order, *page)
+        return await connection.fetch(
+            *self._sql.bind(
+                "list", app_id=app_id, **wanted.filters, order=order[0], newest=order[1],
+                limit=page[0], skipped=page[1],
+            )
+        )  # fmt: skip
 
     async def count(self, connection: Any, app_id: str, wanted: Wanted) -> int:
         """How many there are."""
-        return int(await connection.fetchval(self._sql["count"], app_id, *wanted.arguments))
+        bound = self._sql.bind("count", app_id=app_id, **wanted.filters)
+        return int(await connection.fetchval(*bound))
 
     async def next_available(
         self, connection: Any, app_id: str, metadata: str, roles: Sequence[str] | None
     ) -> int | None:
         """The first that contains the metadata (JSON) and may be claimed, held until commit."""
         found: int | None = await connection.fetchval(
-            self._sql["next_available"], app_id, metadata, roles
+            *self._sql.bind("next_available", app_id=app_id, metadata=metadata, roles=roles)
         )
         return found
 
@@ -116,36 +132,41 @@ class EscalationStore:
         self, connection: Any, ids: Sequence[int], assignee: str, duration: float
     ) -> None:
         """Have rows that are held belong to somebody for so many seconds."""
-        await connection.execute(self._sql["claim"], ids, assignee, duration)
+        await connection.execute(
+            *self._sql.bind("claim", ids=ids, assignee=assignee, seconds=duration)
+        )
 
     async def release(self, connection: Any, ids: Sequence[int]) -> None:
         """Have rows that are held belong to nobody."""
-        await connection.execute(self._sql["release"], ids)
+        await connection.execute(*self._sql.bind("release", ids=ids))
 
     async def to_role(self, connection: Any, ids: Sequence[int], role: str) -> None:
         """Have rows that are held wait for another role."""
-        await connection.execute(self._sql["to_role"], ids, role)
+        await connection.execute(*self._sql.bind("to_role", ids=ids, role=role))
 
     async def update(self, connection: Any, ids: Sequence[int], changes: Mapping[str, Any]) -> None:
         """Change what is given: priority, description, metadata, milestones (JSON), expires_at."""
-        expires: datetime | None = changes.get("expires_at")
-        names = ("priority", "description", "metadata", "milestones")
-        given = [changes.get(name) for name in names]
-        await connection.execute(self._sql["update"], ids, *given, expires)
+        names = ("priority", "description", "metadata", "milestones", "expires_at")
+        given = {name: changes.get(name) for name in names}
+        await connection.execute(*self._sql.bind("update", ids=ids, **given))
 
     async def stats(
         self, connection: Any, app_id: str, roles: Sequence[str] | None, period: float
     ) -> Any:
         """Counts by role and type, of so many seconds."""
-        return await connection.fetch(self._sql["stats"], app_id, roles, period)
+        return await connection.fetch(
+            *self._sql.bind("stats", app_id=app_id, roles=roles, period=period)
+        )
 
     async def types(self, connection: Any, app_id: str) -> Any:
         """The types that there are."""
-        return await connection.fetch(self._sql["types"], app_id)
+        return await connection.fetch(*self._sql.bind("types", app_id=app_id))
 
     async def prune(
         self, connection: Any, app_id: str, statuses: Sequence[str], age: float, limit: int
     ) -> int:
         """Delete closed rows that are older than so many seconds, `limit` at most; how many."""
-        gone = await connection.fetch(self._sql["prune"], app_id, list(statuses), age, limit)
+        gone = await connection.fetch(
+            *self._sql.bind("prune", app_id=app_id, statuses=list(statuses), age=age, limit=limit)
+        )
         return len(gone)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from durable.postgres.columns import BigInt, Boolean, Integer, Text
 from durable.postgres.pool import Row
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ class NewJob:
 class SavedJob:
     """What a step changes of a job. `over`: it has ended, or counts as ended."""
 
-    run_id: int
-    state: str
-    status: int
-    output: str
-    error: str | None
-    metadata: str | None
-    over: bool
+    run_id: BigInt
+    state: Text
+    status: BigInt
+    output: Text
+    error: Text | None
+    metadata: Text | None
+    over: Boolean
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,25 @@ class SavedInstance:
     settled: Boolean
 
 
+@dataclass(frozen=True, slots=True)
+class ActivityAddress:
+    """Where in a run activities stand: all that share a dimensional address."""
+
+    run_id: BigInt
+    dad: Text
+
+
+SQL = SqlFile(
+    "durable.store", "sql/graph_jobs.sql",
+    jobs=SavedJob, instances=SavedInstance, addresses=ActivityAddress,
+)  # fmt: skip
+
+
 class GraphJobStore:
     """Graph jobs and the table `activities`, on a connection that the caller passes."""
 
     def __init__(self, schema: str) -> None:
-        self._sql = Statements("durable.store", "sql/graph_jobs.sql", schema)
+        self._sql = SQL.load(schema)
 
     async def start(self, connection: Any, job: NewJob) -> int | None:
         """Insert a job; its run id, None when its id is taken.
@@ -80,120 +94,106 @@ class GraphJobStore:
         Who starts a job under an id that others may choose holds the id's lock (`HookStore.lock`).
         """
         run_id: int | None = await connection.fetchval(
-            self._sql["start"],
-            job.jid,
-            job.app_id,
-            job.graph,
-            job.version,
-            job.state,
-            job.status,
-            job.input,
-            job.output,
-            job.error,
-            job.metadata,
-            job.parent_run_id,
-            list(job.reply_to),
-            job.over,
-            job.pending,
-            job.request,
+            *self._sql.bind(
+                "start",
+                jid=job.jid,
+                app_id=job.app_id,
+                graph=job.graph,
+                version=job.version,
+                state=job.state,
+                status=job.status,
+                input=job.input,
+                output=job.output,
+                error=job.error,
+                metadata=job.metadata,
+                parent_run_id=job.parent_run_id,
+                reply_to=list(job.reply_to),
+                over=job.over,
+                pending=job.pending,
+                request=job.request,
+            ),
         )
         return run_id
 
     async def requested(self, connection: Any, request: UUID) -> Row | None:
         """The job that this request has started."""
-        row: Row | None = await connection.fetchrow(self._sql["requested"], request)
+        row: Row | None = await connection.fetchrow(*self._sql.bind("requested", request=request))
         return row
 
     async def lock(self, connection: Any, run_ids: Iterable[int]) -> list[Row]:
         """The jobs that nobody else is stepping, locked until commit."""
-        rows: list[Row] = await connection.fetch(self._sql["lock"], list(run_ids))
+        rows: list[Row] = await connection.fetch(*self._sql.bind("lock", run_ids=list(run_ids)))
         return rows
 
     async def lock_one(self, connection: Any, run_id: int) -> Row | None:
         """One job, locked until commit, after whoever is stepping it."""
-        row: Row | None = await connection.fetchrow(self._sql["lock_one"], run_id)
+        row: Row | None = await connection.fetchrow(*self._sql.bind("lock_one", run_id=run_id))
         return row
 
     async def find(self, connection: Any, app_id: str, jid: str) -> Row | None:
         """The latest job of an id."""
-        row: Row | None = await connection.fetchrow(self._sql["find"], app_id, jid)
+        row: Row | None = await connection.fetchrow(*self._sql.bind("find", app_id=app_id, jid=jid))
         return row
 
     async def latest(
         self, connection: Any, app_id: str, jids: Sequence[str], before: int
     ) -> list[Row]:
         """The latest jobs of these ids whose runs have lower numbers, the newest first."""
-        rows: list[Row] = await connection.fetch(self._sql["latest"], app_id, jids, before)
+        rows: list[Row] = await connection.fetch(
+            *self._sql.bind("latest", app_id=app_id, jids=jids, before=before)
+        )
         return rows
 
     async def read(
         self, connection: Any, run_ids: Iterable[int], *, ended: bool = False
     ) -> list[Row]:
         """Jobs as they are now; with `ended`, those alone that have ended."""
-        rows: list[Row] = await connection.fetch(self._sql["read"], list(run_ids), ended)
+        rows: list[Row] = await connection.fetch(
+            *self._sql.bind("read", run_ids=list(run_ids), ended=ended)
+        )
         return rows
 
     async def save(self, connection: Any, jobs: Sequence[SavedJob]) -> None:
         """Write what a step changed of jobs; those that are over expire from then on."""
-        await connection.execute(
-            self._sql["save"],
-            [j.run_id for j in jobs],
-            [j.state for j in jobs],
-            [j.status for j in jobs],
-            [j.output for j in jobs],
-            [j.error for j in jobs],
-            [j.metadata for j in jobs],
-            [j.over for j in jobs],
-        )
+        await connection.execute(*self._sql.bind("save", jobs=jobs))
 
     async def instances(self, connection: Any, addresses: Iterable[tuple[int, str]]) -> list[Row]:
         """What activities did at these addresses (run id, dimension)."""
-        wanted = sorted(set(addresses))
-        rows: list[Row] = await connection.fetch(
-            self._sql["instances"], [run_id for run_id, _ in wanted], [dad for _, dad in wanted]
-        )
+        wanted = [ActivityAddress(*address) for address in sorted(set(addresses))]
+        rows: list[Row] = await connection.fetch(*self._sql.bind("instances", addresses=wanted))
         return rows
 
     async def history(self, connection: Any, run_id: int) -> list[Row]:
         """Everything that the activities of a job did."""
-        rows: list[Row] = await connection.fetch(self._sql["history"], run_id)
+        rows: list[Row] = await connection.fetch(*self._sql.bind("history", run_id=run_id))
         return rows
 
     async def save_instances(self, connection: Any, instances: Sequence[SavedInstance]) -> None:
         """Write instances of activities."""
-        await connection.execute(
-            self._sql["save_instances"],
-            [i.run_id for i in instances],
-            [i.dad for i in instances],
-            [i.aid for i in instances],
-            [i.open for i in instances],
-            [i.replies for i in instances],
-            [i.code for i in instances],
-            [i.input for i in instances],
-            [i.output for i in instances],
-            [i.hook for i in instances],
-            [i.error for i in instances],
-            [i.settled for i in instances],
-        )
+        await connection.execute(*self._sql.bind("save_instances", instances=instances))
 
     async def open_children(self, connection: Any, run_ids: Iterable[int]) -> list[int]:
         """The running jobs that these await."""
-        rows = await connection.fetch(self._sql["open_children"], list(run_ids))
+        rows = await connection.fetch(*self._sql.bind("open_children", run_ids=list(run_ids)))
         return [r["run_id"] for r in rows]
 
     async def ended_since(
         self, connection: Any, app_id: str, graphs: Iterable[str], since: datetime
     ) -> list[int]:
         """The runs of these graphs that ended since a moment, and emissions; oldest first."""
-        rows = await connection.fetch(self._sql["ended_since"], app_id, list(graphs), since)
+        rows = await connection.fetch(
+            *self._sql.bind("ended_since", app_id=app_id, graphs=list(graphs), since=since)
+        )
         return [r["run_id"] for r in rows]
 
     async def emit(self, connection: Any, run_id: int, status: int, output: str) -> int:
         """Keep a job's state of this moment (JSON text); the emission's id."""
-        emission: int = await connection.fetchval(self._sql["emit"], run_id, status, output)
+        emission: int = await connection.fetchval(
+            *self._sql.bind("emit", run_id=run_id, status=status, output=output)
+        )
         return emission
 
     async def emitted(self, connection: Any, ids: Iterable[int]) -> list[Row]:
         """Jobs as they were at these emissions; `now` is when."""
-        rows: list[Row] = await connection.fetch(self._sql["emitted"], list(ids))
+        rows: list[Row] = await connection.fetch(*self._sql.bind("emitted", ids=list(ids)))
         return rows

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.pool import Database, Row
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 from durable.protocol.clock import from_datetime
 from durable.protocol.facts import Fact, fact_kind
 from durable.protocol.failures import failure_from_json
@@ -23,12 +23,15 @@ def fact_of(row: Row) -> Fact:
     )  # fmt: skip
 
 
+SQL = SqlFile("durable.store", "sql/histories.sql")
+
+
 class HistoryStore:
     """The `history` table."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._sql = Statements("durable.store", "sql/histories.sql", database.schema)
+        self._sql = SQL.load(database.schema)
 
     async def facts(self, run_ids: Sequence[int]) -> dict[int, list[Fact]]:
         """The facts of each run, in order; a run without any is missing.
@@ -38,7 +41,9 @@ class HistoryStore:
         if len(run_ids) == 1:
             return await self._of_one(run_ids[0])
         found: dict[int, list[Fact]] = {}
-        for row in await self._db.fetch(self._sql["facts"], list(run_ids), deadline=LONG_DEADLINE):
+        for row in await self._db.fetch(
+            *self._sql.bind("facts", run_ids=list(run_ids)), deadline=LONG_DEADLINE
+        ):
             found.setdefault(row["run_id"], []).append(fact_of(row))
         return found
 
@@ -47,7 +52,8 @@ class HistoryStore:
         after, full = 0, True
         while full:
             rows = await self._db.fetch(
-                self._sql["page"], run_id, after, PAGE, deadline=LONG_DEADLINE
+                *self._sql.bind("page", run_id=run_id, after=after, limit=PAGE),
+                deadline=LONG_DEADLINE,
             )
             facts += map(fact_of, rows)
             full = len(rows) == PAGE

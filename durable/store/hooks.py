@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from durable.postgres.columns import BigInt, Text
 from durable.postgres.pool import Row
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,25 @@ class SignalKey:
 class Waiter:
     """A waiting activity; `dad` and `aid` None stand for all of a run."""
 
-    run_id: int
-    dad: str | None = None
-    aid: str | None = None
+    run_id: BigInt
+    dad: Text | None = None
+    aid: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HookRow:
+    """A waiter of a key."""
+
+    app_id: Text
+    topic: Text
+    rule: Text
+    key: Text
+    run_id: BigInt
+    dad: Text | None
+    aid: Text | None
+
+
+SQL = SqlFile("durable.store", "sql/hooks.sql", hooks=HookRow, waiters=Waiter)
 
 
 class HookStore:
@@ -39,7 +56,7 @@ class HookStore:
 
     def __init__(self, schema: str) -> None:
         self._schema = schema
-        self._sql = Statements("durable.store", "sql/hooks.sql", schema)
+        self._sql = SQL.load(schema)
 
     async def lock(
         self, connection: Any, keys: Iterable[SignalKey], ids: Iterable[tuple[str, str]] = ()
@@ -48,7 +65,7 @@ class HookStore:
         numbers = {self._number(key.app_id, key.topic, key.rule, key.key) for key in keys}
         numbers |= {self._number("job", app_id, jid) for app_id, jid in ids}
         if numbers:
-            await connection.fetch(self._sql["lock_keys"], sorted(numbers))
+            await connection.fetch(*self._sql.bind("lock_keys", keys=sorted(numbers)))
 
     def _number(self, *words: str) -> int:
         text = "\0".join((self._schema, *words))
@@ -56,39 +73,29 @@ class HookStore:
 
     async def register(self, connection: Any, waits: Sequence[tuple[SignalKey, Waiter]]) -> None:
         """Add waiters."""
-        keys, waiters = [k for k, _ in waits], [w for _, w in waits]
-        await connection.execute(
-            self._sql["register"],
-            [k.app_id for k in keys],
-            [k.topic for k in keys],
-            [k.rule for k in keys],
-            [k.key for k in keys],
-            [w.run_id for w in waiters],
-            [w.dad for w in waiters],
-            [w.aid for w in waiters],
-        )
+        hooks = [
+            HookRow(k.app_id, k.topic, k.rule, k.key, w.run_id, w.dad, w.aid) for k, w in waits
+        ]
+        await connection.execute(*self._sql.bind("register", hooks=hooks))
 
     async def keys_of(self, connection: Any, waiters: Sequence[Waiter]) -> list[SignalKey]:
         """The keys for which these wait."""
-        rows = await connection.fetch(self._sql["keys_of"], *self._columns(waiters))
+        rows = await connection.fetch(*self._sql.bind("keys_of", waiters=waiters))
         return [SignalKey(r["app_id"], r["topic"], r["rule"], r["key"]) for r in rows]
 
     async def remove(self, connection: Any, waiters: Sequence[Waiter]) -> None:
         """Have these wait no longer."""
-        await connection.execute(self._sql["remove"], *self._columns(waiters))
-
-    @staticmethod
-    def _columns(waiters: Sequence[Waiter]) -> tuple[list[Any], list[Any], list[Any]]:
-        return [w.run_id for w in waiters], [w.dad for w in waiters], [w.aid for w in waiters]
+        await connection.execute(*self._sql.bind("remove", waiters=waiters))
 
     async def find(
         self, connection: Any, keys: Sequence[SignalKey], only: int | None = None
     ) -> Waiter | None:
         """The oldest waiter for one of the keys, all of one topic; of run `only` if it is given."""
         if only is None:
-            row = await connection.fetchrow(self._sql["find"], *self._topic(keys))
+            bound = self._sql.bind("find", **_of_topic(keys))
         else:
-            row = await connection.fetchrow(self._sql["find_of_run"], *self._topic(keys), only)
+            bound = self._sql.bind("find_of_run", run_id=only, **_of_topic(keys))
+        row = await connection.fetchrow(*bound)
         return None if row is None else Waiter(row["run_id"], row["dad"], row["aid"])
 
     async def park(
@@ -104,21 +111,28 @@ class HookStore:
         If it says itself for which job it is, and that has ended, nobody ever could wait for it: it
         is not kept.
         """
-        app_id, topic, rules, values = self._topic(keys)
         await connection.execute(
-            self._sql["park"], signal_id, app_id, topic, rules, values, message, run_id
+            *self._sql.bind(
+                "park", signal_id=signal_id, message=message, run_id=run_id, **_of_topic(keys)
+            )
         )
 
     async def unpark(self, connection: Any, keys: Sequence[SignalKey], run_id: int) -> str | None:
         """Take the oldest early signal of one of the keys, for anybody or a run; its message."""
-        row = await connection.fetchrow(self._sql["unpark"], *self._topic(keys), run_id)
+        row = await connection.fetchrow(*self._sql.bind("unpark", run_id=run_id, **_of_topic(keys)))
         return None if row is None else row["message"]
 
     async def parked(self, connection: Any, app_id: str, topic: str) -> list[Row]:
         """The early signals of a topic: signal_id, message, created_at, run_id."""
-        rows: list[Row] = await connection.fetch(self._sql["parked"], app_id, topic)
+        rows: list[Row] = await connection.fetch(
+            *self._sql.bind("parked", app_id=app_id, topic=topic)
+        )
         return rows
 
-    @staticmethod
-    def _topic(keys: Sequence[SignalKey]) -> tuple[str, str, list[str], list[str]]:
-        return keys[0].app_id, keys[0].topic, [k.rule for k in keys], [k.key for k in keys]
+
+def _of_topic(keys: Sequence[SignalKey]) -> dict[str, Any]:
+    """Keys of one topic, as the statements take them."""
+    return {
+        "app_id": keys[0].app_id, "topic": keys[0].topic,
+        "rules": [k.rule for k in keys], "keys": [k.key for k in keys],
+    }  # fmt: skip

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, datetime
 from typing import Any, Final
-from uuid import UUID
 
 from durable.codec.fields_set import plain_value
+from durable.postgres.columns import Bytes, SmallInt, Text, Uuid
 from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.pool import Database, Row
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 from durable.protocol.failures import Failure, failure_from_json
 from durable.protocol.ids import new_seed
 from durable.protocol.states import RunState
@@ -28,16 +28,16 @@ class Start:
     and entity that it begins with, a JSON object; None for none. `seed`: of its random numbers.
     """
 
-    request_id: UUID
-    jid: str
-    queue: str
-    workflow: str
-    input: str
-    priority: int
-    policy: str
-    reply_to: str | None
-    state: str | None = None
-    seed: bytes = field(default_factory=new_seed)
+    request_id: Uuid
+    jid: Text
+    queue: Text
+    workflow: Text
+    input: Text
+    priority: SmallInt
+    policy: Text
+    reply_to: Text | None
+    state: Text | None = None
+    seed: Bytes = field(default_factory=new_seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +210,15 @@ def _description(row: Row, activities: Sequence[Row], aside: Sequence[Row]) -> R
     )  # fmt: skip
 
 
+SQL = SqlFile("durable.store", "sql/jobs.sql", starts=Start)
+
+
 class JobStore:
     """The `jobs` table."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._sql = Statements("durable.store", "sql/jobs.sql", database.schema)
+        self._sql = SQL.load(database.schema)
 
     async def probe(self) -> None:
         """Return once the server has answered; raises what kept it from that."""
@@ -223,25 +226,7 @@ class JobStore:
 
     async def start(self, starts: Sequence[Start]) -> list[Started]:
         """Start runs, or find those that stand in the way; in the order asked."""
-        columns = zip(
-            *(
-                (
-                    s.request_id,
-                    s.jid,
-                    s.queue,
-                    s.workflow,
-                    s.input,
-                    s.priority,
-                    s.policy,
-                    s.reply_to,
-                    s.state,
-                    s.seed,
-                )
-                for s in starts
-            ),
-            strict=True,
-        )
-        rows = await self._db.fetch(self._sql["start_runs"], *(list(c) for c in columns))
+        rows = await self._db.fetch(*self._sql.bind("start_runs", starts=starts))
         found = {
             r["place"]: Started(r["run_id"], r["started"], r["open"], r["workflow"]) for r in rows
         }
@@ -249,12 +234,12 @@ class JobStore:
 
     async def latest(self, jid: str) -> tuple[int, str] | None:
         """The newest run of an id, and of which workflow it is."""
-        rows = await self._db.read(self._sql["latest"], jid)
+        rows = await self._db.read(*self._sql.bind("latest", jid=jid))
         return (int(rows[0]["run_id"]), str(rows[0]["workflow"])) if rows else None
 
     async def ends(self, run_ids: Sequence[int]) -> dict[int, Ended]:
         """How those of the runs ended that have, by run."""
-        rows = await self._db.fetch(self._sql["outcomes"], list(run_ids))
+        rows = await self._db.fetch(*self._sql.bind("outcomes", run_ids=list(run_ids)))
         return {
             r["run_id"]: Ended(
                 r["run_id"], r["jid"], r["state"], r["output"], failure_from_json(r["error"])
@@ -264,25 +249,29 @@ class JobStore:
 
     async def await_end(self, run_id: int, channel: str) -> bool:
         """Have `channel` notified when the run ends; False when it has ended."""
-        return bool(await self._db.fetch(self._sql["await_end"], run_id, channel))
+        return bool(
+            await self._db.fetch(*self._sql.bind("await_end", run_id=run_id, channel=channel))
+        )
 
     async def state(self, run_id: int) -> RunState | None:
         """The state of a run; None when there is none."""
-        rows = await self._db.read(self._sql["state"], run_id)
+        rows = await self._db.read(*self._sql.bind("state", run_id=run_id))
         return rows[0]["state"] if rows else None
 
     async def describe(self, run_id: int) -> RunDescription | None:
         """All that the rows say of a run."""
-        rows = await self._db.read(self._sql["describe"], run_id)
+        rows = await self._db.read(*self._sql.bind("describe", run_id=run_id))
         if not rows:
             return None
-        activities = await self._db.read(self._sql["open_activities"], run_id, ATTEMPTS_MAX)
-        aside = await self._db.read(self._sql["put_aside"], run_id)
+        activities = await self._db.read(
+            *self._sql.bind("open_activities", run_id=run_id, limit=ATTEMPTS_MAX)
+        )
+        aside = await self._db.read(*self._sql.bind("put_aside", run_id=run_id))
         return _description(rows[0], activities, aside)
 
     async def deployed_for(self, run_id: int) -> tuple[str, str, list[str]]:
         """The workflow and task queue of a run, and the versions deployed to it, newest first."""
-        rows = await self._db.fetch(self._sql["deployed_for"], run_id)
+        rows = await self._db.fetch(*self._sql.bind("deployed_for", run_id=run_id))
         if not rows:
             return "", "", []
         versions = [r["version"] for r in rows if r["version"] is not None]
@@ -290,26 +279,24 @@ class JobStore:
 
     async def deployed_to(self, queue: str) -> list[str]:
         """The versions that workers of a task queue have deployed, the newest first."""
-        rows = await self._db.fetch(self._sql["deployed_to"], queue)
+        rows = await self._db.fetch(*self._sql.bind("deployed_to", queue=queue))
         return [r["version"] for r in rows]
 
     async def document(self, queue: str, version: str) -> str | None:
         """What was deployed to a task queue as this version."""
-        found: str | None = await self._db.fetchval(self._sql["document"], queue, version)
+        found: str | None = await self._db.fetchval(
+            *self._sql.bind("document", queue=queue, version=version)
+        )
         return found
 
     async def list(self, chosen: RunFilter, before: int | None, limit: int) -> list[RunSummary]:
         """Runs, the newest first, older than `before`."""
-        filters = _filter(chosen)
+        page = {**_filter(chosen), "before": before, "limit": limit}
         if chosen.attributes is None:
-            rows = await self._db.read(
-                self._sql["list"], *filters, before, limit, deadline=LONG_DEADLINE
-            )
+            bound = self._sql.bind("list", **page)
         else:
-            statement = self._sql["list_having"]
-            rows = await self._db.read(
-                statement, *filters, before, limit, chosen.attributes, deadline=LONG_DEADLINE
-            )
+            bound = self._sql.bind("list_having", attributes=chosen.attributes, **page)
+        rows = await self._db.read(*bound, deadline=LONG_DEADLINE)
         return [
             RunSummary(
                 r["jid"],
@@ -327,10 +314,10 @@ class JobStore:
         """How many runs there are."""
         filters = _filter(chosen)
         if chosen.attributes is None:
-            rows = await self._db.read(self._sql["count"], *filters, deadline=LONG_DEADLINE)
-            return int(rows[0][0])
-        statement = self._sql["count_having"]
-        rows = await self._db.read(statement, *filters, chosen.attributes, deadline=LONG_DEADLINE)
+            bound = self._sql.bind("count", **filters)
+        else:
+            bound = self._sql.bind("count_having", attributes=chosen.attributes, **filters)
+        rows = await self._db.read(*bound, deadline=LONG_DEADLINE)
         return int(rows[0][0])
 
     async def terminate(
@@ -364,9 +351,11 @@ class JobStore:
         )
 
 
-def _filter(chosen: RunFilter) -> tuple[Any, ...]:
+def _filter(chosen: RunFilter) -> dict[str, Any]:
     prefix = chosen.id_prefix
     if prefix is not None:
         prefix = prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     states = None if chosen.states is None else list(chosen.states)
-    return chosen.workflow, states, chosen.task_queue, prefix
+    return {
+        "workflow": chosen.workflow, "states": states, "queue": chosen.task_queue, "prefix": prefix,
+    }  # fmt: skip

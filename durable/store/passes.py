@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
+
+SQL = SqlFile("durable.store", "sql/passes.sql")
 
 
 class PassStore:
     """What activities did in passes of a cycle, on a connection that the caller passes."""
 
     def __init__(self, schema: str) -> None:
-        self._sql = Statements("durable.store", "sql/passes.sql", schema)
+        self._sql = SQL.load(schema)
 
     async def forget(
         self,
@@ -31,4 +33,9 @@ class PassStore:
             below: the activities below it.
             before: how the addresses of its answers begin, and the number of the first that stays.
         """
-        await connection.execute(self._sql["forget"], run_id, list(below), *ancestor, *before)
+        await connection.execute(
+            *self._sql.bind(
+                "forget", run_id=run_id, below=list(below), ancestor=ancestor[0], leg=ancestor[1],
+                prefix=before[0], number=before[1],
+            )
+        )  # fmt: skip

@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from durable.postgres.columns import BigInt, Text
 from durable.postgres.pool import Row
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
     """Of a job, all as JSON text: None leaves what was there, `markers` are joined in."""
 
-    run_id: int
-    entity: str | None
-    attributes: str | None
-    document: str | None
-    markers: str | None
+    run_id: BigInt
+    entity: Text | None
+    attributes: Text | None
+    document: Text | None
+    markers: Text | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,43 +40,44 @@ class Wanted:
     conditions: tuple[tuple[str, str, str], ...]
 
 
+SQL = SqlFile("durable.store", "sql/states.sql", states=SavedState)
+
+
 class StateStore:
     """Attributes, documents and markers of graph jobs, on a connection that the caller passes."""
 
     def __init__(self, schema: str) -> None:
-        self._sql = Statements("durable.store", "sql/states.sql", schema)
+        self._sql = SQL.load(schema)
 
     async def write(self, connection: Any, states: Sequence[SavedState]) -> None:
         """Write the state of jobs that the caller holds."""
-        await connection.execute(
-            self._sql["write"],
-            [s.run_id for s in states],
-            [s.entity for s in states],
-            [s.attributes for s in states],
-            [s.document for s in states],
-            [s.markers for s in states],
-        )
+        await connection.execute(*self._sql.bind("write", states=states))
 
     async def markers(self, connection: Any, run_id: int) -> str | None:
         """The markers of a job, a JSON object."""
-        found: str | None = await connection.fetchval(self._sql["markers"], run_id)
+        found: str | None = await connection.fetchval(*self._sql.bind("markers", run_id=run_id))
         return found
 
     async def of_id(self, connection: Any, app_id: str, entity: str, jid: str) -> Row | None:
         """The newest job of an id, if it is of this kind."""
-        row: Row | None = await connection.fetchrow(self._sql["of_id"], app_id, entity, jid)
+        row: Row | None = await connection.fetchrow(
+            *self._sql.bind("of_id", app_id=app_id, entity=entity, jid=jid)
+        )
         return row
 
     async def find(self, connection: Any, wanted: Wanted, page: tuple[int, int]) -> list[Row]:
         """Jobs, the newest first; `page` is how many, and how many are left out before."""
-        conditions = [[c[column] for c in wanted.conditions] for column in range(3)]
-        common = (wanted.app_id, wanted.entity, wanted.attributes, *conditions, *page)
+        paths, operators, values = ([c[n] for c in wanted.conditions] for n in range(3))
+        common = {
+            "app_id": wanted.app_id, "entity": wanted.entity, "attributes": wanted.attributes,
+            "paths": paths, "operators": operators, "values": values,
+            "limit": page[0], "skipped": page[1],
+        }  # fmt: skip
         if wanted.parts:
-            rows: list[Row] = await connection.fetch(
-                self._sql["find_containing"], *common, list(wanted.parts)
-            )
+            bound = self._sql.bind("find_containing", parts=list(wanted.parts), **common)
         elif wanted.attributes is not None:
-            rows = await connection.fetch(self._sql["find_having"], *common)
+            bound = self._sql.bind("find_having", **common)
         else:
-            rows = await connection.fetch(self._sql["find"], *common)
+            bound = self._sql.bind("find", **common)
+        rows: list[Row] = await connection.fetch(*bound)
         return rows

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from durable.postgres.columns import BigInt, Float, Text
 from durable.postgres.pool import Row
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
 from durable.protocol.queries import Selection
 
 
@@ -15,61 +16,56 @@ from durable.protocol.queries import Selection
 class Measurement:
     """One row: `slot` in Unix seconds, None for all time; `value` a number as text."""
 
-    app_id: str
-    graph: str
-    key: str
-    slot: float | None
-    kind: str
-    target: str
-    value: str | None
-    run_id: int
+    app_id: Text
+    graph: Text
+    key: Text
+    slot: Float | None
+    kind: Text
+    target: Text
+    value: Text | None
+    run_id: BigInt
+
+
+SQL = SqlFile("durable.store", "sql/stats.sql", found=Measurement)
 
 
 class StatsStore:
     """The table `job_stats`, on a connection that the caller passes."""
 
     def __init__(self, schema: str) -> None:
-        self._sql = Statements("durable.store", "sql/stats.sql", schema)
+        self._sql = SQL.load(schema)
 
     async def count(self, connection: Any, found: Sequence[Measurement]) -> None:
         """Write what jobs count for."""
-        await connection.execute(
-            self._sql["count"],
-            [m.app_id for m in found],
-            [m.graph for m in found],
-            [m.key for m in found],
-            [m.slot for m in found],
-            [m.kind for m in found],
-            [m.target for m in found],
-            [m.value for m in found],
-            [m.run_id for m in found],
-        )
+        await connection.execute(*self._sql.bind("count", found=found))
 
     async def totals(self, connection: Any, chosen: Selection) -> list[Row]:
         """What was measured: whole, at, kind, target, and each number that could be asked for."""
         rows: list[Row] = await connection.fetch(
-            self._sql["totals"], *_where(chosen), chosen.window.minutes
+            *self._sql.bind("totals", **_where(chosen), minutes=chosen.window.minutes)
         )
         return rows
 
     async def ids(self, connection: Any, chosen: Selection) -> list[Row]:
         """Ids of jobs by step of time and facet: at, target, jids."""
         rows: list[Row] = await connection.fetch(
-            self._sql["ids"], *_where(chosen), chosen.window.minutes, list(chosen.facets)
+            *self._sql.bind(
+                "ids", **_where(chosen), minutes=chosen.window.minutes, facets=list(chosen.facets)
+            )
         )
         return rows
 
     async def indexes(self, connection: Any, chosen: Selection) -> list[Row]:
         """By what there are jobs: at (as they were counted), target."""
         rows: list[Row] = await connection.fetch(
-            self._sql["indexes"], *_where(chosen), list(chosen.facets)
+            *self._sql.bind("indexes", **_where(chosen), facets=list(chosen.facets))
         )
         return rows
 
     async def latest(self, connection: Any, chosen: Selection) -> int | None:
         """The run id of the latest job, None when there is none."""
         run_id: int | None = await connection.fetchval(
-            self._sql["latest"], *_where(chosen), list(chosen.facets)
+            *self._sql.bind("latest", **_where(chosen), facets=list(chosen.facets))
         )
         return run_id
 
@@ -78,7 +74,14 @@ class StatsStore:
     ) -> list[Row]:
         """The first jobs after a run id and up to another: run_id, jid, running."""
         rows: list[Row] = await connection.fetch(
-            self._sql["jobs"], *_where(chosen), list(chosen.facets), *between, limit
+            *self._sql.bind(
+                "jobs",
+                **_where(chosen),
+                facets=list(chosen.facets),
+                after=between[0],
+                last=between[1],
+                limit=limit,
+            )
         )
         return rows
 
@@ -87,14 +90,20 @@ class StatsStore:
     ) -> None:
         """These jobs have these facets no longer."""
         await connection.execute(
-            self._sql["forget_index"],
-            chosen.app_id,
-            chosen.graph,
-            chosen.key,
-            list(chosen.facets),
-            list(run_ids),
+            *self._sql.bind(
+                "forget_index",
+                app_id=chosen.app_id,
+                graph=chosen.graph,
+                key=chosen.key,
+                facets=list(chosen.facets),
+                run_ids=list(run_ids),
+            )
         )
 
 
-def _where(chosen: Selection) -> tuple[str, str, str, float | None, float | None]:
-    return chosen.app_id, chosen.graph, chosen.key, chosen.window.first, chosen.window.end
+def _where(chosen: Selection) -> dict[str, Any]:
+    """Which measurements, as the statements take them."""
+    return {
+        "app_id": chosen.app_id, "graph": chosen.graph, "key": chosen.key,
+        "first": chosen.window.first, "end": chosen.window.end,
+    }  # fmt: skip

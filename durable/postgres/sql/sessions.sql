@@ -39,7 +39,7 @@ select pg_catalog.set_config('statement_timeout', '6h', false),
 
 -- name: timeout
 -- For a statement that may take longer than others, or that took too long as one batch.
-select pg_catalog.set_config('statement_timeout', $1, false)
+select pg_catalog.set_config('statement_timeout', :timeout, false)
 
 -- name: unfit
 -- What a session that is not ours to set has to have. Only what is not so is returned.

@@ -1,14 +1,14 @@
 -- name: join
 -- The same consumer may come back as another member.
 insert into durable.quorum (guid, member_id, app_id, topic, joined_at)
-select c.guid, $2, $1, c.topic, durable.now()
-from unnest($3::text[], $4::text[]) as c(guid, topic)
+select c.guid, :member, :app_id, c.topic, durable.now()
+from unnest(:consumers.*) as c(:consumers)
 on conflict (guid) do update set member_id = excluded.member_id
 
 -- name: leave
 -- With the throttles that name these consumers: nobody else ever has their guids.
 with gone as (
-    delete from durable.quorum q where q.guid = any($1::text[]) returning q.app_id, q.guid
+    delete from durable.quorum q where q.guid = any(:guids::text[]) returning q.app_id, q.guid
 )
 delete from durable.throttles t using gone g
 where t.app_id = g.app_id and t.target = 'guid' and t.name = g.guid
@@ -20,69 +20,69 @@ select q.guid, q.topic, m.member_id, m.host, m.pid, extract(epoch from q.joined_
 from durable.quorum q
 join durable.members m on m.member_id = q.member_id
 cross join lateral durable.throttle_v1(q.app_id, q.topic, q.guid) as t(ms)
-where q.app_id = $1
+where q.app_id = :app_id
   and exists (select from pg_locks l where l.locktype = 'advisory' and l.granted
               and l.database = (select oid from pg_database where datname = current_database())
-              and l.classid::bigint = $2::bigint & 4294967295
+              and l.classid::bigint = :lock_class::bigint & 4294967295
               and l.objid::bigint = 1 + m.member_id % 2147483646 and l.objsubid = 2)
 order by q.topic nulls first, q.joined_at, q.guid
 
 -- name: depths
 -- What waits, by topic; null is the engines'.
 select null::text as topic, count(*) as depth from durable.engine_streams e
-where e.stream_name = $1 and e.msg_type not in ('step', 'signal', 'cancel')
+where e.stream_name = :app_id and e.msg_type not in ('step', 'signal', 'cancel')
   and e.reserved_by is null and e.expired_at is null
 union all
 select w.topic, count(*) from durable.worker_streams w
-where w.stream_name = any($2::text[]) and w.msg_type = 'worker' and w.reserved_by is null and w.expired_at is null
+where w.stream_name = any(:streams::text[]) and w.msg_type = 'worker' and w.reserved_by is null and w.expired_at is null
 group by w.topic
 
 -- name: deployed
-select true from durable.app_versions v where v.app_id = $1 and v.version = $2 and not v.generated
+select true from durable.app_versions v where v.app_id = :app_id and v.version = :version and not v.generated
 
 -- name: post
 -- Who speaks clears away what everybody has read.
 with stale as (
     delete from durable.quorum_messages m
-    where m.app_id = $1 and m.sent_at < durable.now() - interval '60 s'
+    where m.app_id = :app_id and m.sent_at < durable.now() - interval '60 s'
 )
 insert into durable.quorum_messages (app_id, sender, message, sent_at)
-values ($1, $2, $3::json, durable.now()) returning id
+values (:app_id, :sender, :message::json, durable.now()) returning id
 
 -- name: read
 -- Not what is left of older ones: a notification, which anybody may send, brings none of them back.
 select m.id, m.message from durable.quorum_messages m
-where m.app_id = $1 and m.id = any($2::bigint[]) and m.answers is null
+where m.app_id = :app_id and m.id = any(:ids::bigint[]) and m.answers is null
   and m.sent_at > durable.now() - interval '60 s'
 order by m.id
 
 -- name: lately
 -- After notifications may have been lost.
 select m.id from durable.quorum_messages m
-where m.app_id = $1 and m.sent_at > durable.now() - interval '10 s' and m.answers is null
+where m.app_id = :app_id and m.sent_at > durable.now() - interval '10 s' and m.answers is null
 
 -- name: answer
 insert into durable.quorum_messages (app_id, sender, answers, message, sent_at)
-select $1, a.sender, $2, a.message::json, durable.now()
-from unnest($3::text[], $4::text[]) as a(sender, message)
+select :app_id, a.sender, :message_id, a.message::json, durable.now()
+from unnest(:answers.*) as a(:answers)
 
 -- name: answers
-select m.sender, m.message from durable.quorum_messages m where m.answers = $1 order by m.id
+select m.sender, m.message from durable.quorum_messages m where m.answers = :message_id order by m.id
 
 -- name: narrow
 -- A throttle puts those within it out of force.
 delete from durable.throttles t
-where t.app_id = $1 and case $2::text
+where t.app_id = :app_id and case :target::text
     when 'all' then true
     when 'workers' then t.target = 'topic' or t.target = 'guid' and exists (
         select from durable.quorum q where q.guid = t.name and q.topic is not null)
     when 'engines' then t.target = 'guid' and exists (
         select from durable.quorum q where q.guid = t.name and q.topic is null)
     when 'topic' then t.target = 'guid' and exists (
-        select from durable.quorum q where q.guid = t.name and q.topic = $3)
+        select from durable.quorum q where q.guid = t.name and q.topic = :name)
     else false end
 
 -- name: set
 insert into durable.throttles (app_id, target, name, throttle, set_at)
-values ($1, $2, $3, $4, durable.now())
+values (:app_id, :target, :name, :throttle, durable.now())
 on conflict (app_id, target, name) do update set throttle = excluded.throttle, set_at = excluded.set_at

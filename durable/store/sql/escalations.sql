@@ -8,7 +8,7 @@ select r.app_id, r.run_id, r.aid, r.dad, r.jid, r.graph, r.topic, r.role, r.type
     coalesce(r.priority, 5), r.description, r.task_queue, r.workflow_type, r.origin_id, r.parent_id, r.initiated_by,
     r.trace_id, r.span_id, r.envelope, coalesce(r.metadata, '{}'), to_timestamp(r.expires_at),
     durable.now(), durable.now()
-from json_to_recordset($1::json) as r(
+from json_to_recordset(:rows::json) as r(
     app_id text, run_id bigint, aid text, dad text, jid text, graph text, topic text, role text, type text,
     subtype text, entity text, priority integer, description text, task_queue text, workflow_type text,
     origin_id text, parent_id text, initiated_by text, trace_id text, span_id text, envelope json, metadata jsonb,
@@ -20,7 +20,7 @@ returning id
 -- locked in the order of their ids, as everybody does, so that no two wait for each other.
 with found as materialized (
     select distinct on (e.id) e.id, c.status, c.payload
-    from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) as c(run_id, dad, aid, status, payload)
+    from unnest(:closed.*) as c(:closed)
     join durable.escalations e on e.run_id = c.run_id and (c.dad is null or (e.dad = c.dad and e.aid = c.aid))
     where e.status = 'pending'
     order by e.id, c.dad nulls last
@@ -36,84 +36,84 @@ where e.id = h.id
 -- name: settle
 -- What a resolver adds to rows that it holds; those that no job waits for are closed here.
 update durable.escalations e
-set resolved_by = coalesce($4, e.resolved_by), metadata = e.metadata || coalesce($5::jsonb, '{}'),
-    status = case when e.status = 'pending' then $2 else e.status end,
-    resolver_payload = case when e.status = 'pending' then $3::json else e.resolver_payload end,
+set resolved_by = coalesce(:resolver, e.resolved_by), metadata = e.metadata || coalesce(:metadata::jsonb, '{}'),
+    status = case when e.status = 'pending' then :status else e.status end,
+    resolver_payload = case when e.status = 'pending' then :payload::json else e.resolver_payload end,
     resolved_at = coalesce(e.resolved_at, durable.now()), updated_at = durable.now()
-where e.id = $1
+where e.id = :escalation
 
 -- name: lock
 -- These rows, held until commit, in the order of their ids.
 select e.*, e.status = 'pending' and (e.assigned_to is null or e.assigned_until <= durable.now()) as available,
     e.assigned_until > durable.now() as claim_holds
 from durable.escalations e
-where e.app_id = $1 and e.id = any($2::bigint[])
+where e.app_id = :app_id and e.id = any(:ids::bigint[])
 order by e.id for update of e
 
 -- name: read
 select e.*, e.status = 'pending' and (e.assigned_to is null or e.assigned_until <= durable.now()) as available
 from durable.escalations e
-where e.app_id = $1 and e.id = any($2::bigint[])
+where e.app_id = :app_id and e.id = any(:ids::bigint[])
 order by e.id
 
 -- name: list
 -- Every filter that is null lets everything through.
 select e.*, e.status = 'pending' and (e.assigned_to is null or e.assigned_until <= durable.now()) as available
 from durable.escalations e
-where e.app_id = $1
-  and ($2::text[] is null or e.role = any($2)) and ($3::text[] is null or e.type = any($3))
-  and ($4::text[] is null or e.subtype = any($4)) and ($5::text[] is null or e.entity = any($5))
-  and ($6::text[] is null or e.status = any($6)) and ($7::text[] is null or e.assigned_to = any($7))
-  and ($8::text[] is null or e.jid = any($8)) and ($9::text[] is null or e.topic = any($9))
-  and ($10::text[] is null or e.origin_id = any($10)) and ($11::integer[] is null or e.priority = any($11))
-  and ($12::jsonb is null or e.metadata @> $12)
-  and ($13::boolean is null or $13 = (e.status = 'pending' and (e.assigned_to is null or e.assigned_until <= durable.now())))
-order by case when $14 = 'priority' then e.priority end,
-    case when $15 then null else e.created_at end, case when $15 then e.created_at end desc, e.id
-limit $16 offset $17
+where e.app_id = :app_id
+  and (:roles::text[] is null or e.role = any(:roles)) and (:types::text[] is null or e.type = any(:types))
+  and (:subtypes::text[] is null or e.subtype = any(:subtypes)) and (:entities::text[] is null or e.entity = any(:entities))
+  and (:statuses::text[] is null or e.status = any(:statuses)) and (:assignees::text[] is null or e.assigned_to = any(:assignees))
+  and (:jids::text[] is null or e.jid = any(:jids)) and (:topics::text[] is null or e.topic = any(:topics))
+  and (:origins::text[] is null or e.origin_id = any(:origins)) and (:priorities::integer[] is null or e.priority = any(:priorities))
+  and (:metadata::jsonb is null or e.metadata @> :metadata)
+  and (:available::boolean is null or :available = (e.status = 'pending' and (e.assigned_to is null or e.assigned_until <= durable.now())))
+order by case when :order = 'priority' then e.priority end,
+    case when :newest then null else e.created_at end, case when :newest then e.created_at end desc, e.id
+limit :limit offset :skipped
 
 -- name: count
 select count(*) from durable.escalations e
-where e.app_id = $1
-  and ($2::text[] is null or e.role = any($2)) and ($3::text[] is null or e.type = any($3))
-  and ($4::text[] is null or e.subtype = any($4)) and ($5::text[] is null or e.entity = any($5))
-  and ($6::text[] is null or e.status = any($6)) and ($7::text[] is null or e.assigned_to = any($7))
-  and ($8::text[] is null or e.jid = any($8)) and ($9::text[] is null or e.topic = any($9))
-  and ($10::text[] is null or e.origin_id = any($10)) and ($11::integer[] is null or e.priority = any($11))
-  and ($12::jsonb is null or e.metadata @> $12)
-  and ($13::boolean is null or $13 = (e.status = 'pending' and (e.assigned_to is null or e.assigned_until <= durable.now())))
+where e.app_id = :app_id
+  and (:roles::text[] is null or e.role = any(:roles)) and (:types::text[] is null or e.type = any(:types))
+  and (:subtypes::text[] is null or e.subtype = any(:subtypes)) and (:entities::text[] is null or e.entity = any(:entities))
+  and (:statuses::text[] is null or e.status = any(:statuses)) and (:assignees::text[] is null or e.assigned_to = any(:assignees))
+  and (:jids::text[] is null or e.jid = any(:jids)) and (:topics::text[] is null or e.topic = any(:topics))
+  and (:origins::text[] is null or e.origin_id = any(:origins)) and (:priorities::integer[] is null or e.priority = any(:priorities))
+  and (:metadata::jsonb is null or e.metadata @> :metadata)
+  and (:available::boolean is null or :available = (e.status = 'pending' and (e.assigned_to is null or e.assigned_until <= durable.now())))
 
 -- name: next_available
 -- The first that may be claimed and that nobody else is claiming in this moment.
 select e.id from durable.escalations e
-where e.app_id = $1 and e.status = 'pending' and (e.assigned_to is null or e.assigned_until <= durable.now())
-  and e.metadata @> $2::jsonb and ($3::text[] is null or e.role = any($3))
+where e.app_id = :app_id and e.status = 'pending' and (e.assigned_to is null or e.assigned_until <= durable.now())
+  and e.metadata @> :metadata::jsonb and (:roles::text[] is null or e.role = any(:roles))
 order by e.priority, e.created_at, e.id
 limit 1 for update skip locked
 
 -- name: claim
 update durable.escalations e
-set claimed_at = case when e.assigned_to = $2 and e.assigned_until > durable.now() then e.claimed_at else durable.now() end,
-    assigned_to = $2, assigned_until = durable.now() + make_interval(secs => $3), updated_at = durable.now()
-where e.id = any($1::bigint[])
+set claimed_at = case when e.assigned_to = :assignee and e.assigned_until > durable.now() then e.claimed_at else durable.now() end,
+    assigned_to = :assignee, assigned_until = durable.now() + make_interval(secs => :seconds), updated_at = durable.now()
+where e.id = any(:ids::bigint[])
 
 -- name: release
 update durable.escalations e
 set assigned_to = null, assigned_until = null, claimed_at = null, updated_at = durable.now()
-where e.id = any($1::bigint[])
+where e.id = any(:ids::bigint[])
 
 -- name: to_role
 -- Another role's from now on: whoever had claimed it has it no more.
 update durable.escalations e
-set role = $2, assigned_to = null, assigned_until = null, claimed_at = null, updated_at = durable.now()
-where e.id = any($1::bigint[])
+set role = :role, assigned_to = null, assigned_until = null, claimed_at = null, updated_at = durable.now()
+where e.id = any(:ids::bigint[])
 
 -- name: update
 update durable.escalations e
-set priority = coalesce($2, e.priority), description = coalesce($3, e.description),
-    metadata = e.metadata || coalesce($4::jsonb, '{}'), milestones = e.milestones || coalesce($5::jsonb, '[]'),
-    expires_at = coalesce($6, e.expires_at), updated_at = durable.now()
-where e.id = any($1::bigint[])
+set priority = coalesce(:priority, e.priority), description = coalesce(:description, e.description),
+    metadata = e.metadata || coalesce(:metadata::jsonb, '{}'), milestones = e.milestones || coalesce(:milestones::jsonb, '[]'),
+    expires_at = coalesce(:expires_at, e.expires_at), updated_at = durable.now()
+where e.id = any(:ids::bigint[])
 
 -- name: stats
 -- What waits now, and what happened in the last so many seconds, by role and type.
@@ -121,23 +121,23 @@ select e.role, e.type,
     count(*) filter (where e.status = 'pending') as pending,
     count(*) filter (where e.status = 'pending' and e.assigned_to is not null and e.assigned_until > durable.now())
         as claimed,
-    count(*) filter (where e.created_at > durable.now() - make_interval(secs => $3)) as created,
-    count(*) filter (where e.status = 'resolved' and e.resolved_at > durable.now() - make_interval(secs => $3))
+    count(*) filter (where e.created_at > durable.now() - make_interval(secs => :period)) as created,
+    count(*) filter (where e.status = 'resolved' and e.resolved_at > durable.now() - make_interval(secs => :period))
         as resolved
 from durable.escalations e
-where e.app_id = $1 and ($2::text[] is null or e.role = any($2))
-  and (e.status = 'pending' or e.resolved_at > durable.now() - make_interval(secs => $3))
+where e.app_id = :app_id and (:roles::text[] is null or e.role = any(:roles))
+  and (e.status = 'pending' or e.resolved_at > durable.now() - make_interval(secs => :period))
 group by e.role, e.type order by e.role, e.type
 
 -- name: types
-select distinct e.type from durable.escalations e where e.app_id = $1 and e.type is not null order by e.type
+select distinct e.type from durable.escalations e where e.app_id = :app_id and e.type is not null order by e.type
 
 -- name: prune
 -- Closed ones only, the oldest first; several may prune at once.
 with old as (
     select e.id from durable.escalations e
-    where e.app_id = $1 and e.status <> 'pending' and e.status = any($2::text[])
-      and e.resolved_at <= durable.now() - make_interval(secs => $3)
-    order by e.resolved_at limit $4 for update skip locked
+    where e.app_id = :app_id and e.status <> 'pending' and e.status = any(:statuses::text[])
+      and e.resolved_at <= durable.now() - make_interval(secs => :age)
+    order by e.resolved_at limit :limit for update skip locked
 )
 delete from durable.escalations e using old where e.id = old.id returning e.id

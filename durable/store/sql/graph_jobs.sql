@@ -5,14 +5,14 @@
 insert into durable.jobs (
     run_id, jid, scope, app_id, graph, graph_version, state, status, input, output, error, metadata,
     parent_run_id, reply_to, created_at, finished_at, expires_at, request_id)
-select nextval('durable.ids'), $1, $2, $2, $3, $4, $5, $6, $7::json, $8::json, $9::json, $10::json,
-    $11, $12::text[], durable.now(), case when $13 then durable.now() end,
-    case when $14::float8 is not null then durable.now() + make_interval(secs => $14)
-        when $13 and x.expire > 0 then durable.now() + make_interval(secs => x.expire) end,
-    $15
-from (select coalesce(($10::json ->> 'expire')::float8, 1) as expire) x
+select nextval('durable.ids'), :jid, :app_id, :app_id, :graph, :version, :state, :status, :input::json, :output::json, :error::json, :metadata::json,
+    :parent_run_id, :reply_to::text[], durable.now(), case when :over then durable.now() end,
+    case when :pending::float8 is not null then durable.now() + make_interval(secs => :pending)
+        when :over and x.expire > 0 then durable.now() + make_interval(secs => x.expire) end,
+    :request
+from (select coalesce((:metadata::json ->> 'expire')::float8, 1) as expire) x
 where not exists (
-    select from durable.jobs j where j.scope = $2 and j.jid = $1 and (
+    select from durable.jobs j where j.scope = :app_id and j.jid = :jid and (
         j.finished_at is null or j.state = 'running' or j.expires_at is null or j.expires_at > durable.now()))
 on conflict (scope, jid) where finished_at is null do nothing
 returning run_id
@@ -23,7 +23,7 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
     j.entity, j.document, j.attributes,
     durable.now() as now
-from durable.jobs j where j.request_id = $1
+from durable.jobs j where j.request_id = :request
 
 -- name: lock
 -- Jobs that another engine is stepping are skipped: it goes on with them, or we come back.
@@ -31,7 +31,7 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
     j.entity, j.document, j.attributes,
     durable.now() as now
-from durable.jobs j where j.run_id = any($1::bigint[])
+from durable.jobs j where j.run_id = any(:run_ids::bigint[])
 order by j.run_id for no key update of j skip locked
 
 -- name: lock_one
@@ -40,7 +40,7 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
     j.entity, j.document, j.attributes,
     durable.now() as now
-from durable.jobs j where j.run_id = $1 for no key update of j
+from durable.jobs j where j.run_id = :run_id for no key update of j
 
 -- name: find
 -- The latest job of an id, and nothing of jobs that are not graphs'. A pending one whose time is over is as good as
@@ -52,18 +52,18 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j
      where e.run_id = j.run_id and e.dead_lettered_at is not null order by e.id limit 1) as put_aside,
     durable.now() as now
 from durable.jobs j
-where j.scope = $1 and j.jid = $2 and (j.state <> 'pending' or j.expires_at > durable.now())
+where j.scope = :app_id and j.jid = :jid and (j.state <> 'pending' or j.expires_at > durable.now())
 order by j.run_id desc limit 1
 
 -- name: latest
--- The same of several ids, by one probe each, as it was before a run or message with the number $3.
+-- The same of several ids, by one probe each, as it was before a run or message with the number `before`.
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
     j.entity, j.document, j.attributes,
     durable.now() as now
-from unnest($2::text[]) as a(jid) cross join lateral (
+from unnest(:jids::text[]) as a(jid) cross join lateral (
     select * from durable.jobs o
-    where o.scope = $1 and o.jid = a.jid and o.run_id < $3 and (o.state <> 'pending' or o.expires_at > durable.now())
+    where o.scope = :app_id and o.jid = a.jid and o.run_id < :before and (o.state <> 'pending' or o.expires_at > durable.now())
     order by o.run_id desc limit 1) j
 order by j.run_id desc
 
@@ -72,7 +72,7 @@ select j.run_id, j.jid, j.scope, j.app_id, j.graph, j.graph_version, j.state, j.
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
     j.entity, j.document, j.attributes,
     durable.now() as now
-from durable.jobs j where j.run_id = any($1::bigint[]) and (not $2::boolean or j.finished_at is not null)
+from durable.jobs j where j.run_id = any(:run_ids::bigint[]) and (not :ended::boolean or j.finished_at is not null)
 
 -- name: save
 -- Every step counts a revision: who took one from an older copy of the job is refused.
@@ -82,8 +82,7 @@ set revision = j.revision + 1, state = s.state, status = s.status, output = s.ou
     finished_at = case when s.over then coalesce(j.finished_at, durable.now()) end,
     expires_at = case when not s.over then null when j.finished_at is not null then j.expires_at
         when x.expire > 0 then durable.now() + make_interval(secs => x.expire) end
-from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::boolean[])
-    as s(run_id, state, status, output, error, metadata, over)
+from unnest(:jobs.*) as s(:jobs)
 join durable.jobs o on o.run_id = s.run_id
 cross join lateral (
     select coalesce((coalesce(s.metadata::json, o.metadata) ->> 'expire')::float8, 1) as expire) x
@@ -91,42 +90,40 @@ where j.run_id = s.run_id
 
 -- name: instances
 select a.run_id, a.dad, a.aid, a.open, a.replies, a.code, a.output, a.hook, a.error, a.opened_at, a.settled_at
-from unnest($1::bigint[], $2::text[]) as w(run_id, dad)
+from unnest(:addresses.*) as w(:addresses)
 join durable.activities a on a.run_id = w.run_id and a.dad = w.dad
 
 -- name: history
 -- Everything that the activities of a job did, in the order in which they were entered.
 select a.run_id, a.dad, a.aid, a.open, a.replies, a.code, a.input, a.output, a.hook, a.error, a.opened_at, a.settled_at
-from durable.activities a where a.run_id = $1 order by a.opened_at, a.dad, a.aid
+from durable.activities a where a.run_id = :run_id order by a.opened_at, a.dad, a.aid
 
 -- name: save_instances
 insert into durable.activities as a
     (run_id, dad, aid, open, replies, code, input, output, hook, error, opened_at, settled_at)
 select s.run_id, s.dad, s.aid, s.open, s.replies, s.code, s.input::json, s.output::json, s.hook::json,
     s.error::json, durable.now(), case when s.settled then durable.now() end
-from unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::integer[], $6::integer[], $7::text[],
-    $8::text[], $9::text[], $10::text[], $11::boolean[])
-    as s(run_id, dad, aid, open, replies, code, input, output, hook, error, settled)
+from unnest(:instances.*) as s(:instances)
 on conflict (run_id, dad, aid) do update
 set open = excluded.open, replies = excluded.replies, code = excluded.code, output = excluded.output,
     hook = excluded.hook, error = excluded.error, settled_at = excluded.settled_at
 
 -- name: open_children
 -- The jobs that these await and that are still running.
-select j.run_id from durable.jobs j where j.parent_run_id = any($1::bigint[]) and j.finished_at is null
+select j.run_id from durable.jobs j where j.parent_run_id = any(:run_ids::bigint[]) and j.finished_at is null
 
 -- name: ended_since
 -- The net beneath notifications: what ended in these graphs since a moment, by run, and what was emitted.
 select f.run_id from (
     select j.run_id, j.finished_at as at from durable.jobs j
-    where j.scope = $1 and j.graph = any($2::text[]) and j.finished_at >= $3
+    where j.scope = :app_id and j.graph = any(:graphs::text[]) and j.finished_at >= :since
     union all
     select e.id, e.emitted_at from durable.emissions e join durable.jobs j on j.run_id = e.run_id
-    where j.scope = $1 and j.graph = any($2::text[]) and e.emitted_at >= $3) f
+    where j.scope = :app_id and j.graph = any(:graphs::text[]) and e.emitted_at >= :since) f
 order by f.at
 
 -- name: emit
-insert into durable.emissions (run_id, status, output, emitted_at) values ($1, $2, $3::json, durable.now())
+insert into durable.emissions (run_id, status, output, emitted_at) values (:run_id, :status, :output::json, durable.now())
 returning id
 
 -- name: emitted
@@ -136,4 +133,4 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, 'running' as state, 
     j.entity, null::jsonb as document, null::jsonb as attributes,
     e.emitted_at as now, e.id
 from durable.emissions e join durable.jobs j on j.run_id = e.run_id
-where e.id = any($1::bigint[])
+where e.id = any(:ids::bigint[])

@@ -2,9 +2,9 @@
 -- Everything that runs have behind them, in the order of their revisions. By its request a signal is known that was
 -- sent again and lies in the inbox, though its first copy is a fact.
 select run_id, revision, kind, number, at, name, data, failure, input, request_id
-from durable.history where run_id = any($1::bigint[]) order by run_id, revision
+from durable.history where run_id = any(:run_ids::bigint[]) order by run_id, revision
 
 -- name: page
 -- The next so many facts of one run: a long history is read a page at a time, so that others come in between.
 select run_id, revision, kind, number, at, name, data, failure, input, request_id
-from durable.history where run_id = $1 and revision > $2 order by revision limit $3
+from durable.history where run_id = :run_id and revision > :after order by revision limit :limit

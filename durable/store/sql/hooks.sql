@@ -2,45 +2,44 @@
 -- Who registers, wakes or removes waiters of a key holds its lock until commit: a signal and its waiter
 -- then see each other, whichever comes first. Always taken in this order, and in one statement.
 select pg_advisory_xact_lock(k.key)
-from (select distinct key from unnest($1::bigint[]) as k(key) order by key) k
+from (select distinct key from unnest(:keys::bigint[]) as k(key) order by key) k
 
 -- name: register
 insert into durable.hooks (app_id, topic, rule, key, run_id, dad, aid, created_at)
 select h.app_id, h.topic, h.rule, h.key, h.run_id, h.dad, h.aid, durable.now()
-from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[])
-    as h(app_id, topic, rule, key, run_id, dad, aid)
+from unnest(:hooks.*) as h(:hooks)
 
 -- name: keys_of
 -- What the waiters of these activities, or of whole runs (dad is null), wait for.
 select distinct h.app_id, h.topic, h.rule, h.key
-from unnest($1::bigint[], $2::text[], $3::text[]) as a(run_id, dad, aid)
+from unnest(:waiters.*) as a(:waiters)
 join durable.hooks h on h.run_id = a.run_id and (a.dad is null or (h.dad = a.dad and h.aid = a.aid))
 
 -- name: remove
 delete from durable.hooks h
-using unnest($1::bigint[], $2::text[], $3::text[]) as a(run_id, dad, aid)
+using unnest(:waiters.*) as a(:waiters)
 where h.run_id = a.run_id and (a.dad is null or (h.dad = a.dad and h.aid = a.aid))
 
 -- name: find
 -- The oldest waiter of one of these keys.
 select h.run_id, h.dad, h.aid
-from unnest($3::text[], $4::text[]) as k(rule, key)
-join durable.hooks h on h.app_id = $1 and h.topic = $2 and h.rule = k.rule and h.key = k.key
+from unnest(:rules::text[], :keys::text[]) as k(rule, key)
+join durable.hooks h on h.app_id = :app_id and h.topic = :topic and h.rule = k.rule and h.key = k.key
 order by h.id limit 1
 
 -- name: find_of_run
 -- The same, of one job, for which the signal is.
 select h.run_id, h.dad, h.aid
-from durable.hooks h join unnest($3::text[], $4::text[]) as k(rule, key) on h.rule = k.rule and h.key = k.key
-where h.run_id = $5 and h.app_id = $1 and h.topic = $2
+from durable.hooks h join unnest(:rules::text[], :keys::text[]) as k(rule, key) on h.rule = k.rule and h.key = k.key
+where h.run_id = :run_id and h.app_id = :app_id and h.topic = :topic
 order by h.id limit 1
 
 -- name: park
 -- One row per rule of the topic, so that whichever hook comes finds it by its own. What says that it is for one job
--- only (`only`) is not kept when that job has ended; what is for the job $7 leaves with it.
+-- only (`only`) is not kept when that job has ended; what is for one job leaves with it.
 insert into durable.early_signals (signal_id, app_id, topic, rule, key, message, created_at, run_id)
-select $1, $2, $3, k.rule, k.key, $6::json, durable.now(), coalesce(m.only, $7::bigint)
-from (select (($6::json) ->> 'only')::bigint as only) m, unnest($4::text[], $5::text[]) as k(rule, key)
+select :signal_id, :app_id, :topic, k.rule, k.key, :message::json, durable.now(), coalesce(m.only, :run_id::bigint)
+from (select ((:message::json) ->> 'only')::bigint as only) m, unnest(:rules::text[], :keys::text[]) as k(rule, key)
 where m.only is null or exists (select from durable.jobs j where j.run_id = m.only and j.state = 'running')
 on conflict do nothing
 
@@ -49,9 +48,9 @@ on conflict do nothing
 -- rules.
 with first as (
     select e.signal_id
-    from unnest($3::text[], $4::text[]) as k(rule, key)
-    join durable.early_signals e on e.app_id = $1 and e.topic = $2 and e.rule = k.rule and e.key = k.key
-    where e.run_id is null or e.run_id = $5
+    from unnest(:rules::text[], :keys::text[]) as k(rule, key)
+    join durable.early_signals e on e.app_id = :app_id and e.topic = :topic and e.rule = k.rule and e.key = k.key
+    where e.run_id is null or e.run_id = :run_id
     order by e.signal_id limit 1
 ), gone as (
     delete from durable.early_signals e using first where e.signal_id = first.signal_id
@@ -62,4 +61,4 @@ select signal_id, message from gone limit 1
 -- name: parked
 -- The early signals of a topic, each once: a deployment that adds a rule gives them a key for it.
 select distinct on (e.signal_id) e.signal_id, e.message, e.created_at, e.run_id from durable.early_signals e
-where e.app_id = $1 and e.topic = $2 order by e.signal_id
+where e.app_id = :app_id and e.topic = :topic order by e.signal_id

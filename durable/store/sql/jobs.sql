@@ -6,8 +6,8 @@
 -- has it look each up, also by a plan that was made while the table was small. Both here and below.
 with asked as (
     select * from unnest(
-        (select $1::uuid[]), $2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[], $9::text[],
-        $10::bytea[]
+        (select :starts.request_id), :starts.jid, :starts.queue, :starts.workflow, :starts.input, :starts.priority,
+        :starts.policy, :starts.reply_to, :starts.state, :starts.seed
     ) with ordinality as a(request_id, jid, queue, workflow, input, priority, policy, reply_to, begun, seed, place)
 ), met as (
     -- The newest run of each id decides, together with the policy.
@@ -51,19 +51,19 @@ from numbered n
 
 -- name: latest
 -- The newest run of an id.
-select run_id, graph as workflow from durable.jobs where scope = '' and jid = $1 order by run_id desc limit 1
+select run_id, graph as workflow from durable.jobs where scope = '' and jid = :jid order by run_id desc limit 1
 
 -- name: outcomes
 -- How runs ended; what a waiter reads when it was told, and when it polls. A run that has been pruned is "gone".
 select a.run_id, coalesce(j.jid, '') as jid, coalesce(j.state, 'gone') as state, j.output, j.error
-from unnest((select $1::bigint[])) as a(run_id)
+from unnest((select :run_ids::bigint[])) as a(run_id)
 left join lateral (select * from durable.jobs where run_id = a.run_id limit 1) j on true
 where j.run_id is null or j.finished_at is not null
 
 -- name: await_end
 -- A waiter that did not start the run itself leaves its channel; no row means that it has ended.
-update durable.jobs set reply_to = array_append(array_remove(reply_to, $2), $2)
-where run_id = $1 and finished_at is null returning run_id
+update durable.jobs set reply_to = array_append(array_remove(reply_to, :channel), :channel)
+where run_id = :run_id and finished_at is null returning run_id
 
 -- name: describe
 -- `pending` is written when there is something else to write too: what has settled since is left out.
@@ -76,11 +76,11 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j
 from durable.jobs j
 left join durable.worker_streams w on w.id = j.run_id
 left join durable.members m on m.member_id = w.reserved_by
-where j.run_id = $1
+where j.run_id = :run_id
 
 -- name: state
 -- The state alone: what polls ask for.
-select state from durable.jobs where run_id = $1
+select state from durable.jobs where run_id = :run_id
 
 -- name: open_activities
 -- Attempts of a run's activities that have ended without a result and are kept for people, in the order of their
@@ -88,12 +88,12 @@ select state from durable.jobs where run_id = $1
 -- those that have ended the newest are given, and how many there are.
 with ended as materialized (
     select id, count(*) over () as all_ended from durable.worker_streams
-    where run_id = $1 and msg_type = 'activity' and expired_at is not null
-    order by expired_at desc, id desc limit $2
+    where run_id = :run_id and msg_type = 'activity' and expired_at is not null
+    order by expired_at desc, id desc limit :limit
 ), chosen as (
     select id, all_ended from ended
     union all
-    select id, 0 from durable.worker_streams where run_id = $1 and msg_type = 'activity' and expired_at is null
+    select id, 0 from durable.worker_streams where run_id = :run_id and msg_type = 'activity' and expired_at is null
 )
 select w.id, w.aid, w.dad, w.stream_name, w.retry_attempt, w.max_retry_attempts, w.visible_at, w.reserved_by,
     w.expired_at, w.dead_lettered_at, w.error, c.all_ended
@@ -102,40 +102,40 @@ from chosen c join durable.worker_streams w on w.id = c.id order by w.expired_at
 -- name: put_aside
 -- Signals that a run's code could not read, in the order in which it met them.
 select topic, message, error, dead_lettered_at from durable.engine_streams
-where run_id = $1 and msg_type = 'signal' and dead_lettered_at is not null order by id
+where run_id = :run_id and msg_type = 'signal' and dead_lettered_at is not null order by id
 
 -- name: list
 -- Newest first. Every filter may be null.
 select run_id, jid, app_id, graph, state, created_at, finished_at
 from durable.jobs
 where scope = ''
-  and ($1::text is null or graph = $1) and ($2::text[] is null or state = any($2))
-  and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
-  and ($5::bigint is null or run_id < $5)
-order by run_id desc limit $6
+  and (:workflow::text is null or graph = :workflow) and (:states::text[] is null or state = any(:states))
+  and (:queue::text is null or app_id = :queue) and (:prefix::text is null or jid like :prefix || '%')
+  and (:before::bigint is null or run_id < :before)
+order by run_id desc limit :limit
 
 -- name: count
 select count(*) from durable.jobs
 where scope = ''
-  and ($1::text is null or graph = $1) and ($2::text[] is null or state = any($2))
-  and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
+  and (:workflow::text is null or graph = :workflow) and (:states::text[] is null or state = any(:states))
+  and (:queue::text is null or app_id = :queue) and (:prefix::text is null or jid like :prefix || '%')
 
 -- name: list_having
 -- As `list`, of runs that have these attributes: a statement of its own, which its index serves whatever the
 -- planner knows of the parameter.
 select run_id, jid, app_id, graph, state, created_at, finished_at
 from durable.jobs
-where scope = '' and attributes @> $7::jsonb
-  and ($1::text is null or graph = $1) and ($2::text[] is null or state = any($2))
-  and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
-  and ($5::bigint is null or run_id < $5)
-order by run_id desc limit $6
+where scope = '' and attributes @> :attributes::jsonb
+  and (:workflow::text is null or graph = :workflow) and (:states::text[] is null or state = any(:states))
+  and (:queue::text is null or app_id = :queue) and (:prefix::text is null or jid like :prefix || '%')
+  and (:before::bigint is null or run_id < :before)
+order by run_id desc limit :limit
 
 -- name: count_having
 select count(*) from durable.jobs
-where scope = '' and attributes @> $5::jsonb
-  and ($1::text is null or graph = $1) and ($2::text[] is null or state = any($2))
-  and ($3::text is null or app_id = $3) and ($4::text is null or jid like $4 || '%')
+where scope = '' and attributes @> :attributes::jsonb
+  and (:workflow::text is null or graph = :workflow) and (:states::text[] is null or state = any(:states))
+  and (:queue::text is null or app_id = :queue) and (:prefix::text is null or jid like :prefix || '%')
 
 -- name: terminate
 -- Ends a run from outside, without its code: the same writes as a finish. Unless it throws, the run is left without
@@ -200,12 +200,12 @@ left join lateral (
     select d.version, d.deployed_at from durable.app_versions d
     where d.app_id = j.app_id and d.generated order by d.deployed_at desc limit 20
 ) v on true
-where j.run_id = $1 order by v.deployed_at desc
+where j.run_id = :run_id order by v.deployed_at desc
 
 -- name: deployed_to
 -- The same of a task queue.
 select version from durable.app_versions
-where app_id = $1 and generated order by deployed_at desc limit 20
+where app_id = :queue and generated order by deployed_at desc limit 20
 
 -- name: document
-select descriptor from durable.app_versions where app_id = $1 and version = $2 and generated
+select descriptor from durable.app_versions where app_id = :queue and version = :version and generated
