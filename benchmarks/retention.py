@@ -16,21 +16,35 @@ import asyncpg
 
 import durable
 from benchmarks.workflows import seq, tick
-from durable.postgres.sql import Statements
+from durable.engine.steps import workflow_commits
+from durable.postgres.sql import SqlFile
+from durable.store import jobs, retention
+from durable.streams import members, runs
 
 NAMESPACE = "durable_bench_kept"
-STATEMENTS: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {
-    ("durable.streams", "sql/runs.sql"): {
-        "claim": (1, "default", ["seq"], 10, 0.0),
-        "look": ("default", ["seq"], ["tick"], 1, None),
+STATEMENTS: dict[SqlFile, dict[str, dict[str, Any]]] = {
+    runs.SQL: {
+        "claim": {
+            "member": 1, "queue": "default", "workflows": ["seq"], "limit": 10, "waiting": 0.0,
+        },
+        "look": {
+            "member": 1, "queue": "default", "workflows": ["seq"], "activities": ["tick"],
+            "after": None,
+        },
     },
-    ("durable.engine.steps", "sql/commits.sql"): {
-        "commit_step": (1, 1, 1, 1, 1, 1, "activity", 1, None, "step", None, None, None, 1),
+    workflow_commits.SQL: {
+        "commit_step": {
+            "member": 1, "run_id": 1, "expected": 1, "hold": 1, "issued": 1, "token": 1,
+            "status": 1, "kind": "activity", "number": 1, "at": None, "name": "step", "data": None,
+            "failure": None, "input": None,
+        },
     },
-    ("durable.store", "sql/jobs.sql"): {"latest": ("kept-77",), "outcomes": ([77],)},
-    ("durable.streams", "sql/members.sql"): {"sweep": (1, 2), "tidy": ()},
-    ("durable.store", "sql/retention.sql"): {"count": (None, [], None, 1, True)},
-}
+    jobs.SQL: {"latest": {"jid": "kept-77"}, "outcomes": {"run_ids": [77]}},
+    members.SQL: {"sweep": {"lock_class": 1, "member": 2}, "tidy": {}},
+    retention.SQL: {
+        "count": {"older_than": None, "keep": [], "app_id": None, "limit": 1, "streams": True}
+    },
+}  # fmt: skip
 FILL = """
     with kept as (
         insert into jobs (run_id, jid, app_id, graph, state, status, revision, request_id, input,
@@ -56,13 +70,14 @@ MOVE = """
 async def buffers(connection: asyncpg.Connection) -> dict[str, int]:
     """Pages that each hot statement touches."""
     found = {}
-    for (package, file), blocks in STATEMENTS.items():
-        statements = Statements(package, file, NAMESPACE)
-        for name, args in blocks.items():
+    for file, blocks in STATEMENTS.items():
+        statements = file.load(NAMESPACE)
+        for name, values in blocks.items():
+            text, *args = statements.bind(name, **values)
             row = ""
             for _ in range(2):  # the second time the catalogues are known
                 row = await connection.fetchval(
-                    f"explain (analyze, buffers, format json) {statements[name]}", *args
+                    f"explain (analyze, buffers, format json) {text}", *args
                 )
             plan = json.loads(row)[0]["Plan"]
             found[name] = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]

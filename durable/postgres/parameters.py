@@ -11,9 +11,9 @@ Literals, comments, casts and slices of arrays are left alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from durable.errors import InternalError
@@ -28,6 +28,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NUMBER = re.compile(r"\$\d+")
 
 
 def replace(text: str, name: Callable[[str, str | None], str]) -> str:
@@ -85,6 +86,8 @@ class Parameters:
         self._numbers: dict[tuple[str, str | None], int] = {}
         self._kinds = kinds
         self.used: dict[str, set[str]] = {}
+        if found := _NUMBER.search(_TOKEN.sub(" ", text)):
+            raise InternalError(f"{where} takes {found[0]}: parameters have names, such as :member")
         values: dict[str, None] = {}
         columns: dict[str, set[str]] = {}
 
@@ -104,7 +107,7 @@ class Parameters:
         if unread := [f":{name}" for name, some in columns.items() if not some]:
             raise InternalError(f"{where} reads no column of {', '.join(unread)}: these are rows")
         order: list[tuple[str, str | None]] = [(name, None) for name in values]
-        self._values = tuple(values)
+        self._values = _picker(list(values))
         self._rows = []
         for name, some in columns.items():
             chosen = [column for column in kinds[name].types if column in some]
@@ -112,6 +115,7 @@ class Parameters:
             self._rows.append((name, _columns(chosen), ((),) * len(chosen)))
         self._numbers = {parameter: number for number, parameter in enumerate(order, start=1)}
         self.names = frozenset((*values, *columns))
+        self._count = len(self.names)
         self.text = replace(text, self._number)
 
     def _number(self, name: str, field: str | None) -> str:
@@ -125,20 +129,23 @@ class Parameters:
             for column in self._kinds[name].columns(field, self._where)
         )
 
-    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+    def arguments(self, values: Mapping[str, Any]) -> Sequence[Any]:
         """The arguments by number. Raises `InternalError` for a missing or an unknown name."""
-        if len(values) != len(self.names):
+        if len(values) != self._count:
             raise self._mismatch(values)
         try:
-            found = [values[name] for name in self._values]
+            found = self._values(values)
+            if not self._rows:
+                return found
+            together = [*found]
             for name, columns, empty in self._rows:
                 rows = values[name]
-                found.extend(columns(rows) if rows else empty)
+                together.extend(columns(rows) if rows else empty)
         except KeyError:
             if values.keys() == self.names:
-                raise
+                raise  # of a row's property
             raise self._mismatch(values) from None
-        return found
+        return together
 
     def _mismatch(self, values: Mapping[str, Any]) -> InternalError:
         return InternalError(
@@ -160,6 +167,13 @@ def _named(kind: RowKind, field: str | None, text: str) -> set[str]:
         return {field}
     bare = _TOKEN.sub(" ", text)
     return {column for column in kind.types if re.search(rf"\.{column}\b", bare)}
+
+
+def _picker(names: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """What takes these values, in this order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
 
 
 def _columns(names: list[str]) -> Callable[[Any], Any]:

@@ -138,19 +138,18 @@ class Statements:
         text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
         parts = _NAME.split(text)
         kinds = {name: RowKind.of(name, kind) for name, kind in rows.items()}
-        self._blocks: dict[str, str] = {}
-        self._parameters: dict[str, Parameters] = {}
+        self._blocks: dict[str, tuple[str, Parameters]] = {}
         for name, body in zip(parts[1::2], parts[2::2], strict=True):
             whole = _INCLUDE.sub(partial(_included, folder), body).strip().rstrip(";")
             parameters = Parameters(f"{file}: {name}", whole, kinds)
-            self._parameters[name] = parameters
-            self._blocks[name] = in_schema(_CALLED.sub(_qualified, parameters.text), schema)
+            qualified = in_schema(_CALLED.sub(_qualified, parameters.text), schema)
+            self._blocks[name] = qualified, parameters
         self._file = file
         self._check_columns(kinds)
 
     def _check_columns(self, kinds: Mapping[str, RowKind]) -> None:
         for name, kind in kinds.items():
-            used = set[str]().union(*(p.used.get(name, ()) for p in self._parameters.values()))
+            used = set[str]().union(*(p.used.get(name, ()) for _, p in self._blocks.values()))
             if idle := kind.types.keys() - used:
                 raise InternalError(
                     f"{self._file} writes no {', '.join(sorted(idle))} of :{name}: name the column "
@@ -158,17 +157,14 @@ class Statements:
                 )
 
     def __getitem__(self, name: str) -> str:
-        try:
-            return self._blocks[name]
-        except KeyError:
-            raise InternalError(f"{self._file} has no block named {name!r}") from None
+        return self._block(name)[0]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._blocks)
 
     def names(self, name: str) -> frozenset[str]:
         """The parameters that a block takes."""
-        return self._parameters[name].names
+        return self._block(name)[1].names
 
     def bind(self, name: str, /, **values: Any) -> tuple[Any, ...]:
         """The text of a block, and its arguments in the order of their numbers.
@@ -180,4 +176,11 @@ class Statements:
         Raises:
             InternalError: there is no such block, or it takes other parameters.
         """
-        return self[name], *self._parameters[name].arguments(values)
+        text, parameters = self._block(name)
+        return text, *parameters.arguments(values)
+
+    def _block(self, name: str) -> tuple[str, Parameters]:
+        try:
+            return self._blocks[name]
+        except KeyError:
+            raise InternalError(f"{self._file} has no block named {name!r}") from None

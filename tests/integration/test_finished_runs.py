@@ -36,7 +36,8 @@ FILL = f"""
 """
 HELD = FINISHED + 1
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-STATEMENTS: dict[tuple[str, str], dict[str, Any]] = {
+ALL = {"older_than": None, "keep": [], "app_id": None}
+STATEMENTS: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
     ("durable.streams", "sql/runs.sql"): {
         "claim": {"member": 9, "queue": "q", "workflows": ["flow"], "limit": 10, "waiting": 0.0},
         "inboxes": {"run_ids": [HELD]},
@@ -65,19 +66,19 @@ STATEMENTS: dict[tuple[str, str], dict[str, Any]] = {
         "outcomes": {"run_ids": [HELD], "member": 7},
     },
     ("durable.store", "sql/jobs.sql"): {
-        "latest": (f"run-{FINISHED // 2}",),
-        "outcomes": ([FINISHED // 2, HELD],),
-        "describe": (HELD,),
-        "terminate": (HELD + 1, "{}"),
+        "latest": {"jid": f"run-{FINISHED // 2}"},
+        "outcomes": {"run_ids": [FINISHED // 2, HELD]},
+        "describe": {"run_id": HELD},
+        "terminate": {"run_id": HELD + 1, "error": "{}"},
     },
-    ("durable.store", "sql/graph_jobs.sql"): {"open_children": ([HELD],)},
+    ("durable.store", "sql/graph_jobs.sql"): {"open_children": {"run_ids": [HELD]}},
     ("durable.streams", "sql/members.sql"): {"sweep": {"lock_class": 1, "member": 2}, "tidy": {}},
     ("durable.store", "sql/retention.sql"): {
-        "count": (None, [], None, 1, True),
-        "runs": (None, [], None, 500, 20_000),
-        "jobs": (None, [], None, 500),
-        "messages": (None, [], None, 500),
-        "signals": (None, [], None, 500),
+        "count": {**ALL, "limit": 1, "streams": True},
+        "runs": {**ALL, "limit": 500, "facts": 20_000},
+        "jobs": {**ALL, "limit": 500},
+        "messages": {**ALL, "limit": 500},
+        "signals": {**ALL, "limit": 500},
     },
 }
 
@@ -93,7 +94,7 @@ async def filled(database: Database) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def _pages(connection: asyncpg.Connection, statement: str, args: tuple[Any, ...]) -> int:
+async def _pages(connection: asyncpg.Connection, statement: str, *args: Any) -> int:
     """What a statement touches when it really runs, catalogues left out by running it twice."""
     plan: dict[str, Any] = {}
     for _ in range(2):
@@ -115,17 +116,13 @@ async def test_hot_statements_read_live_rows_only(
     for (package, file), blocks in STATEMENTS.items():
         statements = load(package, file, database.schema)
         for name, args in blocks.items():
-            bound = (
-                statements.bind(name, **args)
-                if isinstance(args, dict)
-                else (statements[name], *args)
-            )
-            found[f"{file}: {name}"] = await _pages(filled, bound[0], bound[1:])
+            found[f"{file}: {name}"] = await _pages(filled, *statements.bind(name, **args))
     assert {name: pages for name, pages in found.items() if pages > PAGES} == {}
 
 
 async def test_pruning_reads_what_it_prunes(filled: asyncpg.Connection, database: Database) -> None:
     """A batch of 500 reads some 500 rows, although 20,000 older ones are kept for ever."""
     await filled.execute("insert into retention values ('', 60, null, now())")
-    runs = load("durable.store", "sql/retention.sql", database.schema)["runs"]
-    assert await _pages(filled, runs, (None, [], None, 500, 20_000)) < 1500
+    statements = load("durable.store", "sql/retention.sql", database.schema)
+    runs = statements.bind("runs", **ALL, limit=500, facts=20_000)
+    assert await _pages(filled, *runs) < 1500

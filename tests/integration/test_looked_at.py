@@ -20,6 +20,7 @@ from durable.protocol.facts import Fact, FactKind
 from durable.protocol.ids import new_request
 from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
+from durable.store.jobs import Start
 from durable.streams.activities import Settlement, metadata_of
 from durable.streams.runs import Message
 from tests.integration.looking import looked_at
@@ -67,14 +68,13 @@ STATEMENTS = {
 }
 
 
-def _starts(count: int) -> list[list[Any]]:
-    rows = [(new_request(), f"r-{n}", "q", "flow", "{}", 0, "allow") for n in range(count)]
-    return [
-        *([row[i] for row in rows] for i in range(7)),
-        [None] * count,
-        [None] * count,
-        [None] * count,
-    ]
+def _starts(count: int) -> dict[str, Any]:
+    return {
+        "starts": [
+            Start(new_request(), f"r-{n}", "q", "flow", "{}", 0, "allow", None)
+            for n in range(count)
+        ]
+    }
 
 
 def _messages(runs: list[int]) -> dict[str, Any]:
@@ -115,14 +115,14 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
     await opened.execute(f'set search_path = "{database.schema}"')
     for name, (package, file) in STATEMENTS.items():
         await opened.execute(f"prepare {name} as {load(package, file, database.schema)[name]}")
-    await looked_at(opened, "start_runs", *_starts(0))
+    await _looked_at(opened, "start_runs", **_starts(0))
     await _looked_at(opened, "claim", **_claim())
     await _looked_at(opened, "look", **_look(None))
     await _looked_at(opened, "arrive", **_messages([]))
     await _looked_at(opened, "inboxes", run_ids=[])
     await looked_at(opened, "commit_batch", *_batch([], 0))
     await _looked_at(opened, "settle", member=ME, settlements=[])
-    await looked_at(opened, "outcomes", [])
+    await _looked_at(opened, "outcomes", run_ids=[])
     await opened.execute(FILL)
     yield opened
     await opened.close()
@@ -143,7 +143,7 @@ async def test_many_runs_cost_what_one_costs_many_times(connection: asyncpg.Conn
     def intent(*, held: bool) -> Any:
         return lambda _: (Intent(1, "step", "q", "{}", options, held=held),)
 
-    found = {"start": await looked_at(connection, "start_runs", *_starts(RUNS))}
+    found = {"start": await _looked_at(connection, "start_runs", **_starts(RUNS))}
     runs = await ids("worker_streams", "turn")
     found["claim"] = await _looked_at(connection, "claim", **_claim())
     assert await _looked_at(connection, "look", **_look(None)) <= HELD_TWICE
@@ -176,7 +176,7 @@ async def test_many_runs_cost_what_one_costs_many_times(connection: asyncpg.Conn
     found["commit a cancelled step"] = await commit(cancelled=lambda _: (1,))
     found["commit a step"] = await commit()
     found["commit the end"] = await commit(finish=lambda _: Finish("completed", "1"))
-    found["outcomes"] = await looked_at(connection, "outcomes", runs)
+    found["outcomes"] = await _looked_at(connection, "outcomes", run_ids=runs)
     ended = (
         "select count(*) from jobs where jid like 'r-%' and state = 'completed' and revision = 5"
     )

@@ -203,7 +203,7 @@ async def test_what_statements_call_is_qualified(database: Database):
     for file in FILES:
         package = ".".join(("durable", *file.parent.parent.relative_to(ROOT).parts))
         statements = load(package, f"sql/{file.name}", "durable")
-        for name, text in statements._blocks.items():
+        for name, text in ((name, statements[name]) for name in statements):
             bare = SEVERAL.sub("", re.sub(r"--[^\n]*|'(?:[^']|'')*'", "", text))
             called = set(re.findall(r'(?<![\w."$])([a-z_][a-z_0-9]*)\(', bare))
             found |= {(file.name, name, one) for one in called & known}

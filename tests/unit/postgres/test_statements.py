@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from types import ModuleType
 
@@ -29,6 +30,7 @@ class Mark:
         return (self.note or "").upper()
 
 
+ROOT = Path(str(resources.files("durable")))
 MARKS = {"marks": RowKind.of("marks", Mark)}
 
 
@@ -92,6 +94,8 @@ def test_a_field_that_no_column_has_is_refused():
         parameters("select :marks.run_ids")
     with pytest.raises(InternalError, match="is given no rows 'runs'"):
         parameters("select :runs.run_id")
+    with pytest.raises(InternalError, match=r"takes \$2: parameters have names"):
+        parameters("select ':a $1', $$ $1 $$, $2")
     with pytest.raises(InternalError, match="reads no column of :marks: these are rows"):
         parameters("select from t where id = any(:marks::bigint[])")
 
@@ -132,6 +136,17 @@ def test_an_included_text_is_filled_in(folder: Path):
     (folder / "x.sql").write_text("-- name: one\n-- include: ranks(title = low)\n")
     with pytest.raises(InternalError, match=r"ranks.sql has no :title"):
         Statements("with_sql", "sql/x.sql", "mine")
+
+
+def test_every_file_is_declared_or_included():
+    """No `.sql` file lies there that nothing loads, and so nothing checks."""
+    texts = {path: path.read_text(encoding="utf-8") for path in ROOT.rglob("sql/*.sql")}
+    declared = {ROOT.joinpath(*p.split(".")[1:], path) for p, path in sql_files()}
+    parts = {path for path, text in texts.items() if "-- name: " not in text}
+    assert declared == texts.keys() - parts
+    assert {p for p in parts if not any(f"-- include: {p.stem}(" in t for t in texts.values())} == (
+        set()
+    )
 
 
 def test_every_statement_loads_and_is_called_by_its_names():
