@@ -32,5 +32,4 @@ def sql_files() -> dict[tuple[str, str], SqlFile]:
 
 def load(package: str, path: str, schema: str) -> Statements:
     """The statements of a file, with the rows that it is declared with."""
-    file = sql_files().get((package, path))
-    return Statements(package, path, schema) if file is None else file.load(schema)
+    return sql_files()[package, path].load(schema)

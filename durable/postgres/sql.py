@@ -118,11 +118,11 @@ class SqlFile:
 
     def load(self, schema: str) -> Statements:
         """Its statements, for one schema."""
-        return Statements(self.package, self.path, schema, **self.rows)
+        return Statements(self, schema)
 
 
 class Statements:
-    """The named blocks of one `.sql` file, for one schema.
+    """The named blocks of a `.sql` file, for one schema.
 
     `statements["claim"]` is the text of a block; `statements.bind("claim", member=…)` is the text
     and its arguments, as `fetch` and `execute` take them:
@@ -133,18 +133,18 @@ class Statements:
         InternalError: a name in the text stands for nothing, or a column is used by no block.
     """
 
-    def __init__(self, package: str, file: str, schema: str, /, **rows: type) -> None:
-        folder = resources.files(package).joinpath(file.rpartition("/")[0])
-        text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
-        parts = _NAME.split(text)
-        kinds = {name: RowKind.of(name, kind) for name, kind in rows.items()}
+    def __init__(self, file: SqlFile, schema: str) -> None:
+        package = resources.files(file.package)
+        folder = package.joinpath(file.path.rpartition("/")[0])
+        parts = _NAME.split(package.joinpath(file.path).read_text(encoding="utf-8"))
+        kinds = {name: RowKind.of(name, kind) for name, kind in file.rows.items()}
         self._blocks: dict[str, tuple[str, Parameters]] = {}
         for name, body in zip(parts[1::2], parts[2::2], strict=True):
             whole = _INCLUDE.sub(partial(_included, folder), body).strip().rstrip(";")
-            parameters = Parameters(f"{file}: {name}", whole, kinds)
+            parameters = Parameters(f"{file.path}: {name}", whole, kinds)
             qualified = in_schema(_CALLED.sub(_qualified, parameters.text), schema)
             self._blocks[name] = qualified, parameters
-        self._file = file
+        self._file = file.path
         self._check_columns(kinds)
 
     def _check_columns(self, kinds: Mapping[str, RowKind]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from durable.postgres.pool import Database, Row
-from durable.postgres.sql import Statements
+from durable.postgres.sql import SqlFile
+
+SQL = SqlFile("durable.store", "sql/function_jobs.sql")
 
 
 class FunctionJobStore:
@@ -11,7 +13,7 @@ class FunctionJobStore:
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._sql = Statements("durable.store", "sql/function_jobs.sql", database.schema)
+        self._sql = SQL.load(database.schema)
 
     async def find(self, queue: str, jid: str) -> Row | None:
         """The latest run of an id on a task queue; None where there is none."""

@@ -15,7 +15,7 @@ import pytest
 from durable.errors import InternalError
 from durable.postgres.columns import BigInt, Text
 from durable.postgres.parameters import Parameters, RowKind
-from durable.postgres.sql import SqlFile, Statements
+from durable.postgres.sql import SqlFile
 from tests.sql_files import files_of, modules, sql_files
 
 
@@ -116,7 +116,7 @@ def test_a_column_that_no_statement_uses_is_refused(folder: Path):
     text = "-- name: one\nselect m.run_id from unnest(:marks.*) as m(:marks) where m.note <> ''"
     (folder / "x.sql").write_text(text)
     with pytest.raises(InternalError, match=r"x.sql writes no loud of :marks"):
-        Statements("with_sql", "sql/x.sql", "durable", marks=Mark)
+        SqlFile("with_sql", "sql/x.sql", marks=Mark).load("durable")
     (folder / "x.sql").write_text(f"{text} and m.loud = 'A'")
     assert list(SqlFile("with_sql", "sql/x.sql", marks=Mark).load("durable")) == ["one"]
 
@@ -129,13 +129,13 @@ def test_an_included_text_is_filled_in(folder: Path):
     (folder / "x.sql").write_text(
         "-- name: one\nwith\n-- include: ranks(name = low; kind = a = ':b')\nselect :limit"
     )
-    statements = Statements("with_sql", "sql/x.sql", "mine")
+    statements = SqlFile("with_sql", "sql/x.sql").load("mine")
     assert statements.bind("one", queue="q", limit=3) == (
         "with\nlow as (select from \"mine\".t where a = ':b' and q = $1)\nselect $2", "q", 3,
     )  # fmt: skip
     (folder / "x.sql").write_text("-- name: one\n-- include: ranks(title = low)\n")
     with pytest.raises(InternalError, match=r"ranks.sql has no :title"):
-        Statements("with_sql", "sql/x.sql", "mine")
+        SqlFile("with_sql", "sql/x.sql").load("mine")
 
 
 def test_every_file_is_declared_or_included():
