@@ -63,6 +63,23 @@ class Declared:
         if wrong := _wrong(workflow, found.arguments, arguments):
             raise PayloadError(f"{wrong}; nothing was started")
 
+    async def workflows(self, queue: str) -> set[str]:
+        """The names of all workflows that workers of a task queue have deployed lately."""
+        versions = await self._jobs.deployed_to(queue)
+        return {name for v in versions for name in await self._of_version(queue, v)}
+
+    async def check_named(self, queue: str, workflow: str, arguments: Schema) -> bool:
+        """Raise `PayloadError` unless the workflow may be called with arguments by these names.
+
+        False where no worker of the task queue has deployed it.
+        """
+        found = await self._interface(queue, workflow, await self._jobs.deployed_to(queue))
+        if found is None:
+            return False
+        if wrong := _wrong_named(workflow, found.arguments, arguments):
+            raise PayloadError(f"{wrong}; nothing was started")
+        return True
+
     async def check_signal(self, run_id: int, name: str, text: str) -> None:
         """Raise unless the run's workflow declares the signal and the payload may be one.
 
@@ -98,15 +115,19 @@ class Declared:
     ) -> Interface | None:
         """By the first of these versions that has the workflow."""
         for version in versions:
-            known = self._documents.get((queue, version))
-            if known is None:
-                document = await self._jobs.document(queue, version)
-                # Hundreds of graphs take a second to read, in which others want the loop.
-                known = await asyncio.to_thread(_interfaces, document)
-                _keep(self._documents, (queue, version), known)
+            known = await self._of_version(queue, version)
             if workflow in known:
                 return known[workflow]
         return None
+
+    async def _of_version(self, queue: str, version: str) -> Mapping[str, Interface]:
+        known = self._documents.get((queue, version))
+        if known is None:
+            document = await self._jobs.document(queue, version)
+            # Hundreds of graphs take a second to read, in which others want the loop.
+            known = await asyncio.to_thread(_interfaces, document)
+            _keep(self._documents, (queue, version), known)
+        return known
 
 
 def _keep(kept: dict[K, V], key: K, value: V) -> None:
@@ -134,9 +155,17 @@ def _wrong(workflow: str, schema: Schema, arguments: list[Any]) -> str | None:
         if (rest := schema.get("x-rest")) is None:
             return f"{takes}, and was given {len(arguments)} arguments"
         named[rest] = arguments[len(positional) :]
+    return _wrong_named(workflow, schema, named)
+
+
+def _wrong_named(workflow: str, schema: Schema, named: Mapping[str, Any]) -> str | None:
+    """What is wrong with arguments by name, None when nothing is."""
+    if "properties" not in schema:
+        return None  # of a type that has no schema: nothing is known
+    takes = f"the workflow {workflow!r} takes ({', '.join(schema['properties'])})"
     missing = [repr(name) for name in schema.get("required", ()) if name not in named]
     if missing:
         return f"{takes}, and was not given {', '.join(missing)}"
-    if wrong := misfit(schema, named, "arguments"):
+    if wrong := misfit(schema, dict(named), "arguments"):
         return f"the workflow {workflow!r}: {wrong.removeprefix('arguments.')}"
     return None

@@ -9,6 +9,8 @@ host.py           what runs in this process: membership, engine, workers; begun 
 
 Jobs:
 job_starts.py       pub, pubsub, resume
+function_starts.py  pub and pubsub of workflows
+publication.py      what a caller publishes
 job_interrupts.py   interrupt
 job_signals.py      hook, add
 job_lookup.py       finds the job of an id, of a graph or a run of a function

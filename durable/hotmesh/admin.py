@@ -6,9 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from durable.client.declared import Declared
 from durable.descriptor.document import load, path_of, plain
 from durable.descriptor.files import write_resolved
 from durable.engine.versions import Versions, warn_of_no_effect
+from durable.errors import ConfigurationError
 from durable.protocol.graphs import Data
 from durable.quorum.activation import activate
 from durable.quorum.bus import Bus
@@ -26,10 +28,14 @@ class Admin:
         versions: those that are stored.
         bus: by which its engines are asked whether they can run a version.
         roster: who they are.
+        declared: the workflows of the task queue with the app's name.
     """
 
-    def __init__(self, app_id: str, versions: Versions, bus: Bus, roster: Roster) -> None:
+    def __init__(
+        self, app_id: str, versions: Versions, bus: Bus, roster: Roster, declared: Declared
+    ) -> None:
         self._app_id = app_id
+        self._declared = declared
         self._versions = versions
         self._bus = bus
         self._roster = roster
@@ -40,6 +46,7 @@ class Admin:
 
     async def deploy(self, source: Source) -> dict[str, Any]:
         """Check and store a version; beside a file, it is written with all `$ref`s resolved."""
+        await self._check_topics(source)
         app = await self._versions.deploy(source, self._app_id)
         document: dict[str, Any] = {"app": plain(app)}
         if (path := path_of(source)) is not None:
@@ -51,6 +58,19 @@ class Admin:
                     app.version, app.id, path, error,
                 )  # fmt: skip
         return document
+
+    async def _check_topics(self, source: Source) -> None:
+        """Refuse a graph that subscribes to the name of a workflow of the task queue."""
+        workflows = await self._declared.workflows(self._app_id)
+        if not workflows:
+            return
+        topics = {graph.subscribes for graph in load(source).graphs}
+        if both := sorted(topics & workflows):
+            raise ConfigurationError(
+                f"app {self._app_id!r}: a graph subscribes to {both[0]!r}, which is the name of a"
+                " workflow of the task queue with this name: give one of them another name, so"
+                " that the topic says which of them is meant"
+            )
 
     async def activate(self, version: str, delay: float) -> bool:
         """Switch the app to a version, for all of its engines; see `durable.quorum.activation`."""

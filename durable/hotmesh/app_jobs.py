@@ -7,7 +7,7 @@ from typing import Any
 
 from durable.hotmesh.composition import MeshParts
 from durable.hotmesh.job_signals import requested
-from durable.hotmesh.job_starts import Publication
+from durable.hotmesh.publication import Publication
 from durable.hotmesh.search import Conditions
 from durable.protocol.codes import OK
 from durable.protocol.conditions import condition

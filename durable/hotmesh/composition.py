@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from durable.client.declared import Declared
 from durable.client.terminations import Terminations
 from durable.engine.completion import Finished, Jobs
 from durable.engine.interpreter import Interpreter
@@ -21,6 +22,7 @@ from durable.hotmesh.commit_announcements import CommitAnnouncements, EngineWake
 from durable.hotmesh.engine_loop import EngineLoop, GraphEngine
 from durable.hotmesh.escalations import Escalations
 from durable.hotmesh.function_jobs import FunctionJobs
+from durable.hotmesh.function_starts import FunctionStarts
 from durable.hotmesh.host import Hosted, MeshHost
 from durable.hotmesh.job_inspection import JobInspection
 from durable.hotmesh.job_interrupts import JobInterrupts
@@ -103,6 +105,8 @@ class _Ground:
     steps: GraphSteps
     jobs: Jobs
     waiters: EndWaiters[Finished]
+    functions: FunctionJobs
+    function_starts: FunctionStarts
     wake: EngineWake
     announcements: CommitAnnouncements
 
@@ -115,7 +119,7 @@ def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
     engine = _engine(ground, guid) if settings.engine else None
     hosted = _hosted(ground, engine)
     on_committed = ground.announcements.on_committed
-    lookup = JobLookup(app_id, jobs, FunctionJobs(database, app_id))
+    lookup = JobLookup(app_id, jobs, ground.functions)
     resolving = EscalationSteps(database, ground.versions.plans, settings.retry, random.random)
     bus, roster = ground.quorum.bus, ground.quorum.roster
     return MeshParts(
@@ -128,6 +132,7 @@ def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
             ground.steps,
             None if engine is None else engine.road,
             ground.waiters,
+            ground.function_starts,
             on_committed,
         ),
         interrupts=JobInterrupts(
@@ -144,7 +149,7 @@ def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
         subscriptions=hosted.subscriptions,
         patterns=hosted.patterns,
         escalations=Escalations(database, app_id, resolving, on_committed),
-        admin=Admin(app_id, ground.versions, bus, roster),
+        admin=Admin(app_id, ground.versions, bus, roster, Declared(JobStore(database))),
         quorum=ground.quorum,
         quorum_calls=QuorumCalls(database, app_id, bus, roster),
     )
@@ -159,6 +164,7 @@ def _ground(settings: MeshSettings, resources: Resources, guid: str) -> _Ground:
     pace = Pace(guid, quorum.duress.rest)
     jobs = Jobs(database, versions.plans)
     waiters = EndWaiters("a mesh", channels.waiter(database.schema, new_id()), jobs)
+    functions = FunctionJobs(database, app_id)
     channel = channels.engine(database.schema, app_id)
     wake = EngineWake(resources.notifier, channel, local=settings.engine)
     return _Ground(
@@ -175,6 +181,13 @@ def _ground(settings: MeshSettings, resources: Resources, guid: str) -> _Ground:
         ),
         jobs,
         waiters,
+        functions,
+        FunctionStarts(
+            app_id,
+            JobStore(database),
+            resources.announcer,
+            EndWaiters("a mesh", channels.waiter(database.schema, new_id()), functions),
+        ),
         wake,
         CommitAnnouncements((database.schema, app_id), resources.notifier, topics, waiters, wake),
     )
@@ -216,7 +229,7 @@ def _hosted(ground: _Ground, engine: GraphEngine | None) -> Hosted:
         ground.wake,
         LoopWatch(ground.membership, ground.topics, engine),
         ground.quorum,
-        ground.waiters,
+        (ground.waiters, ground.function_starts.waiters),
         Subscriptions(app_id, namespace, listener, jobs, versions),
         PatternSubscriptions(
             app_id,

@@ -16,6 +16,7 @@ from durable.descriptor.commands import CHILD, SIGNAL, START, TIMER
 from durable.descriptor.plan import Kind, Node, Plan
 from durable.descriptor.routes import Routes
 from durable.engine.collation.addresses import answer, below
+from durable.engine.completion import Finished
 from durable.engine.job import Instance, Job, decode
 from durable.engine.outcomes import fault_of
 from durable.postgres.pool import Database, Row
@@ -56,6 +57,18 @@ class FunctionJobs:
         if row is None:
             return None
         return job_of(row), plan_of(self._queue, row["graph"]), from_datetime(row["now"])
+
+    async def ends(self, run_ids: Sequence[int]) -> dict[int, Finished]:
+        """Those of the runs that have ended, by run, each with its plan and the time."""
+        rows = await self._store.ended(run_ids)
+        return {
+            row["run_id"]: (
+                job_of(row),
+                plan_of(row["app_id"], row["graph"]),
+                from_datetime(row["now"]),
+            )
+            for row in rows
+        }
 
     async def history(self, job: Job) -> list[tuple[Instance, Data | None]]:
         """What the function and each of its steps did, with what it was given."""

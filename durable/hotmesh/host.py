@@ -39,7 +39,7 @@ class Hosted:
         wake: wakes the engines.
         watch: names what holds the event loop.
         quorum: answers for engine and workers.
-        waiters: the calls that wait for an end.
+        waiters: the calls that wait for the end of a job, and of a run of a function.
         subscriptions: those to topics.
         patterns: those to patterns of topics.
         breakage: what has broken one of the tasks.
@@ -51,7 +51,7 @@ class Hosted:
     wake: EngineWake
     watch: LoopWatch
     quorum: QuorumMember
-    waiters: EndWaiters[Finished]
+    waiters: tuple[EndWaiters[Finished], ...]
     subscriptions: Subscriptions
     patterns: PatternSubscriptions
     breakage: Breakage
@@ -82,7 +82,8 @@ class MeshHost:
         parts, listener = self._parts, self._resources.listener
         if self._settings.retain is not None:
             await self._resources.retention.keep(self._settings.retain, self._settings.app_id)
-        await listener.listen(parts.waiters.channel, parts.waiters.on_notification)
+        for waiters in parts.waiters:
+            await listener.listen(waiters.channel, waiters.on_notification)
         await parts.membership.join()
         self._breaking = asyncio.create_task(self._end_when_broken(), name="hotmesh breakage")
         if parts.engine is not None:
@@ -146,7 +147,8 @@ class MeshHost:
         await parts.quorum.leave()
         await parts.subscriptions.close()
         await parts.patterns.close()
-        await parts.waiters.close()
+        for waiters in parts.waiters:
+            await waiters.close()
         await parts.membership.leave()
         await self._resources.close()
         if self._breaking is not None and self._breaking is not asyncio.current_task():

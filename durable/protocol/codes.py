@@ -4,6 +4,7 @@ from __future__ import annotations
 
 OK = 200  # the activity is done
 PENDING = 202  # an answer that keeps the second leg open
+UNREADABLE = 400  # data that are no arguments of a function
 NOT_FOUND = 404
 INTERRUPTED = 410
 CONFLICT = 409

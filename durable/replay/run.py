@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from durable.codec.failures import failure_of
@@ -16,6 +17,7 @@ from durable.errors import (
     InternalError,
     PayloadError,
 )
+from durable.protocol.codes import UNREADABLE
 from durable.protocol.commands import Command, Finish, Step
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import Failure
@@ -247,8 +249,14 @@ class Run:
         begun = json.loads(fact.data) if fact.data else {}
         self._where.hint = python_hint(begun)
         self._context.begin_state(begun)
-        args, kwargs = self.definition.signature.decode_arguments(fact.input or "{}")
-        main = self._run(args, kwargs)
+        try:
+            args, kwargs = self.definition.signature.decode_arguments(fact.input or "{}")
+        except PayloadError as error:
+            if not begun.get("published"):
+                raise
+            main = self._refuse(error)
+        else:
+            main = self._run(args, kwargs)
         self._where.main = main
         self._main = self._loop.create_task(main, name="main", context=self._loop.variables)
         self._main.site = _site_of(self.definition.site)
@@ -306,6 +314,12 @@ class Run:
         check_finished(fact, self.finished, self._where)
 
     # --- the main task -----------------------------------------------------------------------
+
+    async def _refuse(self, error: PayloadError) -> None:
+        """Fail with what `HotMesh.pub` was given: no other code makes arguments of it."""
+        failure = replace(failure_of(error), details={"attributes": {"code": UNREADABLE}})
+        self._outcome = Finish("failed", failure=failure)
+        self._steps.shut()
 
     async def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:

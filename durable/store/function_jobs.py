@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import SqlFile
 
@@ -19,3 +21,7 @@ class FunctionJobStore:
         """The latest run of an id on a task queue; None where there is none."""
         rows = await self._db.read(*self._sql.bind("find", queue=queue, jid=jid))
         return rows[0] if rows else None
+
+    async def ended(self, run_ids: Sequence[int]) -> list[Row]:
+        """Those of the runs that have ended."""
+        return await self._db.read(*self._sql.bind("ended", run_ids=list(run_ids)))

@@ -101,6 +101,10 @@ class _Batch:
     pending: list[int] = field(default_factory=list)
 
 
+class UnknownTopic(ConfigurationError):
+    """No graph that is active subscribes to a topic; a workflow may have its name."""
+
+
 class GraphSteps:
     """Commits steps for one database.
 
@@ -177,7 +181,7 @@ class GraphSteps:
             active, now = await self._apps.active(connection, start.app_id)
             version = start.version or active
             if version is None:
-                raise ConfigurationError(
+                raise UnknownTopic(
                     f"no version of app {start.app_id!r} is active: deploy one and activate it"
                 )
             step = await self._begin(connection, start, version, from_datetime(now))
@@ -191,7 +195,7 @@ class GraphSteps:
     async def _begin(self, connection: Any, start: Start, version: str, now: float) -> Stepped:
         plan = (await self._plans(connection, start.app_id, version)).get(start.topic)
         if plan is None:
-            raise ConfigurationError(
+            raise UnknownTopic(
                 f"no graph of app {start.app_id!r}, version {version},"
                 f" subscribes to {start.topic!r}"
             )
