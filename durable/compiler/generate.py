@@ -8,18 +8,21 @@ the app shares, anything else by one of the generated ones, whose ids begin with
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from durable.compiler.names import SIGNAL_SUFFIX, by_name, check_apart, check_queue
 from durable.compiler.policies import activity_fields
 from durable.compiler.schemas import arguments_schema, schema_of, signals_schema
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.descriptor.commands import ACTIVITY, CHILD, COMMAND, SIGNAL, START, TIMEOUTS, TIMER
-from durable.descriptor.hashes import Hashes
+from durable.descriptor.hashes import Hashes, Plain
 from durable.errors import DefinitionError
 from durable.protocol.codes import PENDING
+
+Draft = dict[str, object]
+"""A part of a descriptor as plain data, while it is made."""
 
 _OVERRIDES: Final = ("topic", "taskQueue", "retry", *TIMEOUTS, "priority")
 """What the answer for an activity that its graph does not name says about it."""
@@ -35,7 +38,7 @@ class Generated:
         versions: workflow name -> hash of its graph and of what is shared, 16 hex digits.
     """
 
-    data: Mapping[str, Any]
+    data: Plain
     version: str
     versions: dict[str, str]
 
@@ -87,28 +90,29 @@ def generate(
             f"the task queue {queue!r} has neither workflows nor activities, of which a descriptor"
             " is made"
         )
-    app: dict[str, Any] = {"id": check_queue(queue), "version": ""}
+    app: Draft = {"id": check_queue(queue), "version": ""}
     if steps:
         app["shared"] = _shared(steps)
-    app["graphs"] = [_graph(flow) for flow in flows]
+    graphs = [_graph(flow) for flow in flows]
+    app["graphs"] = graphs
     hashes = Hashes(app)
     app["version"] = hashes.app
-    for graph in app["graphs"]:
-        graph["version"] = hashes.graphs[graph["subscribes"]]
+    for graph in graphs:
+        graph["version"] = hashes.graphs[str(graph["subscribes"])]
     return Generated({"app": app}, hashes.app, hashes.graphs)
 
 
-def _shared(steps: Iterable[ActivityDefinition]) -> dict[str, Any]:
-    activities = {
+def _shared(steps: Iterable[ActivityDefinition]) -> Draft:
+    activities: Draft = {
         step.name: {"type": "worker", "topic": step.name, **activity_fields(step.options)}
         for step in steps
     }
     return {"activities": activities, "transitions": list(map(_on_command, activities))}
 
 
-def _graph(flow: WorkflowDefinition) -> dict[str, Any]:
+def _graph(flow: WorkflowDefinition) -> Draft:
     name = flow.name
-    function: dict[str, Any] = {"type": "worker", "topic": name, "reentrant": True}
+    function: Draft = {"type": "worker", "topic": name, "reentrant": True}
     if flow.options.priority:
         function["priority"] = flow.options.priority
     below = _carried_out(flow)
@@ -122,7 +126,7 @@ def _graph(flow: WorkflowDefinition) -> dict[str, Any]:
     }
 
 
-def _carried_out(flow: WorkflowDefinition) -> dict[str, Any]:
+def _carried_out(flow: WorkflowDefinition) -> Draft:
     """The activities that every workflow has, whatever is registered beside it."""
     name = flow.name
     signals = signals_schema(flow.signals())
@@ -143,6 +147,6 @@ def _data(name: str, key: str) -> str:
     return f"{{{name}.output.data.{key}}}"
 
 
-def _on_command(target: str) -> dict[str, Any]:
+def _on_command(target: str) -> Draft:
     match = {"expected": target, "actual": COMMAND}
     return {"to": target, "conditions": {"code": PENDING, "match": [match]}}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from durable.descriptor.commands import TIMEOUTS
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.options import ActivityOptions
@@ -12,14 +10,14 @@ from durable.protocol.retry import RetryPolicy
 _USUAL = RetryPolicy()
 
 
-def activity_fields(options: ActivityOptions) -> dict[str, Any]:
+def activity_fields(options: ActivityOptions) -> dict[str, object]:
     """Queue, retry policy, timeouts and priority, as far as they are given.
 
     Example:
         >>> activity_fields(ActivityOptions(task_queue="gpu", heartbeat=10.0))
         {'taskQueue': 'gpu', 'heartbeatTimeout': '10s'}
     """
-    fields: dict[str, Any] = {}
+    fields: dict[str, object] = {}
     if options.task_queue is not None:
         fields["taskQueue"] = options.task_queue
     if retry := retry_fields(options.retry):
@@ -33,14 +31,14 @@ def activity_fields(options: ActivityOptions) -> dict[str, Any]:
     return fields
 
 
-def retry_fields(policy: RetryPolicy) -> dict[str, Any]:
+def retry_fields(policy: RetryPolicy) -> dict[str, object]:
     """The policy's differences from the default one; exception classes as `module:qualname`.
 
     Example:
         >>> retry_fields(RetryPolicy(backoff_coefficient=2, non_retryable=(KeyError,)))
         {'backoffCoefficient': 2, 'nonRetryable': ['builtins:KeyError']}
     """
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     if policy.maximum_attempts != _USUAL.maximum_attempts:
         given["maximumAttempts"] = policy.most
     if policy.backoff_coefficient != _USUAL.backoff_coefficient:

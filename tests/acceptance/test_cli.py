@@ -327,6 +327,16 @@ def test_yaml_and_graph(cli: Cli, examples: Path, tmp_path: Path) -> None:
     assert json.loads(cli("yaml", "shop", "--json").stdout)[0]["app"]["id"] == "default"
 
 
+def test_activities_alone_are_printed_and_drawn(cli: Cli, tmp_path: Path) -> None:
+    """A queue of activities has an app without graphs, whose shared part has them."""
+    source = tmp_path / "steps.py"
+    source.write_text("import durable\n@durable.activity\nasync def charge(): ...\n", "utf-8")
+    app = load(cli("yaml", source).stdout)
+    assert app.shared is not None
+    assert (list(app.shared.activities), app.graphs) == (["charge"], ())
+    assert '  subgraph shared["shared"]' in cli("graph", source).stdout.splitlines()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words", "code"),
     [
