@@ -84,7 +84,7 @@ def test_dropping_is_not_evicting_and_clearing_is() -> None:
         keeper.cache.put(begun(n))
     run = keeper.cache.drop(2)
     assert run is not None
-    assert not run.evicted
+    assert not run._dead
     assert keeper.cache.drop(2) is None
     keeper.busy = {3}
     keeper.cache.clear()

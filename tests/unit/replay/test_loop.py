@@ -127,7 +127,7 @@ def test_a_loop_that_never_waits_is_stopped() -> None:
     run = Run(workflow_of(program), identity(), callbacks_max=1_000)
     with pytest.raises(NotDurableError, match=r"run 'run-7'.*1,000 callbacks"):
         run.apply(started())
-    assert run.evicted
+    assert run._dead
 
 
 def test_many_runs_share_a_process() -> None:
@@ -254,7 +254,7 @@ def test_a_result_that_cannot_be_read_suspends_the_run_and_loses_nothing() -> No
     run.apply(started())
     with pytest.raises(PayloadError, match=r"step 1 \('work', awaited at .*driving\.py:\d+\)"):
         run.apply(Fact(FactKind.ACTIVITY, BEGIN, number=1, name="work", data="[1]"))
-    assert run.evicted
+    assert run._dead
     assert run.finished is None
 
 
@@ -326,7 +326,7 @@ def test_ctrl_c_goes_through_to_the_worker() -> None:
     run = Run(workflow_of(program), identity())
     with pytest.raises(KeyboardInterrupt):
         run.apply(started())
-    assert run.evicted
+    assert run._dead
 
 
 def test_a_predicate_may_only_look() -> None:
@@ -541,6 +541,6 @@ def test_a_reader_that_wakes_a_task_costs_the_run_its_place_in_memory() -> None:
     run.apply(started())
     with pytest.raises(NotDurableError, match="started or woke a task"):
         run.look(event[0].set)
-    assert run.evicted
+    assert run._dead
     with pytest.raises(InternalError, match="evicted"):
         run.look(lambda: None)

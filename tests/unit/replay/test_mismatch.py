@@ -177,7 +177,7 @@ def test_the_run_is_dead_after_a_mismatch_and_user_code_never_saw_it() -> None:
     run.apply(history[0])
     with pytest.raises(NonDeterminismError):
         run.apply(history[1])
-    assert run.evicted
+    assert run._dead
     assert [type(exc) for exc in seen] == [asyncio.CancelledError]
 
 
@@ -207,7 +207,7 @@ def test_open_steps_that_agree_with_the_store_pass() -> None:
     run.expect(both, issued=2)
     run.expect(both[:1], issued=1)
     run.expect([])
-    assert not run.evicted
+    assert not run._dead
     run.evict()
 
 
@@ -228,4 +228,4 @@ def test_open_steps_that_differ_from_the_store_are_told(
     with pytest.raises(NonDeterminismError) as caught:
         run.expect(expected, issued=issued)
     assert caught.value.step == step
-    assert run.evicted
+    assert run._dead

@@ -127,4 +127,4 @@ def test_a_finally_that_never_ends_is_cut_off() -> None:
     run = Run(workflow_of(cleaning), identity(), callbacks_max=10_000)
     run.apply(started())
     run.evict()
-    assert run.evicted
+    assert run._dead
