@@ -18,7 +18,7 @@ from durable.engine.steps.committer import Committer
 from durable.errors import ConfigurationError, EmbeddedPostgresError
 from durable.postgres.address import Pool
 from durable.postgres.connections import LONG_DEADLINE
-from durable.postgres.listen import NOTIFY, Listener, Notifier
+from durable.postgres.listen import NOTIFY, Listener
 from durable.postgres.pool import Database
 from durable.postgres.readiness import Readiness
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
@@ -29,6 +29,7 @@ from durable.protocol.durations import Duration
 from durable.protocol.facts import Fact
 from durable.protocol.ids import new_id
 from durable.protocol.retention import RetentionPolicy, retention_policy
+from durable.runtime.notifier import Notifier
 from durable.runtime.supervision import Tasks
 from durable.runtime.waiting import EndWaiters
 from durable.store.apps import AppStore

@@ -27,6 +27,7 @@ from durable.protocol.limits import (
     check_queue,
     check_sought,
 )
+from durable.protocol.notifications import QueueKind
 from durable.protocol.options import WorkflowOptions
 from durable.protocol.retention import Outcome, Pruned, pruning
 from durable.store.jobs import RunSummary, Start
@@ -265,7 +266,7 @@ class Client:
         check_sought("id", id, "client.resume()")
         queues = await self._runs.ports.runs.resume(jid=id)
         for queue in queues:
-            self._runs.ports.announcer.queue(queue, "turn", amount=0)
+            self._runs.ports.announcer.queue(queue, QueueKind.TURN, amount=0)
         again = await self._runs.ports.runs.deliver_again(id)
         for reached in again:
             self._runs.tell(reached)

@@ -9,6 +9,7 @@ from durable.errors import WorkflowEnded
 from durable.postgres.loops import HomeLoop
 from durable.postgres.retrying import CALLER_TIMEOUT
 from durable.protocol.commits import Histories
+from durable.protocol.notifications import QueueKind
 from durable.runtime.batching import Batch, Batcher, Repeatable
 from durable.runtime.waiting import EndWaiters
 from durable.store.jobs import Ended, JobStore, Start, Started
@@ -53,7 +54,7 @@ class Runs:
             started = await self._starts.submit(start)
         if started.started:
             self.waiters.started(started.run_id)
-            self.ports.announcer.queue(start.queue, "turn")
+            self.ports.announcer.queue(start.queue, QueueKind.TURN)
         return started
 
     async def arrive(self, run_id: int, name: str, msg_type: str, topic: str, message: str) -> None:
@@ -70,7 +71,7 @@ class Runs:
         if reached.holder is not None:
             self.ports.announcer.inbox(reached.holder, reached.run_id)
         elif reached.queue is not None:
-            self.ports.announcer.queue(reached.queue, "turn")
+            self.ports.announcer.queue(reached.queue, QueueKind.TURN)
 
     async def terminate(self, run_id: int, reason: str) -> None:
         """End a run from outside."""

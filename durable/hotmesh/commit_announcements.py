@@ -9,9 +9,11 @@ from durable.engine.completion import Finished
 from durable.engine.job import Job
 from durable.engine.steps.graph_writes import Written
 from durable.hotmesh.served_topics import ServedTopics
-from durable.hotmesh.subscriptions import published, topics_of
-from durable.postgres.listen import Notifier
+from durable.hotmesh.subscriptions import topics_of
 from durable.protocol import channels
+from durable.protocol.channels import Channel
+from durable.protocol.notifications import EngineNews, QueueKind, QueueNews, RowNews
+from durable.runtime.notifier import Notifier
 from durable.runtime.waiting import EndWaiters
 from durable.telemetry.spans import made
 
@@ -24,7 +26,7 @@ class EngineWake:
         event: set when the engine of this process has something to do.
     """
 
-    def __init__(self, notifier: Notifier, channel: str, *, local: bool) -> None:
+    def __init__(self, notifier: Notifier, channel: Channel, *, local: bool) -> None:
         self.channel = channel
         self.event = asyncio.Event()
         self._notifier = notifier
@@ -35,7 +37,7 @@ class EngineWake:
         if self._local:
             self.event.set()
         else:
-            self._notifier.notify(self.channel)
+            self._notifier.notify(self.channel, EngineNews())
 
 
 class CommitAnnouncements:
@@ -71,9 +73,13 @@ class CommitAnnouncements:
             if loop is not None:
                 loop.wake()
             if loop is None or loop.free <= 0:
-                self._notifier.notify(channels.queue(self._namespace, stream), "worker")
+                self._notifier.notify(
+                    channels.queue(self._namespace, stream), QueueNews(QueueKind.WORK)
+                )
         for queue, amount in written.queues.items():
-            self._notifier.notify(channels.queue(self._namespace, queue), "turn", amount)
+            self._notifier.notify(
+                channels.queue(self._namespace, queue), QueueNews(QueueKind.TURN, amount)
+            )
         if written.sent:
             self._wake()
         for emission, job, plan in written.emitted:
@@ -83,11 +89,11 @@ class CommitAnnouncements:
                 if channel == self._waiters.channel:
                     self._waiters.ended(job.run_id, (job, plan, job.finished_at or 0.0))
                 else:
-                    self._notifier.notify(channel, str(job.run_id))
+                    self._notifier.notify(Channel(channel), RowNews(job.run_id))
             self._publish(job, plan, job.run_id)
 
     def _publish(self, job: Job, plan: Plan, number: int) -> None:
         """Announce a run that ended, or an emission, to subscribers."""
         for topic in topics_of(job, plan):
-            channel = published(self._namespace, self._app_id, topic)
-            self._notifier.notify(channel, str(number))
+            channel = channels.topic(self._namespace, self._app_id, topic)
+            self._notifier.notify(channel, RowNews(number))

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, DatabaseError
 from durable.hotmesh.subscribers import Subscriber, call_subscriber
-from durable.postgres.listen import Listener, Notifier
+from durable.postgres.listen import Listener
 from durable.postgres.pool import Database
 from durable.quorum.bus import Bus, Message
 from durable.quorum.duress import Duress
 from durable.quorum.roster import Roster
 from durable.quorum.surroundings import surroundings
+from durable.runtime.notifier import Notifier
 from durable.runtime.supervision import Tasks
 from durable.streams.pacing import Pace
 from durable.telemetry.logs import logger

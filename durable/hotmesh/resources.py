@@ -9,9 +9,10 @@ from durable.engine.retention import Janitor, Retention
 from durable.errors import ConfigurationError
 from durable.hotmesh.settings import MeshSettings
 from durable.postgres.address import Pool
-from durable.postgres.listen import NOTIFY, Listener, Notifier
+from durable.postgres.listen import NOTIFY, Listener
 from durable.postgres.migrate import migrate, require
 from durable.postgres.pool import Database
+from durable.runtime.notifier import Notifier
 from durable.streams.announce import Announcer
 
 

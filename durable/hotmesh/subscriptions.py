@@ -20,18 +20,13 @@ from durable.hotmesh.subscribers import Subscriber, call_subscriber
 from durable.postgres.listen import Listener
 from durable.protocol import channels
 from durable.protocol.clock import to_datetime
-from durable.runtime.notifications import row_id
+from durable.protocol.notifications import row_ids
 from durable.runtime.supervision import Tasks
 from durable.telemetry.logs import logger
 
 POLL = 1.0  # seconds
 WAITING_MAX = 10_000  # announcements that are read at once
 OVERLAP = 10.0  # seconds: an end is stamped before its commit, which takes no longer
-
-
-def published(namespace: str, app_id: str, topic: str) -> str:
-    """The channel on which ends are announced to subscribers of a topic."""
-    return channels.waiter(namespace, f"t:{app_id}:{topic}")
 
 
 def topics_of(job: Job, plan: Plan) -> tuple[str, ...]:
@@ -64,7 +59,7 @@ class Subscriptions:
             found = _Subscription(self._app_id, topic, now, self._jobs, self._ended)
             self._topics[topic] = found
             await self._listener.listen(
-                published(self._namespace, self._app_id, topic), found.heard
+                channels.topic(self._namespace, self._app_id, topic), found.heard
             )
             found.start()
         self._topics[topic].callbacks.append(callback)
@@ -87,7 +82,7 @@ class Subscriptions:
         found = self._topics.pop(topic, None)
         if found is not None:
             await self._listener.unlisten(
-                published(self._namespace, self._app_id, topic), found.heard
+                channels.topic(self._namespace, self._app_id, topic), found.heard
             )
             await found.stop()
 
@@ -129,10 +124,10 @@ class _Subscription:
                 await self._task
 
     def heard(self, payload: str) -> None:
-        told = row_id(payload) if payload else None
-        if told is not None and len(self._waiting) < WAITING_MAX:
-            self._waiting.add(told)  # what is beyond that is found by looking
-        elif not payload:
+        for run_id in row_ids(payload):
+            if len(self._waiting) < WAITING_MAX:
+                self._waiting.add(run_id)  # what is beyond that is found by looking
+        if not payload:
             self._looked = 0.0  # notifications may have been lost: look at once
         self._wake.set()
 

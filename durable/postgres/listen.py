@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +24,6 @@ from durable.telemetry.logs import logger
 
 Heard = Callable[[str], None]
 
-WORDS = 200  # of one notification: its payload has to stay below 8,000 bytes
 REFUSED_PAUSE = 1.0  # seconds until a refused connection is asked for again
 SILENCE = 1.0  # seconds that closing waits for an answer that nobody needs
 # A connection on which nothing is asked does not notice that nobody is there any more.
@@ -138,71 +136,3 @@ class Listener:
     def _on_notification(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
         for heard in list(self._heard.get(channel, ())):
             heard(str(payload))
-
-
-class Notifier:
-    """Sends notifications after the fact: what is said in one moment goes as one statement.
-
-    NOTIFY inside a writing transaction would serialise every commit of the cluster behind its
-    fsync; here it is a transaction of its own, which writes nothing and so waits for no disk. A
-    crash between the commit and its notification is caught by the polling beneath.
-    """
-
-    def __init__(self, send: Callable[[list[str], list[str]], Any]) -> None:
-        self._send = send
-        self._waiting: dict[tuple[str, str], int] = {}
-        self._words: dict[str, dict[str, None]] = {}
-        self._numbers = itertools.count()
-        self._task: asyncio.Task[None] | None = None
-
-    def notify(self, channel: str, payload: str = "", amount: int = 0) -> None:
-        """Have `payload` sent on `channel` soon; the same words in one moment are sent once.
-
-        With an `amount`, what is sent is the payload, the sum of the amounts and a number that is
-        another each time; unless the same words are said without one too.
-        """
-        said = self._waiting.get((channel, payload))
-        self._waiting[channel, payload] = (
-            amount if said is None else said and amount and said + amount
-        )
-        self._send_soon()
-
-    def say(self, channel: str, word: str) -> None:
-        """Have a word sent on `channel` soon; those of one moment as one, with spaces between."""
-        self._words.setdefault(channel, {})[word] = None
-        self._send_soon()
-
-    def _send_soon(self) -> None:
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(
-                self._drain(), name="durable notifier"
-            )
-
-    async def _drain(self) -> None:
-        while self._waiting or self._words:
-            batch = [
-                (channel, f"{payload} {amount} {next(self._numbers)}" if amount else payload)
-                for (channel, payload), amount in self._waiting.items()
-            ]
-            batch += [
-                (channel, " ".join(some))
-                for channel, words in self._words.items()
-                for some in _parts(list(words))
-            ]
-            self._waiting.clear()
-            self._words.clear()
-            try:
-                await self._send([c for c, _ in batch], [p for _, p in batch])
-            except DatabaseError as error:  # the poll beneath finds what was not announced
-                logger.debug("not announced: %s", error)
-            except Exception as error:  # noqa: BLE001 - a bug: what waits is announced all the same
-                logger.error("could not announce: %s", error, exc_info=error)
-
-    async def close(self) -> None:
-        """Send what is waiting, then stop; a server that does not answer is left."""
-        if self._task is not None and (await asyncio.wait([self._task], timeout=SILENCE))[1]:
-            self._task.cancel()  # not awaited: the driver waits for the server even then
-
-
-def _parts(words: list[str]) -> list[list[str]]:
-    return [words[n : n + WORDS] for n in range(0, len(words), WORDS)]

@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 import hashlib
+from typing import NewType
+
+Channel = NewType("Channel", str)
+"""The name of a channel; `reply_to` of a job holds such names."""
 
 NAME_BYTES_MAX = 60  # Postgres cuts at 63 without a word
 
 
-def _fit(name: str) -> str:
+def _fit(name: str) -> Channel:
     if len(name.encode()) <= NAME_BYTES_MAX:
-        return name
+        return Channel(name)
     digest = hashlib.sha256(name.encode()).hexdigest()
-    return f"{name.encode()[:35].decode(errors='ignore')}#{digest[:20]}"
+    return Channel(f"{name.encode()[:35].decode(errors='ignore')}#{digest[:20]}")
 
 
-def queue(namespace: str, stream: str) -> str:
+def queue(namespace: str, stream: str) -> Channel:
     """Where the workers of a task queue hear that it holds something."""
     return _fit(f"{namespace}:q:{stream}")
 
 
-def engine(namespace: str, app: str) -> str:
+def engine(namespace: str, app: str) -> Channel:
     """Where the engines of an app hear that its stream holds something."""
     return _fit(f"{namespace}:e:{app}")
 
 
-def member(namespace: str, member_id: int) -> str:
+def member(namespace: str, member_id: int) -> Channel:
     """Where one member hears that a run it holds has something in its inbox."""
     return _fit(f"{namespace}:m:{member_id}")
 
 
-def waiter(namespace: str, client_id: str) -> str:
+def waiter(namespace: str, client_id: str) -> Channel:
     """Where one client hears that a run it waits for has ended."""
     return _fit(f"{namespace}:c:{client_id}")
+
+
+def topic(namespace: str, app: str, name: str) -> Channel:
+    """Where subscribers hear that a job of a topic has ended, or emitted."""
+    return waiter(namespace, f"t:{app}:{name}")
+
+
+def quorum(namespace: str, app: str) -> Channel:
+    """Where all members of an app hear of a message."""
+    return waiter(namespace, f"q:{app}")
+
+
+def quorum_member(namespace: str, app: str, guid: str) -> Channel:
+    """Where one member of an app hears of answers."""
+    return waiter(namespace, f"q:{app}:{guid}")

@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from durable.errors import DatabaseError
-from durable.postgres.listen import Listener, Notifier
+from durable.postgres.listen import Listener
 from durable.postgres.pool import Database
 from durable.protocol import channels
+from durable.protocol.channels import Channel
+from durable.protocol.notifications import RowNews, row_ids
 from durable.quorum.roster import SQL, AnswerRow, Consumer, Roster
-from durable.runtime.notifications import row_id
+from durable.runtime.notifier import Notifier
 from durable.telemetry.logs import logger
 
 LOOK = 0.05  # seconds between looks at who still lives, while answers are awaited
@@ -55,7 +57,7 @@ class Bus:
         self._heard = heard
         self._roster = Roster(database, app_id)
         self._sql = SQL.load(database.schema)
-        self._everybody = channels.waiter(database.schema, f"q:{app_id}")
+        self._everybody = channels.quorum(database.schema, app_id)
         self._mine = self._own(guid)
         self._notifier: Notifier | None = None
         self._calls: dict[int, asyncio.Event] = {}
@@ -65,8 +67,8 @@ class Bus:
         self._reader: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def _own(self, guid: str) -> str:
-        return channels.waiter(self._db.schema, f"q:{self._app_id}:{guid}")
+    def _own(self, guid: str) -> Channel:
+        return channels.quorum_member(self._db.schema, self._app_id, guid)
 
     async def open(self, listener: Listener, notifier: Notifier) -> None:
         """Begin to listen."""
@@ -133,23 +135,24 @@ class Bus:
                 async with asyncio.timeout(min(left, LOOK)):
                     await told.wait()
 
-    def _announce(self, channel: str, message_id: int) -> None:
+    def _announce(self, channel: Channel, message_id: int) -> None:
         if self._notifier is not None:
-            self._notifier.notify(channel, str(message_id))
+            self._notifier.notify(channel, RowNews(message_id))
 
     def _on_answer(self, payload: str) -> None:
+        answered = row_ids(payload)
         for call, told in self._calls.items():
-            if payload in ("", str(call)):
+            if not payload or call in answered:
                 told.set()
 
     def _on_message(self, payload: str) -> None:
-        told = row_id(payload) if payload else None
-        if payload and (told is None or told in self._seen):
+        new = [message for message in row_ids(payload) if message not in self._seen]
+        if payload and not new:
             return
-        if told is None:
+        if not payload:
             self._lately = True  # notifications may have been lost
-        elif len(self._told) < TOLD_MAX:
-            self._told.add(told)
+        if len(self._told) < TOLD_MAX:
+            self._told.update(new)
         if self._reader is None or self._reader.done():
             self._reader = self._spawn(self._read())
 

@@ -2,8 +2,8 @@
 
 `clocks` time that a step of the wall clock does not move · `supervision` background tasks that
 somebody knows of when they die · `reconciler` what the tables say is reserved, against what its
-holder knows · `notifications` what they say, read strictly · `batching` what many ask of Postgres
-in one moment goes as one statement · `waiting` for the ends of runs and jobs
+holder knows · `notifier` wake-ups of one moment as one statement · `batching` what many ask of
+Postgres in one moment goes as one statement · `waiting` for the ends of runs and jobs
 
 - `interrupts`: Ctrl-C, told from a `KeyboardInterrupt` that code raised.
 - `silence`: silence is not life: a member that beats, while a lane of its own completes nothing.

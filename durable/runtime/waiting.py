@@ -13,7 +13,8 @@ from typing import Generic, Protocol, TypeVar
 
 from durable.errors import DatabaseError, InternalError
 from durable.postgres.retrying import retry_until_connected
-from durable.runtime.notifications import row_id
+from durable.protocol.channels import Channel
+from durable.protocol.notifications import row_ids
 from durable.runtime.supervision import Tasks
 
 E = TypeVar("E")
@@ -51,9 +52,9 @@ class EndWaiters(Generic[E]):
     def __init__(
         self,
         owner: str,
-        channel: str,
+        channel: Channel,
         reader: Ends[E],
-        subscribe: Callable[[int, str], Awaitable[object]] | None = None,
+        subscribe: Callable[[int, Channel], Awaitable[object]] | None = None,
     ) -> None:
         self.channel = channel
         self._owner = owner
@@ -88,10 +89,7 @@ class EndWaiters(Generic[E]):
             for run_id in self._futures:
                 self._look(run_id)
             return
-        for word in payload.split(" "):
-            ended = row_id(word)
-            if ended is None:
-                continue
+        for ended in row_ids(payload):
             if ended in self._futures:
                 self._look(ended)
             elif ended in self._ours:

@@ -9,8 +9,18 @@ import asyncio
 from collections.abc import Iterable
 from functools import partial
 
-from durable.postgres.listen import Heard, Listener, Notifier
+from durable.postgres.listen import Heard, Listener
 from durable.protocol import channels
+from durable.protocol.channels import Channel
+from durable.protocol.notifications import (
+    EngineNews,
+    MemberKind,
+    MemberNews,
+    QueueKind,
+    QueueNews,
+    RunEnded,
+)
+from durable.runtime.notifier import Notifier
 
 
 class Announcer:
@@ -25,8 +35,7 @@ class Announcer:
     async def hear_queue(self, queue: str, heard: Heard) -> None:
         """Have `heard` called when the queue holds something new.
 
-        It gets a kind of message, "turn" or "activity" or "" for both; and unless all are to look,
-        how many there are and a number that is another each time.
+        It gets a payload, which `queue_news` reads.
         """
         await self._listener.listen(channels.queue(self._namespace, queue), heard)
 
@@ -34,7 +43,7 @@ class Announcer:
         """The end of `hear_queue`."""
         await self._listener.unlisten(channels.queue(self._namespace, queue), heard)
 
-    async def hear_own(self, channel: str, heard: Heard) -> None:
+    async def hear_own(self, channel: Channel, heard: Heard) -> None:
         """Listen on a channel that only this process has (a member's, a client's).
 
         `heard` is called with one word at a time; with an empty one, it is to look for itself.
@@ -42,47 +51,50 @@ class Announcer:
         each = self._local[channel] = partial(_each, heard)
         await self._listener.listen(channel, each)
 
-    async def unhear_own(self, channel: str) -> None:
+    async def unhear_own(self, channel: Channel) -> None:
         """The end of `hear_own`."""
         heard = self._local.pop(channel, None)
         if heard is not None:
             await self._listener.unlisten(channel, heard)
 
-    def member_channel(self, member: int) -> str:
+    def member_channel(self, member: int) -> Channel:
         """The channel of a member."""
         return channels.member(self._namespace, member)
 
-    def queue(self, queue: str, kind: str, amount: int = 1) -> None:
-        """The queue holds a new `turn` or `activity`, or so many; 0: everybody is to look."""
-        self._notifier.notify(channels.queue(self._namespace, queue), kind, amount)
+    def queue(self, queue: str, kind: QueueKind, amount: int = 1) -> None:
+        """The queue holds so many new turns or activities; 0: everybody is to look."""
+        self._notifier.notify(channels.queue(self._namespace, queue), QueueNews(kind, amount))
 
     def engine(self, app: str) -> None:
         """The engines of the app have something to apply."""
-        self._notifier.notify(channels.engine(self._namespace, app))
+        self._notifier.notify(channels.engine(self._namespace, app), EngineNews())
 
     def inbox(self, member: int, run_id: int) -> None:
         """Something arrived for a run that `member` holds."""
-        self._own(channels.member(self._namespace, member), str(run_id))
+        self._member(member, MemberKind.INBOX, run_id)
 
     def over(self, member: int, run_id: int) -> None:
         """A run that `member` holds was ended by somebody else."""
-        self._own(channels.member(self._namespace, member), f"e{run_id}")
+        self._member(member, MemberKind.ENDED, run_id)
 
     def unwanted(self, member: int, message: int) -> None:
         """Nobody waits for an attempt that `member` runs."""
-        self._own(channels.member(self._namespace, member), f"x{message}")
+        self._member(member, MemberKind.UNWANTED, message)
 
     def ended(self, run_id: int, waiters: Iterable[str]) -> None:
         """A run ended; `waiters` are the channels left in its job row."""
         for channel in waiters:
-            self._own(channel, str(run_id))
+            self._own(Channel(channel), RunEnded(run_id))
 
-    def _own(self, channel: str, payload: str) -> None:
+    def _member(self, member: int, kind: MemberKind, number: int) -> None:
+        self._own(channels.member(self._namespace, member), MemberNews(kind, number))
+
+    def _own(self, channel: Channel, news: MemberNews | RunEnded) -> None:
         heard = self._local.get(channel)
         if heard is None:
-            self._notifier.say(channel, payload)
+            self._notifier.notify(channel, news)
         else:
-            asyncio.get_running_loop().call_soon(heard, payload)
+            asyncio.get_running_loop().call_soon(heard, news.payload)
 
 
 def _each(heard: Heard, payload: str) -> None:

@@ -25,6 +25,7 @@ from durable.errors import DatabaseError
 from durable.postgres.address import Address
 from durable.postgres.connections import open_connection
 from durable.postgres.errors import ConnectionLost, retryable, translating
+from durable.protocol.notifications import QueueKind
 from durable.runtime.clocks import MemberClock
 from durable.runtime.silence import SILENT, Silence
 from durable.runtime.supervision import FAILURES_MAX, Broken, Tasks, backoff
@@ -385,7 +386,7 @@ class Membership:
 
     def _announce(self, due: Iterable[tuple[str, str]]) -> None:
         for queue, msg_type in due:
-            self._announcer.queue(queue, msg_type, amount=0)
+            self._announcer.queue(queue, QueueKind.of(msg_type), amount=0)
 
     def _tell(self, burial: Burial) -> None:
         self._announce(burial.queues)

@@ -14,6 +14,7 @@ from durable.postgres.retrying import patiently
 from durable.protocol.clock import Clock
 from durable.protocol.commands import StartActivity
 from durable.protocol.failures import Failure
+from durable.protocol.notifications import QueueKind
 from durable.streams.activities import Attempt, FailedAttempt, Settlement
 from durable.streams.ports import Ports
 from durable.streams.runs import ClaimedRun, Reached
@@ -56,7 +57,7 @@ class Answers:
                 error = _unwritable(refused).to_json()
                 written = await self._retry(FailedAttempt(message, error, delay))
         for queue, _ in written:
-            self._ports.announcer.queue(queue, "activity")
+            self._ports.announcer.queue(queue, QueueKind.ACTIVITY)
 
     async def _retry(self, failed: FailedAttempt) -> list[tuple[str, datetime]]:
         return await patiently(lambda: self._ports.activities.retry(self._member(), [failed]))
@@ -114,7 +115,7 @@ class Answers:
         if who.holder is not None:
             self._ports.announcer.inbox(who.holder, who.run_id)
         elif who.queue is not None:
-            self._ports.announcer.queue(who.queue, "turn")
+            self._ports.announcer.queue(who.queue, QueueKind.TURN)
 
     @contextmanager
     def _answering(self, messages: list[int]) -> Iterator[None]:

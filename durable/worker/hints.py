@@ -12,7 +12,7 @@ import asyncio
 from typing import Protocol
 
 from durable.errors import DatabaseError
-from durable.runtime.notifications import MemberNews
+from durable.protocol.notifications import MemberKind, MemberNews
 from durable.runtime.supervision import Tasks
 from durable.streams.runs import RunStream
 from durable.telemetry.logs import logger
@@ -47,9 +47,9 @@ class Hints:
 
     def heard(self, news: MemberNews) -> None:
         """A run is said to have ended, or an attempt to be unwanted."""
-        if news.kind == "ended" and self._holder.holds(news.number):
+        if news.kind is MemberKind.ENDED and self._holder.holds(news.number):
             self._runs.add(news.number)
-        elif news.kind == "unwanted" and self._attempts.runs(news.number):
+        elif news.kind is MemberKind.UNWANTED and self._attempts.runs(news.number):
             self._messages.add(news.number)
         if (self._runs or self._messages) and (self._task is None or self._task.done()):
             self._task = self._tasks.once("hints", self._look)

@@ -20,6 +20,7 @@ from durable.postgres.retrying import patiently
 from durable.protocol.commands import StartActivity, StartTimer
 from durable.protocol.commits import Commit, Committed, StepCommitter
 from durable.protocol.facts import Fact, FactKind
+from durable.protocol.notifications import QueueKind
 from durable.replay.cache import RunCache
 from durable.replay.context import RunIdentity
 from durable.replay.loop import Drains
@@ -170,7 +171,7 @@ class RunHost:
             self._forget(held)
         if due:
             await patiently(lambda: self._ports.runs.give_back(self.member, due))
-            self._ports.announcer.queue(self._queue, "turn", amount=0)
+            self._ports.announcer.queue(self._queue, QueueKind.TURN, amount=0)
         self._timers.close()
         self._limits.close()
         self._flushes.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from durable.postgres.retrying import patiently
+from durable.protocol.notifications import QueueKind
 from durable.runtime.clocks import MemberClock
 from durable.runtime.supervision import Tasks
 from durable.streams.ports import Ports
@@ -69,7 +70,7 @@ class Leaving:
             soon = self._clock.now() + SOON
             early = any(at is not None and at < soon for at in self._going.values())
             if early or not self._missed.isdisjoint(self._going):
-                self._ports.announcer.queue(self._queue, "turn", len(self._going))
+                self._ports.announcer.queue(self._queue, QueueKind.TURN, len(self._going))
             self._missed.difference_update(self._going)
             self._going = {}
         self._busy = False

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from durable.runtime.notifications import QueueNews
+from durable.protocol.notifications import QueueKind, QueueNews
 
 TURNS = 50  # runs that one worker takes at once; of activities each may be long, and fill a worker
 BEHIND = 3  # workers that look a moment later
@@ -37,15 +37,15 @@ def patience(place: Place, news: QueueNews) -> float | None:
         news: a kind of message, and unless it is for everybody how many there are and a number
             that moves the head of the line on.
 
-    >>> one = QueueNews("turn", 1, 40)
+    >>> one = QueueNews(QueueKind.TURN, 1, 40)
     >>> patience(Place(0, 20), one), patience(Place(2, 20), one), patience(Place(7, 20), one)
     (0.0, 0.02, None)
-    >>> patience(Place(7, 20), QueueNews("turn"))
+    >>> patience(Place(7, 20), QueueNews(QueueKind.TURN))
     0.0
     """
     if not news.amount:
         return 0.0
-    ahead = news.amount // TURNS if news.kind == "turn" else news.amount - 1
+    ahead = news.amount // TURNS if news.kind is QueueKind.TURN else news.amount - 1
     behind = (place.rank - news.number) % place.of - ahead
     return 0.0 if behind <= 0 else MOMENT if behind <= BEHIND else None
 

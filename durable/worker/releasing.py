@@ -17,6 +17,7 @@ from durable.errors import DatabaseError, InternalError
 from durable.postgres.errors import StatementFault
 from durable.postgres.retrying import patiently
 from durable.protocol.facts import UnknownKind
+from durable.protocol.notifications import QueueKind
 from durable.runtime.clocks import MemberClock
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Settlement
@@ -155,7 +156,7 @@ class Releasing:
             self._announce()
 
     def _announce(self) -> None:
-        self._ports.announcer.queue(self._queue, "turn")
+        self._ports.announcer.queue(self._queue, QueueKind.TURN)
 
     async def _rescue(self, held: Held) -> None:
         """Put results that no commit has written into the inbox: nothing done is done again."""

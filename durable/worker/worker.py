@@ -15,7 +15,7 @@ from durable.postgres.retrying import patiently
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.failures import Failure
 from durable.protocol.limits import BIGINT_MAX, check_count, check_name
-from durable.runtime.notifications import member_news, queue_news
+from durable.protocol.notifications import MemberKind, QueueKind, member_news, queue_news
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Attempt
 from durable.streams.membership import Membership
@@ -186,7 +186,7 @@ class Worker:
         for queue in await self._ports.runs.resume(
             queue=self.task_queue, workflows=list(self._workflows)
         ):
-            self._ports.announcer.queue(queue, "turn", amount=0)
+            self._ports.announcer.queue(queue, QueueKind.TURN, amount=0)
         self._look_again()
         if self._workflows:
             self._loops.keep("turns", self._claim_turns)
@@ -288,7 +288,7 @@ class Worker:
         ]
         if rest:
             await patiently(lambda: self._ports.runs.release(member, rest))
-            self._ports.announcer.queue(self.task_queue, "", amount=0)
+            self._ports.announcer.queue(self.task_queue, QueueKind.ANY, amount=0)
 
     def on_stuck(self, callback: Callable[[], None]) -> None:
         """Have `callback()` called, on a thread, once all was given back: code holds the loop.
@@ -483,14 +483,14 @@ class Worker:
         delay = None if news is None else patience(Place(*self._membership.place), news)
         if news is None or delay is None:
             return
-        for bell, its in ((self._turns, "turn"), (self._due, "activity")):
-            if news.kind in (its, ""):
+        for bell, its in ((self._turns, QueueKind.TURN), (self._due, QueueKind.ACTIVITY)):
+            if news.kind in (its, QueueKind.ANY):
                 bell.ring_later(delay) if delay else bell.ring()
 
     def _heard_own(self, payload: str) -> None:
         """Our own channel: an inbox to read, a run that ended, an attempt that nobody waits for."""
         news = member_news(payload)
-        if news is not None and news.kind == "inbox":
+        if news is not None and news.kind is MemberKind.INBOX:
             self._started_host.heard(news.number)
         elif news is not None and self._hints is not None:
             self._hints.heard(news)

@@ -18,7 +18,7 @@ from durable.engine.steps.committer import Committer
 from durable.engine.steps.workflow_commits import CommitStatements, is_end, is_plain
 from durable.errors import DatabaseError
 from durable.postgres.address import Address
-from durable.postgres.listen import Listener, Notifier
+from durable.postgres.listen import Listener
 from durable.postgres.pool import Database, Lane
 from durable.protocol.commands import Finish
 from durable.protocol.commits import ChildStart, Commit, Committed, Intent
@@ -27,6 +27,7 @@ from durable.protocol.failures import Failure
 from durable.protocol.ids import new_request
 from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
+from durable.runtime.notifier import Notifier
 from durable.store.jobs import JobStore, Start
 from durable.streams.activities import metadata_of
 from durable.streams.announce import Announcer

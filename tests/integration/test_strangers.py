@@ -14,10 +14,9 @@ import pytest_asyncio
 import durable
 from durable.app import connect
 from durable.hotmesh.mesh import HotMesh
-from durable.hotmesh.subscriptions import published
 from durable.postgres.pool import Database
 from durable.protocol import channels
-from durable.runtime.notifications import member_news, queue_news, row_id
+from durable.protocol.notifications import member_news, queue_news, row_id
 
 WORDS = [
     *["garbage", "-1", "9" * 30, "9223372036854775808", "turn x y", "turn -5 -5", "turn 1"],
@@ -148,7 +147,7 @@ async def test_engines_and_subscribers_ignore_strangers(
         channels.engine(namespace, "strangers"),
         channels.waiter(namespace, "q:strangers"),
         channels.waiter(namespace, f"q:strangers:{guid}"),
-        published(namespace, "strangers", "t.done"),
+        channels.topic(namespace, "strangers", "t.done"),
     ]
     posted = f'select id from "{namespace}".quorum_messages'
     ids = [str(r[0]) for r in await database.fetch(posted)]

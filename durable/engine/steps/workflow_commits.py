@@ -28,6 +28,7 @@ from durable.postgres.sql import SqlFile
 from durable.protocol.clock import to_datetime
 from durable.protocol.commands import Finish
 from durable.protocol.commits import Commit, Committed
+from durable.protocol.notifications import QueueKind
 from durable.protocol.options import ActivityOptions
 
 SQL = SqlFile(
@@ -45,7 +46,7 @@ class BatchOutcome:
     locked: set[int] = field(default_factory=set)
     ended: list[tuple[int, list[str]]] = field(default_factory=list)
     holders: set[tuple[int, int]] = field(default_factory=set)
-    queues: Counter[tuple[str, str]] = field(default_factory=Counter)
+    queues: Counter[tuple[str, QueueKind]] = field(default_factory=Counter)
     inboxes: set[int] = field(default_factory=set)
     unwanted: list[tuple[int, int]] = field(default_factory=list)
 
@@ -96,11 +97,11 @@ def _note(outcome: BatchOutcome, row: Row) -> None:
         outcome.locked.add(run_id)
     elif what == "relative":
         if row["id"] is None:
-            outcome.queues[row["word"], "turn"] += 1
+            outcome.queues[row["word"], QueueKind.TURN] += 1
         else:
             outcome.holders.add((row["id"], run_id))
     elif what == "child":
-        outcome.queues[row["word"], "turn"] += 1
+        outcome.queues[row["word"], QueueKind.TURN] += 1
     elif what == "dropped":
         outcome.unwanted.append((run_id, row["id"]))
     elif what == "inbox":
@@ -120,7 +121,9 @@ def read_batch(commits: Sequence[Commit], rows: Sequence[Row]) -> BatchOutcome:
             outcome.committed.setdefault(commit.run_id, Committed(passed=False))
         if commit.run_id in outcome.committed and outcome.committed[commit.run_id].passed:
             outcome.queues.update(
-                (i.queue, "activity") for i in commit.intents if not i.held and i.failure is None
+                (i.queue, QueueKind.ACTIVITY)
+                for i in commit.intents
+                if not i.held and i.failure is None
             )
     return outcome
 

@@ -78,7 +78,7 @@ async def test_cancelled_tasks_end_and_nobody_is_told() -> None:
 
 
 WATCHED = {
-    "cli/supervising.py": "what is waited for: awaited where it was begun",
+    "cli/loops.py": "what is waited for: awaited where it was begun",
     "engine/interpreter.py": "one step: awaited where it was begun",
     "hotmesh/host.py": "the end of a mesh that broke",
     "hotmesh/quorum_member.py": "messages about duress: what they raise is logged",
@@ -86,6 +86,7 @@ WATCHED = {
     "hotmesh/worker_loop.py": "callbacks: whatever they raise is recorded",
     "postgres/listen.py": "below this room: begins anew by itself, and logs",
     "quorum/bus.py": "messages of others: logged; a call is repeated",
+    "runtime/notifier.py": "one moment's notifications: logs what it could not send",
     "runtime/supervision.py": "this is the policy",
     "runtime/batching.py": "futures of those who wait",
     "streams/membership.py": "a member's last work: tried until it is done",

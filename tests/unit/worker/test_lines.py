@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from durable.runtime.notifications import queue_news
+from durable.protocol.notifications import queue_news
 from durable.worker.lines import BEHIND, MOMENT, TURNS, WAITING, Bell, Place, patience
 
 
