@@ -151,15 +151,15 @@ class Handle(Generic[R]):
     async def status(self) -> RunState:
         """One word: running, suspended, completed, failed, cancelled or terminated."""
         self._runs.home.check("handle.status()")
-        state = await self._runs.jobs.state(await self.run_id())
-        if state is None:
-            raise _gone(self.id)
-        return state
+        return self._there(await self._runs.jobs.state(await self.run_id()))
 
     async def describe(self) -> RunDescription:
         """All that is known of the run but its history: state, steps, attempts, timers, failure."""
         self._runs.home.check("handle.describe()")
-        found = await self._runs.jobs.describe(await self.run_id())
+        return self._there(await self._runs.jobs.describe(await self.run_id()))
+
+    def _there(self, found: T | None) -> T:
+        """What was found of the run; raises `WorkflowNotFound` where it was pruned."""
         if found is None:
             raise _gone(self.id)
         return found

@@ -68,10 +68,7 @@ class Runs:
 
     def tell(self, reached: Reached) -> None:
         """Wake who holds a run that has something in its inbox, or its queue."""
-        if reached.holder is not None:
-            self.ports.announcer.inbox(reached.holder, reached.run_id)
-        elif reached.queue is not None:
-            self.ports.announcer.queue(reached.queue, QueueKind.TURN)
+        self.ports.announcer.arrived(reached.run_id, reached.holder, reached.queue)
 
     async def terminate(self, run_id: int, reason: str) -> None:
         """End a run from outside."""

@@ -27,10 +27,7 @@ class Terminations:
         for message, member in ended.attempts:
             self._announcer.unwanted(member, message)
         for relative, holder, queue in ended.relatives:
-            if holder is not None:
-                self._announcer.inbox(holder, relative)
-            else:
-                self._announcer.queue(queue, "turn")
+            self._announcer.arrived(relative, holder, queue)
         return True
 
 

@@ -29,6 +29,7 @@ quorum_calls.py     throttle, roll call, messages to all
 
 Loops:
 engine_loop.py            applies what is due
+paced_loop.py             what it shares with the loops of workers
 worker_loop.py            runs the callbacks of one topic
 callback_outcomes.py      records what they come to
 served_topics.py          the worker loops of this process, and their free slots

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 from typing import Any
 
 from durable.engine.interpreter import Interpreter
 from durable.engine.steps.graph_road import GraphRoad
 from durable.engine.timers import Timers
-from durable.errors import DatabaseError
+from durable.hotmesh.paced_loop import PacedLoop
 from durable.hotmesh.profiles import described_policy
-from durable.postgres.errors import Conflict, retryable
+from durable.postgres.errors import Conflict
 from durable.protocol.codes import FAILED, OK
 from durable.protocol.retry import RetryPolicy
 from durable.runtime.supervision import Broken, Tasks
 from durable.streams.pacing import Pace
-from durable.telemetry.logs import logger
 
 SOON = 0.005  # seconds until messages are looked at again that another engine held
-TROUBLE = 0.5  # seconds of rest when the database cannot be reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +57,24 @@ class EngineLoop:
         self.pace = engine.pace
         self._app_id = app_id
         self._engine = engine
-        self._wake = wake
-        self._claiming = asyncio.Lock()
-        self._tasks = Tasks(f"the engine of app {app_id!r}", on_broken)
-        self._task: asyncio.Task[None] | None = None
+        name = f"the engine of app {app_id!r}"
+        self._loop = PacedLoop(name, Tasks(name, on_broken), engine.pace, self._once, wake)
 
     def wake(self, _payload: str = "") -> None:
         """There is something to apply."""
-        self._wake.set()
+        self._loop.woken.set()
 
     def start(self) -> None:
         """Begin."""
-        self._task = self._tasks.keep("steps", self._run)
+        self._loop.start()
 
     async def stop(self) -> None:
         """Stop; a step in flight is rolled back or done, never half."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._loop.stop()
 
     async def settled(self) -> None:
         """Return once what is being claimed and applied now is committed."""
-        async with self._claiming:
-            pass
+        await self._loop.settled()
         await self._engine.road.settled()
 
     def profile(self) -> dict[str, Any]:
@@ -93,17 +84,6 @@ class EngineLoop:
         retry = described_policy(self._engine.retry)
         return {"counts": counts, "error_count": buried, "retry": retry}
 
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            async with self._claiming:
-                pause = await self._once()
-            if self.pace.delay > 0:
-                await self.pace.rest()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-
     async def _once(self) -> float:
         try:
             if await self._engine.interpreter.drain():
@@ -111,10 +91,3 @@ class EngineLoop:
             return max(await self._engine.timers.pause(self._app_id), SOON)
         except Conflict:
             return SOON
-        except DatabaseError as error:
-            if not retryable(error, host=True):
-                raise  # it is counted: see `Tasks`
-            logger.warning(
-                "the engine of app %r goes on when the database answers: %s", self._app_id, error
-            )
-            return TROUBLE

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 from durable.errors import DatabaseError, PayloadError
 from durable.hotmesh.callback_outcomes import CallbackOutcomes, end_of, run_callback
+from durable.hotmesh.paced_loop import PacedLoop
 from durable.hotmesh.profiles import ERRORS, code_of, described_policy, signature_of
 from durable.hotmesh.settings import WorkerSettings
-from durable.postgres.errors import retryable
 from durable.runtime.reconciler import Reconciler
 from durable.runtime.supervision import Broken, Tasks
 from durable.runtime.user_code import Ended, ended
@@ -26,7 +26,6 @@ from durable.telemetry.logs import logger
 
 POLL = 1.0  # seconds: the net beneath notifications that never came
 UNWIND = 4.0  # seconds that callbacks have to end in after a stop has cancelled them
-TROUBLE = 0.5  # seconds of rest when the database cannot be reached
 
 
 class Member(Protocol):
@@ -92,14 +91,13 @@ class WorkerLoop:
         self._member = host.member
         self._outcomes = CallbackOutcomes(settings.topic, stream, host.on_answered)
         self._road = host.road
-        self._wake = asyncio.Event()
-        self._claiming = asyncio.Lock()
         self._running: dict[asyncio.Task[Any], Taken] = {}
         self._dropped: set[asyncio.Task[Any]] = set()
-        self._tasks = Tasks(f"the worker of topic {settings.topic!r}", host.on_broken)
+        name = f"the worker of topic {settings.topic!r}"
+        self._tasks = Tasks(name, host.on_broken)
+        self._loop = PacedLoop(name, self._tasks, pace, self._once)
         self._reconciler = Reconciler()
         self._flights: deque[int] = deque()  # seats that are taken and not answered yet
-        self._task: asyncio.Task[None] | None = None
         self._kept = 0  # slots kept for what is being claimed or committed
         self._backlog = True  # whether work waits in the stream, as far as we know
         self._owed = False  # whether we have to look as soon as a slot is free
@@ -126,11 +124,11 @@ class WorkerLoop:
     def wake(self, _payload: str = "") -> None:
         """There is something to take."""
         self._backlog = True
-        self._wake.set()
+        self._loop.woken.set()
 
     def seat(self) -> Seat | None:
         """Keep a slot for work that is being committed; None when it has to wait its turn."""
-        closed = self._stopping or self._task is None or not self._member.id
+        closed = self._stopping or not self._loop.started or not self._member.id
         if closed or self._backlog or self.free <= 0 or self.pace.delay > 0:
             return None
         self._kept += 1
@@ -152,7 +150,7 @@ class WorkerLoop:
 
     def start(self) -> None:
         """Begin."""
-        self._task = self._tasks.keep(f"claims of {self._settings.topic}", self._run)
+        self._loop.start()
 
     def abandon(self) -> None:
         """Stop what runs: this member was declared dead, and others go on with its messages."""
@@ -163,10 +161,7 @@ class WorkerLoop:
     async def stop(self, grace: float) -> None:
         """Take nothing more, let callbacks finish for `grace` seconds, give the rest back."""
         self._stopping = True
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._loop.stop()
         self._check_idle()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
@@ -189,8 +184,7 @@ class WorkerLoop:
 
     async def settled(self) -> None:
         """Return once what is being claimed now has begun to run."""
-        async with self._claiming:
-            pass
+        await self._loop.settled()
         if self._road is not None:
             await self._road.settled()
 
@@ -206,43 +200,22 @@ class WorkerLoop:
             "signature": signature_of(self._settings.callback),
         }
 
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            async with self._claiming:
-                pause = await self._once()
-            if self.pace.delay > 0:
-                await self.pace.rest()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-
     async def _once(self) -> float:
-        try:
-            while (free := self.free) > 0 and (member := self._member.id):
-                # Where nothing is known to wait, half of the slots stay open for seats.
-                asked = free if self._backlog else (free + 1) // 2
-                taken = await self._claim(member, asked)
-                if taken and self.pace.delay > 0:
+        while (free := self.free) > 0 and (member := self._member.id):
+            # Where nothing is known to wait, half of the slots stay open for seats.
+            asked = free if self._backlog else (free + 1) // 2
+            taken = await self._claim(member, asked)
+            if taken and self.pace.delay > 0:
+                return 0.0
+            if taken < asked:
+                # What has come meanwhile is claimed next; what comes from now on may sit down,
+                # else each claim would find what the one before has kept from its seat.
+                self._backlog = False
+                if self._loop.woken.is_set():
                     return 0.0
-                if taken < asked:
-                    # What has come meanwhile is claimed next; what comes from now on may sit down,
-                    # else each claim would find what the one before has kept from its seat.
-                    self._backlog = False
-                    if self._wake.is_set():
-                        return 0.0
-                    due, held = await self._stream.look(member)
-                    await self._free_forgotten(member, held)
-                    return POLL if due is None else min(max(due, 0.005), POLL)
-        except DatabaseError as error:
-            if not retryable(error, host=True):
-                raise  # it is counted: see `Tasks`
-            logger.warning(
-                "the worker of topic %r goes on when the database answers: %s",
-                self._settings.topic,
-                error,
-            )
-            return TROUBLE
+                due, held = await self._stream.look(member)
+                await self._free_forgotten(member, held)
+                return POLL if due is None else min(max(due, 0.005), POLL)
         self._owed = True
         return POLL  # a callback that ends wakes us
 
@@ -340,7 +313,7 @@ class WorkerLoop:
         self._dropped.discard(task)
         if self._backlog or self._owed:
             self._owed = False
-            self._wake.set()
+            self._loop.woken.set()
         self._check_idle()
 
     def _check_idle(self) -> None:

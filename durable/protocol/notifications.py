@@ -85,18 +85,6 @@ class MemberNews:
 
 
 @dataclass(frozen=True, slots=True)
-class RunEnded:
-    """A run ended, for whoever waits for it; those for one client are sent together."""
-
-    run_id: int
-
-    @property
-    def payload(self) -> str:
-        """As it is sent."""
-        return str(self.run_id)
-
-
-@dataclass(frozen=True, slots=True)
 class RowNews:
     """A row to be read: a job that ended, an emission, a message of the quorum."""
 
@@ -108,17 +96,20 @@ class RowNews:
         return str(self.number)
 
 
+class RunEnded(RowNews):
+    """A run ended, for whoever waits for it; those for one client are sent together."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class EngineNews:
     """The engines of an app have something to apply."""
 
-    @property
-    def payload(self) -> str:
-        """As it is sent."""
-        return ""
+    payload: str = ""
 
 
-News = QueueNews | MemberNews | RunEnded | RowNews | EngineNews
+News = QueueNews | MemberNews | RowNews | EngineNews
 
 
 def row_id(word: str) -> int | None:

@@ -73,6 +73,13 @@ class Announcer:
         """Something arrived for a run that `member` holds."""
         self._member(member, MemberKind.INBOX, run_id)
 
+    def arrived(self, run_id: int, holder: int | None, queue: str | None) -> None:
+        """Something arrived for a run: whoever holds it hears of it, else its queue."""
+        if holder is not None:
+            self.inbox(holder, run_id)
+        elif queue is not None:
+            self.queue(queue, QueueKind.TURN)
+
     def over(self, member: int, run_id: int) -> None:
         """A run that `member` holds was ended by somebody else."""
         self._member(member, MemberKind.ENDED, run_id)

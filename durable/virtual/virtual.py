@@ -7,7 +7,6 @@ import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from types import TracebackType
 from typing import Any, Final, Self
 
 from durable.errors import ConfigurationError, DuplicateJob
@@ -77,12 +76,7 @@ class Virtual:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     async def stop(self, grace: Duration = 10) -> None:

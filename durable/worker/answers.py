@@ -112,10 +112,7 @@ class Answers:
             self._tell(who)
 
     def _tell(self, who: Reached) -> None:
-        if who.holder is not None:
-            self._ports.announcer.inbox(who.holder, who.run_id)
-        elif who.queue is not None:
-            self._ports.announcer.queue(who.queue, QueueKind.TURN)
+        self._ports.announcer.arrived(who.run_id, who.holder, who.queue)
 
     @contextmanager
     def _answering(self, messages: list[int]) -> Iterator[None]:
