@@ -18,7 +18,6 @@ from durable.engine.steps.committer import Committer
 from durable.errors import ConfigurationError, EmbeddedPostgresError
 from durable.postgres.address import Pool
 from durable.postgres.connections import LONG_DEADLINE
-from durable.postgres.listen import NOTIFY, Listener
 from durable.postgres.pool import Database
 from durable.postgres.readiness import Readiness
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
@@ -29,17 +28,16 @@ from durable.protocol.durations import Duration
 from durable.protocol.facts import Fact
 from durable.protocol.ids import new_id
 from durable.protocol.retention import RetentionPolicy, retention_policy
-from durable.runtime.notifier import Notifier
 from durable.runtime.supervision import Tasks
 from durable.runtime.waiting import EndWaiters
 from durable.store.apps import AppStore
 from durable.store.histories import HistoryStore
 from durable.store.jobs import JobStore
 from durable.streams.activities import ActivityStream
-from durable.streams.announce import Announcer
 from durable.streams.graph_topics import TopicStream
 from durable.streams.ports import Ports
 from durable.streams.runs import RunStream
+from durable.streams.wakes import Wakes
 
 if TYPE_CHECKING:
     from durable.compiler.generate import Generated
@@ -183,15 +181,8 @@ async def _assemble(
     database: Database, readiness: Readiness, keeper: asyncio.Task[None] | None
 ) -> Client:
     namespace = database.schema
-    listener = Listener(database.address)
-    await listener.start()
-    sql = NOTIFY.load(namespace)
-
-    async def send(names: list[str], payloads: list[str]) -> None:
-        await database.fetch_past_gate(*sql.bind("notify", channels=names, payloads=payloads))
-
-    notifier = Notifier(send)
-    announcer = Announcer(namespace, listener, notifier)
+    wakes = await Wakes.open(database)
+    announcer = wakes.announcer
     runs = RunStream(database)
     retention = Retention(database)
     janitor = Janitor(retention)
@@ -218,8 +209,8 @@ async def _assemble(
             keeper.cancel()
         # Each waits a moment for a server that does not answer: together, so that it is one moment.
         deaf = announcer.unhear_own(mine)
-        await asyncio.gather(janitor.close(), deaf, waiters.close(), notifier.close())
-        await asyncio.gather(listener.close(), database.close())
+        await asyncio.gather(janitor.close(), deaf, waiters.close(), wakes.notifier.close())
+        await asyncio.gather(wakes.listener.close(), database.close())
 
     return Client(database.dsn, namespace, Runs(jobs, ports, waiters, retention), closing)
 

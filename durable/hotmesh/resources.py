@@ -9,11 +9,9 @@ from durable.engine.retention import Janitor, Retention
 from durable.errors import ConfigurationError
 from durable.hotmesh.settings import MeshSettings
 from durable.postgres.address import Pool
-from durable.postgres.listen import NOTIFY, Listener
 from durable.postgres.migrate import migrate, require
 from durable.postgres.pool import Database
-from durable.runtime.notifier import Notifier
-from durable.streams.announce import Announcer
+from durable.streams.wakes import Wakes
 
 
 class Resources:
@@ -28,12 +26,11 @@ class Resources:
         janitor: deletes what has expired, when it is this member's turn.
     """
 
-    def __init__(self, database: Database, listener: Listener) -> None:
+    def __init__(self, database: Database, wakes: Wakes) -> None:
         self.database = database
-        self.listener = listener
-        self._sql = NOTIFY.load(database.schema)
-        self.notifier = Notifier(self._send)
-        self.announcer = Announcer(database.schema, listener, self.notifier)
+        self.listener = wakes.listener
+        self.notifier = wakes.notifier
+        self.announcer = wakes.announcer
         self.retention = Retention(database)
         self.janitor = Janitor(self.retention)
 
@@ -43,15 +40,11 @@ class Resources:
         database = await _database(settings.connection, settings.namespace, settings.direct)
         try:
             await (migrate(database) if settings.engine else require(database))
-            listener = Listener(database.address)
-            await listener.start()
+            wakes = await Wakes.open(database)
         except BaseException:
             await database.close()
             raise
-        return cls(database, listener)
-
-    async def _send(self, names: list[str], payloads: list[str]) -> None:
-        await self.database.fetch(*self._sql.bind("notify", channels=names, payloads=payloads))
+        return cls(database, wakes)
 
     async def close(self) -> None:
         """Close everything."""

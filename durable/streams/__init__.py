@@ -9,6 +9,7 @@
 - `members`: the processes that hold leases, and what happens to the leases of dead ones.
 - `membership`: a process's lease on everything it holds, kept by a thread of its own.
 - `pacing`: how fast one consumer may claim.
+- `wakes`: how a client or a mesh is woken and wakes others.
 - `ports`: what a worker is given by its client: the streams, and ports to who commits and who
   deploys.
 - `runs`: wake rows and inboxes: who holds a run, and what has arrived for it.
