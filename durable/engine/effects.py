@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from durable.protocol.codes import OK
 from durable.protocol.graphs import Data, Fault, nothing
+from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
 
 
@@ -203,7 +204,7 @@ class Reply:
         state: operations on the job's attributes and entity.
     """
 
-    kind: str
+    kind: MessageKind
     data: Data = field(default_factory=nothing)
     status: str = "success"
     code: int = OK

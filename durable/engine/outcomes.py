@@ -10,6 +10,7 @@ from durable.engine.job import decode
 from durable.protocol.codes import CANCELLED, FAILED, INTERRUPTED, OK, TIMEOUT
 from durable.protocol.failures import Failure, failure_from_json, given_details
 from durable.protocol.graphs import Fault, failed_code
+from durable.protocol.messages import MessageKind
 
 _CODES: Final = {"cancelled": CANCELLED, "terminated": INTERRUPTED, "timed_out": TIMEOUT}
 
@@ -43,6 +44,6 @@ def outcome_reply(message: str | None) -> Reply:
     found = decode(message) or {}
     state, jid = found.get("state", ""), found.get("id", "")
     if state == "completed":
-        return Reply("result", plain_object(found.get("output")), code=OK)
+        return Reply(MessageKind.RESULT, plain_object(found.get("output")), code=OK)
     fault = fault_of(state, failure_from_json(found.get("error")), jid)
-    return Reply("result", {}, "error", fault.code, fault)
+    return Reply(MessageKind.RESULT, {}, "error", fault.code, fault)

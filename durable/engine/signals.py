@@ -13,6 +13,7 @@ from durable.postgres.pool import Database
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
 from durable.protocol.codes import NOT_FOUND
 from durable.protocol.ids import new_request
+from durable.protocol.messages import MessageKind
 from durable.store.apps import AppStore
 from durable.streams.graph_messages import EngineStream, Sent
 
@@ -40,7 +41,7 @@ class Signals:
         that lacks what the hooks' rules compare.
         """
         message, own = (
-            Sent(app_id, "webhook", given_text(reply), topic=topic),
+            Sent(app_id, MessageKind.WEBHOOK, given_text(reply), topic=topic),
             request or new_request(),
         )
 

@@ -14,6 +14,7 @@ from durable.hotmesh.settings import Callback, Message
 from durable.postgres.errors import StatementFault
 from durable.postgres.retrying import patiently
 from durable.protocol.graphs import Fault
+from durable.protocol.messages import MessageKind
 from durable.runtime.user_code import Ended, code_failure, code_fault
 from durable.streams.graph_messages import Taken, WorkStream
 from durable.streams.lease import Lease
@@ -87,7 +88,7 @@ class CallbackOutcomes:
             described.message,
             extra=_extras(taken),
         )
-        reply = Reply("response", {}, "error", described.code, described)
+        reply = Reply(MessageKind.RESPONSE, {}, "error", described.code, described)
         held = await patiently(lambda: self._stream.give_up(member, taken, reply_text(reply), text))
         self._after(taken, held=held)
 
@@ -148,7 +149,9 @@ def message_of(taken: Taken) -> Message:
 
 def _reply(answer: Any, topic: str) -> Reply:
     return reply_from(
-        "response", {} if answer is None else answer, f"the answer of the worker of topic {topic!r}"
+        MessageKind.RESPONSE,
+        {} if answer is None else answer,
+        f"the answer of the worker of topic {topic!r}",
     )
 
 

@@ -33,6 +33,7 @@ from durable.protocol.durations import Duration, seconds
 from durable.protocol.graphs import Data
 from durable.protocol.json_values import plain
 from durable.protocol.limits import check_fields
+from durable.protocol.messages import MessageKind
 from durable.store.escalations import FILTERS, EscalationStore, Wanted
 
 Found = list[Escalation]
@@ -302,7 +303,7 @@ class Escalations:
         }
         if len(payloads) < len(items):
             raise ConfigurationError("an escalation is named twice; each can be resolved once")
-        replies = {n: Reply("webhook", p, "success", OK) for n, p in payloads.items()}
+        replies = {n: Reply(MessageKind.WEBHOOK, p, "success", OK) for n, p in payloads.items()}
         settlement = Settlement("resolved", replies, assignee, metadata)
         ids = [i["id"] for i in items]
         return await self._settle(settlement, ids, lambda row: why_not_resolvable(row, assignee))
@@ -314,7 +315,7 @@ class Escalations:
         """
         (number,) = numbers_of([id])
         data: dict[str, Any] = {"cancelled": True, **({"reason": reason} if reason else {})}
-        settlement = Settlement("cancelled", {number: Reply("cancel", data)})
+        settlement = Settlement("cancelled", {number: Reply(MessageKind.CANCEL, data)})
         return (await self._settle(settlement, [id], why_closed))[0]
 
     async def _settle(self, settlement: Settlement, ids: Ids, why_not: WhyNot) -> Found:

@@ -10,6 +10,7 @@ from durable.errors import ConfigurationError
 from durable.protocol.graphs import Data
 from durable.protocol.ids import request_named
 from durable.protocol.limits import check_fields
+from durable.protocol.messages import MessageKind
 
 
 class JobSignals:
@@ -28,7 +29,7 @@ class JobSignals:
             "status": None if status == "success" else status,
             "code": code,
         }
-        reply = reply_from("webhook", answer, f"the signal on {topic!r}")
+        reply = reply_from(MessageKind.WEBHOOK, answer, f"the signal on {topic!r}")
         request = requested(request_id, "hook", self._app_id, topic)
         return str(await self._signals.send(self._app_id, topic, reply, request))
 
@@ -42,7 +43,7 @@ class JobSignals:
                 f"the message's metadata lacks {missing}, which say whom it is for"
             )
         at = (metadata["aid"], metadata["dad"])
-        reply = reply_from("response", message, f"the answer for {at[0]!r}")
+        reply = reply_from(MessageKind.RESPONSE, message, f"the answer for {at[0]!r}")
         request = requested(request_id, "add", self._app_id, metadata["jid"], *at)
         return str(await self._signals.answer(self._app_id, metadata["jid"], at, reply, request))
 

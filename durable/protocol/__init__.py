@@ -12,6 +12,7 @@ Plain frozen values; no loop, clock, dice or socket is imported here.
 - `carriers`: values that are made once for each turn or attempt, and go one hop.
 - `frozen`: a quick copy of a frozen value.
 - `codes`, `ids`: HotMesh's reply codes; names and random ids.
+- `messages`: the kinds of messages to runs and to engines.
 - `notifications`: what they say, written and read here alone.
 - `channels`: names of notification channels: Postgres allows 63 bytes, so long ones end in their
   hash.

@@ -6,32 +6,20 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
-from durable.postgres.columns import BigInt, Float, Integer, SmallInt, Text
+from durable.postgres.columns import BigInt, Column, Float, Integer, SmallInt, Text
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import SqlFile
 from durable.protocol.carriers import carrier
 from durable.protocol.durations import seconds
 from durable.protocol.failures import Failure
+from durable.protocol.messages import PRIORITY, MessageKind
 from durable.protocol.retry import RetryPolicy
 from durable.streams.pacing import Pace
 
-PRIORITY: Final[Mapping[str, int]] = MappingProxyType(
-    {
-        "interrupt": 6,
-        "timehook": 5,
-        "webhook": 5,
-        "transition": 4,
-        "result": 3,
-        "outcome": 3,
-        "response": 2,
-        "fanout": 1,
-        "await": 0,
-    }
-)
-"""What goes on comes before what begins, so that load does not pile up half-done jobs."""
+Kind = Annotated[MessageKind, Column("text")]
 
 
 def work_stream(app_id: str, topic: str) -> str:
@@ -44,7 +32,7 @@ class Sent:
     """A message to the engines of an app; `delay` in seconds, `message` is JSON text."""
 
     app_id: Text
-    kind: Text
+    kind: Kind
     message: Text
     run_id: BigInt | None = None
     aid: Text | None = None
@@ -296,7 +284,7 @@ class EngineStream:
         row: int | None = await connection.fetchval(
             *self._sql.bind(
                 "add", app_id=job[0], jid=job[1], aid=at[0], dad=at[1], message=message,
-                priority=PRIORITY["response"], request=request,
+                priority=PRIORITY[MessageKind.RESPONSE], request=request,
             )
         )  # fmt: skip
         return row or await self._requested(connection, request)
@@ -358,7 +346,7 @@ class WorkStream:
         row = await self._db.fetchval(
             *self._sql.bind(
                 "answer", member=member, id=taken.id, app_id=self._app_id, message=message,
-                priority=PRIORITY["response"],
+                priority=PRIORITY[MessageKind.RESPONSE],
             )
         )  # fmt: skip
         return row is not None
@@ -368,7 +356,7 @@ class WorkStream:
         row = await self._db.fetchval(
             *self._sql.bind(
                 "give_up", member=member, id=taken.id, app_id=self._app_id, message=message,
-                priority=PRIORITY["response"], error=error,
+                priority=PRIORITY[MessageKind.RESPONSE], error=error,
             )
         )  # fmt: skip
         return row is not None

@@ -19,6 +19,7 @@ from durable.protocol.commits import Arrival
 from durable.protocol.facts import Fact, FactKind, UnknownKind, fact_kind
 from durable.protocol.failures import Failure, failure_from_json, step_failed
 from durable.protocol.ids import new_request
+from durable.protocol.messages import FOR_RUNS, MessageKind
 from durable.runtime.reconciler import Reserved
 
 RELEASES_MAX = 10  # in a row: then a run is suspended
@@ -154,10 +155,10 @@ def _of_child(failure: Failure) -> Failure:
 
 def arrival(row: Row) -> Arrival:
     """An inbox row as the fact that it may become. Raises `UnknownKind` for a later version's."""
-    settles = row["msg_type"] == "step"
+    settles = row["msg_type"] == MessageKind.STEP
     if settles:
         kind = fact_kind(row["topic"])
-    elif row["msg_type"] in ("signal", "cancel"):
+    elif row["msg_type"] in FOR_RUNS:
         kind = FactKind(row["msg_type"])
     else:
         raise UnknownKind("a message", row["msg_type"])

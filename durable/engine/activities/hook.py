@@ -26,6 +26,7 @@ from durable.expressions.expression import Expression
 from durable.expressions.values import UNDEFINED, number, to_text
 from durable.protocol.durations import seconds
 from durable.protocol.graphs import Data
+from durable.protocol.messages import MessageKind
 
 
 def leg1(scene: Scene) -> Effects:
@@ -45,13 +46,13 @@ def leg2(scene: Scene, reply: Reply) -> Effects:
     """Whichever comes first answers, and takes the other back; a timer brings no payload."""
     if reply.kind == "cycle":
         return Effects(answer=reply.answer())
-    if reply.kind == "timehook":
+    if reply.kind == MessageKind.TIMEHOOK:
         data: Data = {"timestamp": compact(scene.now)}
         answer = Answer(data, "hook", checked=False)
         return Effects(_closed(scene, "expired", data), answer, disarm=True)
     if reply.stays_open:
         return Effects(answer=reply.answer("hook"))
-    if reply.kind == "cancel":
+    if reply.kind == MessageKind.CANCEL:
         answer = Answer(reply.data, "hook", checked=False)
         return Effects(_closed(scene, "cancelled", reply.data), answer, disarm=True)
     return Effects(_closed(scene, "resolved", reply.data), reply.answer("hook"), disarm=True)

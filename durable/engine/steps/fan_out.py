@@ -18,6 +18,7 @@ from durable.engine.steps.graph_rows import reply_text
 from durable.errors import ConfigurationError
 from durable.postgres.pool import Row
 from durable.protocol.graphs import Data
+from durable.protocol.messages import MessageKind
 from durable.protocol.queries import JobsQuery, Selection, Window
 from durable.store.stats import StatsStore
 from durable.streams.graph_messages import Sent
@@ -87,7 +88,9 @@ class FanOut:
             await self._stats.forget_index(connection, chosen, [job["run_id"] for job in jobs])
         if len(jobs) == FAN_OUT:
             rest = {**found, "after": jobs[-1]["run_id"]}
-            sent.append(Sent(chosen.app_id, "fanout", encode(rest, "a signal"), topic=topic))
+            sent.append(
+                Sent(chosen.app_id, MessageKind.FANOUT, encode(rest, "a signal"), topic=topic)
+            )
         return sent
 
 
@@ -118,10 +121,12 @@ def begun(topic: str, chosen: Selection, data: Data, until: int, *, scrub: bool)
         "after": 0,
         "until": until,
     }
-    return Sent(chosen.app_id, "fanout", encode(found, f"the signal on {topic!r}"), topic=topic)
+    return Sent(
+        chosen.app_id, MessageKind.FANOUT, encode(found, f"the signal on {topic!r}"), topic=topic
+    )
 
 
 def _signal(topic: str, app_id: str, data: Data, job: Row) -> Sent:
     """A signal for one job only, with its id, as rules compare it."""
-    reply = Reply("webhook", {**data, "id": job["jid"]})
-    return Sent(app_id, "webhook", reply_text(reply, only=job["run_id"]), topic=topic)
+    reply = Reply(MessageKind.WEBHOOK, {**data, "id": job["jid"]})
+    return Sent(app_id, MessageKind.WEBHOOK, reply_text(reply, only=job["run_id"]), topic=topic)

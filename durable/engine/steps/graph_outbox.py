@@ -23,6 +23,7 @@ from durable.engine.steps.graph_rows import reply_text
 from durable.engine.steps.graph_walk import Changes, Left
 from durable.protocol.codes import CONFLICT, PENDING
 from durable.protocol.graphs import Fault
+from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
 from durable.streams.graph_messages import Sent, Work
 from durable.telemetry.spans import carried
@@ -102,7 +103,7 @@ def messages(step: Stepped, run_id: int) -> list[Sent]:
     sent.extend(
         Sent(
             job.app_id,
-            "transition",
+            MessageKind.TRANSITION,
             _left_text(left),
             run_id,
             left.aid,
@@ -127,7 +128,7 @@ def _message(step: Stepped, run_id: int, addressed: Addressed) -> Sent | None:
     if isinstance(wanted, ArmTimer):
         return Sent(
             job.app_id,
-            "timehook",
+            MessageKind.TIMEHOOK,
             "{}",
             run_id,
             addressed.aid,
@@ -137,15 +138,23 @@ def _message(step: Stepped, run_id: int, addressed: Addressed) -> Sent | None:
             delay=wanted.seconds,
         )
     if isinstance(wanted, SendSignal) and wanted.to is not None:
-        return Sent(job.app_id, "fanout", _fan_out_text(job, wanted, wanted.to), topic=wanted.topic)
+        return Sent(
+            job.app_id,
+            MessageKind.FANOUT,
+            _fan_out_text(job, wanted, wanted.to),
+            topic=wanted.topic,
+        )
     if isinstance(wanted, SendSignal):
-        text = reply_text(Reply("webhook", wanted.data, wanted.status, wanted.code))
-        return Sent(job.app_id, "webhook", text, topic=wanted.topic)
+        text = reply_text(Reply(MessageKind.WEBHOOK, wanted.data, wanted.status, wanted.code))
+        return Sent(job.app_id, MessageKind.WEBHOOK, text, topic=wanted.topic)
     if isinstance(wanted, Interrupt):
-        return Sent(job.app_id, "interrupt", interrupt_text(wanted.target, wanted.how))
+        return Sent(job.app_id, MessageKind.INTERRUPT, interrupt_text(wanted.target, wanted.how))
     if isinstance(wanted, StartJob):
         return Sent(
-            job.app_id, "await", _start_text(job, run_id, addressed, wanted), topic=wanted.topic
+            job.app_id,
+            MessageKind.AWAIT,
+            _start_text(job, run_id, addressed, wanted),
+            topic=wanted.topic,
         )
     return None
 
@@ -178,7 +187,7 @@ def to_parent(app_id: str, graph: str, parent: Parent, reply: Reply) -> Sent:
     """What became of a child, as a message to the activity that started it."""
     return Sent(
         app_id,
-        "result",
+        MessageKind.RESULT,
         reply_text(reply),
         parent.run_id,
         parent.aid,
@@ -196,7 +205,12 @@ def told_of_start(step: Stepped, run_id: int | None) -> list[Sent]:
     if run_id is None:
         error = Fault(CONFLICT, f"Duplicate job: {job.jid}", job.jid)
         return [
-            to_parent(job.app_id, job.graph, parent, Reply("result", {}, "error", CONFLICT, error))
+            to_parent(
+                job.app_id,
+                job.graph,
+                parent,
+                Reply(MessageKind.RESULT, {}, "error", CONFLICT, error),
+            )
         ]
     if step.awaited:
         return []
@@ -206,7 +220,7 @@ def told_of_start(step: Stepped, run_id: int | None) -> list[Sent]:
             job.app_id,
             job.graph,
             parent,
-            Reply("result", {"job_id": job.jid, "jc": born, "ju": born}),
+            Reply(MessageKind.RESULT, {"job_id": job.jid, "jc": born, "ju": born}),
         )
     ]
 
@@ -222,7 +236,7 @@ def told_of_interim(job: Job) -> list[Sent]:
     parent = _awaiting(job)
     if parent is None:
         return []
-    reply = Reply("result", job.data, "pending", PENDING)
+    reply = Reply(MessageKind.RESULT, job.data, "pending", PENDING)
     return [to_parent(job.app_id, job.graph, parent, reply)]
 
 
@@ -232,10 +246,13 @@ def told_of_end(job: Job) -> list[Sent]:
     if parent is None:
         return []
     if job.error is None:
-        return [to_parent(job.app_id, job.graph, parent, Reply("result", job.data))]
+        return [to_parent(job.app_id, job.graph, parent, Reply(MessageKind.RESULT, job.data))]
     code = job.error.code
     return [
         to_parent(
-            job.app_id, job.graph, parent, Reply("result", job.data, "error", code, job.error)
+            job.app_id,
+            job.graph,
+            parent,
+            Reply(MessageKind.RESULT, job.data, "error", code, job.error),
         )
     ]

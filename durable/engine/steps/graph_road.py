@@ -41,6 +41,7 @@ from durable.postgres.retrying import CALLER_TIMEOUT
 from durable.protocol.clock import Clock, from_datetime
 from durable.protocol.extension import Extension
 from durable.protocol.frozen import changed
+from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
 from durable.runtime.batching import Batch, Batcher, Repeatable
 from durable.streams.graph_messages import Taken, work_stream
@@ -247,7 +248,7 @@ class GraphRoad:
         walk = Walk(known.plan, known.job, dict(known.instances), now, self._here.dice)
         if not walk.takes(taken.aid, taken.dad):
             return None
-        walk.reply(taken.aid, taken.dad, reply_of("response", answer.text))
+        walk.reply(taken.aid, taken.dad, reply_of(MessageKind.RESPONSE, answer.text))
         step = Stepped(known.plan, walk.changes())
         job = step.changes.job
         if job.metadata is not known.job.metadata or not is_plain_step(step):
@@ -334,7 +335,7 @@ class GraphRoad:
         flew = asyncio.get_running_loop().time()
         steps = [one.advance for one in batch.items]
         passed = await self._commits.advance(self._step_lane, steps)
-        self._felt("response", len(batch.items), flew)
+        self._felt(MessageKind.RESPONSE, len(batch.items), flew)
         written = Written()
         for one, result in zip(batch.items, passed, strict=True):
             self._stepped(one, result, written)

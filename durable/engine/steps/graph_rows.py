@@ -14,6 +14,7 @@ from durable.protocol.clock import from_datetime
 from durable.protocol.codes import FAILED, OK, PENDING
 from durable.protocol.graphs import NOTHING, Fault
 from durable.protocol.limits import COUNT_MAX
+from durable.protocol.messages import MessageKind
 from durable.protocol.operations import complaints
 from durable.store.graph_jobs import SavedInstance, SavedJob
 from durable.store.states import SavedState
@@ -143,7 +144,7 @@ def given_text(reply: Reply) -> str:
     return text
 
 
-def reply_of(kind: str, message: str | None) -> Reply:
+def reply_of(kind: MessageKind, message: str | None) -> Reply:
     """The inverse of `reply_text`."""
     found = decode(message) or {}
     error = found.get("error")
@@ -157,7 +158,7 @@ def reply_of(kind: str, message: str | None) -> Reply:
     )
 
 
-def reply_from(kind: str, answer: Any, what: str) -> Reply:
+def reply_from(kind: MessageKind, answer: Any, what: str) -> Reply:
     """What a callback or caller gave as an answer, made whole.
 
     Code and status explain each other: 202 is pending, 400 and more are errors. An error's message

@@ -40,6 +40,7 @@ from durable.protocol.clock import from_datetime
 from durable.protocol.codes import CONFLICT, NOT_FOUND
 from durable.protocol.frozen import changed
 from durable.protocol.graphs import Fault
+from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
 from durable.store.apps import AppStore
 from durable.store.graph_jobs import GraphJobStore
@@ -287,7 +288,7 @@ class GraphSteps:
             step.written = await self._writer.write(connection, batch.steps)
             await self._delivery.deliver(connection, batch.signals)
             for row in rows:
-                if row["msg_type"] == "fanout":
+                if row["msg_type"] == MessageKind.FANOUT:
                     batch.answers.extend(await self._fan_out.step(connection, row))
                     batch.done.append(row["id"])
             if batch.answers:
@@ -351,7 +352,7 @@ class GraphSteps:
         """Message -> run to which it is addressed; interruptions may name their target by id."""
         targets = {row["id"]: row["run_id"] for row in rows if row["run_id"] is not None}
         for row in rows:
-            if row["msg_type"] == "interrupt" and row["run_id"] is None:
+            if row["msg_type"] == MessageKind.INTERRUPT and row["run_id"] is None:
                 found = await self._jobs.find(connection, app_id, decode(row["message"])["target"])
                 if found is None or found["state"] != RUNNING:
                     batch.done.append(row["id"])
@@ -386,26 +387,26 @@ class GraphSteps:
         )
 
     def _feed(self, batch: _Batch, walk: Walk, row: Row) -> None:
-        kind, aid, dad = row["msg_type"], row["aid"], row["dad"]
-        if kind == "webhook" and not walk.takes(aid, dad):
+        kind, aid, dad = MessageKind(row["msg_type"]), row["aid"], row["dad"]
+        if kind == MessageKind.WEBHOOK and not walk.takes(aid, dad):
             batch.strays.append(
                 row["id"]
             )  # its waiter went by in this moment: it finds another, or waits
             return
         batch.done.append(row["id"])
-        if kind == "interrupt":
+        if kind == MessageKind.INTERRUPT:
             walk.interrupt(interruption_of(decode(row["message"])))
-        elif kind == "transition":
+        elif kind == MessageKind.TRANSITION:
             found = decode(row["message"])
             walk.enter(Left(aid, dad, found.get("cycles", 0), found.get("data")))
         else:
-            read = outcome_reply if kind == "outcome" else partial(reply_of, kind)
+            read = outcome_reply if kind == MessageKind.OUTCOME else partial(reply_of, kind)
             walk.reply(aid, dad, read(row["message"]))
 
     async def _begin_children(
         self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch
     ) -> None:
-        asked = [row for row in rows if row["msg_type"] == "await"]
+        asked = [row for row in rows if row["msg_type"] == MessageKind.AWAIT]
         if not asked:
             return
         parents = {decode(row["message"])["parent"]["run_id"] for row in asked}
@@ -433,7 +434,9 @@ class GraphSteps:
                 )
             except (ConfigurationError, PayloadError) as error:
                 code = getattr(error, "code", NOT_FOUND)
-                reply = Reply("result", {}, "error", code, Fault(code, str(error), parent.jid))
+                reply = Reply(
+                    MessageKind.RESULT, {}, "error", code, Fault(code, str(error), parent.jid)
+                )
                 batch.answers.append(to_parent(app_id, row["topic"], parent, reply))
 
     async def release(self, member: int) -> None:

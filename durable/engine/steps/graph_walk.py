@@ -54,6 +54,7 @@ from durable.protocol.codes import FAILED as FAILED_CODE
 from durable.protocol.extension import Extension
 from durable.protocol.frozen import changed
 from durable.protocol.graphs import Data, Fault
+from durable.protocol.messages import MessageKind
 from durable.telemetry.spans import Leg, tracing
 
 VISITS_MAX = 200  # activities that one job may enter in one step
@@ -290,7 +291,7 @@ class Walk:
         )
         if gone:
             self._outlived.append(gone)
-        reply = Reply("cycle", left.data or {})
+        reply = Reply(MessageKind.CYCLE, left.data or {})
         self._apply(scene, HANDLERS[scene.node.kind].leg2(scene, reply), left.cycles)
 
     def _apply(self, scene: Scene, effects: Effects, cycles: int = 0) -> None:

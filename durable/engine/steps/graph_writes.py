@@ -32,6 +32,7 @@ from durable.engine.steps.graph_rows import saved_instance, saved_job, saved_sta
 from durable.engine.steps.graph_starts import new_job
 from durable.engine.steps.workflow_starts import WorkflowStarts
 from durable.protocol.frozen import changed
+from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, SignalKey, Waiter
@@ -194,7 +195,7 @@ class GraphWriter:
                 found.append(
                     Sent(
                         job.app_id,
-                        "webhook",
+                        MessageKind.WEBHOOK,
                         message,
                         waiter.run_id,
                         waiter.aid,
@@ -246,7 +247,7 @@ class GraphWriter:
         if how is not None:
             children = await self._jobs.open_children(connection, [run_id])
             sent.extend(
-                Sent(job.app_id, "interrupt", interrupt_text(None, how), run_id=child)
+                Sent(job.app_id, MessageKind.INTERRUPT, interrupt_text(None, how), run_id=child)
                 for child in children
             )
         return sent

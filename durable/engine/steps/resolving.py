@@ -23,6 +23,7 @@ from durable.engine.transitions.checking import insist
 from durable.errors import InternalError
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
+from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
 from durable.store.escalations import EscalationStore
 from durable.store.graph_jobs import GraphJobStore
@@ -95,7 +96,7 @@ class EscalationSteps:
             walk = walks.get(row["run_id"])
             if walk is not None and walk.takes(row["aid"], row["dad"]):
                 reply = replies[row["id"]]
-                if reply.kind == "webhook":
+                if reply.kind == MessageKind.WEBHOOK:
                     checks = walk.plan.node(row["aid"]).checks
                     insist(checks.get("hook"), reply.data, f"the payload for {row['id']}")
                 walk.reply(row["aid"], row["dad"], reply)

@@ -21,6 +21,7 @@ from durable.expressions.values import UNDEFINED
 from durable.postgres.pool import Row
 from durable.protocol.codes import NOT_FOUND
 from durable.protocol.graphs import Fault
+from durable.protocol.messages import MessageKind
 from durable.store.apps import AppStore
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, SignalKey, Waiter
@@ -45,7 +46,7 @@ class SignalDelivery:
 
     async def route(self, connection: Any, app_id: str, rows: Sequence[Row]) -> list[Routed]:
         """Find out by which keys the waiters of signals that have none yet may wait."""
-        signals = [r for r in rows if r["msg_type"] == "webhook" and r["run_id"] is None]
+        signals = [r for r in rows if r["msg_type"] == MessageKind.WEBHOOK and r["run_id"] is None]
         if not signals:
             return []
         await self._apps.hold(connection, [app_id])

@@ -11,6 +11,7 @@ from durable.engine.job import Job, compact, encode
 from durable.engine.steps.graph_outbox import Parent, Stepped, to_parent
 from durable.protocol import channels
 from durable.protocol.ids import new_id
+from durable.protocol.messages import MessageKind
 from durable.store.crossings import CrossingStore, WorkflowStart
 from durable.streams.graph_messages import Sent
 
@@ -84,5 +85,5 @@ def _started(step: Stepped, run_id: int, addressed: Addressed, jid: str) -> Sent
     parent = Parent(run_id, addressed.aid, addressed.dad, job.jid)
     here = (addressed.aid, addressed.dad)
     now = compact(next(i.opened_at for i in step.changes.instances if (i.aid, i.dad) == here))
-    reply = Reply("result", {"job_id": jid, "jc": now, "ju": now})
+    reply = Reply(MessageKind.RESULT, {"job_id": jid, "jc": now, "ju": now})
     return to_parent(job.app_id, job.graph, parent, reply)
