@@ -78,6 +78,7 @@ async def test_cancelled_tasks_end_and_nobody_is_told() -> None:
 
 
 WATCHED = {
+    "cli/developing.py": "the watch for changes: awaited where it was begun",
     "cli/loops.py": "what is waited for: awaited where it was begun",
     "engine/interpreter.py": "one step: awaited where it was begun",
     "hotmesh/host.py": "the end of a mesh that broke",
@@ -88,7 +89,7 @@ WATCHED = {
     "quorum/bus.py": "messages of others: logged; a call is repeated",
     "runtime/notifier.py": "one moment's notifications: logs what it could not send",
     "runtime/supervision.py": "this is the policy",
-    "runtime/batching.py": "futures of those who wait",
+    "runtime/batching.py": "a lane: whatever ends it answers who waits, and the next begins",
     "streams/membership.py": "a member's last work: tried until it is done",
     "virtual/calls.py": "a call: awaited by who called",
     "worker/attempts.py": "attempts: whatever they raise is their outcome",
