@@ -13,6 +13,7 @@ from durable.hotmesh.publication import Publication
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
 from durable.protocol.ids import new_id, new_request
 from durable.protocol.limits import check_fields
+from durable.protocol.notifications import QueueKind
 from durable.runtime.waiting import EndWaiters
 from durable.store.jobs import JobStore, Start
 from durable.streams.announce import Announcer
@@ -62,7 +63,7 @@ class FunctionStarts:
         (started,) = await retry_until_connected(begin, host=False, limit=CALLER_TIMEOUT)
         run_id = started.run_id or 0
         self.waiters.started(run_id)
-        self._announcer.queue(self._queue, "turn")
+        self._announcer.queue(self._queue, QueueKind.TURN)
         return Job(run_id, jid, self._queue, wanted.topic, "")
 
 
