@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from durable.descriptor.document_warnings import warnings_of
 from durable.descriptor.files import read_file
 from durable.descriptor.findings import Finding, from_pydantic, refuse
-from durable.descriptor.hashes import Hashes, digest
+from durable.descriptor.hashes import Hashes, Plain, digest
 from durable.descriptor.layout import to_yaml
 from durable.descriptor.marks import DEPTH_LIMIT, Mark, read
 from durable.descriptor.model import App
@@ -130,7 +129,7 @@ def dump(app: App) -> str:
     return to_yaml({"app": plain(app)})
 
 
-def plain(app: App) -> dict[str, Any]:
+def plain(app: App) -> Plain:
     """The app as plain data, without defaults, the fields of activities in a fixed order."""
     data = app.model_dump(by_alias=True, exclude_defaults=True, mode="json")
     for part in (data.get("shared") or {}, *data["graphs"]):
@@ -151,7 +150,7 @@ def content_hash(app: App) -> str:
     Versions do not count, nor does the order of activities and of mapped keys; that of transitions
     does.
     """
-    data = plain(app)
+    data = dict(plain(app))
     if is_for_functions(app):
         return Hashes(data).app
     del data["version"]

@@ -10,10 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+JsonSchema = Mapping[str, Any]
+"""A JSON Schema as plain data: what stands below a keyword is for that keyword to say."""
+
+Root = tuple[object, int]
+"""A whole schema, for references, and how deep a part is within it."""
+
 _DEPTH_MAX = 50
 _NOT_FINITE: Final = ("Infinity", "-Infinity", "NaN")  # how such numbers are written in JSON
 
-_TYPES: Final[Mapping[str, Callable[[Any], bool]]] = MappingProxyType(
+_TYPES: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
     {
         "null": lambda v: v is None,
         "boolean": lambda v: isinstance(v, bool),
@@ -29,7 +35,7 @@ _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = MappingProxyType(
 )
 
 
-def misfit(schema: Mapping[str, Any], data: object, path: str = "payload") -> str | None:
+def misfit(schema: JsonSchema, data: object, path: str = "payload") -> str | None:
     """What is wrong with plain data by a schema, None when nothing is.
 
     Example:
@@ -43,8 +49,7 @@ def misfit(schema: Mapping[str, Any], data: object, path: str = "payload") -> st
     return next(_findings(schema, data, path, (schema, 0)), None)
 
 
-def _findings(schema: Any, data: Any, path: str, root: tuple[Any, int]) -> Iterator[str]:
-    """`root`: the whole schema, for references, and how deep this is within it."""
+def _findings(schema: object, data: object, path: str, root: Root) -> Iterator[str]:
     whole, depth = root
     if not isinstance(schema, Mapping) or depth > _DEPTH_MAX:
         return
@@ -64,7 +69,7 @@ def _findings(schema: Any, data: Any, path: str, root: tuple[Any, int]) -> Itera
         yield from _elements(schema, data, path, deeper)
 
 
-def _types(schema: Mapping[str, Any], data: Any, path: str) -> Iterator[str]:
+def _types(schema: JsonSchema, data: object, path: str) -> Iterator[str]:
     named = schema.get("type", ())
     types = [named] if isinstance(named, str) else list(named)
     if types and not any(_TYPES.get(name, _anything)(data) for name in types):
@@ -74,9 +79,7 @@ def _types(schema: Mapping[str, Any], data: Any, path: str) -> Iterator[str]:
         yield f"{path} is not one of {', '.join(map(repr, values))}"
 
 
-def _fields(
-    schema: Mapping[str, Any], data: dict[str, Any], path: str, root: tuple[Any, int]
-) -> Iterator[str]:
+def _fields(schema: JsonSchema, data: Mapping[str, object], path: str, root: Root) -> Iterator[str]:
     properties = schema.get("properties", {})
     yield from (
         f"{path} lacks the field {n!r}" for n in schema.get("required", ()) if n not in data
@@ -93,9 +96,7 @@ def _fields(
             yield from _findings(schema.get("additionalProperties"), value, f"{path}.{name}", root)
 
 
-def _elements(
-    schema: Mapping[str, Any], data: list[Any], path: str, root: tuple[Any, int]
-) -> Iterator[str]:
+def _elements(schema: JsonSchema, data: list[object], path: str, root: Root) -> Iterator[str]:
     first = schema.get("prefixItems", ())
     if not schema.get("minItems", 0) <= len(data) <= schema.get("maxItems", len(data)):
         yield f"{path} has {len(data)} elements"
@@ -104,7 +105,7 @@ def _elements(
         yield from _findings(part, value, f"{path}[{index}]", root)
 
 
-def _referred(whole: Any, reference: str) -> Any:
+def _referred(whole: object, reference: str) -> object:
     found = whole
     for part in reference.removeprefix("#/").split("/"):
         name = part.replace("~1", "/").replace("~0", "~")
@@ -112,5 +113,5 @@ def _referred(whole: Any, reference: str) -> Any:
     return found
 
 
-def _anything(_value: Any) -> bool:
+def _anything(_value: object) -> bool:
     return True

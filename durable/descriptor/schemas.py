@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
+from durable.descriptor.misfits import JsonSchema
 from durable.descriptor.model import Await as AwaitPart
 from durable.descriptor.model import Cycle, Graph, Hook, Trigger, Worker
 from durable.descriptor.parts import HookPort, Port
@@ -50,7 +51,7 @@ class Checker:
         Mismatch(path='$.a', message="'x' is not of type 'number'")
     """
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    def __init__(self, schema: JsonSchema) -> None:
         if MISSING is not None:
             raise ConfigurationError(MISSING)
         for _, message in problems(schema):
@@ -72,7 +73,7 @@ class Checker:
         return Mismatch(str(found.json_path), cut)
 
 
-def _dialect(schema: Mapping[str, Any]) -> Any:
+def _dialect(schema: JsonSchema) -> Any:
     """The validator of the dialect that a schema names; 2020-12 unless it names one."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - of the extra `schema`
     from jsonschema.validators import validator_for  # noqa: PLC0415
@@ -81,7 +82,7 @@ def _dialect(schema: Mapping[str, Any]) -> Any:
     return validator_for(schema, unknown) if "$schema" in schema else Draft202012Validator
 
 
-def problems(schema: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def problems(schema: JsonSchema) -> Iterator[tuple[Path, str]]:
     """What is wrong with a schema, with where in it."""
     from jsonschema.exceptions import best_match  # noqa: PLC0415 - of the extra `schema`
 
@@ -96,7 +97,7 @@ def problems(schema: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     yield from _lost(schema)
 
 
-def _lost(schema: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def _lost(schema: JsonSchema) -> Iterator[tuple[Path, str]]:
     """References that lead nowhere."""
     from referencing.exceptions import Unresolvable  # noqa: PLC0415 - of the extra `schema`
     from referencing.jsonschema import (  # noqa: PLC0415 - of the extra `schema`
@@ -172,7 +173,7 @@ def schema_problems(graph: Graph) -> Iterator[tuple[Path, str]]:
                 yield from _of_side(path, schema)
 
 
-def _of_side(path: Path, schema: Mapping[str, Any] | None) -> Iterator[tuple[Path, str]]:
+def _of_side(path: Path, schema: JsonSchema | None) -> Iterator[tuple[Path, str]]:
     if schema is None:
         yield (*path, "validate"), "there is no `schema` here to check by"
     elif MISSING is not None:
