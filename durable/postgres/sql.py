@@ -12,6 +12,8 @@ block that takes values only can be run by hand: `psql` replaces `:member` after
 
 stands for the text of `ranks.sql` beside the file, with `:name` and `:kind` replaced by these
 texts. (A function would be called for each row, and two revisions could not have their own.)
+`:for_runs` is no parameter, but the list of the kinds of messages that are for runs of functions;
+indexes are over the others, and Postgres takes one only where a statement names the same list.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Any
 
 from durable.errors import ConfigurationError, InternalError
 from durable.postgres.parameters import Parameters, RowKind, replace
+from durable.protocol.messages import FOR_RUNS
 
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 _INCLUDE = re.compile(r"^ *-- include: (\w+)\((.*)\)(,?) *$", re.MULTILINE)
@@ -41,6 +44,7 @@ _CALLED = re.compile(
     r"|strpos|substr|sum|to_char|to_hex|to_json|to_jsonb|to_regclass|to_regnamespace|to_timestamp|unnest"
     r"|upper)\("
 )
+_CONSTANTS = MappingProxyType({"for_runs": "(" + ", ".join(f"'{kind}'" for kind in FOR_RUNS) + ")"})
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
 
@@ -102,6 +106,13 @@ def _included(folder: Traversable, found: re.Match[str]) -> str:
     return text + found[3]
 
 
+def _constant(name: str, field: str | None) -> str:
+    """What a name stands for that is the same in every statement; the name itself, if it is not."""
+    if name in _CONSTANTS and field is None:
+        return _CONSTANTS[name]
+    return f":{name}" if field is None else f":{name}.{field}"
+
+
 class SqlFile:
     """A `.sql` file of a package, and the kinds of rows that its statements take.
 
@@ -140,7 +151,8 @@ class Statements:
         kinds = {name: RowKind.of(name, kind) for name, kind in file.rows.items()}
         self._blocks: dict[str, tuple[str, Parameters]] = {}
         for name, body in zip(parts[1::2], parts[2::2], strict=True):
-            whole = _INCLUDE.sub(partial(_included, folder), body).strip().rstrip(";")
+            whole = replace(_INCLUDE.sub(partial(_included, folder), body), _constant)
+            whole = whole.strip().rstrip(";")
             parameters = Parameters(f"{file.path}: {name}", whole, kinds)
             qualified = in_schema(_CALLED.sub(_qualified, parameters.text), schema)
             self._blocks[name] = qualified, parameters

@@ -11,8 +11,7 @@ from typing import Final
 class MessageKind(StrEnum):
     """Some are for runs of functions, which find them in their inboxes; the rest are for engines.
 
-    SQL names those of runs in `sql/for_runs.sql` of the room `postgres`, which is included where
-    a statement is about either.
+    SQL names those of runs `:for_runs`: see `durable.postgres.sql`.
     """
 
     # for runs of functions
@@ -33,7 +32,8 @@ class MessageKind(StrEnum):
     CYCLE = "cycle"
 
 
-FOR_RUNS: Final = frozenset({MessageKind.STEP, MessageKind.SIGNAL, MessageKind.CANCEL})
+FOR_RUNS: Final = (MessageKind.STEP, MessageKind.SIGNAL, MessageKind.CANCEL)
+"""In the order in which the predicates of indexes name them."""
 
 PRIORITY: Final[Mapping[MessageKind, int]] = MappingProxyType(
     {

@@ -30,7 +30,7 @@ order by q.topic nulls first, q.joined_at, q.guid
 -- name: depths
 -- What waits, by topic; null is the engines'.
 select null::text as topic, count(*) as depth from durable.engine_streams e
-where e.stream_name = :app_id and e.msg_type not in ('step', 'signal', 'cancel')
+where e.stream_name = :app_id and e.msg_type not in :for_runs
   and e.reserved_by is null and e.expired_at is null
 union all
 select w.topic, count(*) from durable.worker_streams w

@@ -6,13 +6,13 @@
 -- over one of its messages. The row itself tells, as it was before it was locked: nothing else locks these
 -- rows, so the field holds a plain number. A number that our snapshot does not know yet is counted, too.
 with recursive
--- include: ranks(name = ranks; table = durable.engine_streams; stream = :app_id; kind = w.msg_type not in ('step', 'signal', 'cancel')),
+-- include: ranks(name = ranks; table = durable.engine_streams; stream = :app_id; kind = w.msg_type not in :for_runs),
 due as (
     select d.* from ranks r cross join lateral (
         select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.losses,
             e.priority, e.visible_at, e.xmax::text::bigint as locker
         from durable.engine_streams e
-        where e.stream_name = :app_id and e.msg_type not in ('step', 'signal', 'cancel') and e.priority = r.priority
+        where e.stream_name = :app_id and e.msg_type not in :for_runs and e.priority = r.priority
           and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
           and e.msg_type in ('interrupt', 'timehook', 'webhook', 'transition', 'result', 'outcome', 'response', 'fanout',
             'await')
@@ -58,11 +58,11 @@ for update of e skip locked
 -- name: next_due
 -- Seconds until the next message of the app is due, null when there is none, or none may be claimed.
 with recursive
--- include: ranks(name = ranks; table = durable.engine_streams; stream = :app_id; kind = w.msg_type not in ('step', 'signal', 'cancel'))
+-- include: ranks(name = ranks; table = durable.engine_streams; stream = :app_id; kind = w.msg_type not in :for_runs)
 select extract(epoch from min(d.visible_at) - durable.now())::float8
 from ranks r cross join lateral (
     select e.visible_at from durable.engine_streams e
-    where e.stream_name = :app_id and e.msg_type not in ('step', 'signal', 'cancel') and e.priority = r.priority
+    where e.stream_name = :app_id and e.msg_type not in :for_runs and e.priority = r.priority
       and e.reserved_by is null and e.expired_at is null
       and e.msg_type in ('interrupt', 'timehook', 'webhook', 'transition', 'result', 'outcome', 'response', 'fanout',
             'await')

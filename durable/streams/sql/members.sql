@@ -205,6 +205,6 @@ select 'engine', a.stream_name, null, null from applied a
 -- name: tidy
 -- Inbox rows that arrived in the very moment in which their run ended.
 update durable.engine_streams e set expired_at = durable.now()
-where e.expired_at is null and e.msg_type in ('step', 'signal', 'cancel')
+where e.expired_at is null and e.msg_type in :for_runs
   and e.created_at < durable.now() - interval '5 s'
   and not exists (select from durable.worker_streams w where w.id = e.run_id)

@@ -73,13 +73,13 @@ select
     -- has all that waits, does not serve.
     array(select w.id from durable.worker_streams w cross join lateral (
             select from durable.engine_streams e
-            where e.run_id = w.id and e.expired_at is null and e.msg_type in ('step', 'signal', 'cancel')
+            where e.run_id = w.id and e.expired_at is null and e.msg_type in :for_runs
               and e.created_at < durable.now() - interval '0.5 s' limit 1) unread
         where :after::bigint is null and w.reserved_by = :member and w.msg_type = 'turn' limit 500)
     || array(select r.run_id from (
             select e.run_id from durable.engine_streams e
             where e.id > :after and coalesce(e.expired_at, 'infinity') = 'infinity'
-              and e.msg_type in ('step', 'signal', 'cancel') and e.created_at < durable.now() - interval '0.5 s'
+              and e.msg_type in :for_runs and e.created_at < durable.now() - interval '0.5 s'
             order by e.id limit 1000) r
         where (select w.reserved_by from durable.worker_streams w where w.id = r.run_id) = :member) as unread,
     pg_sequence_last_value('durable.ids') as last_id,

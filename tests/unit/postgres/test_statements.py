@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -179,3 +180,12 @@ def calls(module: ModuleType) -> Iterator[tuple[str, set[str | None], int]]:
             and isinstance(node.args[0], ast.Constant)
         ):
             yield str(node.args[0].value), {k.arg for k in node.keywords}, node.lineno
+
+
+def test_the_list_of_kinds_for_runs_is_the_one_of_the_indexes():
+    """A partial index serves only statements that name its list, in its order."""
+    file = sql_files()["durable.streams", "sql/graph_messages.sql"]
+    listed = file.load("durable")["claim"]
+    (named,) = set(re.findall(r"msg_type not in (\([^)]*\))", listed))
+    migration = ROOT.joinpath("postgres/migrations/0001_runs.sql").read_text(encoding="utf-8")
+    assert re.findall(r"msg_type not in (\([^)]*\))", migration) == [named]
