@@ -129,5 +129,7 @@ def _sentence(error: ErrorDetails) -> str:
 def _unknown_field(name: str) -> str:
     if name in _HINTS:
         return _HINTS[name]
+    if name in FIELDS:
+        return f"unknown field here; `{name}` is a field of {', '.join(sorted(FIELDS[name]))}"
     close = difflib.get_close_matches(name, FIELDS, n=1)
     return f"unknown field{f'; did you mean `{close[0]}`?' if close else ''}"

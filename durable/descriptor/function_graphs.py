@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -37,6 +37,7 @@ from durable.descriptor.model import (
 from durable.descriptor.parts import HookPort, Part, Port, Retry
 from durable.descriptor.places import key_of
 from durable.descriptor.shared import command_of
+from durable.descriptor.values import duration_problem
 from durable.errors import ConfigurationError
 from durable.expressions.expression import Lookup, Path
 from durable.expressions.pipe import compile_into
@@ -245,22 +246,29 @@ def _value(
         )
 
 
-def _out_of_range(activity: Activity, name: str, value: Any) -> str | None:
+def _out_of_range(activity: Activity, name: str, value: JsonValue) -> str | None:
     """Why a literal value cannot be the field's, None if it can."""
+    if name == "topic":
+        return None if value and isinstance(value, str) else "a topic is text"
+    if name == "retry":
+        return "it must be a mapping of names to values"
+    if name == "sleep" or name in _TIMEOUTS:
+        wrong = duration_problem(value)
+        if wrong is None and name in _TIMEOUTS and not _is_longer_than_nothing(value):
+            return "it leaves no time; leave it out for no limit"
+        return wrong
     try:
-        if name == "topic" and (not value or not isinstance(value, str)):
-            return "a topic is text"
         if name == "task_queue":
             check = check_queue if isinstance(activity, Await) else check_text
             check("taskQueue", value, "")
         elif name == "priority":
             check_priority(value, "")
-        elif name in _TIMEOUTS and seconds(value) == 0:
-            return "it leaves no time; leave it out for no limit"
-        elif name == "sleep":
-            seconds(value)
-        elif name == "retry":
-            return "it must be a mapping of names to values"
     except ConfigurationError as error:
         return str(error).removeprefix(": ")
     return None
+
+
+def _is_longer_than_nothing(duration: JsonValue) -> bool:
+    if isinstance(duration, str):
+        return seconds(duration) > 0
+    return isinstance(duration, (int, float)) and duration > 0

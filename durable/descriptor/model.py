@@ -9,6 +9,7 @@ to child. What may be a reference or a pipe is of type `JsonValue` here and comp
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
@@ -386,22 +387,26 @@ def version_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _fields() -> frozenset[str]:
-    parts: list[type[Part]] = [Part]
-    names: set[str] = set()
-    while parts:
-        part = parts.pop()
-        parts.extend(part.__subclasses__())
-        names.update(field.alias or name for name, field in part.model_fields.items())
-    return frozenset(names)
-
-
-FIELDS: Final[frozenset[str]] = _fields()
-"""Every field name of the language, for suggestions."""
-
 KINDS: Final[Mapping[str, type[ActivityPart]]] = MappingProxyType(
     {
         "trigger": Trigger, "worker": Worker, "await": Await, "hook": Hook, "signal": Signal,
         "interrupt": Interrupt, "cycle": Cycle,
     }
 )  # fmt: skip
+
+
+def _fields() -> dict[str, tuple[str, ...]]:
+    kinds: dict[type[Part], str] = {cls: kind for kind, cls in KINDS.items()}
+    parts: list[type[Part]] = [Part]
+    found: dict[str, tuple[str, ...]] = {}
+    for part in parts:
+        parts.extend(part.__subclasses__())
+        owner = "activities" if part is ActivityPart else kinds.get(part, part.__name__)
+        for attribute in inspect.get_annotations(part).keys() & part.model_fields.keys():
+            name = part.model_fields[attribute].alias or attribute
+            found[name] = (*found.get(name, ()), owner)
+    return found
+
+
+FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(_fields())
+"""Every field name of the language, and what has such a field: for hints."""

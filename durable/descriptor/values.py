@@ -53,7 +53,8 @@ def _constant(place: Place) -> Iterator[tuple[Path, str]]:
     """Literals where only some make sense."""
     field, value = place.path[-1], place.raw
     if field in {"sleep", "expire"}:
-        yield from _duration(place.path, value)
+        if wrong := duration_problem(value):
+            yield place.path, wrong
     elif field in _FLAGS and not isinstance(value, bool):
         yield place.path, "it must be true, false, a reference or a pipe"
     elif field == "statusThreshold" and (not isinstance(value, int) or value is True or value < 0):
@@ -64,11 +65,17 @@ def _constant(place: Place) -> Iterator[tuple[Path, str]]:
         yield place.path, f"it must be one of {', '.join(_STATUSES)}"
 
 
-def _duration(path: Path, value: object) -> Iterator[tuple[Path, str]]:
-    """A number of seconds, where 0 and less mean "not at all", or text such as "30 days"."""
+def duration_problem(value: object) -> str | None:
+    """Why a literal is no duration, None if it is one.
+
+    It is a number of seconds, where 0 and less mean "not at all", or text such as "30 days".
+    """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return
+        return None
+    if not isinstance(value, str):
+        return "it must be seconds or a duration"
     try:
-        seconds(value if isinstance(value, str) else "")
+        seconds(value)
     except ConfigurationError as error:
-        yield path, str(error) if isinstance(value, str) else "it must be seconds or a duration"
+        return str(error)
+    return None
