@@ -30,6 +30,7 @@ if typing.TYPE_CHECKING:
     from durable.codec.payloads import PayloadCodec
     from durable.decorators.activity import Activity, activity
     from durable.decorators.calls import Call
+    from durable.decorators.graphs import graph
     from durable.decorators.heartbeats import heartbeat
     from durable.decorators.logs import logger
     from durable.decorators.signals import Signal
@@ -144,6 +145,7 @@ __all__ = [
     "attributes",
     "connect",
     "entity",
+    "graph",
     "heartbeat",
     "info",
     "logger",
@@ -162,6 +164,7 @@ _ERRORS = "durable.errors"
 _AUTHORING = {
     "durable.decorators.activity": "Activity activity",
     "durable.decorators.calls": "Call",
+    "durable.decorators.graphs": "graph",
     "durable.decorators.heartbeats": "heartbeat",
     "durable.decorators.logs": "logger",
     "durable.decorators.signals": "Signal",

@@ -90,3 +90,22 @@ class WorkflowDefinition:
     calls: Callable[[], tuple[ActivityDefinition | WorkflowDefinition, ...]] = field(
         default=tuple, compare=False
     )
+
+
+@dataclass(frozen=True, slots=True)
+class GraphDefinition:
+    """A hand-written graph as a workflow calls it.
+
+    Args:
+        name: the topic to which it subscribes.
+        app: its app; None for that of the calling run's task queue.
+        result: reads the data that it ends with.
+    """
+
+    name: str
+    app: str | None
+    result: Adapter
+
+    def decode_result(self, text: str) -> Any:
+        """The data of a job that ended. `PayloadError` if they are not of the type."""
+        return self.result.decode(text)

@@ -28,6 +28,8 @@ class Terminations:
             self._announcer.unwanted(member, message)
         for relative, holder, queue in ended.relatives:
             self._announcer.arrived(relative, holder, queue)
+        for app in ended.apps:
+            self._announcer.engine(app)
         return True
 
 

@@ -3,6 +3,7 @@
     activity    `@activity` and `Activity`, what it returns
     workflow    `@workflow` and `Workflow`, what it returns
     calls       `Call`: what calling either gives; awaitable once
+    graphs      `graph`: a hand-written graph as a step of a workflow
     signals     `Signal`: one name and one payload type for both sides
     verbs       `sleep`, `now`, `random`, `uuid4`, `info`, `wait_until` for workflow code
     logs        `logger`, silent while a run is replayed

@@ -15,7 +15,7 @@ from collections.abc import Coroutine, Generator, Mapping
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar, final
 
-from durable.definitions import ActivityDefinition, WorkflowDefinition
+from durable.definitions import ActivityDefinition, GraphDefinition, WorkflowDefinition
 from durable.errors import misplaced
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.replay.context import current
@@ -29,7 +29,7 @@ class Call(Coroutine[Any, Any, R_co]):
 
     Attributes:
         args, kwargs: what `definition` is called with.
-        kind: "activity" or "workflow".
+        kind: "activity", "workflow" or "graph".
     """
 
     __slots__ = (
@@ -48,7 +48,7 @@ class Call(Coroutine[Any, Any, R_co]):
 
     def __init__(
         self,
-        definition: ActivityDefinition | WorkflowDefinition,
+        definition: ActivityDefinition | WorkflowDefinition | GraphDefinition,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> None:
@@ -62,12 +62,16 @@ class Call(Coroutine[Any, Any, R_co]):
         frame = sys._getframe(3)  # noqa: SLF001 - the only cheap way
         self._file = frame.f_code.co_filename
         self._line = frame.f_lineno
-        definition.signature.bind(args, kwargs)
+        self._bind()
         self._used = False
+
+    def _bind(self) -> None:
+        """Raise `TypeError` if what is called takes other arguments."""
+        self._definition.signature.bind(self.args, self.kwargs)
 
     @property
     @abstractmethod
-    def definition(self) -> ActivityDefinition | WorkflowDefinition:
+    def definition(self) -> ActivityDefinition | WorkflowDefinition | GraphDefinition:
         """What is called."""
 
     @property

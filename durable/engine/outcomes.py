@@ -43,7 +43,10 @@ def outcome_reply(message: str | None) -> Reply:
     """What the graph's activity hears of the workflow that it awaits and that has ended."""
     found = decode(message) or {}
     state, jid = found.get("state", ""), found.get("id", "")
+    failure = failure_from_json(found.get("error"))
     if state == "completed":
         return Reply(MessageKind.RESULT, plain_object(found.get("output")), code=OK)
-    fault = fault_of(state, failure_from_json(found.get("error")), jid)
+    if state == "terminated" and failure is None:  # its interruption was not to throw
+        return Reply(MessageKind.RESULT, {}, code=OK)
+    fault = fault_of(state, failure, jid)
     return Reply(MessageKind.RESULT, {}, "error", fault.code, fault)

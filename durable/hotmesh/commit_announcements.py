@@ -12,7 +12,14 @@ from durable.hotmesh.served_topics import ServedTopics
 from durable.hotmesh.subscriptions import topics_of
 from durable.protocol import channels
 from durable.protocol.channels import Channel
-from durable.protocol.notifications import EngineNews, QueueKind, QueueNews, RowNews
+from durable.protocol.notifications import (
+    EngineNews,
+    MemberKind,
+    MemberNews,
+    QueueKind,
+    QueueNews,
+    RowNews,
+)
 from durable.runtime.notifier import Notifier
 from durable.runtime.waiting import EndWaiters
 from durable.telemetry.spans import made
@@ -76,10 +83,7 @@ class CommitAnnouncements:
                 self._notifier.notify(
                     channels.queue(self._namespace, stream), QueueNews(QueueKind.WORK)
                 )
-        for queue, amount in written.queues.items():
-            self._notifier.notify(
-                channels.queue(self._namespace, queue), QueueNews(QueueKind.TURN, amount)
-            )
+        self._announce_functions(written)
         if written.sent:
             self._wake()
         for emission, job, plan in written.emitted:
@@ -91,6 +95,20 @@ class CommitAnnouncements:
                 else:
                     self._notifier.notify(Channel(channel), RowNews(job.run_id))
             self._publish(job, plan, job.run_id)
+
+    def _announce_functions(self, written: Written) -> None:
+        """Announce workflows that were started, and those that have something in their inboxes."""
+        for queue, amount in written.queues.items():
+            self._notifier.notify(
+                channels.queue(self._namespace, queue), QueueNews(QueueKind.TURN, amount)
+            )
+        for run in written.reached:
+            if run.member is None:
+                turn = QueueNews(QueueKind.TURN, 1)
+                self._notifier.notify(channels.queue(self._namespace, run.queue), turn)
+            else:
+                channel = channels.member(self._namespace, run.member)
+                self._notifier.notify(channel, MemberNews(MemberKind.INBOX, run.run_id))
 
     def _publish(self, job: Job, plan: Plan, number: int) -> None:
         """Announce a run that ended, or an emission, to subscribers."""

@@ -41,7 +41,18 @@ class StartChild:
     site: str = ""
 
 
-Step = StartActivity | StartTimer | StartChild
+@dataclass(frozen=True, slots=True)
+class StartGraph:
+    """Run the graph that subscribes to the topic `name` of the app `app`; `input` is its data."""
+
+    number: int
+    name: str
+    app: str
+    input: str
+    site: str = ""
+
+
+Step = StartActivity | StartTimer | StartChild | StartGraph
 """A command that opens a step, to be settled by a fact with its number."""
 
 
@@ -82,5 +93,10 @@ Command = Step | CancelStep | PutAside | Finish
 
 
 def kind_of(step: Step) -> str:
-    """The step's kind, as facts and open rows name it: activity, timer or child."""
-    return {StartActivity: "activity", StartTimer: "timer", StartChild: "child"}[type(step)]
+    """The step's kind, as facts and open rows name it: activity, timer, child or graph."""
+    return _KINDS[type(step)]
+
+
+_KINDS = {
+    StartActivity: "activity", StartTimer: "timer", StartChild: "child", StartGraph: "graph",
+}  # fmt: skip

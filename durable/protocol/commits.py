@@ -57,6 +57,22 @@ class ChildStart:
     seed: bytes = field(default_factory=new_seed)
 
 
+@dataclass(frozen=True, slots=True)
+class GraphStep:
+    """A graph to be started as a step, or given up: nobody waits for it any more.
+
+    Args:
+        number: the command that waits for it.
+        app, topic: which graph it is.
+        input: its data (JSON text); None gives it up.
+    """
+
+    number: int
+    app: str
+    topic: str
+    input: str | None = None
+
+
 @carrier
 class Commit:
     """All that one turn of one run writes, in one transaction or not at all.
@@ -71,7 +87,7 @@ class Commit:
         inbox: ids of inbox rows that became facts, or were of no use any more.
         settled: ids of own-reserved activity rows whose steps these facts settle.
         cancelled: numbers of steps that nobody waits for any more.
-        intents, children: what starts with it.
+        intents, children: what starts with it. graphs: likewise, and what is given up.
         finish: the run's end, if this is it.
         hold: under which claim of the run; refused when it was claimed again since.
         version: content hash of the graph that the run is pinned to, with its first commit.
@@ -97,6 +113,7 @@ class Commit:
     attributes: str | None = None
     entity: str | None = None
     aside: tuple[PutAside, ...] = ()
+    graphs: tuple[GraphStep, ...] = ()
 
 
 @carrier

@@ -29,6 +29,7 @@ class FactKind(StrEnum):
     ACTIVITY = "activity"  # command `number` settled: data or failure
     TIMER = "timer"  # the timer of command `number` fired
     CHILD = "child"  # the child of command `number` ended: data or failure
+    GRAPH = "graph"  # the graph of command `number` ended: data or failure
     SIGNAL = "signal"  # name: the signal's; data: its payload; failure: why it was passed over
     CANCEL = "cancel"  # cancellation was asked for; data: the reason, a JSON string
     FINISHED = "finished"  # name: the outcome's state; data or failure

@@ -38,6 +38,16 @@ def request_named(name: str, *where: str) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_OID, "\0".join((*where, name)))
 
 
+def step_request(run_id: int, number: int) -> uuid.UUID:
+    """The request id of what a step of a run starts elsewhere: the same whoever works it out.
+
+    Example:
+        >>> step_request(258, 7)
+        UUID('00000000-0000-0102-0000-000000000007')
+    """
+    return uuid.UUID(int=(run_id << 64) | number)
+
+
 def new_token() -> int:
     """A fresh 63-bit commit token."""
     return secrets.randbits(63)

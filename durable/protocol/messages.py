@@ -28,6 +28,8 @@ class MessageKind(StrEnum):
     RESPONSE = "response"
     FANOUT = "fanout"
     AWAIT = "await"
+    BEGIN = "begin"
+    ABANDON = "abandon"
     # of no row: it stays within a step
     CYCLE = "cycle"
 
@@ -38,6 +40,7 @@ FOR_RUNS: Final = (MessageKind.STEP, MessageKind.SIGNAL, MessageKind.CANCEL)
 PRIORITY: Final[Mapping[MessageKind, int]] = MappingProxyType(
     {
         MessageKind.INTERRUPT: 6,
+        MessageKind.ABANDON: 6,
         MessageKind.TIMEHOOK: 5,
         MessageKind.WEBHOOK: 5,
         MessageKind.TRANSITION: 4,
@@ -46,6 +49,7 @@ PRIORITY: Final[Mapping[MessageKind, int]] = MappingProxyType(
         MessageKind.RESPONSE: 2,
         MessageKind.FANOUT: 1,
         MessageKind.AWAIT: 0,
+        MessageKind.BEGIN: 0,
     }
 )
 """Of messages to engines: what goes on comes before what begins, so that load does not pile up

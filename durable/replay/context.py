@@ -16,7 +16,7 @@ from durable.codec.adapters import Adapter
 from durable.codec.failures import failure_of
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import NotDurableError, PayloadError
-from durable.protocol.commands import PutAside, StartActivity, StartChild
+from durable.protocol.commands import PutAside, StartActivity, StartChild, StartGraph
 from durable.protocol.documents import Entity
 from durable.protocol.json_values import compact_json
 from durable.protocol.limits import check_id, check_name, check_queue
@@ -25,7 +25,7 @@ from durable.protocol.searchable import Attributes
 from durable.replay.loop import ReplayLoop
 from durable.replay.mailbox import Mailbox
 from durable.replay.sites import text
-from durable.replay.steps import StepFuture, Steps
+from durable.replay.steps import ResultReader, StepFuture, Steps
 
 _ATTRIBUTE_WEIGHT = 200  # bytes, about
 
@@ -160,11 +160,28 @@ class Context:
         )
         return self._issue(step, definition.signature)
 
+    def graph(self, topic: str, data: str, app: str | None, result: ResultReader) -> StepFuture:
+        """Issue a graph, now; await the future for its data.
+
+        Args:
+            topic: what it subscribes to.
+            data: what it is started with, as JSON text.
+            app: its app; that of this run's task queue unless given.
+            result: reads the data that it ends with.
+        """
+        number = self._steps.next_number()
+        step = StartGraph(
+            number, topic, app or self._identity.task_queue, data, text(self._loop.site())
+        )
+        return self._issue(step, result)
+
     def _check_placement(self, name: str, queue: str | None) -> None:
         if self.is_seeded and queue is not None:
             check_name("task_queue", queue, f"{name}()")
 
-    def _issue(self, step: StartActivity | StartChild, signature: Any) -> StepFuture:
+    def _issue(
+        self, step: StartActivity | StartChild | StartGraph, signature: ResultReader
+    ) -> StepFuture:
         future = StepFuture(loop=self._loop)
         self._loop.number(future)
         future.steps = self._steps

@@ -19,6 +19,7 @@ STEP_KINDS: Mapping[FactKind, str] = {
     FactKind.ACTIVITY: "activity",
     FactKind.TIMER: "timer",
     FactKind.CHILD: "child",
+    FactKind.GRAPH: "graph",
 }
 """Facts that settle a step, and the kind of step that each settles."""
 

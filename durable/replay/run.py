@@ -343,6 +343,7 @@ _FEED: Mapping[FactKind, Any] = {
     FactKind.ACTIVITY: Run._settled,  # noqa: SLF001
     FactKind.TIMER: Run._settled,  # noqa: SLF001
     FactKind.CHILD: Run._settled,  # noqa: SLF001
+    FactKind.GRAPH: Run._settled,  # noqa: SLF001
     FactKind.SIGNAL: Run._signalled,  # noqa: SLF001
     FactKind.CANCEL: Run._cancel,  # noqa: SLF001
     FactKind.FINISHED: Run._finished,  # noqa: SLF001
@@ -357,6 +358,9 @@ def _site_of(place: str) -> tuple[str, int]:
 def _raised(fact: Fact, failure: Failure) -> Exception:
     """What user code sees of a step that failed: of the step's own family, with the cause in it."""
     cause = exception_of(failure)
+    if fact.kind is FactKind.GRAPH:
+        message = f"graph {fact.name!r} failed: {failure.message}"
+        return ChildFailed(message, name=fact.name, cause=cause)
     if fact.kind is FactKind.CHILD:
         # Always wrapped: a child that failed by a child of its own must not look like that one.
         message = f"child workflow {fact.name!r} failed: {failure.type}: {failure.message}"

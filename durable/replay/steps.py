@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
-from durable.codec.signature import Signature
 from durable.errors import NotDurableError
 from durable.protocol.commands import CancelStep, Command, Step
 from durable.replay.tasks import Gone, RunFuture
@@ -15,12 +14,20 @@ from durable.replay.tasks import Gone, RunFuture
 REFUSED_MAX = 1000  # commands of a run that has ended: more come from a loop that swallows the end
 
 
+class ResultReader(Protocol):
+    """Reads the result of a step."""
+
+    def decode_result(self, text: str) -> Any:
+        """The result of a text. `PayloadError` if it is none of the type that was asked for."""
+        ...
+
+
 class StepFuture(RunFuture):
-    """What user code awaits of an activity or a child. Cancelling it abandons the step."""
+    """What user code awaits of an activity, a child or a graph. Cancelling it abandons the step."""
 
     steps: Steps
     number: int
-    signature: Signature
+    signature: ResultReader
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel the wait, at once; the step's answer will be dropped."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
-from durable.postgres.columns import BigInt, Bytes, Text
+from durable.postgres.columns import BigInt, Bytes, Integer, Text
+from durable.postgres.pool import Row
 from durable.postgres.sql import SqlFile
 from durable.protocol.ids import new_seed
 
@@ -32,11 +34,50 @@ class WorkflowStart:
     seed: Bytes = field(default_factory=new_seed)
 
 
-SQL: Final = SqlFile("durable.store", "sql/crossings.sql", starts=WorkflowStart)
+@dataclass(frozen=True, slots=True)
+class AwaitedJob:
+    """A job that a run awaits; `awaiter` says where in it, as JSON text."""
+
+    run_id: BigInt
+    awaiter_id: BigInt
+    awaiter: Text
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingStep:
+    """A step of a workflow."""
+
+    run_id: BigInt
+    number: Integer
+
+
+@dataclass(frozen=True, slots=True)
+class StepAnswer:
+    """What a step of a workflow hears of a graph that cannot begin; `error` is JSON text."""
+
+    run_id: BigInt
+    dad: Text
+    topic: Text
+    error: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A run that has something in its inbox, who holds it (None: nobody), and its task queue."""
+
+    run_id: int
+    member: int | None
+    queue: str
+
+
+SQL: Final = SqlFile(
+    "durable.store", "sql/crossings.sql",
+    starts=WorkflowStart, awaited=AwaitedJob, steps=AwaitingStep, answers=StepAnswer,
+)  # fmt: skip
 
 
 class CrossingStore:
-    """Starts across kinds, on a connection that the caller passes."""
+    """Starts and awaits across kinds, on a connection that the caller passes."""
 
     def __init__(self, schema: str) -> None:
         self._sql = SQL.load(schema)
@@ -44,3 +85,36 @@ class CrossingStore:
     async def start_workflows(self, connection: Any, starts: Sequence[WorkflowStart]) -> None:
         """Insert workflows with their wake rows."""
         await connection.execute(*self._sql.bind("start_workflows", starts=starts))
+
+    async def lock_wakes(self, connection: Any, runs: Iterable[int]) -> None:
+        """Have nothing else arrive for these runs, and none of them end, until the commit."""
+        await connection.fetch(*self._sql.bind("lock_wakes", runs=sorted(runs)))
+
+    async def waiting(
+        self, connection: Any, steps: Iterable[tuple[int, int]]
+    ) -> dict[tuple[int, int], Row]:
+        """Those of these steps (run, number) for which their runs wait; each with its run."""
+        asked = [AwaitingStep(*step) for step in steps]
+        rows = await connection.fetch(*self._sql.bind("waiting", steps=asked)) if asked else ()
+        return {(row["run_id"], row["number"]): row for row in rows}
+
+    async def is_asked(self, connection: Any, request: UUID) -> bool:
+        """Whether a graph is still to be begun for a step, or is being begun."""
+        return bool(await connection.fetchval(*self._sql.bind("is_asked", request=request)))
+
+    async def await_jobs(self, connection: Any, awaited: Sequence[AwaitedJob]) -> None:
+        """Write down who awaits jobs that were begun in this transaction."""
+        await connection.execute(*self._sql.bind("await_jobs", awaited=awaited))
+
+    async def answer(self, connection: Any, answers: Sequence[StepAnswer]) -> None:
+        """Put answers into the inboxes of the runs that wait for them."""
+        await connection.execute(*self._sql.bind("answer", answers=answers))
+
+    async def forget(self, connection: Any, ids: Sequence[int]) -> None:
+        """Delete messages whose graphs have begun."""
+        await connection.execute(*self._sql.bind("forget", ids=list(ids)))
+
+    async def holders(self, connection: Any, runs: Iterable[int]) -> list[Holder]:
+        """Who is to look into the inboxes of these runs."""
+        rows = await connection.fetch(*self._sql.bind("holders", runs=list(runs)))
+        return [Holder(row["id"], row["reserved_by"], row["stream_name"]) for row in rows]

@@ -70,13 +70,15 @@ class Terminated:
     """Whom to tell after a termination.
 
     `holder` held the run; `attempts` (message, member) ran for it; `relatives` (run, member,
-    queue), its parent and its children, have something in their inboxes.
+    queue), its parent and its children, have something in their inboxes; so have the engines of
+    `apps`.
     """
 
     waiters: tuple[str, ...]
     holder: int | None
     attempts: tuple[tuple[int, int], ...]
     relatives: tuple[tuple[int, int | None, str], ...]
+    apps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +350,7 @@ class JobStore:
             ended["holder"],
             tuple((r["id"], r["holder"]) for r in rows if r["what"] == "attempt"),
             tuple((r["id"], r["holder"], r["queue"]) for r in rows if r["what"] == "relative"),
+            tuple({r["queue"] for r in rows if r["what"] == "graph"}),
         )
 
 

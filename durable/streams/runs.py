@@ -9,6 +9,8 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
+from durable.codec.failures import failure_of
+from durable.errors import JobFailed
 from durable.postgres.columns import BigInt, Text, Uuid
 from durable.postgres.pool import Database, Row
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
@@ -18,6 +20,7 @@ from durable.protocol.clock import from_datetime, to_datetime
 from durable.protocol.commits import Arrival
 from durable.protocol.facts import Fact, FactKind, UnknownKind, fact_kind
 from durable.protocol.failures import Failure, failure_from_json, step_failed
+from durable.protocol.graphs import Fault
 from durable.protocol.ids import new_request
 from durable.protocol.messages import FOR_RUNS, MessageKind
 from durable.runtime.reconciler import Reserved
@@ -153,6 +156,21 @@ def _of_child(failure: Failure) -> Failure:
     )  # fmt: skip
 
 
+def _of_graph(error: str | None) -> Failure | None:
+    """How a graph failed, as its awaiting workflow sees it."""
+    if error is None:
+        return None
+    fault = Fault.from_dict(json.loads(error))
+    failed = JobFailed(
+        fault.message,
+        code=fault.code,
+        job_id=fault.job_id,
+        stack=fault.stack,
+        details=fault.details,
+    )
+    return failure_of(failed)
+
+
 def arrival(row: Row) -> Arrival:
     """An inbox row as the fact that it may become. Raises `UnknownKind` for a later version's."""
     settles = row["msg_type"] == MessageKind.STEP
@@ -162,8 +180,9 @@ def arrival(row: Row) -> Arrival:
         kind = FactKind(row["msg_type"])
     else:
         raise UnknownKind("a message", row["msg_type"])
-    failure = failure_from_json(row["error"])
-    if settles and failure is not None:
+    of_graph = settles and kind is FactKind.GRAPH
+    failure = _of_graph(row["error"]) if of_graph else failure_from_json(row["error"])
+    if settles and failure is not None and kind is not FactKind.GRAPH:
         if kind is FactKind.CHILD:
             failure = _of_child(failure)
         else:

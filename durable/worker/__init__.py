@@ -33,4 +33,5 @@
 - `watchdog`: code that does not yield: found, named, and after a limit parted from what it keeps
   from moving.
 - `horizon`: how much a poll looks at: all that the worker holds, or what has arrived lately.
+- `open_graphs`: graphs that a run awaits: begun with a commit, and given up when nobody waits.
 """

@@ -20,19 +20,21 @@ from durable.protocol.commands import (
     PutAside,
     StartActivity,
     StartChild,
+    StartGraph,
     StartTimer,
     Step,
     kind_of,
 )
-from durable.protocol.commits import Arrival, ChildStart, Commit, Committed, Intent
+from durable.protocol.commits import Arrival, ChildStart, Commit, Committed, GraphStep, Intent
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import Failure
 from durable.replay.mismatch import ExpectedStep
 from durable.replay.run import Run
 from durable.streams.activities import Attempt
 from durable.streams.runs import ClaimedRun
+from durable.worker.open_graphs import OpenGraphs
 
-_WITH_INPUT = (StartActivity, StartChild)
+_WITH_INPUT = (StartActivity, StartChild, StartGraph)
 FAST_STEPS_MAX = 100  # then one step goes over the stream, so that a long run lets others in
 
 
@@ -78,6 +80,7 @@ class _Draft:
     children: list[ChildStart] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
     aside: list[PutAside] = field(default_factory=list)
+    graphs: list[GraphStep] = field(default_factory=list)
     finish: Finish | None = None
     pending: str | None = None
     state: tuple[str | None, str | None] = (None, None)  # attributes and entity, if they changed
@@ -142,6 +145,7 @@ class Held:
         ] = {  # of open steps with rows: option, Unix seconds
             p["number"]: p["limits"] for p in claimed.pending if "limits" in p
         }
+        self._graphs = OpenGraphs()
         self._slots = slots
         self._version: str | None = version
         self._fast = 0
@@ -205,6 +209,7 @@ class Held:
             ]
             self.run.expect(expected, self.issued)
             commands: list[Command] = [s for n, s in self.run.open.items() if n > self.issued]
+            self._graphs.found(s for n, s in self.run.open.items() if n <= self.issued)
         else:
             self.run.replaying = False
             started = Fact(
@@ -320,6 +325,7 @@ class Held:
             turn.here = []
             turn.stopped += list(self.deferred)
             self.deferred.clear()
+            draft.graphs += self._graphs.given_up(list(self.run.open))
         if draft.write and draft.finish is None:
             self._write_open(draft, retried)
         else:
@@ -336,6 +342,7 @@ class Held:
                 cancelled=tuple(draft.cancelled), intents=tuple(draft.intents),
                 children=tuple(draft.children), finish=draft.finish, attributes=draft.state[0],
                 entity=draft.state[1], aside=tuple(draft.aside),
+                graphs=tuple(draft.graphs),
             )  # fmt: skip
         return turn
 
@@ -350,10 +357,11 @@ class Held:
             draft.write = draft.write or not here or not command.options.repeatable
         elif isinstance(command, StartTimer):
             draft.turn.timers.append(command)
-        elif isinstance(command, StartChild):
+        elif isinstance(command, (StartChild, StartGraph)):
             draft.write = True
         elif isinstance(command, CancelStep):
             self._cancel(command.number, draft.turn, draft.cancelled)
+            draft.graphs += self._graphs.given_up([command.number])
         elif isinstance(command, PutAside):
             draft.aside.append(command)
         else:
@@ -366,6 +374,7 @@ class Held:
         for step in self.run.open.values():
             if step.number > self.issued and step.number not in retried:
                 self._write(step, here_now, draft.intents, draft.children)
+                draft.graphs += self._graphs.begun(step)
                 draft.turn.limits += [(at, step.number) for at in self._limit(step).values()]
         draft.pending = self._pending(self.run.open.values())
 
@@ -404,7 +413,11 @@ class Held:
 
     def _shown(self, step: Step) -> dict[str, Any]:
         due = getattr(step, "due", None)
-        shown = {"number": step.number, "kind": kind_of(step), "name": step.name, "due": due}
+        shown: dict[str, Any] = {
+            "number": step.number, "kind": kind_of(step), "name": step.name, "due": due,
+        }  # fmt: skip
+        if isinstance(step, StartGraph):
+            shown["app"] = step.app
         limits = self.limits.get(step.number)
         return {**shown, "limits": limits} if limits else shown
 
@@ -463,6 +476,7 @@ class Held:
         self.messages.update((n, m) for n, m in messages.items() if n in held)
         for fact in commit.facts:
             self.limits.pop(fact.number, None)
+            self._graphs.settled(fact.number)
         self._consumed.update(commit.inbox)
         self._used = []
 

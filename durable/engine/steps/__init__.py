@@ -20,4 +20,6 @@
   it is kept.
 - `workflow_starts`: workflows that activities of graphs start, in the transaction of the step that
   starts them.
+- `workflow_awaits`: graphs that are steps of workflows: begun, given up, and answered where they
+  cannot begin.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
+from uuid import UUID
 
 from durable.postgres.columns import (
     BigInt,
@@ -19,10 +20,12 @@ from durable.postgres.columns import (
 )
 from durable.protocol.carriers import carrier
 from durable.protocol.clock import to_datetime
-from durable.protocol.commits import Commit, Intent
+from durable.protocol.commits import Commit, GraphStep, Intent
 from durable.protocol.durations import seconds
 from durable.protocol.facts import Fact
 from durable.protocol.failures import Failure
+from durable.protocol.ids import step_request
+from durable.protocol.messages import PRIORITY, MessageKind
 from durable.protocol.options import ActivityOptions
 
 Request = Annotated[str, Column("uuid")]  # the driver takes one as text
@@ -133,6 +136,19 @@ class AsideRow:
     error: Text
 
 
+@carrier
+class GraphRow:
+    """A message to the engines of an app: begin a graph for a step, or give it up."""
+
+    run_id: BigInt
+    app: Text
+    kind: Text
+    topic: Text
+    message: Text
+    request_id: Annotated[UUID, Column("uuid")] | None
+    priority: SmallInt
+
+
 Policy = tuple[str | None, int, int, float, float, float | None]
 """Of options: metadata, priority, attempts, coefficient, longest and first interval."""
 
@@ -161,6 +177,17 @@ def fact_row(run_id: int, revision: int, fact: Fact) -> FactRow:
         run_id, revision, fact.kind, fact.number, to_datetime(fact.at), fact.name, fact.data,
         None if failure is None else failure.to_json(), fact.input, fact.request,
     )  # fmt: skip
+
+
+def _graph_row(run_id: int, step: GraphStep) -> GraphRow:
+    """What engines are told of a step: `engine.steps.workflow_awaits` reads it."""
+    request = step_request(run_id, step.number)
+    if step.input is None:
+        text, kind, own = f'{{"request":"{request}"}}', MessageKind.ABANDON, None
+    else:
+        text = f'{{"run_id":{run_id},"number":{step.number},"data":{step.input}}}'
+        kind, own = MessageKind.BEGIN, request
+    return GraphRow(run_id, step.app, kind, step.topic, text, own, PRIORITY[kind])
 
 
 def _run_row(c: Commit) -> RunRow:
@@ -193,6 +220,7 @@ class BatchRows:
     intents: list[IntentRow] = field(default_factory=list)
     children: list[ChildRow] = field(default_factory=list)
     aside: list[AsideRow] = field(default_factory=list)
+    graphs: list[GraphRow] = field(default_factory=list)
     _policies: dict[int, Policy] = field(default_factory=dict)  # by the identity of the options
 
     def add(self, commit: Commit) -> None:
@@ -219,6 +247,9 @@ class BatchRows:
                 AsideRow(run_id, a.revision, a.name, a.data, a.failure.to_json())
                 for a in commit.aside
             ]
+
+        if commit.graphs:
+            self.graphs += [_graph_row(run_id, step) for step in commit.graphs]
 
     def _intent(self, run_id: int, intent: Intent) -> IntentRow:
         options = intent.options  # many share one

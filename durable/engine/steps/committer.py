@@ -96,6 +96,7 @@ class _CommitLane:
         for fact in commit.facts:
             size += len(fact.data or "") + len(fact.input or "")
         size += sum(len(intent.input) for intent in commit.intents)
+        size += sum(len(step.input or "") for step in commit.graphs)
         return size + sum(len(child.input) for child in commit.children)
 
     def describe(self, commit: Commit) -> str:
@@ -118,3 +119,5 @@ class _CommitLane:
             self._announcer.inbox(self._member, run_id)
         for (queue, kind), amount in outcome.queues.items():
             self._announcer.queue(queue, kind, amount)
+        for app in outcome.engines:
+            self._announcer.engine(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -229,6 +230,15 @@ def _awaiting(job: Job) -> Parent | None:
     if job.parent_run_id is None:
         return None
     return Parent(job.parent_run_id, job.metadata["pa"], job.metadata["pd"], job.metadata["pj"])
+
+
+def awaiting_workflow(steps: Iterable[Stepped]) -> list[int]:
+    """The runs of workflows that await jobs which are over with these steps."""
+    return [
+        int(step.changes.job.metadata["pg"])
+        for step in steps
+        if step.changes.over and step.changes.job.metadata.get("pk") == "workflow"
+    ]
 
 
 def told_of_interim(job: Job) -> list[Sent]:

@@ -26,6 +26,7 @@ from durable.engine.steps.graph_starts import Start, first_step, resumed
 from durable.engine.steps.graph_walk import Left, Walk
 from durable.engine.steps.graph_writes import GraphWriter, Written
 from durable.engine.steps.signal_delivery import Routed, SignalDelivery
+from durable.engine.steps.workflow_awaits import GIVEN_UP, WorkflowAwaits
 from durable.errors import (
     ConfigurationError,
     DatabaseError,
@@ -138,6 +139,7 @@ class GraphSteps:
         self._delivery = SignalDelivery(database.schema, plans, self._rules)
         self._fan_out = FanOut(plans, self._rules, StatsStore(database.schema))
         self._writer = GraphWriter(database.schema, retry)
+        self._awaits = WorkflowAwaits(database.schema)
 
     async def start(self, start: Start) -> tuple[Job, Written]:
         """Start a job; it is walked on until every branch waits.
@@ -179,19 +181,23 @@ class GraphSteps:
         async with self._db.connection() as connection, connection.transaction():
             if look and (found := await self._started(connection, start)) is not None:
                 return found
-            active, now = await self._apps.active(connection, start.app_id)
-            version = start.version or active
-            if version is None:
-                raise UnknownTopic(
-                    f"no version of app {start.app_id!r} is active: deploy one and activate it"
-                )
-            step = await self._begin(connection, start, version, from_datetime(now))
+            step = await self._begin_active(connection, start)
             await self._writer.lock(connection, [step])
             written = await self._writer.write(connection, [step])
             job, run_id = step.changes.job, written.started[0]
             if run_id is None:
                 raise DuplicateJob(f"Duplicate job: {job.jid}", code=CONFLICT, job_id=job.jid)
         return changed(job, run_id=run_id), written
+
+    async def _begin_active(self, connection: Any, start: Start) -> Stepped:
+        """Begin a job on the version that it names, else on the one that is active."""
+        active, now = await self._apps.active(connection, start.app_id)
+        version = start.version or active
+        if version is None:
+            raise UnknownTopic(
+                f"no version of app {start.app_id!r} is active: deploy one and activate it"
+            )
+        return await self._begin(connection, start, version, from_datetime(now))
 
     async def _begin(self, connection: Any, start: Start, version: str, now: float) -> Stepped:
         plan = (await self._plans(connection, start.app_id, version)).get(start.topic)
@@ -282,10 +288,13 @@ class GraphSteps:
             batch.signals = await self._delivery.route(connection, app_id, rows)
             await self._begin_children(connection, app_id, rows, batch)
             batch.steps.extend(Stepped(w.plan, w.changes()) for w in batch.walks.values())
+            asked = await self._awaits.ask(connection, rows, batch.steps)
+            await self._awaits.begin(connection, app_id, asked, batch.steps, self._begin_active)
             await self._writer.lock(
                 connection, batch.steps, [k for _, keys in batch.signals for k in keys]
             )
             step.written = await self._writer.write(connection, batch.steps)
+            await self._awaits.write(connection, asked, step.written)
             await self._delivery.deliver(connection, batch.signals)
             for row in rows:
                 if row["msg_type"] == MessageKind.FANOUT:
@@ -300,6 +309,7 @@ class GraphSteps:
             if batch.done:
                 await self._stream.consume(connection, batch.done)
             handled = len(batch.done) + len(batch.strays) + len(batch.signals)
+            handled += len(asked.messages)
             step.skipped = len(rows) - handled
 
     async def _suspects(self, connection: Any, rows: Sequence[Row], step: Step) -> bool:
@@ -358,6 +368,12 @@ class GraphSteps:
                     batch.done.append(row["id"])
                 else:
                     targets[row["id"]] = found["run_id"]
+            elif row["msg_type"] == MessageKind.ABANDON:
+                run_id, comes = await self._awaits.given_up(connection, row)
+                if run_id is not None:
+                    targets[row["id"]] = run_id
+                elif not comes:
+                    batch.done.append(row["id"])
         return targets
 
     async def _instances(
@@ -396,6 +412,8 @@ class GraphSteps:
         batch.done.append(row["id"])
         if kind == MessageKind.INTERRUPT:
             walk.interrupt(interruption_of(decode(row["message"])))
+        elif kind == MessageKind.ABANDON:
+            walk.interrupt(GIVEN_UP)
         elif kind == MessageKind.TRANSITION:
             found = decode(row["message"])
             walk.enter(Left(aid, dad, found.get("cycles", 0), found.get("data")))

@@ -21,6 +21,7 @@ from durable.engine.job import COMPLETED, Job, decode, encode
 from durable.engine.steps.graph_escalations import EscalationWriter
 from durable.engine.steps.graph_outbox import (
     Stepped,
+    awaiting_workflow,
     interrupt_text,
     messages,
     told_of_end,
@@ -34,6 +35,7 @@ from durable.engine.steps.workflow_starts import WorkflowStarts
 from durable.protocol.frozen import changed
 from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
+from durable.store.crossings import CrossingStore, Holder
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, SignalKey, Waiter
 from durable.store.passes import PassStore
@@ -52,8 +54,8 @@ class Written:
             the step.
         emitted: ids of interim states, with job and plan.
         topics: worker streams that hold something new. queues: task queues with new workflows, and
-            how many. sent: whether engines have something to look
-            at, be it a timer.
+            how many. reached: runs of workflows that have something in their inboxes.
+        sent: whether engines have something to look at, be it a timer.
         legs: what is told to who follows traces.
     """
 
@@ -62,6 +64,7 @@ class Written:
     started: dict[int, int | None] = field(default_factory=dict)
     streams: set[str] = field(default_factory=set)
     queues: Counter[str] = field(default_factory=Counter)
+    reached: list[Holder] = field(default_factory=list)
     sent: bool = False
     legs: list[Leg] = field(default_factory=list)
 
@@ -79,6 +82,7 @@ class GraphWriter:
         self._stream = EngineStream(schema)
         self._escalations = EscalationWriter(schema)
         self._workflows = WorkflowStarts(schema)
+        self._crossings = CrossingStore(schema)
 
     async def lock(
         self, connection: Any, steps: Sequence[Stepped], keys: Iterable[SignalKey] = ()
@@ -123,6 +127,8 @@ class GraphWriter:
         if sent:
             await self._stream.send(connection, sent)
             written.sent = True
+        if runs := awaiting_workflow(step for step, _ in placed):  # the trigger has written to them
+            written.reached.extend(await self._crossings.holders(connection, runs))
         return written
 
     async def _place(self, connection: Any, step: Stepped) -> int | None:

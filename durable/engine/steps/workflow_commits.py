@@ -16,6 +16,7 @@ from durable.engine.steps.commit_rows import (
     BatchRows,
     ChildRow,
     FactRow,
+    GraphRow,
     IntentRow,
     MessageRow,
     RunRow,
@@ -34,7 +35,7 @@ from durable.protocol.options import ActivityOptions
 SQL = SqlFile(
     "durable.engine.steps", "sql/commits.sql",
     runs=RunRow, facts=FactRow, inbox=MessageRow, settled=MessageRow, cancelled=StepRow,
-    intents=IntentRow, children=ChildRow, aside=AsideRow,
+    intents=IntentRow, children=ChildRow, aside=AsideRow, graphs=GraphRow,
 )  # fmt: skip
 
 
@@ -48,6 +49,7 @@ class BatchOutcome:
     holders: set[tuple[int, int]] = field(default_factory=set)
     queues: Counter[tuple[str, QueueKind]] = field(default_factory=Counter)
     inboxes: set[int] = field(default_factory=set)
+    engines: set[str] = field(default_factory=set)
     unwanted: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -70,7 +72,7 @@ def is_plain(commit: Commit) -> bool:
         and commit.attributes is None
         and commit.entity is None
         and not (commit.inbox or commit.settled or commit.cancelled)
-        and not (commit.intents or commit.children or commit.aside)
+        and not (commit.intents or commit.children or commit.aside or commit.graphs)
     )
 
 
@@ -80,7 +82,7 @@ def is_end(commit: Commit) -> bool:
         commit.finish is not None
         and commit.status == 1
         and not (commit.inbox or commit.settled or commit.cancelled)
-        and not (commit.intents or commit.children or commit.aside)
+        and not (commit.intents or commit.children or commit.aside or commit.graphs)
         and commit.attributes is None
         and commit.entity is None
         and not any(fact.request for fact in commit.facts)
@@ -125,6 +127,7 @@ def read_batch(commits: Sequence[Commit], rows: Sequence[Row]) -> BatchOutcome:
                 for i in commit.intents
                 if not i.held and i.failure is None
             )
+            outcome.engines.update(step.app for step in commit.graphs)
     return outcome
 
 
@@ -180,7 +183,7 @@ class CommitStatements:
         return self._sql.bind(
             "commit_batch", member=member, token=token, runs=rows.runs, facts=rows.facts,
             inbox=rows.inbox, settled=rows.settled, cancelled=rows.cancelled, intents=rows.intents,
-            children=rows.children, aside=rows.aside,
+            children=rows.children, aside=rows.aside, graphs=rows.graphs,
         )  # fmt: skip
 
     async def outcomes(self, lane: Lane, member: int, run_ids: Sequence[int]) -> dict[int, Outcome]:

@@ -38,6 +38,8 @@ begin
 end
 $$;
 
+-- A job that ends with its first step gets its awaiter after it has ended.
 create trigger jobs_crossed after update of finished_at on durable.jobs for each row
-when (new.awaiter_id is not null and new.finished_at is not null and old.finished_at is null)
+when (new.awaiter_id is not null and new.finished_at is not null
+    and (old.finished_at is null or old.awaiter_id is null))
 execute function durable.crossed_v1();

@@ -145,7 +145,7 @@ with ended as (
     set state = 'terminated', status = j.status - 1000000000, error = case when :throws::boolean then :error::json end,
         finished_at = durable.now(), revision = j.revision + 1
     where j.run_id = :run_id and j.finished_at is null
-    returning j.run_id, j.revision, j.reply_to, j.parent_run_id, j.parent_number, j.graph
+    returning j.run_id, j.revision, j.reply_to, j.parent_run_id, j.parent_number, j.graph, j.jid, j.pending
 ), fact as (
     insert into durable.history (run_id, revision, kind, number, at, name, failure)
     select run_id, revision, 'finished', 0, durable.now(), 'terminated', :error::json from ended
@@ -161,6 +161,16 @@ with ended as (
 ), dropped as (
     update durable.worker_streams m set expired_at = durable.now(), reserved_by = null
     from running r where m.id = r.id
+), graphs as (
+    -- Graphs that it awaits are given up: see `step_request`, which is written out here.
+    insert into durable.engine_streams (
+        stream_name, workflow_name, jid, msg_type, topic, message, priority, created_at, visible_at)
+    select s.step ->> 'app', e.graph, e.jid, 'abandon', s.step ->> 'name', json_build_object('request',
+            (lpad(to_hex(e.run_id), 16, '0') || lpad(to_hex((s.step ->> 'number')::bigint), 16, '0'))::uuid),
+        6, durable.now(), durable.now()
+    from ended e cross join lateral json_array_elements(e.pending) as s(step)
+    where s.step ->> 'kind' = 'graph' and :descend::boolean
+    returning stream_name
 ), relatives as (
     -- The parent is told; children, for whom nobody waits any more, are asked to stop. Their ids come as an array: a
     -- row that was locked is looked at again when its lock is free, and a union of what this statement wrote is
@@ -192,6 +202,8 @@ union all
 select 'attempt', r.id, r.reserved_by, null, null from running r where r.reserved_by is not null
 union all
 select 'relative', r.id, r.reserved_by, r.stream_name, null from relatives r
+union all
+select 'graph', null, null, g.stream_name, null from graphs g
 
 -- name: deployed_for
 -- The workflow of a run, and the versions that were generated for its task queue, the newest first.

@@ -163,6 +163,12 @@ with wanted as (
         durable.now(), durable.now()
     from asked a where a.child_id in (select run_id from born) is not true
     returning run_id
+), graphs as (
+    -- Graphs that are steps: to be begun by the engines of their app, or given up.
+    insert into durable.engine_streams (
+        stream_name, workflow_name, jid, msg_type, topic, message, priority, request_id, created_at, visible_at)
+    select g.app, p.graph, p.jid, g.kind, g.topic, g.message::json, g.priority, g.request_id, durable.now(), durable.now()
+    from unnest(:graphs.*) as g(:graphs) join passed p on p.run_id = g.run_id
 ), parent as (
     -- A child that ended tells its parent, whose wake row is locked as for every arrival.
     select k.id, k.reserved_by, k.visible_at, k.stream_name, k.workflow_name, k.jid, p.parent_number, p.graph, p.state,

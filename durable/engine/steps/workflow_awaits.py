@@ -1,0 +1,164 @@
+"""Graphs that are steps of workflows: begun, given up, and answered where they cannot begin.
+
+A message `begin` has the number of the step, by which the run and the job know each other: the
+job's request id is made of both, so that it begins once, and is found by who gives it up. The wake
+row of the run is locked first, as for every arrival: what its inbox gets is not overlooked, and
+whether it still waits is read behind that lock.
+
+A message `abandon` may be here before the job is: while the message `begin` is there, another
+engine may be beginning it, and the one that gives it up waits for the outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from durable.engine.effects import Interruption
+from durable.engine.job import RUNNING, decode, encode
+from durable.engine.steps.graph_outbox import Stepped, awaiting_workflow
+from durable.engine.steps.graph_rows import error_text
+from durable.engine.steps.graph_starts import Start
+from durable.engine.steps.graph_writes import Written
+from durable.errors import ConfigurationError, PayloadError
+from durable.postgres.pool import Row
+from durable.protocol.codes import CONFLICT, NOT_FOUND
+from durable.protocol.graphs import Fault
+from durable.protocol.ids import step_request
+from durable.protocol.messages import MessageKind
+from durable.store.crossings import AwaitedJob, CrossingStore, StepAnswer
+from durable.store.graph_jobs import GraphJobStore
+
+Begin = Callable[[Any, Start], Awaitable[Stepped]]
+"""Takes the first step of a job, on a connection."""
+
+GIVEN_UP = Interruption("the workflow no longer waits for it", descend=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedGraph:
+    """A graph that a step of a workflow asks for; `metadata` names the step to the job."""
+
+    id: int
+    run_id: int
+    number: int
+    topic: str
+    data: Mapping[str, Any]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def request(self) -> UUID:
+        """The request id of the job."""
+        return step_request(self.run_id, self.number)
+
+
+@dataclass(slots=True)
+class AskedGraphs:
+    """What the messages `begin` of a batch ask for.
+
+    Args:
+        messages: their ids. waiting: those whose runs still wait for them.
+        begun: index of the step -> what asked for it. answers: of those that cannot begin.
+    """
+
+    messages: list[int] = field(default_factory=list)
+    waiting: list[AskedGraph] = field(default_factory=list)
+    begun: dict[int, AskedGraph] = field(default_factory=dict)
+    answers: list[StepAnswer] = field(default_factory=list)
+
+    def refuse(self, asked: AskedGraph, fault: Fault) -> None:
+        """It cannot begin, and its step fails."""
+        error = error_text(fault) or "{}"
+        self.answers.append(StepAnswer(asked.run_id, str(asked.number), asked.topic, error))
+
+
+class WorkflowAwaits:
+    """Reads and writes what workflows await of the graphs of one schema."""
+
+    def __init__(self, schema: str) -> None:
+        self._store = CrossingStore(schema)
+        self._jobs = GraphJobStore(schema)
+
+    async def ask(
+        self, connection: Any, rows: Sequence[Row], steps: Sequence[Stepped]
+    ) -> AskedGraphs:
+        """What is to be begun; the runs that these messages and steps concern are locked."""
+        begins = [row for row in rows if row["msg_type"] == MessageKind.BEGIN]
+        found = [_asked(row) for row in begins]
+        runs = {asked.run_id for asked in found} | set(awaiting_workflow(steps))
+        if not runs:
+            return AskedGraphs()
+        await self._store.lock_wakes(connection, runs)
+        named = await self._store.waiting(connection, [(a.run_id, a.number) for a in found])
+        waiting = [
+            _named(asked, named[asked.run_id, asked.number])
+            for asked in found
+            if (asked.run_id, asked.number) in named
+        ]
+        return AskedGraphs([row["id"] for row in begins], waiting)
+
+    async def begin(
+        self, connection: Any, app_id: str, asked: AskedGraphs, steps: list[Stepped], begin: Begin
+    ) -> None:
+        """Begin what is waited for, on the version that is active now; `steps` get the first ones.
+
+        What cannot begin is an answer that says why.
+        """
+        for each in asked.waiting:
+            start = Start(app_id, each.topic, each.data, each.metadata, request=each.request)
+            try:
+                step = await begin(connection, start)
+            except (ConfigurationError, PayloadError) as error:
+                code = getattr(error, "code", NOT_FOUND)
+                asked.refuse(each, Fault(code, str(error)))
+            else:
+                asked.begun[len(steps)] = each
+                steps.append(step)
+
+    async def given_up(self, connection: Any, row: Row) -> tuple[int | None, bool]:
+        """The running job of a step that its workflow has given up; else whether it may yet come.
+
+        It may while the message that asks for it is there: then look again.
+        """
+        request = UUID(decode(row["message"])["request"])
+        job = await self._jobs.requested(connection, request)
+        if job is not None:
+            return job["run_id"] if job["state"] == RUNNING else None, False
+        return None, await self._store.is_asked(connection, request)
+
+    async def write(self, connection: Any, asked: AskedGraphs, written: Written) -> None:
+        """Say in the jobs that were begun who awaits them, and answer for those that were not."""
+        awaited = []
+        for index, each in asked.begun.items():
+            run_id = written.started.get(index)
+            if run_id is None:
+                asked.refuse(each, Fault(CONFLICT, "Duplicate job: its id is taken"))
+            else:
+                text = encode({"kind": "workflow", "number": each.number}, "an awaiter")
+                awaited.append(AwaitedJob(run_id, each.run_id, text))
+        if awaited:
+            await self._store.await_jobs(connection, awaited)
+        if asked.answers:
+            await self._store.answer(connection, asked.answers)
+        if asked.messages:
+            await self._store.forget(connection, asked.messages)
+            runs = {answer.run_id for answer in asked.answers} | {a.awaiter_id for a in awaited}
+            written.reached.extend(await self._store.holders(connection, runs))
+
+
+def _asked(row: Row) -> AskedGraph:
+    message = decode(row["message"])
+    return AskedGraph(
+        row["id"], message["run_id"], message["number"], row["topic"], message["data"]
+    )
+
+
+def _named(asked: AskedGraph, run: Row) -> AskedGraph:
+    """The same, with the run as the job's metadata show it; `pk` tells the kind of the parent."""
+    metadata = {
+        "pj": run["jid"], "pg": str(asked.run_id), "pa": run["graph"], "pd": str(asked.number),
+        "pk": "workflow",
+    }  # fmt: skip
+    return AskedGraph(asked.id, asked.run_id, asked.number, asked.topic, asked.data, metadata)

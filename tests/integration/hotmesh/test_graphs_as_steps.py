@@ -1,0 +1,303 @@
+"""A workflow awaits a graph as a step: its data, its type, its failures, and being given up."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import date
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+import durable
+from durable.client.client import Client
+from durable.errors import ChildFailed, JobFailed, WorkflowFailed
+from durable.postgres.pool import Database
+from durable.worker.worker import Worker
+from tests.integration.hotmesh.conftest import Begin, until
+
+GRAPHS = """
+app:
+  id: calc
+  version: '1'
+  graphs:
+    - subscribes: double
+      activities:
+        t1: {type: trigger, stats: {id: '{$self.input.data.id}'}}
+        w1:
+          type: worker
+          topic: work
+          retry: {maximumAttempts: 1}
+          input: {maps: {n: '{t1.output.data.n}'}}
+          job: {maps: {twice: '{$self.output.data.result}', on: '{t1.output.data.on}'}}
+      transitions: {t1: [{to: w1}]}
+    - subscribes: at.once
+      activities:
+        t1: {type: trigger, job: {maps: {n: '{$self.output.data.n}'}}}
+    - subscribes: typed
+      input: {schema: {type: object, required: [n]}, validate: true}
+      activities: {t1: {type: trigger}}
+    - subscribes: wait
+      activities:
+        t1: {type: trigger}
+        h1: {type: hook, sleep: 1 day}
+      transitions: {t1: [{to: h1}]}
+"""
+
+
+class Doubled(BaseModel):
+    """What the graph gives."""
+
+    twice: int
+    on: date | None = None
+
+
+@durable.activity
+async def work(n: int) -> int:
+    """Twice."""
+    if n < 0:
+        raise ValueError("negative")
+    return 2 * n
+
+
+@durable.workflow
+async def typed(n: int) -> Doubled:
+    """One graph, with a type."""
+    return await durable.graph(
+        "double", {"n": n, "on": date(2026, 1, 2)}, app="calc", returns=Doubled
+    )
+
+
+@durable.workflow
+async def many(n: int) -> list[int]:
+    """Several at once, and one of them as a task, beside an activity."""
+    task = asyncio.create_task(
+        durable.graph("at.once", {"n": n}, app="calc", returns=dict[str, int])
+    )
+    found = await asyncio.gather(
+        *(durable.graph("double", {"n": k}, app="calc") for k in range(n)),
+        work.options(task_queue="calc")(5),
+    )
+    return [*(f["twice"] for f in found[:-1]), found[-1], (await task)["n"]]
+
+
+@durable.workflow
+async def asks(topic: str, app: str, data: dict[str, Any]) -> str:
+    """What the error of a graph says."""
+    try:
+        await durable.graph(topic, data, app=app)
+    except ChildFailed as error:
+        code = error.cause.code if isinstance(error.cause, JobFailed) else None
+        return f"{error.name} {code} {error}"
+    return "none"
+
+
+go = durable.Signal("go")
+
+
+@durable.workflow
+async def gives_up() -> str:
+    """A graph under a timeout, which ends once it is told so."""
+    graph = asyncio.create_task(durable.graph("wait", {}, app="calc"))
+    await go.receive()
+    try:
+        async with asyncio.timeout(0.01):
+            await graph
+    except TimeoutError:
+        await durable.sleep(0.01)
+        return "gave up"
+    return "none"
+
+
+@durable.workflow
+async def waits() -> None:
+    """A graph that takes long."""
+    await durable.graph("wait", {}, app="calc")
+
+
+WORKFLOWS = [typed, many, asks, gives_up, waits]
+
+
+async def test_a_graph_is_a_step(begin: Begin, client: Client) -> None:
+    """It gets JSON, and its data come back as the type that was asked for; several run at once."""
+    await begin(GRAPHS, app_id="calc")
+    async with (
+        Worker(client, workflows=WORKFLOWS),
+        Worker(client, activities=[work], task_queue="calc"),
+    ):
+        assert await client.execute(typed(4)) == Doubled(twice=8, on=date(2026, 1, 2))
+        handle = await client.start(many(3))
+        assert await handle.result(timeout=60) == [0, 2, 4, 10, 3]
+        kinds = [event.kind for event in await handle.history() if event.step]
+    assert sorted(kinds) == ["activity", "graph", "graph", "graph", "graph"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "app", "data", "said"),
+    [
+        ("double", "calc", {"n": -1}, "double 500 .*negative"),
+        ("none", "calc", {}, "none 404 .*no graph of app 'calc', version 1, subscribes to 'none'"),
+        ("typed", "calc", {}, "typed 422 .*'n'"),
+        ("double", "idle", {}, "double 404 .*no version of app 'idle' is active: deploy one"),
+    ],
+)
+async def test_a_failure_says_what_it_was(
+    begin: Begin, client: Client, topic: str, app: str, data: dict[str, Any], said: str
+) -> None:
+    """An error of the job, an unknown topic and an app that is not active fail the step."""
+    await begin(GRAPHS, app_id="calc")
+    await begin(None, app_id="idle")
+    async with (
+        Worker(client, workflows=WORKFLOWS),
+        Worker(client, activities=[work], task_queue="calc"),
+    ):
+        found = await client.execute(asks(topic, app, data))
+    assert re.match(said, found.replace("\n", " ")), found
+
+
+async def test_a_second_job_of_an_id_fails_the_step(begin: Begin, client: Client) -> None:
+    """A job id that is taken is a conflict, as it is for whoever else starts the graph."""
+    mesh = await begin(GRAPHS, app_id="calc")
+    await mesh.pub("double", {"id": "one", "n": 1})
+    async with Worker(client, workflows=WORKFLOWS):
+        assert "409" in await client.execute(asks("double", "calc", {"id": "one", "n": 2}))
+
+
+async def _states(database: Database) -> list[str]:
+    rows = await database.fetch(f"select state from {database.schema}.jobs where scope <> ''")
+    return [row["state"] for row in rows]
+
+
+async def test_a_graph_that_is_given_up_is_interrupted(
+    begin: Begin, client: Client, database: Database
+) -> None:
+    """A timeout around the step interrupts the job, and the workflow goes on at once."""
+    await begin(GRAPHS, app_id="calc")
+    async with Worker(client, workflows=WORKFLOWS):
+        handle = await client.start(gives_up())
+
+        async def begun() -> bool:
+            return await _states(database) == ["running"]
+
+        async def over() -> bool:
+            return await _states(database) == ["interrupted"]
+
+        await until(begun)
+        await handle.signal(go)
+        assert await handle.result(timeout=60) == "gave up"
+        await until(over)
+
+
+async def test_a_graph_that_was_given_up_before_it_began_never_begins(
+    begin: Begin, client: Client, database: Database
+) -> None:
+    """Without an engine nothing begins; the one that comes finds that nobody waits."""
+    async with Worker(client, workflows=WORKFLOWS):
+        handle = await client.start(gives_up())
+        await handle.signal(go)
+        assert await handle.result(timeout=60) == "gave up"
+    await begin(GRAPHS, app_id="calc")
+
+    async def empty() -> bool:
+        count = f"select count(*) = 0 from {database.schema}.engine_streams"
+        return bool(await database.fetchval(count))
+
+    await until(empty)
+    assert await _states(database) == []
+
+
+@pytest.mark.parametrize("how", ["cancel", "terminate"])
+async def test_the_end_of_the_workflow_interrupts_its_graphs(
+    begin: Begin, client: Client, database: Database, how: str
+) -> None:
+    """A run that is stopped takes the graphs with it that it awaits."""
+    await begin(GRAPHS, app_id="calc")
+    async with Worker(client, workflows=WORKFLOWS):
+        handle = await client.start(waits())
+
+        async def begun() -> bool:
+            return await _states(database) == ["running"]
+
+        async def over() -> bool:
+            return await _states(database) == ["interrupted"]
+
+        await until(begun)
+        await (handle.cancel() if how == "cancel" else handle.terminate())
+        await until(over)
+
+
+async def test_an_interruption_is_the_step_s_failure(
+    begin: Begin, client: Client, database: Database
+) -> None:
+    """Whoever interrupts the job by its id: the workflow hears of it, with the code 410."""
+    mesh = await begin(GRAPHS, app_id="calc")
+    async with Worker(client, workflows=WORKFLOWS):
+        handle = await client.start(asks("wait", "calc", {}))
+
+        async def begun() -> str | None:
+            found: str | None = await database.fetchval(
+                f"select jid from {database.schema}.jobs where scope <> ''"
+            )
+            return found
+
+        await mesh.interrupt("wait", await until(begun))
+        assert "410" in await handle.result(timeout=60)
+
+
+async def test_data_of_another_type_suspend_the_run(begin: Begin, client: Client) -> None:
+    """As the result of an activity does: it goes on when the code is right."""
+
+    @durable.workflow(name="typed")
+    async def wrong(n: int) -> None:
+        await durable.graph("double", {"n": n}, app="calc", returns=list[int])
+
+    await begin(GRAPHS, app_id="calc")
+    async with Worker(client, activities=[work], task_queue="calc"):
+        async with Worker(client, workflows=[wrong]):
+            handle = await client.start(wrong(4), id="w")
+
+            async def suspended() -> bool:
+                return await handle.status() == "suspended"
+
+            await until(suspended)
+            failure = (await handle.describe()).failure
+            assert failure is not None
+            assert "cannot be read" in failure.message
+        async with Worker(client, workflows=[typed]):
+            assert (await client.handle("w", typed).result(timeout=60)).twice == 8
+
+
+async def test_a_cold_worker_goes_on(begin: Begin, client: Client) -> None:
+    """Replay does not begin the graph again, and the answer finds whoever holds the run then."""
+    await begin(GRAPHS, app_id="calc")
+    async with Worker(client, workflows=WORKFLOWS):
+        handle = await client.start(typed(21))
+
+        async def written() -> bool:
+            return bool((await handle.describe()).pending)
+
+        await until(written)
+    async with (
+        Worker(client, workflows=WORKFLOWS),
+        Worker(client, activities=[work], task_queue="calc"),
+    ):
+        assert (await handle.result(timeout=60)).twice == 42
+
+
+async def test_outside_of_a_workflow_it_raises() -> None:
+    """Nothing would be durable there; the message says what to write instead."""
+    with pytest.raises(durable.DurableError, match=r"mesh\.pubsub\('double'"):
+        await durable.graph("double", {})
+
+
+async def test_data_that_are_no_json_fail_the_workflow(client: Client) -> None:
+    """NaN is refused where it is given, and says what it is for."""
+
+    @durable.workflow
+    async def odd() -> None:
+        await durable.graph("double", {"n": float("nan")})
+
+    async with Worker(client, workflows=[odd]):
+        with pytest.raises(WorkflowFailed, match="the data for graph 'double'"):
+            await client.execute(odd())
