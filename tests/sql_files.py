@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import durable
 from durable.postgres.sql import SqlFile, Statements
 
+ROOT = Path(str(durable.__file__)).parent
+
 
 def modules() -> Iterator[ModuleType]:
-    """Every module of the package."""
-    for found in pkgutil.walk_packages(durable.__path__, "durable."):
-        if not found.name.endswith("__main__"):
-            yield import_module(found.name)
+    """Every module that declares a file, or binds statements."""
+    for path in sorted(ROOT.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "SqlFile(" in text or ".bind(" in text:
+            yield import_module(".".join(path.relative_to(ROOT.parent).with_suffix("").parts))
 
 
 def files_of(module: ModuleType) -> list[SqlFile]:
