@@ -91,7 +91,7 @@ def _included(folder: Traversable, found: re.Match[str]) -> str:
     """The text that an include stands for."""
     text = folder.joinpath(f"{found[1]}.sql").read_text(encoding="utf-8").strip()
     text = _INCLUDE.sub(partial(_included, folder), text)
-    given = dict(part.strip().split(" = ", 1) for part in found[2].split(";"))
+    given = dict(part.strip().split(" = ", 1) for part in found[2].split(";") if found[2])
     taken = set()
 
     def put(name: str, field: str | None) -> str:

@@ -116,13 +116,12 @@ with asked as (
     returning m.*, a.delay
 )
 insert into durable.worker_streams (
-    stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, metadata, priority, created_at,
-    visible_at, max_retry_attempts, backoff_coefficient, maximum_interval_seconds, initial_interval_seconds,
-    retry_attempt, losses)
-select f.stream_name, f.workflow_name, f.jid, f.run_id, f.aid, f.dad, f.msg_type, f.topic, f.message, f.metadata,
-    f.priority, f.created_at, durable.now() + make_interval(secs => f.delay), f.max_retry_attempts, f.backoff_coefficient,
-    f.maximum_interval_seconds, f.initial_interval_seconds, f.retry_attempt + 1, f.losses
-from failed f
+    -- include: attempt(),
+    message, metadata, losses, retry_attempt, visible_at)
+select
+    -- include: attempt(),
+    message, metadata, losses, retry_attempt + 1, durable.now() + make_interval(secs => delay)
+from failed
 returning id, stream_name, visible_at
 
 -- name: unclaim

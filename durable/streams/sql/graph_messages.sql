@@ -235,14 +235,13 @@ with failed as (
     returning w.*
 )
 insert into durable.worker_streams (
-    stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, metadata, priority, created_at,
-    visible_at, max_retry_attempts, backoff_coefficient, maximum_interval_seconds, initial_interval_seconds,
-    retry_attempt, losses)
-select f.stream_name, f.workflow_name, f.jid, f.run_id, f.aid, f.dad, f.msg_type, f.topic, f.message, f.metadata,
-    f.priority, f.created_at, durable.now() + make_interval(secs => :delay::float8), f.max_retry_attempts,
-    f.backoff_coefficient, f.maximum_interval_seconds, f.initial_interval_seconds, f.retry_attempt + 1, f.losses
-from failed f
-where exists (select from durable.jobs j where j.run_id = f.run_id and j.state = 'running')
+    -- include: attempt(),
+    message, metadata, losses, retry_attempt, visible_at)
+select
+    -- include: attempt(),
+    message, metadata, losses, retry_attempt + 1, durable.now() + make_interval(secs => :delay::float8)
+from failed
+where exists (select from durable.jobs j where j.run_id = failed.run_id and j.state = 'running')
 returning id
 
 -- name: give_back

@@ -148,14 +148,14 @@ with gone as (
     returning w.id, w.stream_name, w.msg_type, w.losses, w.error
 ), kept as (
     insert into durable.worker_streams (
-        stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, priority, created_at, visible_at,
-        reserved_at, expired_at, error, max_retry_attempts, backoff_coefficient, maximum_interval_seconds,
-        initial_interval_seconds, retry_attempt, losses)
-    select w.stream_name, w.workflow_name, w.jid, w.run_id, w.aid, w.dad, w.msg_type, w.topic, w.priority,
-        w.created_at, w.visible_at, w.reserved_at, durable.now(), :lost::json, w.max_retry_attempts,
-        w.backoff_coefficient, w.maximum_interval_seconds, w.initial_interval_seconds, w.retry_attempt, l.losses
-    from durable.worker_streams w join lost l on l.id = w.id
-    where not l.turn and not l.last and w.expired_at is null
+        -- include: attempt(),
+        visible_at, reserved_at, retry_attempt, losses, expired_at, error)
+    select
+        -- include: attempt(),
+        visible_at, reserved_at, retry_attempt, losses_by_now, durable.now(), :lost::json
+    from (
+        select w.*, l.losses as losses_by_now from durable.worker_streams w join lost l on l.id = w.id
+        where not l.turn and not l.last and w.expired_at is null) ended
 ), suspended as (
     update durable.jobs j set state = 'suspended', error = coalesce(f.error, :deadly::json)
     from freed f where f.msg_type = 'turn' and f.losses >= 10 and j.run_id = f.id and j.finished_at is null
