@@ -28,7 +28,7 @@ class Condition:
         return not any(step.lstrip("-").isdigit() for step in self.path)
 
 
-def condition(path: Path, value: Any, operator: str = "=") -> Condition:
+def condition(path: Path, value: object, operator: str = "=") -> Condition:
     """A condition that is well formed.
 
     Raises `ConfigurationError` for an unknown operator, and a value or path that it cannot have.
@@ -58,7 +58,7 @@ def condition(path: Path, value: Any, operator: str = "=") -> Condition:
     return Condition(steps, operator, kept)
 
 
-def conditions(given: Mapping[str, Any] | Iterable[Any]) -> list[Condition]:
+def conditions(given: Mapping[str, object] | Iterable[object]) -> list[Condition]:
     """Conditions that must all hold: a dict of equal values, or a list of (path, operator, value).
 
     Raises `ConfigurationError` for what is neither.
@@ -98,9 +98,9 @@ def parts(wanted: Iterable[Condition]) -> tuple[str, ...]:
     return tuple(compact_json(_object([(among.path, v), *equal])) for v in among.value)
 
 
-def _object(fields: Iterable[tuple[tuple[str, ...], Any]]) -> dict[str, Any]:
+def _object(fields: Iterable[tuple[tuple[str, ...], object]]) -> dict[str, object]:
     """One object that has all of these; of two that do not go together, the first."""
-    built: dict[str, Any] = {}
+    built: dict[str, object] = {}
     for path, value in fields:
         place = built
         for step in path[:-1]:

@@ -21,7 +21,7 @@ SIZE_MAX = 256 * 1024  # bytes of JSON: it is written anew with each turn that c
 
 NAME = "the entity"  # in messages
 
-_MISSING: Any = object()
+_MISSING: object = object()
 
 
 def steps_of(path: Path) -> tuple[str | int, ...]:
@@ -68,10 +68,10 @@ class Entity:
     __slots__ = ("_bound", "_data", "_guard", "changed")
 
     def __init__(
-        self, data: Mapping[str, Any] | None = None, guard: Callable[[], None] | None = None
+        self, data: Mapping[str, object] | None = None, guard: Callable[[], None] | None = None
     ) -> None:
         self._guard: Callable[[], None] | None = None
-        self._data: dict[str, Any] = {}
+        self._data: dict[str, object] = {}
         self._bound = 2  # bytes, never less than the size
         self.changed = False
         self.set(data or {})
@@ -86,14 +86,14 @@ class Entity:
         """Bytes of JSON, at most."""
         return self._bound
 
-    def get(self, path: Path | None = None, default: Any = None) -> Any:
+    def get(self, path: Path | None = None, default: object = None) -> Any:
         """What is at a path, or the default; the whole without a path."""
         if path is None:
             return deepcopy(self._data)
         found = self._find(steps_of(path))
         return default if found is _MISSING else deepcopy(found)
 
-    def set(self, value: Mapping[str, Any]) -> dict[str, Any]:
+    def set(self, value: Mapping[str, object]) -> dict[str, Any]:
         """Replace the whole; what it is now."""
         self._check()
         fresh = self._mapping(value)
@@ -103,7 +103,7 @@ class Entity:
         self._data, self._bound, self.changed = fresh, size, True
         return self._whole()
 
-    def merge(self, value: Mapping[str, Any]) -> dict[str, Any]:
+    def merge(self, value: Mapping[str, object]) -> dict[str, Any]:
         """Write dicts into dicts, at any depth; all else replaces what was there. The whole."""
         self._check()
         fresh = self._mapping(value)
@@ -123,15 +123,17 @@ class Entity:
             self.changed = True
         return self._whole()
 
-    def append(self, path: Path, value: Any) -> list[Any]:
+    def append(self, path: Path, value: object) -> list[Any]:
         """Add to the end of a list, which is made where there is none; the list."""
         return self._insert(path, value, last=True)
 
-    def prepend(self, path: Path, value: Any) -> list[Any]:
+    def prepend(self, path: Path, value: object) -> list[Any]:
         """Add to the beginning of a list, which is made where there is none; the list."""
         return self._insert(path, value, last=False)
 
-    def remove(self, path: Path, index: int | None = None, *, value: Any = _MISSING) -> list[Any]:
+    def remove(
+        self, path: Path, index: int | None = None, *, value: object = _MISSING
+    ) -> list[Any]:
         """Remove from a list the item at an index, or the first that equals `value`; the list.
 
         An index that the list does not have is an error; a value that it does not have is none.
@@ -173,7 +175,7 @@ class Entity:
         self._put(path, after)
         return after
 
-    def set_if_not_exists(self, path: Path, value: Any) -> Any:
+    def set_if_not_exists(self, path: Path, value: object) -> Any:
         """Set what is at a path unless there is something, be it None; what is there now."""
         self._check()
         found = self._find(steps_of(path))
@@ -188,16 +190,16 @@ class Entity:
 
     # --- inside --------------------------------------------------------------------------------
 
-    def _whole(self) -> dict[str, Any]:
+    def _whole(self) -> dict[str, object]:
         return deepcopy(self._data)
 
-    def _mapping(self, value: object) -> dict[str, Any]:
+    def _mapping(self, value: object) -> dict[str, object]:
         if not isinstance(value, Mapping):
             raise StateError(f"{NAME} is a JSON object, so give a dict, not {value!r:.100}")
         return dict(plain(value, "the value"))
 
-    def _find(self, steps: tuple[str | int, ...]) -> Any:
-        place: Any = self._data
+    def _find(self, steps: tuple[str | int, ...]) -> object:
+        place: object = self._data
         for step in steps:
             if isinstance(place, dict) and str(step) in place:
                 place = place[str(step)]
@@ -207,7 +209,7 @@ class Entity:
                 return _MISSING
         return place
 
-    def _insert(self, path: Path, value: Any, *, last: bool) -> list[Any]:
+    def _insert(self, path: Path, value: object, *, last: bool) -> list[object]:
         self._check()
         before = self._find(steps_of(path))
         if before is _MISSING:
@@ -219,7 +221,7 @@ class Entity:
         self._put(path, after, item)
         return deepcopy(after)
 
-    def _put(self, path: Path, value: Any, grown: Any = _MISSING) -> None:
+    def _put(self, path: Path, value: object, grown: object = _MISSING) -> None:
         """Set what is at a path, dicts above it made where there are none."""
         steps = steps_of(path)
         self._check_holders(steps)
@@ -229,7 +231,7 @@ class Entity:
         )
 
     def _check_holders(self, steps: tuple[str | int, ...]) -> None:
-        place: Any = self._data
+        place: object = self._data
         for n, step in enumerate(steps):
             if isinstance(place, list):
                 index = _index(place, step)
@@ -246,7 +248,7 @@ class Entity:
             else:
                 place = place[str(step)]
 
-    def _grow(self, more: Any, change: Any) -> None:
+    def _grow(self, more: object, change: Any) -> None:
         """Make a change that adds no more than `more`, unless it would then be too large."""
         added_size = len(compact_json(more).encode()) + 8
         if self._bound + added_size <= SIZE_MAX:
@@ -273,7 +275,7 @@ class Entity:
         return StateError(f"{NAME} has {found} at {_shown(path)}, where {wanted} is needed")
 
 
-def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+def _merge(into: dict[str, object], more: Mapping[str, object]) -> None:
     for key, value in more.items():
         before = into.get(key)
         if isinstance(before, dict) and isinstance(value, dict):
@@ -282,7 +284,7 @@ def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
             into[key] = value
 
 
-def _place(data: dict[str, Any], steps: tuple[str | int, ...], value: Any) -> None:
+def _place(data: dict[str, object], steps: tuple[str | int, ...], value: object) -> None:
     holder: Any = data
     for step in steps[:-1]:
         if isinstance(holder, list):
@@ -295,7 +297,7 @@ def _place(data: dict[str, Any], steps: tuple[str | int, ...], value: Any) -> No
         holder[str(steps[-1])] = value
 
 
-def _index(items: list[Any], step: str | int) -> int | None:
+def _index(items: list[object], step: str | int) -> int | None:
     """The index that a step names, if the list has it."""
     if isinstance(step, str):
         if not (step.isascii() and step.isdigit()):

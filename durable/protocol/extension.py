@@ -29,7 +29,7 @@ class Extension:
     pending: float | None = None
 
 
-def extension(extended: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Extension:
+def extension(extended: Mapping[str, object] | None, more: Mapping[str, Any]) -> Extension:
     """The `extended` argument of `pub`, its fields given as keywords joined in.
 
     Raises `ConfigurationError` for unknown fields and values of the wrong kind, `PayloadError` for
@@ -63,7 +63,7 @@ def extension(extended: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Ex
     )
 
 
-def _mapping(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _mapping(given: Mapping[str, object], name: str) -> Mapping[str, object]:
     found = given.get(name) or {}
     if not isinstance(found, Mapping):
         raise ConfigurationError(f"extended.{name} maps names to values, and is {found!r:.100}")

@@ -41,15 +41,15 @@ class Failure:
     traceback: str = ""
     non_retryable: bool = False
     next_retry_delay: float | None = None
-    details: Any = None
+    details: object = None
     cause: Failure | None = None
     name: str = ""
     attempts: int = 1
     ancestry: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As a JSON-able dict, empty fields left out."""
-        out: dict[str, Any] = {"type": self.type, "message": self.message, "kind": self.kind}
+        out: dict[str, object] = {"type": self.type, "message": self.message, "kind": self.kind}
         for key in ("path", "traceback", "non_retryable", "next_retry_delay", "details", "name"):
             value = getattr(self, key)
             # Only the field's own default is empty: a delay of 0 and details of [] say something.
@@ -121,7 +121,7 @@ def report(failure: Failure, indent: str = "") -> Iterator[str]:
             yield f"{indent}caused by"
 
 
-def given_details(failure: Failure) -> Any:
+def given_details(failure: Failure) -> object:
     """What the user's own `ApplicationError` carries; None for any other exception."""
     return failure.details if failure.path == _APPLICATION_ERROR else None
 

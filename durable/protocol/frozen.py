@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def changed(value: T, **changes: Any) -> T:
+def changed(value: T, **changes: object) -> T:
     """A copy of a frozen dataclass with some fields changed.
 
     For classes without slots and without `__post_init__`: it takes a tenth of the time of

@@ -35,7 +35,7 @@ class Fault:
     message: str
     job_id: str = ""
     stack: str = ""
-    details: Any = None
+    details: object = None
 
     @classmethod
     def of(
@@ -45,7 +45,7 @@ class Fault:
         job_id: str = "",
         *,
         message: str | None = None,
-        details: Any = None,
+        details: object = None,
     ) -> Fault:
         """A failure as jobs and messages carry it, its tracebacks and causes as the stack.
 
@@ -58,9 +58,9 @@ class Fault:
         said = summary(failure) if message is None else message
         return cls(code, said, job_id, "\n".join(report(failure)), details)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As a JSON-able dict, empty fields left out."""
-        out: dict[str, Any] = {"code": self.code, "message": self.message}
+        out: dict[str, object] = {"code": self.code, "message": self.message}
         for key in ("job_id", "stack", "details"):
             if (value := getattr(self, key)) not in ("", None):
                 out[key] = value

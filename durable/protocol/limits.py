@@ -23,7 +23,7 @@ _SHOWN_MAX = 100  # characters of what was given, in a message
 _CONTROL = frozenset({"Cc", "Cs"})  # control characters, and halves of surrogate pairs
 
 
-def check_id(option: str, value: Any, who: str) -> str:
+def check_id(option: str, value: object, who: str) -> str:
     """The id of a run that is to be started.
 
     Args:
@@ -38,7 +38,7 @@ def check_id(option: str, value: Any, who: str) -> str:
     return _sized(option, _text(option, value, who), who, ID_BYTES_MAX)
 
 
-def check_name(option: str, value: Any, who: str) -> str:
+def check_name(option: str, value: object, who: str) -> str:
     """The name of a workflow, an activity, a signal or a task queue.
 
     Example:
@@ -50,7 +50,7 @@ def check_name(option: str, value: Any, who: str) -> str:
     return _sized(option, check_text(option, value, who), who, NAME_BYTES_MAX)
 
 
-def check_queue(option: str, value: Any, who: str) -> str:
+def check_queue(option: str, value: object, who: str) -> str:
     """The task queue of a workflow: the app that its graph is deployed to is called so.
 
     Example:
@@ -68,14 +68,14 @@ def check_queue(option: str, value: Any, who: str) -> str:
     return name
 
 
-def check_text(option: str, value: Any, who: str) -> str:
+def check_text(option: str, value: object, who: str) -> str:
     """Text that is not empty, without control characters or surrounding blanks."""
     if isinstance(value, str) and value and value == value.strip() and value.isprintable():
         return value
     raise _no_text(option, value, who)
 
 
-def check_sought(option: str, value: Any, who: str) -> str:
+def check_sought(option: str, value: object, who: str) -> str:
     """Text by which something that is there is looked for: only what could not be there is refused.
 
     Example:
@@ -90,7 +90,7 @@ def check_sought(option: str, value: Any, who: str) -> str:
     )
 
 
-def check_fields(option: str, value: Any, who: str) -> dict[str, Any]:
+def check_fields(option: str, value: object, who: str) -> dict[str, Any]:
     """Plain data by name, copied one level deep.
 
     Example:
@@ -102,7 +102,7 @@ def check_fields(option: str, value: Any, who: str) -> dict[str, Any]:
     raise ConfigurationError(f'{who}: {option}={_shown(value)}: give a dict such as {{"id": "a1"}}')
 
 
-def check_priority(value: Any, who: str) -> int:
+def check_priority(value: object, who: str) -> int:
     """A priority, as the column holds it."""
     if type(value) is not int or abs(value) > PRIORITY_MAX:
         raise ConfigurationError(
@@ -112,7 +112,9 @@ def check_priority(value: Any, who: str) -> int:
     return value
 
 
-def check_count(option: str, value: Any, who: str, *, least: int = 1, most: int = COUNT_MAX) -> int:
+def check_count(
+    option: str, value: object, who: str, *, least: int = 1, most: int = COUNT_MAX
+) -> int:
     """How many, at least and at most.
 
     Example:
@@ -128,7 +130,7 @@ def check_count(option: str, value: Any, who: str, *, least: int = 1, most: int 
     return value
 
 
-def check_one_of(option: str, value: Any, who: str, known: tuple[str, ...]) -> str:
+def check_one_of(option: str, value: object, who: str, known: tuple[str, ...]) -> str:
     """One of the words that there are."""
     if value not in known:
         raise ConfigurationError(
@@ -137,7 +139,7 @@ def check_one_of(option: str, value: Any, who: str, known: tuple[str, ...]) -> s
     return str(value)
 
 
-def check_several(option: str, value: Any, who: str) -> list[Any]:
+def check_several(option: str, value: object, who: str) -> list[Any]:
     """Several values: neither text, of which each character would be one, nor a single thing.
 
     Example:
@@ -151,7 +153,7 @@ def check_several(option: str, value: Any, who: str) -> list[Any]:
     return list(value)
 
 
-def _text(option: str, value: Any, who: str) -> str:
+def _text(option: str, value: object, who: str) -> str:
     if not isinstance(value, str) or not value or value != value.strip():
         raise _no_text(option, value, who)
     if any(unicodedata.category(char) in _CONTROL for char in value):
@@ -168,7 +170,7 @@ def _sized(option: str, value: str, who: str, most: int) -> str:
     return value
 
 
-def _no_text(option: str, value: Any, who: str) -> ConfigurationError:
+def _no_text(option: str, value: object, who: str) -> ConfigurationError:
     return ConfigurationError(
         f"{who}: {option}={_shown(value)}: give text that is not empty, without control characters"
         " and without blanks around it"
@@ -179,6 +181,6 @@ def _is_storable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"

@@ -113,8 +113,8 @@ class JobsQuery:
     data: Data
     granularity: str = ""
     range_: Any = None
-    start: Any = None
-    end: Any = None
+    start: object = None
+    end: object = None
     sparse: bool = False
     scrub: bool = False
 

@@ -74,7 +74,7 @@ class Attributes:
     __slots__ = ("_guard", "_values", "changed")
 
     def __init__(
-        self, values: Mapping[str, Any] | None = None, guard: Callable[[], None] | None = None
+        self, values: Mapping[str, object] | None = None, guard: Callable[[], None] | None = None
     ) -> None:
         self._guard: Callable[[], None] | None = None
         self._values: dict[str, Value] = {}
@@ -96,7 +96,7 @@ class Attributes:
         """All of them."""
         return dict(self._values)
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: object = None) -> Any:
         """The value, or the default."""
         return self._values.get(name, default)
 
@@ -104,7 +104,7 @@ class Attributes:
         """The values of these, None for those that are not there."""
         return [self._values.get(name) for name in names]
 
-    def set(self, values: Mapping[str, Any] | None = None, /, **more: Value | None) -> int:
+    def set(self, values: Mapping[str, object] | None = None, /, **more: Value | None) -> int:
         """Set all of these, or none when one is refused; None removes. How many are new.
 
         Raises `PayloadError` for what is no text, number or boolean, `StateError` when there would

@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from durable.protocol.clock import whole
 
@@ -36,7 +36,7 @@ class HostClock(Protocol):
         """Seconds since some moment; it never jumps."""
         ...
 
-    def call_at(self, when: float, callback: Callable[..., Any], *args: Any) -> Alarm:
+    def call_at(self, when: float, callback: Callable[..., object], *args: object) -> Alarm:
         """Have `callback` called once `monotonic()` has reached `when`, on the running loop."""
         ...
 
@@ -61,7 +61,7 @@ class SystemClock:
         """Seconds since the machine was started."""
         return time.clock_gettime(self._which)
 
-    def call_at(self, when: float, callback: Callable[..., Any], *args: Any) -> Alarm:
+    def call_at(self, when: float, callback: Callable[..., object], *args: object) -> Alarm:
         """Have `callback(*args)` called once `monotonic()` has reached `when`."""
         return _LoopAlarm(self, when, lambda: callback(*args))
 
@@ -69,7 +69,7 @@ class SystemClock:
 class _LoopAlarm:
     """Looks again at least every half minute: the loop's own timers do not count a suspension."""
 
-    def __init__(self, clock: SystemClock, when: float, callback: Callable[[], Any]) -> None:
+    def __init__(self, clock: SystemClock, when: float, callback: Callable[[], object]) -> None:
         self._clock = clock
         self._when = when
         self._callback = callback
@@ -113,7 +113,7 @@ class MemberClock:
 
     def __init__(self, clock: HostClock = SYSTEM) -> None:
         self.host = clock
-        self.on_doubt: Callable[[], Any] = lambda: None
+        self.on_doubt: Callable[[], object] = lambda: None
         self._between = clock.now() - clock.monotonic()
         self._offset = self._between
         self._error = math.inf

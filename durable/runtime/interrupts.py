@@ -16,7 +16,7 @@ import threading
 from functools import partial
 from operator import attrgetter
 from types import CodeType, TracebackType
-from typing import Any, Final
+from typing import Final
 
 _RAISE: Final = dis.opmap["RAISE_VARARGS"]
 _TRACEBACK: Final = vars(BaseException)["__traceback__"]
@@ -47,7 +47,7 @@ def is_interrupt(error: BaseException) -> bool:
     return _passed(trace, code)
 
 
-def _code_of(handler: Any) -> CodeType | None:
+def _code_of(handler: object) -> CodeType | None:
     """What a handler runs; None of one that is not written in Python, such as Python's default."""
     while isinstance(handler, partial):
         handler = handler.func  # asyncio's is a partial of a method

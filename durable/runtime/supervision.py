@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
 
 from durable.postgres.errors import retryable
 from durable.runtime.clocks import SYSTEM, HostClock
@@ -24,7 +23,7 @@ SAY_AT, SAY_EVERY = 3, 30  # of such failures in a row, those that somebody shou
 STEADY = 60.0  # a task that ran for so long has recovered: its next failure counts as the first
 FAILURES_MAX = 10  # in a row, of what does not pass by itself; together about two minutes
 
-Broken = Callable[[str, BaseException], Any]
+Broken = Callable[[str, BaseException], object]
 
 
 def backoff(failures: int, *, first: float = PAUSE, most: float = PAUSE_MAX) -> float:
@@ -56,7 +55,7 @@ class Tasks:
         self._host = host
         self._on_broken = on_broken
         self._clock = clock
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -66,14 +65,16 @@ class Tasks:
         """Whether any of them is being cancelled."""
         return any(task.cancelling() for task in self._tasks)
 
-    def keep(self, name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+    def keep(
+        self, name: str, loop: Callable[[], Coroutine[object, object, None]]
+    ) -> asyncio.Task[None]:
         """Run `loop()`, and again should it fail, until it returns or is cancelled."""
         return self._spawn(name, self._attempt(name, loop, self._on_broken))
 
     def once(
         self,
         name: str,
-        action: Callable[[], Awaitable[Any]],
+        action: Callable[[], Awaitable[object]],
         *,
         otherwise: Broken | None = None,
     ) -> asyncio.Task[None]:
@@ -96,7 +97,7 @@ class Tasks:
         return not (await asyncio.wait(list(self._tasks), timeout=seconds))[1]
 
     async def _attempt(
-        self, name: str, action: Callable[[], Awaitable[Any]], give_up: Broken
+        self, name: str, action: Callable[[], Awaitable[object]], give_up: Broken
     ) -> None:
         failures = bugs = 0
         while True:
@@ -130,7 +131,7 @@ class Tasks:
         elif failures == SAY_AT or failures % SAY_EVERY == 0:
             logger.warning("%s: %r goes on when Postgres answers: %s", self._host, name, error)
 
-    def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, name: str, coroutine: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine, name=f"durable {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -86,8 +86,8 @@ def carry_into_threads(variable: ContextVar[Any]) -> None:
 
     @functools.wraps(submit)
     def carrying_submit(
-        pool: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
-    ) -> Any:
+        pool: ThreadPoolExecutor, fn: Callable[..., object], /, *args: object, **kwargs: object
+    ) -> object:
         value = variable.get(None)
         if value is None:
             return submit(pool, fn, *args, **kwargs)
@@ -104,7 +104,11 @@ def carry_into_threads(variable: ContextVar[Any]) -> None:
 
 
 def _with(
-    variable: ContextVar[Any], value: Any, fn: Callable[..., Any], *args: Any, **kwargs: Any
+    variable: ContextVar[object],
+    value: object,
+    fn: Callable[..., object],
+    *args: object,
+    **kwargs: object,
 ) -> Any:
     token = variable.set(value)
     try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from durable.codec import careful
 from durable.codec.failures import failure_of
@@ -26,11 +25,11 @@ from durable.runtime.interrupts import is_interrupt
 class Ended:
     """How user code ended: with a `value`, or by an `error`."""
 
-    value: Any = None
+    value: object = None
     error: BaseException | None = None
 
 
-async def ended(code: Awaitable[Any]) -> Ended:
+async def ended(code: Awaitable[object]) -> Ended:
     """Await user code to its end; raises nothing but Ctrl-C.
 
     Example:
@@ -94,7 +93,7 @@ def code_fault(error: BaseException, failure: Failure, job_id: str) -> Fault:
     )
 
 
-def _details(error: BaseException) -> Any:
+def _details(error: BaseException) -> object:
     """What an exception says beside its message; as text where JSON could not hold it."""
     details = careful.attribute(error, "details")
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from numbers import Number
-from typing import Any, Final
+from typing import Final
 
 from durable.telemetry.terminal import CONTINUED, shown_lines, traceback_lines
 
@@ -47,7 +47,7 @@ class _Harmless(logging.Filter):
         return True
 
 
-def _argument(value: Any) -> Any:
+def _argument(value: object) -> object:
     if value is None or isinstance(value, Number):
         return value
     return _continued(value) if type(value) is str else _Shown(value)

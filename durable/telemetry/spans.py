@@ -44,8 +44,8 @@ class Leg:
     name: str
     began: float
     ended: float
-    attributes: Mapping[str, Any]
-    trace: Mapping[str, Any]
+    attributes: Mapping[str, object]
+    trace: Mapping[str, object]
     error: str | None = None
 
 
@@ -72,8 +72,8 @@ def made(legs: Sequence[Leg]) -> None:
 
 @contextmanager
 def starting(
-    name: str, given: Mapping[str, Any]
-) -> Iterator[tuple[dict[str, Any], Callable[[str, Any], None]]]:
+    name: str, given: Mapping[str, object]
+) -> Iterator[tuple[dict[str, object], Callable[[str, Any], None]]]:
     """The span of a job's start: what the job's metadata say of it, and a way to add attributes.
 
     Its parent is what the caller gave (`trc`, `spn`), or else the current span. An exception that
@@ -102,7 +102,7 @@ def working(name: str, attributes: Mapping[str, Any]) -> Iterator[None]:
         yield
 
 
-def known(metadata: Mapping[str, Any]) -> bool:
+def known(metadata: Mapping[str, object]) -> bool:
     """Whether metadata name a trace."""
     trc, spn = metadata.get("trc"), metadata.get("spn")
     return bool(
@@ -111,7 +111,7 @@ def known(metadata: Mapping[str, Any]) -> bool:
     )  # fmt: skip
 
 
-def carried(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def carried(metadata: Mapping[str, object]) -> dict[str, object]:
     """What of metadata names the trace, to be handed on."""
     return {key: metadata[key] for key in ("trc", "spn", "trf") if key in metadata}
 
@@ -136,8 +136,8 @@ def _parent(metadata: Mapping[str, Any]) -> context.Context:
     return trace.set_span_in_context(NonRecordingSpan(named), empty)
 
 
-def _metadata(span: SpanContext) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _metadata(span: SpanContext) -> dict[str, object]:
+    found: dict[str, object] = {
         "trc": trace.format_trace_id(span.trace_id),
         "spn": trace.format_span_id(span.span_id),
     }
