@@ -29,7 +29,8 @@ The compiled form
     tree            which activities lie above which
     places          where values of the mapping language stand, and which references fit there
     spreads         the wildcard keys of job.maps
-    schemas         JSON Schemas by which a graph has its data checked, compiled
+    schemas         JSON Schemas, compiled: what is wrong with data, and with the schema
+    schema_checks   by which schemas a graph has its data checked
     schema_patterns patterns of JSON Schemas, searched for in linear time
     misfits         whether data fits a generated JSON Schema: what is surely wrong is found
 """

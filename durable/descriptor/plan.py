@@ -26,7 +26,8 @@ from durable.descriptor.model import (
 from durable.descriptor.parts import MappedPort, Retry, Stats
 from durable.descriptor.places import PORTS, SINGLES, columns, given, key_of, measure_name
 from durable.descriptor.routes import Routes, compile_routes
-from durable.descriptor.schemas import Checker, activity_checks, graph_checks
+from durable.descriptor.schema_checks import activity_checks, graph_checks
+from durable.descriptor.schemas import Checker
 from durable.descriptor.shared import with_shared
 from durable.descriptor.spreads import Spread, divide
 from durable.descriptor.tree import Tree, tree_of
