@@ -24,7 +24,8 @@ from durable.descriptor.hashes import Hashes
 from durable.descriptor.model import Worker
 from durable.descriptor.parts import Part, Retry
 from durable.descriptor.plan import compile_graph
-from durable.errors import DefinitionError
+from durable.errors import ConfigurationError, DefinitionError
+from durable.protocol.durations import seconds
 from durable.protocol.options import WorkflowOptions
 from durable.protocol.retry import RetryPolicy
 
@@ -253,6 +254,54 @@ def test_a_queue_that_no_app_can_be_called() -> None:
     """The queue's name becomes the app's id, and is held to it."""
     with pytest.raises(DefinitionError, match="a queue's name has no blanks"):
         generate("my queue", [fulfil.definition], [])
+
+
+LENGTHS = st.floats(0, 1e12, exclude_min=True) | st.integers(1, 10**12)
+POLICIES = st.builds(
+    RetryPolicy,
+    maximum_attempts=st.none() | st.integers(1, 2**31 - 1),
+    backoff_coefficient=st.floats(1, 1e300) | st.integers(1, 100),
+    maximum_interval=LENGTHS | st.just(0),
+    initial_interval=st.none() | LENGTHS | st.just(0),
+    non_retryable=st.lists(st.sampled_from([ValueError, "Declined", "shop:Declined"])).map(tuple),
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "retry": POLICIES,
+            "task_queue": st.text(st.characters(codec="utf-8"), min_size=1, max_size=12),
+            "priority": st.integers(-32_767, 32_767),
+            "start_to_close_timeout": st.none() | LENGTHS,
+            "schedule_to_close_timeout": st.none() | LENGTHS,
+            "schedule_to_start_timeout": st.none() | LENGTHS,
+            "heartbeat_timeout": st.none() | LENGTHS,
+        },
+    )
+)
+def test_any_options_can_be_written(options: Any) -> None:
+    """Whatever a decorator takes stands in a document that is accepted, and means the same."""
+    try:
+        step = charge.options(**options).definition
+    except ConfigurationError:  # a task queue that has blanks around it, for one
+        return
+    shared = load(generate("q", [], [step]).document()).shared
+    assert shared is not None
+    worker = shared.activities["charge"]
+    assert isinstance(worker, Worker)
+    policy = worker.retry.policy() if isinstance(worker.retry, Retry) else RetryPolicy()
+    retry = step.options.retry
+    assert policy.maximum_attempts == retry.maximum_attempts
+    assert [policy.delay(n) for n in (1, 2, 9)] == [retry.delay(n) for n in (1, 2, 9)]
+    assert policy.non_retryable_names == retry.non_retryable_names
+    assert (worker.task_queue, worker.priority or 0) == (
+        step.options.task_queue, step.options.priority,
+    )  # fmt: skip
+    for option in ("start_to_close", "schedule_to_close", "schedule_to_start", "heartbeat"):
+        limit = getattr(worker, f"{option}_timeout")
+        assert getattr(step.options, option) == (None if limit is None else seconds(limit))
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=12))
