@@ -47,8 +47,8 @@ def retry_fields(policy: RetryPolicy) -> dict[str, object]:
         given["maximumInterval"] = duration(policy.maximum_interval)
     if policy.initial_interval is not None:
         given["initialInterval"] = duration(policy.initial_interval)
-    if policy.non_retryable:
-        given["nonRetryable"] = list(policy.non_retryable_names)
+    if names := [name for name in policy.non_retryable_names if name]:  # "" matches nothing
+        given["nonRetryable"] = names
     return given
 
 

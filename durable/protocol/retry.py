@@ -39,8 +39,9 @@ def _unwanted(given: object) -> tuple[type[BaseException] | str, ...]:
         given = (given,)
     names: tuple[Any, ...] = tuple(given) if isinstance(given, Iterable) else (given,)
     for name in names:
-        is_class = isinstance(name, type) and issubclass(name, BaseException)
-        if not is_class and not (isinstance(name, str) and name):
+        if not isinstance(name, str) and not (
+            isinstance(name, type) and issubclass(name, BaseException)
+        ):
             raise ConfigurationError(
                 f"non_retryable has {name!r:.100}: give exception classes, or their names"
             )

@@ -263,7 +263,9 @@ POLICIES = st.builds(
     backoff_coefficient=st.floats(1, 1e300) | st.integers(1, 100),
     maximum_interval=LENGTHS | st.just(0),
     initial_interval=st.none() | LENGTHS | st.just(0),
-    non_retryable=st.lists(st.sampled_from([ValueError, "Declined", "shop:Declined"])).map(tuple),
+    non_retryable=st.lists(st.sampled_from([ValueError, "Declined", "shop:Declined", ""])).map(
+        tuple
+    ),
 )
 
 
@@ -295,7 +297,7 @@ def test_any_options_can_be_written(options: Any) -> None:
     retry = step.options.retry
     assert policy.maximum_attempts == retry.maximum_attempts
     assert [policy.delay(n) for n in (1, 2, 9)] == [retry.delay(n) for n in (1, 2, 9)]
-    assert policy.non_retryable_names == retry.non_retryable_names
+    assert policy.non_retryable_names == tuple(filter(None, retry.non_retryable_names))
     assert (worker.task_queue, worker.priority or 0) == (
         step.options.task_queue, step.options.priority,
     )  # fmt: skip

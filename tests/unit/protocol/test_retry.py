@@ -64,7 +64,6 @@ def test_delays_grow_to_the_longest(coefficient: float, first: float, longest: f
         {"backoff_coefficient": "2"},
         {"non_retryable": 5},
         {"non_retryable": (int,)},
-        {"non_retryable": ("",)},
         {"non_retryable": (ValueError("x"),)},
     ],
 )
