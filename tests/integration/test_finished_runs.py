@@ -69,7 +69,7 @@ STATEMENTS: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
         "latest": {"jid": f"run-{FINISHED // 2}"},
         "outcomes": {"run_ids": [FINISHED // 2, HELD]},
         "describe": {"run_id": HELD},
-        "terminate": {"run_id": HELD + 1, "error": "{}"},
+        "terminate": {"run_id": HELD + 1, "error": "{}", "throws": True, "descend": True},
     },
     ("durable.store", "sql/graph_jobs.sql"): {"open_children": {"run_ids": [HELD]}},
     ("durable.streams", "sql/members.sql"): {"sweep": {"lock_class": 1, "member": 2}, "tidy": {}},
