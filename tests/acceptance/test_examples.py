@@ -46,7 +46,7 @@ def test_quickstart_on_an_empty_machine(program: Program, examples: Path) -> Non
     assert finished(process) == "['Hello, Ann!', 'Hello, Bob!']\n"
 
 
-@pytest.mark.parametrize("example", ["hotmesh_calc.py", "virtual.py", "lending.py"])
+@pytest.mark.parametrize("example", ["hotmesh_calc.py", "crossing.py", "virtual.py", "lending.py"])
 def test_what_an_example_prints(program: Program, examples: Path, example: str) -> None:
     """It prints what the comment at its end says, without any extra beside those of the README."""
     without = "import runpy, sys; sys.modules.update(cronsim=None, jsonschema=None, uvloop=None)"
