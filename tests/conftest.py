@@ -20,10 +20,10 @@ from hypothesis import settings
 
 from durable.app import connect
 from durable.client.client import Client
-from durable.postgres.embedded.launcher import ensure_running
 from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
 from tests.schema_pool import SchemaPool
+from tests.servers import started
 
 ROOT = Path(__file__).parents[1]
 GIVEN = "DURABLE_TEST_DATABASE_URL"
@@ -50,9 +50,9 @@ def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     home: Path = tmp_path_factory.mktemp("pg") / ".durable"
-    started = asyncio.run(ensure_running(home, pg_bin=os.environ.get("DURABLE_PG_BIN"))).dsn
-    asyncio.run(_hasten(started))
-    yield started
+    server = asyncio.run(started(home))
+    asyncio.run(_hasten(server.dsn))
+    yield server.dsn
 
 
 async def _hasten(dsn: str) -> None:

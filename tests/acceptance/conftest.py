@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import pytest_asyncio
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from durable.app import connect
 
@@ -94,24 +93,6 @@ def cli(program: Program) -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     return run
-
-
-def _wait_for(condition: Callable[[], bool], what: str, within: float = 100) -> None:
-    tries = Retrying(
-        retry=retry_if_result(lambda holds: not holds),
-        stop=stop_after_delay(within),
-        wait=wait_fixed(0.02),
-    )
-    try:
-        tries(condition)
-    except RetryError:
-        pytest.fail(f"after {within} s not yet: {what}")
-
-
-@pytest.fixture
-def eventually() -> Callable[..., None]:
-    """Wait until a condition holds: `eventually(condition, what, within=100)`."""
-    return _wait_for
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.table import FIGURES, picture, table, times
 from benchmarks.workloads import WORKLOADS
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 LINES = [
     {"system": "Peer", "w": "W1", "p50_ms": 8.0},

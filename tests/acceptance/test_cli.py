@@ -14,6 +14,7 @@ from typing import TextIO
 import pytest
 
 from durable.descriptor.document import load
+from tests.waiting import wait_for
 
 Program = Callable[..., subprocess.Popen[str]]
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -163,13 +164,11 @@ def test_json_everywhere(cli: Cli, program: Program, shop: Path) -> None:
     assert "durable list" in error["hint"]
 
 
-def test_what_a_failing_run_tells(
-    cli: Cli, program: Program, shop: Path, eventually: Callable[..., None]
-) -> None:
+def test_what_a_failing_run_tells(cli: Cli, program: Program, shop: Path) -> None:
     """An open step shows its attempts, when it is tried next, and what went wrong."""
     serving(program, str(shop), queues=2)
     cli("start", "fulfil", "--args", '[{"id": "o", "cents": -1}]', "--id", "a")
-    eventually(lambda: "Failed attempts" in cli("show", "a").stdout, "a failed attempt")
+    wait_for(lambda: "Failed attempts" in cli("show", "a").stdout, "a failed attempt")
     text = cli("show", "a").stdout
     assert re.search(r"#1 activity charge attempt 2 of 3, next try .* \(in (1 min )?\d+ s\)", text)
     assert "#1 charge, attempt 1 of 3: ValueError: nobody pays less than nothing" in text
@@ -190,13 +189,11 @@ def test_a_run_without_a_worker(cli: Cli, shop: Path) -> None:
     refused(cli("result", "a"), "terminated", "no use")
 
 
-def test_a_run_that_awaits_a_signal_first(
-    cli: Cli, program: Program, shop: Path, eventually: Callable[..., None]
-) -> None:
+def test_a_run_that_awaits_a_signal_first(cli: Cli, program: Program, shop: Path) -> None:
     """Nothing of it is recorded, but `show` does not say that no worker has come."""
     worker = serving(program, str(shop), queues=2)
     cli("start", "shop:hear", "--id", "h")
-    eventually(lambda: "a worker has it" in cli("show", "h").stdout, "a worker holds it")
+    wait_for(lambda: "a worker has it" in cli("show", "h").stdout, "a worker holds it")
     assert "durable worker MODULE" not in cli("show", "h").stdout
     worker.terminate()
     worker.wait()
@@ -219,19 +216,19 @@ def test_an_id_is_taken_once(cli: Cli, shop: Path) -> None:
 
 
 def test_a_changed_workflow_is_suspended_and_resumed(
-    cli: Cli, program: Program, shop: Path, eventually: Callable[..., None]
+    cli: Cli, program: Program, shop: Path
 ) -> None:
     """Code that does not fit a history: `show` names step and line; the old code goes on."""
     worker = serving(program, str(shop), queues=2)
     cli("start", "shop:fulfil", "--args", '[{"id": "o", "cents": 1}]', "--id", "a")
-    eventually(lambda: "waits for a signal" in cli("show", "a").stdout, "it waits for a signal")
+    wait_for(lambda: "waits for a signal" in cli("show", "a").stdout, "it waits for a signal")
     worker.terminate()
     worker.wait()
     wrong = SHOP.replace("paid = await charge(order)", "paid = await slow('x', 'y')")
     shop.write_text(wrong, encoding="utf-8")
     worker = serving(program, str(shop), queues=2)
     cli("signal", "a", "approval", '"ann"')
-    eventually(lambda: "suspended" in cli("show", "a").stdout, "it is suspended")
+    wait_for(lambda: "suspended" in cli("show", "a").stdout, "it is suspended")
     text = cli("show", "a").stdout
     line = wrong.splitlines().index("    paid = await slow('x', 'y')") + 1
     assert f"shop.py:{line}" in text
@@ -241,19 +238,19 @@ def test_a_changed_workflow_is_suspended_and_resumed(
     worker.wait()
     shop.write_text(SHOP, encoding="utf-8")
     serving(program, str(shop), queues=2)
-    eventually(lambda: "completed" in cli("show", "a").stdout.splitlines()[0], "it is completed")
+    wait_for(lambda: "completed" in cli("show", "a").stdout.splitlines()[0], "it is completed")
     refused(cli("resume", "a"), "is completed, not suspended")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_stops_gracefully(
-    cli: Cli, program: Program, shop: Path, eventually: Callable[..., None], number: signal.Signals
+    cli: Cli, program: Program, shop: Path, number: signal.Signals
 ) -> None:
     """Told to stop, it lets the running activity finish, records it, and ends with code 0."""
     worker = serving(program, str(shop), queues=2)
     going, go = shop.with_name("going"), shop.with_name("go")
     cli("start", "shop:patient", "--args", json.dumps([str(going), str(go)]), "--id", "a")
-    eventually(going.exists, "the activity runs")
+    wait_for(going.exists, "the activity runs")
     worker.send_signal(number)
     until(worker.stderr, "stopping")
     go.touch()

@@ -13,7 +13,7 @@ from durable.worker.hosting import RunHost
 from durable.worker.reading import pages
 from durable.worker.taking import Taking
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 go = durable.Signal("go", int)
 

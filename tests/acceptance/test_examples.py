@@ -12,6 +12,8 @@ from sysconfig import get_path
 
 import pytest
 
+from tests.waiting import wait_for
+
 Program = Callable[..., subprocess.Popen[str]]
 
 KILLS = (60, 250, 500)  # parsed modules after which the census is killed
@@ -58,12 +60,11 @@ def test_what_an_example_prints(program: Program, examples: Path, example: str) 
 @pytest.mark.parametrize("words", [["census.py"], ["contest.py", "asyncio"]], ids=lambda w: w[0])
 def test_an_example_is_stopped_by_ctrl_c(
     program: Program, examples: Path, tmp_path: Path, words: list[str],
-    eventually: Callable[..., None],
 ) -> None:  # fmt: skip
     """One that invites to stop it says how it goes on, and shows no traceback."""
     log = tmp_path / "log"
     process = program(examples / words[0], *words[1:], "--log", log)
-    eventually(lambda: lines(log), "it is at work", 60)
+    wait_for(lambda: lines(log), "it is at work", 60)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -87,13 +88,11 @@ def test_orders(program: Program, examples: Path, tmp_path: Path) -> None:
     assert Counter(lines(ledger)) == asked | charged | ends
 
 
-def test_orders_killed(
-    program: Program, examples: Path, tmp_path: Path, eventually: Callable[..., None]
-) -> None:
+def test_orders_killed(program: Program, examples: Path, tmp_path: Path) -> None:
     """Killed once all are paid and started again, the shop charges nobody twice."""
     ledger = tmp_path / "ledger"
     first = program(examples / "orders.py", "--ledger", ledger)
-    eventually(lambda: sum("shipped" in line for line in lines(ledger)) == 2, "two are shipped")
+    wait_for(lambda: sum("shipped" in line for line in lines(ledger)) == 2, "two are shipped")
     first.send_signal(signal.SIGKILL)
     first.wait()
     out = finished(program(examples / "orders.py", "--ledger", tmp_path / "unused"))
@@ -103,14 +102,12 @@ def test_orders_killed(
     assert counted["order-3 refunded 12500"] == 1
 
 
-def test_census_killed_again_and_again(
-    program: Program, examples: Path, tmp_path: Path, eventually: Callable[..., None]
-) -> None:
+def test_census_killed_again_and_again(program: Program, examples: Path, tmp_path: Path) -> None:
     """The whole standard library: three kills cost no recorded module, and change no figure."""
     log = tmp_path / "log"
     for threshold in KILLS:
         process = program(examples / "census.py", "--log", log)
-        eventually(lambda t=threshold: len(set(lines(log))) >= t, f"{threshold} modules parsed", 90)
+        wait_for(lambda t=threshold: len(set(lines(log))) >= t, f"{threshold} modules parsed", 90)
         assert process.poll() is None, "it was too fast to be killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -154,13 +151,11 @@ def test_contest(program: Program, examples: Path) -> None:
     assert unknown.returncode == 1
 
 
-def test_contest_killed(
-    program: Program, examples: Path, tmp_path: Path, eventually: Callable[..., None]
-) -> None:
+def test_contest_killed(program: Program, examples: Path, tmp_path: Path) -> None:
     """Killed in the middle and started again, it goes on where it was, and the report is whole."""
     log = tmp_path / "log"
     first = program(examples / "contest.py", "asyncio", "--log", log)
-    eventually(lambda: len(lines(log)) >= 20, "twenty compressions")
+    wait_for(lambda: len(lines(log)) >= 20, "twenty compressions")
     assert first.poll() is None, "it was too fast to be killed"
     first.send_signal(signal.SIGKILL)
     first.wait()

@@ -13,7 +13,7 @@ from typing import TextIO
 import pytest
 
 import durable
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 Program = Callable[..., "subprocess.Popen[str]"]
 

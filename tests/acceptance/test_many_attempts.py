@@ -12,7 +12,7 @@ from durable.cli.tables import laid_out
 from durable.client.client import Client
 from durable.store import jobs
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 GOOD_AFTER = 9
 tries: list[str] = []

@@ -10,7 +10,7 @@ import pytest
 import durable
 from durable.client.client import Client
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 POLICY = durable.RetryPolicy(maximum_attempts=2, initial_interval=0.05, backoff_coefficient=1)
 

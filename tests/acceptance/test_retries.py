@@ -15,7 +15,7 @@ import pytest_asyncio
 import durable
 from durable.client.client import Client
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 
 class CardDeclinedError(Exception):

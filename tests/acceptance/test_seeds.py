@@ -14,7 +14,7 @@ import durable
 from durable.app import connect
 from durable.client.client import Client
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 go = durable.Signal("go")
 

@@ -12,7 +12,7 @@ import pytest
 import durable
 from durable.client.client import Client
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 number = durable.Signal("number", int)
 word = durable.Signal("word", str)

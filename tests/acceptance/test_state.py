@@ -11,7 +11,7 @@ import pytest
 import durable
 from durable.client.client import Client
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 go = durable.Signal("go")
 

@@ -17,7 +17,7 @@ from durable.cli.showing import run_shown
 from durable.cli.tables import laid_out
 from durable.client.client import Client
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 ONCE = durable.RetryPolicy(maximum_attempts=1)
 TWICE = durable.RetryPolicy(maximum_attempts=2, initial_interval=0)

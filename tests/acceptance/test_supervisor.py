@@ -22,7 +22,7 @@ from durable.cli.output import Output
 from durable.cli.supervising import Supervisor
 from durable.client.client import Client
 from durable.runtime import supervision
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 Program = Callable[..., subprocess.Popen[str]]
 Cli = Callable[..., subprocess.CompletedProcess[str]]

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -19,20 +19,10 @@ import asyncpg
 
 from durable.streams.members import lock_class
 from tests.faults.programs import BOOTED, JOURNAL
+from tests.waiting import eventually
 
 CLOCKS = 0.25  # seconds by which a member's idea of the database's clock may be off when it is busy
 ROOT = Path(__file__).parents[2]
-
-
-async def eventually(
-    condition: Callable[[], Awaitable[Any]], what: str, *, within: float = 60.0, every: float = 0.02
-) -> Any:
-    """What `condition` answers as soon as that is true; fails after `within` seconds."""
-    deadline = asyncio.get_running_loop().time() + within
-    while not (found := await condition()):
-        assert asyncio.get_running_loop().time() < deadline, f"not within {within} s: {what}"
-        await asyncio.sleep(every)
-    return found
 
 
 @dataclass(frozen=True, slots=True)

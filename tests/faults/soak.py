@@ -23,12 +23,13 @@ import asyncpg
 from durable.app import connect
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.embedded.launcher import ensure_running, release
-from tests.faults.driver import Journal, Observer, eventually
+from tests.faults.driver import Journal, Observer
 from tests.faults.soaking.actors import ROLE, Actors
 from tests.faults.soaking.breakages import Breakages
 from tests.faults.soaking.caller import Log
 from tests.faults.soaking.invariants import Invariants
 from tests.faults.soaking.programs import GRAPH
+from tests.waiting import eventually
 
 PEACE = 240.0  # seconds in which all must end once nothing is broken any more
 PAUSE = (0.1, 1.5)  # seconds between two faults

@@ -20,7 +20,7 @@ import pytest
 
 from durable.app import connect
 from durable.client.client import Client
-from tests.faults.driver import Journal, Observer, WorkerProcess, eventually
+from tests.faults.driver import Journal, Observer, WorkerProcess
 from tests.faults.programs import (
     approval,
     census,
@@ -33,6 +33,7 @@ from tests.faults.programs import (
     steps,
     steps_worth,
 )
+from tests.waiting import eventually
 
 Begin = Callable[[Client, str], Awaitable[Any]]
 

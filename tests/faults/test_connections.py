@@ -12,10 +12,10 @@ import pytest
 from durable.client.client import Client
 from durable.client.handle import Handle
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
 from tests.faults.conftest import Spawn
 from tests.faults.driver import Journal, Observer
 from tests.faults.programs import approval, order, order_worth, steps, steps_worth
+from tests.waiting import eventually
 
 KINDS = ["durable pool", "durable commits", "durable listen", "durable member"]
 CUTS = int(os.environ.get("DURABLE_TEST_CUTS", "40"))

@@ -38,8 +38,9 @@ from durable.postgres.pool import Database
 from durable.protocol import channels
 from durable.protocol.retry import RetryPolicy
 from durable.streams.members import MemberStore
-from tests.faults.driver import ROOT, Observer, eventually
+from tests.faults.driver import ROOT, Observer
 from tests.faults.graphs import EVERY_KIND, TOPICS
+from tests.waiting import eventually
 
 KEPT = {  # what steps write beside the job and its activities, once each
     "job_stats": "kind, target, key, value",

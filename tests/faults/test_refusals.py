@@ -21,7 +21,7 @@ from durable.postgres.sqlstate import classify
 from durable.runtime import reconciler, supervision
 from durable.streams.runs import RELEASES_MAX, RunStream
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 APP = """
 app:

@@ -16,8 +16,10 @@ from durable.app import connect
 from durable.client.client import Client
 from durable.postgres.embedded.launcher import ensure_running, release
 from tests.faults.conftest import Spawn
-from tests.faults.driver import Journal, Observer, eventually
+from tests.faults.driver import Journal, Observer
 from tests.faults.programs import approval, order, order_worth, steps, steps_worth
+from tests.servers import started
+from tests.waiting import eventually
 
 RUNS = 50
 
@@ -26,7 +28,7 @@ RUNS = 50
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cluster of this module's own, to be treated badly."""
     directory = tmp_path_factory.mktemp("restarted") / ".durable"
-    embedded = asyncio.run(ensure_running(directory, pg_bin=os.environ.get("DURABLE_PG_BIN")))
+    embedded = asyncio.run(started(directory))
     yield directory
     release(embedded)
 

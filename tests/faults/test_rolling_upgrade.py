@@ -18,8 +18,9 @@ import pytest_asyncio
 from durable.app import connect
 from durable.postgres.migrate import migrate, migrations, pending
 from durable.postgres.pool import Database
-from tests.faults.driver import ROOT, eventually
+from tests.faults.driver import ROOT
 from tests.faults.previous import fleet
+from tests.waiting import eventually
 
 HERE = Path(fleet.__file__).parent
 Start = Callable[..., Awaitable[Process]]

@@ -22,9 +22,9 @@ from durable.streams import membership
 from durable.streams.membership import Membership
 from durable.worker import worker as workers
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
 from tests.integration.proxy import Proxy
 from tests.unit.runtime.test_clocks import Hands
+from tests.waiting import eventually
 
 CLOCKS = """
 import asyncio, durable

@@ -9,8 +9,9 @@ from collections import Counter
 
 from durable.client.client import Client
 from tests.faults.conftest import Spawn
-from tests.faults.driver import Journal, Observer, eventually
+from tests.faults.driver import Journal, Observer
 from tests.faults.programs import blocked, once, once_worths, steps, steps_worth, worth
+from tests.waiting import eventually
 
 NOTICED = 4.0  # seconds from a death to the first step of whoever takes over
 

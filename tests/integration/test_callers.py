@@ -17,8 +17,8 @@ from durable.app import connect
 from durable.cli import children
 from durable.client.client import Client
 from durable.postgres.errors import AccessRefused
-from tests.acceptance.waiting import eventually
 from tests.integration.proxy import Proxy
+from tests.waiting import eventually
 
 
 @durable.workflow
@@ -51,11 +51,7 @@ class Refusing(Proxy):
 
     async def is_met(self, times: int) -> None:
         """Return when so many connections were refused."""
-        await eventually(lambda: _soon((self.refused or 0) >= times))
-
-
-async def _soon(value: object) -> object:
-    return value
+        await eventually(lambda: (self.refused or 0) >= times)
 
 
 async def test_a_server_that_comes_back_is_waited_for(dsn: str, namespace: str):
@@ -135,7 +131,7 @@ async def test_children_have_the_password_in_no_argument(secretive: Client):
     """What `ps` shows of a worker that a supervisor started has no password in it."""
     process = await children.started(secretive, "nothing", [], stderr=asyncio.subprocess.DEVNULL)
     try:
-        shown = await eventually(lambda: _soon(psutil.Process(process.pid).cmdline()))
+        shown = await eventually(lambda: psutil.Process(process.pid).cmdline())
     finally:
         await children.ended(process, 5)
     assert "worker" in shown

@@ -32,8 +32,8 @@ from durable.store.jobs import JobStore, Start
 from durable.streams.activities import metadata_of
 from durable.streams.announce import Announcer
 from durable.streams.runs import RunStream
-from tests.acceptance.waiting import eventually
 from tests.integration.proxy import Proxy
+from tests.waiting import eventually
 
 ME, OTHER = 1_000_001, 1_000_002
 NOW = 1_700_000_000.25

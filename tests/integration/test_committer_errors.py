@@ -14,8 +14,8 @@ from durable.engine.steps import workflow_commits
 from durable.postgres.errors import StatementFault
 from durable.protocol.commits import Commit, Committed
 from durable.runtime import batching
-from tests.acceptance.waiting import eventually
 from tests.integration.test_committer import Scene, scene, step  # noqa: F401 - a fixture
+from tests.waiting import eventually
 
 MANY = 6
 

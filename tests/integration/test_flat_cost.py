@@ -25,10 +25,10 @@ from durable.client.client import Client
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
 from tests.integration.filling import BIG, fill
 from tests.integration.programs import add, chain
 from tests.sql_files import load
+from tests.waiting import eventually
 
 FINISHED, WAITING = 1_000_000, 50_000
 PAGES = 150  # the greatest touches about 70; the smallest index of what waits has over 200

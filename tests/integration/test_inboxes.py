@@ -20,8 +20,8 @@ from durable.streams.ports import Ports
 from durable.streams.runs import Look, Message, RunStream
 from durable.worker import horizon
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
 from tests.integration.proxy import Proxy
+from tests.waiting import eventually
 
 number = durable.Signal("number", int)
 

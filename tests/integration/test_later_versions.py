@@ -12,7 +12,7 @@ import durable
 from durable.client.client import Client
 from durable.postgres.pool import Database
 from durable.worker.worker import Worker
-from tests.faults.driver import eventually
+from tests.waiting import eventually
 
 go = durable.Signal("go", int)
 

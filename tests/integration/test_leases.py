@@ -18,7 +18,7 @@ from durable.client.client import Client
 from durable.hotmesh.mesh import HotMesh
 from durable.streams.members import MemberStore
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 began: list[str] = []
 GRAPH = """

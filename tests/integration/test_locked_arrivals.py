@@ -17,7 +17,7 @@ import durable
 from durable.client.client import Client
 from durable.streams.members import MemberStore
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 go = durable.Signal("go")
 

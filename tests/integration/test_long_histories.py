@@ -7,7 +7,7 @@ import asyncpg
 import durable
 from durable.client.client import Client
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 FACTS = 60_000
 

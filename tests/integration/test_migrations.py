@@ -20,6 +20,7 @@ from durable.postgres.errors import ConnectionLost
 from durable.postgres.migrate import migrate, migrations, pending
 from durable.postgres.pool import Database
 from durable.worker.worker import Worker
+from tests.waiting import eventually
 
 CATALOG = """
     select 'column' as what, c.relname::text as name, a.attname::text as part,
@@ -210,13 +211,6 @@ async def test_a_migration_goes_on_wherever_it_was_interrupted(
     assert await database.fetchval("select count(*) from pg_index where not indisvalid") == 0
 
 
-async def _until(connection: asyncpg.Connection, query: str, *args: Any) -> None:
-    while True:
-        if await connection.fetchval(query, *args):
-            return
-        await asyncio.sleep(0.01)
-
-
 async def test_half_an_index_is_made_anew(
     database: Database, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,7 +223,7 @@ async def test_half_an_index_is_made_anew(
     async with older.transaction():
         await older.fetch(f"select from {schema}.jobs")
         migrating_now = asyncio.create_task(migrate(database))
-        await _until(admin, half, f"{schema}.jobs_more")
+        await eventually(lambda: admin.fetchval(half, f"{schema}.jobs_more"))
         await admin.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where application_name = 'durable migrations' and query ilike $1",
@@ -257,7 +251,7 @@ async def test_who_waits_for_a_table_does_not_stop_the_others(
         await older.fetch(f"select from {schema}.jobs")
         migrating_now = asyncio.create_task(migrate(database))
         waits = "select count(*) > 0 from pg_locks where relation = to_regclass($1) and not granted"
-        await _until(other, waits, f"{schema}.jobs")
+        await eventually(lambda: other.fetchval(waits, f"{schema}.jobs"))
         began = time.monotonic()
         await other.execute(f"delete from {schema}.jobs")
         assert time.monotonic() - began < 10

@@ -21,7 +21,7 @@ from durable.protocol.retention import Pruned, Pruning, RetentionPolicy
 from durable.store.retention import RetentionStore
 from durable.streams.members import MemberStore
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 OUTLIVES = {"job_stats"}  # what was counted stays counted when the job is gone
 

@@ -19,7 +19,7 @@ from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
 from durable.streams.runs import SQL, Message, RunStream
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
+from tests.waiting import eventually
 
 # What an administrator may have set, each with what it would break.
 ODD = {

@@ -13,8 +13,9 @@ from typing import Any
 
 import asyncpg
 
-from tests.faults.driver import WorkerProcess, eventually
+from tests.faults.driver import WorkerProcess
 from tests.faults.soaking.actors import LIBRARY, ROLE, Actors
+from tests.waiting import eventually
 
 REFUSED = 3.0  # seconds for which logins are refused and rights are gone
 FROZEN = (1.0, 6.0)  # seconds that a process stands still; now and then longer than a minute

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from durable.postgres.embedded.launcher import ensure_running, release
+from durable.postgres.embedded.launcher import release
+from tests.servers import started
 
 QUIET = ("autovacuum = off", "full_page_writes = off")
 """Vacuums of other tests' tables and pages written whole after a checkpoint are no run's cost."""
@@ -28,7 +28,7 @@ async def _quieten(dsn: str) -> None:
 def dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server where only the test at hand does anything."""
     home: Path = tmp_path_factory.mktemp("quiet") / ".durable"
-    embedded = asyncio.run(ensure_running(home, pg_bin=os.environ.get("DURABLE_PG_BIN")))
+    embedded = asyncio.run(started(home))
     asyncio.run(_quieten(embedded.dsn))
     yield embedded.dsn
     release(embedded)

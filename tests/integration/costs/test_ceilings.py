@@ -19,9 +19,9 @@ from durable.client.client import Client
 from durable.postgres.pool import Database
 from durable.worker import flushing
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
 from tests.integration.costs.costing import costing
 from tests.integration.programs import add, chain
+from tests.waiting import eventually
 
 RUNS, MOST_RUNS = 7, 28
 SESSIONS = 4

@@ -13,9 +13,9 @@ from durable.postgres.address import Address
 from durable.postgres.pool import Lane
 from durable.worker import flushing
 from durable.worker.worker import Worker
-from tests.acceptance.waiting import eventually
 from tests.integration.costs.costing import costing
 from tests.integration.programs import add, chain
+from tests.waiting import eventually
 
 STEPS = 50
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -46,14 +45,6 @@ async def begin(database: Database) -> AsyncIterator[Begin]:
             return mesh
 
         yield begin
-
-
-async def until(condition: Callable[[], Awaitable[Any]], limit: float = 100) -> Any:
-    """Ask until the answer is true; fails after `limit` seconds."""
-    async with asyncio.timeout(limit):
-        while not (answer := await condition()):  # noqa: ASYNC110 - it is the database that knows
-            await asyncio.sleep(0.01)
-        return answer
 
 
 async def ring(database: Database, jid: str) -> None:

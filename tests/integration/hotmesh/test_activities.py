@@ -10,7 +10,8 @@ import pytest
 
 from durable.errors import ApplicationError, JobFailed, JobNotFound, JobTimeout
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, echo, ring, until
+from tests.integration.hotmesh.conftest import Begin, echo, ring
+from tests.waiting import eventually
 
 ONLY_TRIGGER = """
 app:
@@ -179,14 +180,14 @@ async def test_202_keeps_a_worker_open_and_each_answer_has_a_dimension(begin: Be
     async def status_is(wanted: int) -> bool:
         return await mesh.get_status("j1") == wanted
 
-    await until(lambda: status_is(2))  # the worker itself, and its first answer's branch
+    await eventually(lambda: status_is(2))  # the worker itself, and its first answer's branch
     address = {"jid": "j1", "aid": "w1", "dad": ",0,0"}
     await mesh.add({"metadata": address, "data": {"n": 1}, "code": 202})
-    await until(lambda: status_is(3))
+    await eventually(lambda: status_is(3))
     await mesh.add({"metadata": address, "data": {"n": 2}})
-    await until(lambda: status_is(2))  # the worker is closed, `last` is done
+    await eventually(lambda: status_is(2))  # the worker is closed, `last` is done
     gate.set()
-    await until(lambda: status_is(0))
+    await eventually(lambda: status_is(0))
     assert sorted(dads) == [",0,0,0", ",0,1,0"]
     assert (await mesh.get_state("t", "j1"))["data"] == {"last": 2}
     exported = await mesh.export("j1")
@@ -226,10 +227,10 @@ async def test_parallel_branches_share_a_semaphore(begin: Begin) -> None:
     async def b_and_c_done() -> bool:
         return (await mesh.get_state("t", "p"))["data"].get("c") == "B"
 
-    await until(b_and_c_done)
+    await eventually(b_and_c_done)
     assert await mesh.get_status("p") == 1
     slow.set()
-    assert await until(lambda: _done(mesh, "p"))
+    assert await eventually(lambda: _done(mesh, "p"))
     assert (await mesh.get_state("t", "p"))["data"] == {"a": "A", "b": "B", "c": "B"}
 
 
@@ -492,7 +493,7 @@ async def test_an_interrupt_ends_another_job_and_goes_on(begin: Begin, database:
     """The target ends with 410 and status 2 − 10⁹, its timers go; the interrupting job completes."""
     mesh = await begin(INTERRUPT)
     waiting = asyncio.create_task(mesh.pubsub("sleeper", {"id": "z"}, timeout=100))
-    await until(lambda: _exists(mesh, "z"))
+    await eventually(lambda: _exists(mesh, "z"))
     out = await mesh.pubsub("other", {"target": "z"}, timeout=100)
     assert out["data"] == {"sent": True}
     with pytest.raises(JobFailed, match="stop it") as failed:
@@ -515,7 +516,7 @@ async def test_interrupt_from_outside(begin: Begin) -> None:
     """`interrupt` ends a job with 410; twice, or for nobody, it raises unless told to suppress."""
     mesh = await begin(INTERRUPT)
     waiting = asyncio.create_task(mesh.pubsub("sleeper", {"id": "y"}, timeout=100))
-    await until(lambda: _exists(mesh, "y"))
+    await eventually(lambda: _exists(mesh, "y"))
     with pytest.raises(JobNotFound, match="runs 'sleeper'"):
         await mesh.interrupt("self", "y")
     assert await mesh.interrupt("sleeper", "y", {"reason": "by hand"}) is True
@@ -533,15 +534,15 @@ async def test_an_interruption_descends(begin: Begin) -> None:
     """With `descend` the awaited child ends as well; an interrupted child is an error of its parent's await."""
     mesh = await begin(INTERRUPT)
     await mesh.pub("parent", {"id": "p", "child": "c"})
-    await until(lambda: _exists(mesh, "c"))
+    await eventually(lambda: _exists(mesh, "c"))
     await mesh.interrupt("parent", "p", {"descend": True})
 
     async def child_gone() -> bool:
         return await mesh.get_status("c") < 0
 
-    await until(child_gone)
+    await eventually(child_gone)
     waiting = asyncio.create_task(mesh.pubsub("parent", {"id": "p2", "child": "c2"}, timeout=100))
-    await until(lambda: _exists(mesh, "c2"))
+    await eventually(lambda: _exists(mesh, "c2"))
     await mesh.interrupt("sleeper", "c2")
     with pytest.raises(JobFailed) as failed:
         await waiting
@@ -558,7 +559,7 @@ async def test_a_timeout_is_504_and_the_job_goes_on(begin: Begin, database: Data
     assert late.value.code == 504
     assert await mesh.get_status(late.value.job_id) == 1
     await ring(database, late.value.job_id)
-    await until(lambda: _done(mesh, late.value.job_id))
+    await eventually(lambda: _done(mesh, late.value.job_id))
 
 
 async def test_a_mapping_that_cannot_be_evaluated_fails_the_job(begin: Begin) -> None:

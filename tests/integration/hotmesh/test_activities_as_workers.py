@@ -14,7 +14,8 @@ from durable.client.client import Client
 from durable.errors import JobFailed
 from durable.postgres.pool import Database
 from durable.worker.worker import Worker
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin
+from tests.waiting import eventually
 
 GRAPH = """
 app:
@@ -192,7 +193,7 @@ async def test_a_stop_gives_back_what_has_not_ended(
         return await mesh.get_status(jid) == 0
 
     async with Worker(client, activities=[charge], task_queue="shop"):
-        await until(done)
+        await eventually(done)
 
 
 async def test_a_worker_finds_graphs_that_come_later(

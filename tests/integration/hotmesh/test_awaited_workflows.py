@@ -14,7 +14,8 @@ import durable
 from durable.client.client import Client
 from durable.postgres.pool import Database
 from durable.worker.worker import Worker
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin
+from tests.waiting import eventually
 
 GRAPH = """
 app:
@@ -118,7 +119,7 @@ async def test_it_starts_without_a_worker(begin: Begin, client: Client, database
     assert child is not None
     async with Worker(client, workflows=SERVED):
         await client.handle(child).result(timeout=60)
-        await until(lambda: _is_done(mesh, jid))
+        await eventually(lambda: _is_done(mesh, jid))
 
 
 async def _is_done(mesh: durable.HotMesh, jid: str) -> bool:
@@ -153,10 +154,10 @@ async def test_an_end_from_outside_reaches_the_graph(
     if served or how == "cancel":
         async with Worker(client, workflows=SERVED):
             await (handle.cancel() if how == "cancel" else handle.terminate())
-            await until(lambda: _is_done(mesh, jid))
+            await eventually(lambda: _is_done(mesh, jid))
     else:
         await handle.terminate()
-        await until(lambda: _is_done(mesh, jid))
+        await eventually(lambda: _is_done(mesh, jid))
     assert (await _error(database))["code"] == code
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from durable.errors import DescriptorError
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 MEETING = """
 app:
@@ -171,4 +172,4 @@ async def test_the_metadata_of_an_escalation_by_reference(begin: Begin) -> None:
     async def failed() -> Any:
         return (await mesh.get_state("t", jid))["metadata"].get("err")
 
-    assert "metadata of its escalation must be an object" in (await until(failed))["message"]
+    assert "metadata of its escalation must be an object" in (await eventually(failed))["message"]

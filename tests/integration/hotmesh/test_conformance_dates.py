@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 TODAY = "{'@pipe': [['{@date.yyyymmdd}']]}"
 DATED = f"""
@@ -45,7 +46,7 @@ async def test_a_rule_may_compare_dates(begin: Begin) -> None:
     mesh = await begin(DATED)
     await mesh.pub("t", {"id": "j"})
     await mesh.hook("tick", {"n": 7})
-    await until(lambda: _done(mesh, "j"))
+    await eventually(lambda: _done(mesh, "j"))
     assert (await mesh.get_state("t", "j"))["data"] == {"got": 7}
 
 
@@ -64,7 +65,7 @@ async def test_a_signal_that_waits_is_filed_under_its_own_day_by_later_rules(
             await database.fetchval(f'select count(*) = 1 from "{database.schema}".early_signals')
         )
 
-    await until(parked)
+    await eventually(parked)
     await mesh.deploy(DATED.replace("version: '1'", "version: '2'"))
     await mesh.activate("2")
     assert (await mesh.pubsub("t", {"id": "j"}, timeout=100))["data"] == {"got": 7}

@@ -21,7 +21,8 @@ from durable.errors import (
 )
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 GRAPH = """
 app:
@@ -69,7 +70,7 @@ async def _one(mesh: HotMesh, jid: str = "j", **more: Any) -> dict[str, Any]:
 
 
 async def _data(mesh: HotMesh, jid: str = "j") -> dict[str, Any]:
-    await until(lambda: _done(mesh, jid))
+    await eventually(lambda: _done(mesh, jid))
     data: dict[str, Any] = (await mesh.get_state("t", jid))["data"]
     return data
 
@@ -192,7 +193,7 @@ async def test_whatever_ends_the_wait_closes_it(
         answered = (await mesh.get_state("t", "j"))["data"].get("by") == "bob"
         return bool(now["status"] == status and (status != "pending" or answered))
 
-    await until(closed)
+    await eventually(closed)
     now = await mesh.escalations.get(row["id"])
     assert now is not None
     if payload is not None:
@@ -479,7 +480,7 @@ app:
     async def around() -> bool:
         return await mesh.escalations.count(status="pending") == 3
 
-    await until(around)
+    await eventually(around)
     waiting = await mesh.escalations.list(status="pending")
     assert sorted(row["role"] for row in waiting) == ["a", "b", "b"]
     items = [{"id": row["id"], "payload": {"x": n + 2}} for n, row in enumerate(waiting)]
@@ -629,7 +630,7 @@ async def test_people_and_engines_never_wait_in_a_circle(begin: Begin, database:
     async def closed() -> bool:
         return await meshes[0].escalations.count(status="pending") == 0
 
-    await until(closed, 150)
+    await eventually(closed, within=150)
     for row in await meshes[0].escalations.list():
         data = await _data(meshes[0], row["job_id"])
         wanted = {"timed"} if row["status"] == "expired" else {"by"}

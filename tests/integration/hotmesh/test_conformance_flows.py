@@ -12,7 +12,8 @@ from durable.errors import ConfigurationError, JobFailed, JobNotFound, JobTimeou
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
 from durable.streams.graph_messages import PRIORITY, EngineStream, Sent
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin
+from tests.waiting import eventually
 
 CALC = """
 app:
@@ -84,7 +85,7 @@ async def test_a_short_wait_and_a_longer_one(begin: Begin) -> None:
         await mesh.pubsub("calculate", {"id": "a", "op": "slow"}, timeout=0.05)
     assert (late.value.code, await mesh.get_status("a")) == (504, 1)
     gate.set()
-    await until(lambda: _done(mesh, "a"))
+    await eventually(lambda: _done(mesh, "a"))
     assert (await mesh.get_state("calculate", "a"))["data"] == {"result": 1}
     assert (await mesh.pubsub("calculate", {"id": "b", "op": "slow"}, timeout=100))["data"] == {
         "result": 1
@@ -112,7 +113,7 @@ async def test_subscribers_come_and_go(begin: Begin) -> None:
     async def all_heard() -> bool:
         return heard == {"first": ["a", "b"], "second": ["a", "b"], "one": ["b"]}
 
-    await until(all_heard)
+    await eventually(all_heard)
     await mesh.unsub("calculated")
     await mesh.unsub("calculated.b")
     await mesh.pubsub("calculate", {"id": "c", "op": "add", "values": [1, 2]}, timeout=100)
@@ -123,7 +124,7 @@ async def test_subscribers_come_and_go(begin: Begin) -> None:
     async def heard_again() -> bool:
         return "d" in again
 
-    await until(heard_again)
+    await eventually(heard_again)
     assert await all_heard()
     with pytest.raises(ConfigurationError, match="publishes"):
         await mesh.sub("calculate", note("first"))
@@ -250,7 +251,7 @@ async def test_a_hook_without_a_sleep_waits_for_its_signal(
         state = await mesh.get_state("t", "j")
         return bool(state["data"] == {"word": "go", "v": "1"})
 
-    await until(heard)
+    await eventually(heard)
     assert await mesh.get_status("j") == 1
 
 
@@ -262,7 +263,7 @@ async def test_an_interruption_after_a_redeployment(begin: Begin, database: Data
     async def there() -> bool:
         return bool(await database.fetchval(f'select count(*) from "{database.schema}".jobs'))
 
-    await until(there)
+    await eventually(there)
     await mesh.deploy(DYNAMIC.replace("{version}", "2"))
     await mesh.activate("2")
     await mesh.interrupt("t", "old", code=499, reason="old")
@@ -358,5 +359,5 @@ async def test_policies_of_activity_and_worker_are_mixed(begin: Begin, database:
         )
         return [row[0] for row in rows] if len(rows) == 2 else []
 
-    assert await until(taken) == [7, 4]
+    assert await eventually(taken) == [7, 4]
     gate.set()

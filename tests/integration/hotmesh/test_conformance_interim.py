@@ -11,7 +11,8 @@ import pytest
 from durable.engine.retention import Retention
 from durable.postgres.pool import Database
 from durable.protocol.retention import Pruning
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 EMIT = """
 app:
@@ -52,14 +53,14 @@ async def test_an_interim_state_is_published_before_the_end(begin: Begin) -> Non
     async def told(number: int) -> bool:
         return len(heard) >= number
 
-    await until(lambda: told(1))
+    await eventually(lambda: told(1))
     assert heard == [({"first": "done"}, 1)]
     gate.set()
-    await until(lambda: told(2))
+    await eventually(lambda: told(2))
     assert heard[1:] == [({"first": "done", "second": "done"}, 0)]
     out = await mesh.pubsub("t", {"emit": False}, timeout=100)
     assert out["metadata"]["js"] == 0
-    await until(lambda: told(3))
+    await eventually(lambda: told(3))
     assert len(heard) == 3
 
 
@@ -74,7 +75,7 @@ async def test_a_missed_announcement_of_an_interim_state_is_found(begin: Begin) 
     async def both() -> bool:
         return heard == [1, 0]
 
-    assert await until(both)
+    assert await eventually(both)
 
 
 async def test_a_parent_hears_202_and_then_200(begin: Begin) -> None:
@@ -130,14 +131,14 @@ async def test_a_persisted_job_is_done_for_its_callers_and_goes_on(begin: Begin)
     async def done() -> bool:
         return await mesh.get_status("a") == 0
 
-    assert await until(done)
+    assert await eventually(done)
     assert (await mesh.get_state("t", "a"))["data"] == {"answer": 42, "more": 7, "worked": True}
     await mesh.pubsub("t", {"id": "b"}, timeout=100)
 
     async def told() -> bool:
         return len(heard) >= 2
 
-    assert await until(told)
+    assert await eventually(told)
     assert [data.get("answer") for data, _ in heard] == [42, 42]
 
 
@@ -159,7 +160,7 @@ async def test_a_persisted_job_leaves_when_it_expires(begin: Begin, database: Da
         waiting = await database.fetchval(f'select count(*) from "{database.schema}".hooks')
         return not waiting
 
-    assert await until(gone)
+    assert await eventually(gone)
 
 
 DAC = """
@@ -227,7 +228,7 @@ async def test_more_open_branches_let_it_run(begin: Begin) -> None:
     async def closed() -> bool:
         return bool((await mesh.get_state("t", jid))["data"].get("closed"))
 
-    assert await until(closed)
+    assert await eventually(closed)
     assert await mesh.get_status(jid) == 2
     await mesh.interrupt("t", jid)
 
@@ -254,5 +255,5 @@ app:
         await Retention(database).prune(Pruning(0, app_id="app"))
         return bool(await database.fetchval(f'select count(*) from "{database.schema}".jobs') == 1)
 
-    assert await until(one_left)
+    assert await eventually(one_left)
     assert await mesh.get_status(kept["metadata"]["jid"]) == 0

@@ -8,7 +8,8 @@ from typing import Any
 
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin
+from tests.waiting import eventually
 
 WAIT = """
 app:
@@ -44,7 +45,7 @@ async def _ended(mesh: HotMesh, jid: str) -> bool:
 async def _gets_the_next_one(mesh: HotMesh, database: Database, **data: Any) -> None:
     """The next job of the id gets what is said to it, and nothing that was said before."""
     waiting = asyncio.create_task(mesh.pubsub("t", {"id": "x", **data}, timeout=100))
-    await until(lambda: database.fetchval(f'select count(*) from "{database.schema}".hooks'))
+    await eventually(lambda: database.fetchval(f'select count(*) from "{database.schema}".hooks'))
     await mesh.hook("ok", {"id": "x", "by": "bob"})
     assert (await waiting)["data"] == {"by": "bob"}
 
@@ -57,7 +58,7 @@ async def test_a_signal_for_a_job_that_has_ended_is_put_aside(
     await mesh.hook("ok", {"id": "x", "by": "ann"})  # before the first job of the id: it is early
     assert (await mesh.pubsub("t", {"id": "x"}, timeout=100))["data"] == {"by": "ann"}
     await mesh.hook("ok", {"id": "x", "by": "LATE"})
-    await until(lambda: _rows(database, "engine_streams"))
+    await eventually(lambda: _rows(database, "engine_streams"))
     error = await database.fetchval(
         f'select error::text from "{database.schema}".engine_streams where dead_lettered_at is not null'
     )
@@ -80,9 +81,9 @@ async def test_a_signal_to_a_job_that_never_waits_is_not_kept_for_the_next(
     await begun.wait()
     await mesh.hook("ok", {"id": "x", "by": "MEANWHILE"})
 
-    await until(lambda: _rows(database, "early_signals"))
+    await eventually(lambda: _rows(database, "early_signals"))
     go.set()
-    await until(lambda: _ended(mesh, "x"))
+    await eventually(lambda: _ended(mesh, "x"))
     await _gets_the_next_one(mesh, database)
 
 
@@ -107,8 +108,8 @@ async def test_a_signal_that_is_handed_over_late_finds_no_later_job(
     await mesh.throttle(throttle=-1, scope="engines")
     await mesh.hook("ok", {"id": "x", "by": "LATE"})
     waiting = asyncio.create_task(mesh.pubsub("t", {"id": "x"}, timeout=100))
-    await until(lambda: _rows(database, "hooks"))
+    await eventually(lambda: _rows(database, "hooks"))
     await mesh.throttle(throttle=0)
-    await until(lambda: _rows(database, "engine_streams"))
+    await eventually(lambda: _rows(database, "engine_streams"))
     await mesh.hook("ok", {"id": "x", "by": "bob"})
     assert (await waiting)["data"] == {"by": "bob"}

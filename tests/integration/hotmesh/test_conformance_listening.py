@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from durable.errors import ConfigurationError, JobFailed, PayloadError
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 FLOW = """
 app:
@@ -43,13 +44,13 @@ async def test_subscriptions_before_any_version_is_active(begin: Begin) -> None:
     async def knows() -> bool:
         return "done" in mesh._parts.patterns._known
 
-    await until(knows)
+    await eventually(knows)
     await mesh.pubsub("t", {"id": "x"}, timeout=100)
 
     async def all_heard() -> bool:
         return len(heard) == 3
 
-    await until(all_heard)
+    await eventually(all_heard)
     assert sorted(heard) == [("one", "done", "x"), ("psub", "done", "x"), ("sub", "done", "x")]
     assert (await mesh.export("x"))["status"] == "0"
     with pytest.raises(ConfigurationError, match="no graph of app 'app' publishes to 'dome'"):

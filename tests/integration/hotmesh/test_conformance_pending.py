@@ -11,8 +11,9 @@ import pytest
 from durable.errors import ConfigurationError, DuplicateJob, JobNotFound
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin
 from tests.integration.hotmesh.test_conformance_retention import TABLES, rows
+from tests.waiting import eventually
 
 GRAPH = """
 app:
@@ -65,12 +66,12 @@ async def test_a_pending_job_waits_and_is_deleted(begin: Begin, database: Databa
     assert (await mesh.get_state("t", "j"))["metadata"]["js"] == -1
     await mesh.scrub("j")
     assert await mesh.pub("t", DATA, None, {"pending": 0.5}) == "j"
-    assert await until(lambda: gone(mesh, "j"))
+    assert await eventually(lambda: gone(mesh, "j"))
 
     async def empty() -> bool:
         return not any((await rows(database)).values())
 
-    assert await until(empty), TABLES
+    assert await eventually(empty), TABLES
     assert await database.fetchval(f'select count(*) from "{database.schema}".job_stats') == 0
     assert bench.calls == []
 
@@ -91,7 +92,7 @@ async def test_its_id_is_free_once_it_was_deleted(begin: Begin) -> None:
         except DuplicateJob:
             return False
 
-    assert await until(taken_again)
+    assert await eventually(taken_again)
     assert bench.calls == [1]
 
 
@@ -109,7 +110,7 @@ async def test_a_resumed_job_runs_as_any_other(begin: Begin, database: Database)
     query = {"data": {"kind": "k"}, "range": "1h"}
     assert (await mesh.get_stats("t", query))["count"] == 0
     await mesh.resume("j")
-    assert await until(lambda: ended(mesh, "j"))
+    assert await eventually(lambda: ended(mesh, "j"))
     state = await mesh.get_state("t", "j")
     assert state["data"] == {"n": 2}
     assert (state["metadata"]["js"], state["metadata"]["key"]) == (0, "k")
@@ -119,7 +120,7 @@ async def test_a_resumed_job_runs_as_any_other(begin: Begin, database: Database)
     async def heard() -> bool:
         return told == [{"n": 2}]
 
-    assert await until(heard)
+    assert await eventually(heard)
 
 
 async def test_what_it_was_created_with_is_there_when_it_begins(begin: Begin) -> None:
@@ -130,7 +131,7 @@ async def test_what_it_was_created_with_is_there_when_it_begins(begin: Begin) ->
     assert (await mesh.export("j"))["status"] == "-1"
     assert (await mesh.get_raw("j"))[":"] == -1
     await mesh.resume("j")
-    assert await until(lambda: ended(mesh, "j"))
+    assert await eventually(lambda: ended(mesh, "j"))
     assert await mesh.query_state("j", ["who", ":"]) == {"who": "ann", ":": 0}
 
 
@@ -143,7 +144,7 @@ async def test_a_job_is_resumed_once(begin: Begin) -> None:
     refused = [r for r in results if isinstance(r, JobNotFound)]
     assert (results.count(None), len(refused)) == (1, 4)
     assert {(str(r), r.code) for r in refused} == {("Job j is not pending: it has begun", 409)}
-    assert await until(lambda: ended(mesh, "j"))
+    assert await eventually(lambda: ended(mesh, "j"))
     assert bench.calls == [1]
 
 
@@ -157,7 +158,7 @@ async def test_a_job_ends_on_the_version_of_its_creation(begin: Begin) -> None:
     )
     await mesh.activate("2")
     await mesh.resume("j")
-    assert await until(lambda: ended(mesh, "j"))
+    assert await eventually(lambda: ended(mesh, "j"))
     state = await mesh.get_state("t", "j")
     assert (state["data"], state["metadata"]["vrs"]) == ({"n": 2}, "1")
 
@@ -167,7 +168,7 @@ async def test_who_comes_too_late_finds_nothing(begin: Begin, database: Database
     mesh = await begin(GRAPH, work=Bench().work)
     await mesh.throttle(throttle=-1)  # no engine deletes it
     await mesh.pub("t", DATA, pending=0.05)
-    assert await until(lambda: gone(mesh, "j"))
+    assert await eventually(lambda: gone(mesh, "j"))
     with pytest.raises(JobNotFound, match="Job j not found"):
         await mesh.resume("j")
     assert (await rows(database))["jobs"] == 1
@@ -176,7 +177,7 @@ async def test_who_comes_too_late_finds_nothing(begin: Begin, database: Database
     async def deleted() -> bool:
         return (await rows(database))["jobs"] == 0
 
-    assert await until(deleted)
+    assert await eventually(deleted)
 
 
 async def test_what_a_pending_job_is_not(begin: Begin) -> None:

@@ -17,8 +17,9 @@ from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
 from durable.protocol.ids import new_request, request_named
 from durable.protocol.retention import pruning
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin
 from tests.integration.proxy import Proxy
+from tests.waiting import eventually
 
 FLOW = """
 app:
@@ -62,7 +63,7 @@ class Broken:
         self._proxy.deaf_after = last
         calling = asyncio.ensure_future(call)
         query = happened.format(s=f'"{self._db.schema}"')
-        await until(lambda: self._db.fetchval(query), limit=15)
+        await eventually(lambda: self._db.fetchval(query), limit=15)
         self._proxy.deaf_after, self._proxy.swallowing = None, False
         self._proxy.cut()
         return await calling
@@ -132,7 +133,7 @@ async def test_an_answer_whose_answer_is_lost_arrives_once(broken: Any, database
     answers = (
         "select count(*) from {s}.activities where aid = 'w' and dad like ',0,%' and replies >= "
     )
-    await until(lambda: database.fetchval(f"{answers}1".format(s=f'"{database.schema}"')))
+    await eventually(lambda: database.fetchval(f"{answers}1".format(s=f'"{database.schema}"')))
     message = {
         "metadata": {"jid": jid, "aid": "w", "dad": ",0,0"},
         "data": {"n": "marked"},
@@ -144,7 +145,7 @@ async def test_an_answer_whose_answer_is_lost_arrives_once(broken: Any, database
     async def done() -> bool:
         return await it.mesh.get_status(jid) == 0
 
-    assert await until(done)
+    assert await eventually(done)
     counted = (
         f"""select replies from "{database.schema}".activities where aid = 'w' and dad = ',0,0'"""
     )
@@ -170,13 +171,13 @@ async def test_callers_may_name_their_requests(begin: Begin, database: Database)
     counted = f"""select replies from "{database.schema}".activities where aid = 'h'
         and run_id = (select run_id from "{database.schema}".jobs where jid = 'j') and dad = ',0,0'"""
     # either engine may take what is sent next, and a signal that ends the job overtakes no other
-    assert await until(lambda: database.fetchval(counted)) == 1
+    assert await eventually(lambda: database.fetchval(counted)) == 1
     assert await mesh.hook("x", signal, request_id="t") != first
 
     async def done() -> bool:
         return await mesh.get_status("j") == 0
 
-    assert await until(done)
+    assert await eventually(done)
     assert await database.fetchval(counted) == 2
     with pytest.raises(ConfigurationError, match="must be text"):
         await mesh.pub("fresh", request_id=7)  # type: ignore[arg-type]
@@ -192,7 +193,7 @@ async def test_what_tells_of_sent_requests_goes(begin: Begin, database: Database
     async def done() -> bool:
         return await mesh.get_status("j") == 0
 
-    await until(done)
+    await eventually(done)
     rows = f'select count(*) from "{database.schema}".engine_streams'
     retention = Retention(database)
     await retention.prune(pruning(None, (), streams=True))

@@ -13,7 +13,8 @@ from durable.engine.retention import Retention
 from durable.errors import DuplicateJob, JobFailed, JobNotFound
 from durable.postgres.pool import Database
 from durable.protocol.retention import Pruned, Pruning, RetentionPolicy
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 EXPIRING = """
 app:
@@ -82,7 +83,7 @@ async def test_an_id_is_free_when_its_job_has_expired(begin: Begin) -> None:
             return False
         return True
 
-    assert await until(again)
+    assert await eventually(again)
     with pytest.raises(DuplicateJob):  # 0: it keeps its id for ever
         await mesh.pub("t", {"id": "x"})
 
@@ -99,7 +100,7 @@ async def test_expired_jobs_leave_with_all_they_have(begin: Begin, database: Dat
     with pytest.raises(JobFailed):
         await mesh.pubsub("t", {"id": "b", "expire": 0.01, "fail": True}, timeout=100)
     await mesh.pub("t", {"id": "c", "expire": 0.01, "sleep": 100})
-    await until(lambda: _sleeps(database))
+    await eventually(lambda: _sleeps(database))
     await mesh.interrupt("t", "c")
     before = await rows(database)
     assert (before["jobs"], before["worker_streams"]) == (3, 2)
@@ -109,7 +110,7 @@ async def test_expired_jobs_leave_with_all_they_have(begin: Begin, database: Dat
         await pruned.prune(Pruning(0, app_id="app"))
         return not any((await rows(database)).values())
 
-    assert await until(gone)
+    assert await eventually(gone)
     with pytest.raises(JobNotFound):
         await mesh.get_status("a")
 
@@ -152,7 +153,7 @@ async def test_pruning_goes_in_batches(
         total += (await Retention(database).prune(Pruning(0, app_id="app"))).jobs
         return total == 7
 
-    assert await until(all_gone)
+    assert await eventually(all_gone)
 
 
 async def test_an_engine_prunes_by_itself(begin: Begin, database: Database) -> None:
@@ -164,7 +165,7 @@ async def test_an_engine_prunes_by_itself(begin: Begin, database: Database) -> N
     async def empty() -> bool:
         return not any((await rows(database)).values())
 
-    assert await until(empty)
+    assert await eventually(empty)
 
 
 async def test_retention_by_outcome(begin: Begin, database: Database) -> None:
@@ -182,7 +183,7 @@ async def test_retention_by_outcome(begin: Begin, database: Database) -> None:
     async def expired() -> bool:
         return (await mesh.prune(older_than=0, dry_run=True)).jobs == 2
 
-    assert await until(expired)
+    assert await eventually(expired)
     assert (await mesh.prune(keep=["completed"])).jobs == 0
     assert await Retention(database).prune(Pruning()) == Pruned(jobs=1)
     assert await mesh.get_status("bad") != 1
@@ -195,13 +196,13 @@ async def test_a_child_outlives_its_pruned_parent(begin: Begin, database: Databa
     """A parent is interrupted and pruned while its child waits: the child ends as it should."""
     mesh = await begin(FAMILY)
     await mesh.pub("parent", {"id": "p"})
-    await until(lambda: _waits(database))
+    await eventually(lambda: _waits(database))
     await mesh.interrupt("parent", "p", throw=False)
 
     async def pruned() -> bool:
         return (await mesh.prune(older_than=0)).jobs == 1
 
-    assert await until(pruned)
+    assert await eventually(pruned)
     with pytest.raises(JobNotFound):
         await mesh.get_status("p")
     assert await mesh.get_status("c") == 1
@@ -210,7 +211,7 @@ async def test_a_child_outlives_its_pruned_parent(begin: Begin, database: Databa
     async def ended() -> bool:
         return await mesh.get_status("c") == 0
 
-    assert await until(ended)
+    assert await eventually(ended)
     assert (await mesh.get_state("child", "c"))["data"] == {"done": True}
     dead = await database.fetchval(
         f'select count(*) from "{database.schema}".engine_streams where dead_lettered_at is not null'

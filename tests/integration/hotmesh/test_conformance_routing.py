@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from durable.errors import ApplicationError, ConfigurationError, DescriptorError, JobFailed
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 STATUS = """
 app:
@@ -95,7 +96,7 @@ app:
     async def done() -> bool:
         return await mesh.get_status(jid) == 0
 
-    assert await until(done)
+    assert await eventually(done)
     assert (await mesh.get_state("t", jid))["data"] == {"n": {"1": True, "2": True}}
 
 
@@ -237,4 +238,4 @@ async def test_a_status_that_was_asked_for_is_there_at_once(begin: Begin) -> Non
     exported = await mesh.export(jid)
     assert exported["status"] == "1"
     await mesh.interrupt("status", jid)
-    assert await until(lambda: mesh.get_status(jid)) == -999_999_999
+    assert await eventually(lambda: mesh.get_status(jid)) == -999_999_999

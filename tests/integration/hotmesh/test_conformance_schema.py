@@ -13,7 +13,8 @@ import pytest
 from durable.errors import DescriptorError, JobFailed, PayloadError, SchemaMismatch
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 GRAPH = """
 app:
@@ -207,10 +208,10 @@ async def test_what_is_signalled_is_checked(begin: Begin) -> None:
     mesh = await begin(HOOK)
     await mesh.pub("t", {"id": "j"})
     await mesh.hook("done", {"who": "ann"})
-    await until(lambda: _ended(mesh, "j"))
+    await eventually(lambda: _ended(mesh, "j"))
     assert (await mesh.get_state("t", "j"))["data"] == {"code": 422, "got": {"who": "ann"}}
     await mesh.pub("t", {"id": "k", "patience": 0.02})
-    await until(lambda: _ended(mesh, "k"))
+    await eventually(lambda: _ended(mesh, "k"))
     assert (await mesh.get_state("t", "k"))["data"] == {}
 
 

@@ -24,8 +24,9 @@ from durable.hotmesh.mesh import HotMesh
 from durable.postgres.errors import ConnectionLost
 from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
-from tests.integration.hotmesh.conftest import Begin, ring, until
+from tests.integration.hotmesh.conftest import Begin, ring
 from tests.integration.hotmesh.test_crashes import Breaking, emptied
+from tests.waiting import eventually
 
 ORDERS = """
 app:
@@ -129,12 +130,12 @@ async def test_each_job_of_a_facet_is_signalled_once(begin: Begin, database: Dat
     )
     assert [key.split(":", 1)[0] for key in response] == ["lg"] * len(response)
     assert {key.rsplit(":index:")[1] for key in response} == {"color:red"}
-    await until(lambda: ended(mesh, ids["red"]))
+    await eventually(lambda: ended(mesh, ids["red"]))
     for jid in ids["red"]:
         assert (await mesh.get_state("order", jid))["data"] == {"facility": "acme", "id": jid}
     assert {await mesh.get_status(i) for color in ("yellow", "blue") for i in ids[color]} == {1}
     assert notes.of == Counter(ids["red"])
-    assert await until(lambda: quiet(database))
+    assert await eventually(lambda: quiet(database))
 
 
 async def test_the_parts_of_a_signal_make_a_whole(
@@ -149,10 +150,10 @@ async def test_the_parts_of_a_signal_make_a_whole(
         "order.routed", {}, QUERY, ["parent:p", "color:red", "color:green"]
     )
     assert {key.rsplit(":index:")[1] for key in response} == {"parent:p", "color:red"}
-    await until(lambda: ended(mesh, [i for found in ids.values() for i in found]))
+    await eventually(lambda: ended(mesh, [i for found in ids.values() for i in found]))
     assert set(notes.of.values()) == {1}
     assert len(notes.of) == 15
-    assert await until(lambda: quiet(database))
+    assert await eventually(lambda: quiet(database))
 
 
 async def test_more_jobs_than_a_step_takes(begin: Begin, database: Database) -> None:
@@ -170,7 +171,7 @@ async def test_more_jobs_than_a_step_takes(begin: Begin, database: Database) -> 
         )
         return {r["state"]: r["n"] for r in rows} == {"completed": 1100}
 
-    assert await until(all_done, 150)
+    assert await eventually(all_done, within=150)
     assert len(notes.of) == 1100
     assert set(notes.of.values()) == {1}
 
@@ -190,13 +191,13 @@ async def test_jobs_that_do_not_wait_yet_get_it_when_they_do(
     async def kept() -> bool:
         return (await left(database))["early_signals"] == 2
 
-    assert await until(kept)
+    assert await eventually(kept)
     await ring(database, "late")
-    await until(lambda: ended(mesh, ["late"]))
+    await eventually(lambda: ended(mesh, ["late"]))
     assert notes.of == Counter(["late"])
     await mesh.interrupt("order", "never")
     await mesh.scrub("never")
-    assert await until(lambda: quiet(database))
+    assert await eventually(lambda: quiet(database))
 
 
 async def test_a_signal_is_only_for_the_jobs_meant(begin: Begin) -> None:
@@ -208,11 +209,11 @@ async def test_a_signal_is_only_for_the_jobs_meant(begin: Begin) -> None:
     assert await mesh.hook_all("room.cleaned", {"by": "ann", "word": "hi"}, {}, ["floor:2"]) == [
         "all:0:index:floor:2"
     ]
-    await until(lambda: ended(mesh, ["r1", "r3"]))
+    await eventually(lambda: ended(mesh, ["r1", "r3"]))
     assert (await mesh.get_state("room", "r3"))["data"] == {"word": "hi"}
     assert {await mesh.get_status(i) for i in ("r0", "r2", "r4", "bob")} == {1}
     await mesh.hook("room.cleaned", {"by": "ann", "word": "you"})  # bob keeps his, ann's next comes
-    await until(lambda: ended(mesh, ["r0"]))
+    await eventually(lambda: ended(mesh, ["r0"]))
     assert await mesh.get_status("bob") == 1
 
 
@@ -225,11 +226,11 @@ async def test_what_is_kept_for_a_job_no_other_job_takes(begin: Begin, database:
     async def kept() -> bool:
         return (await left(database))["early_signals"] == 1
 
-    await until(kept)
+    await eventually(kept)
     await mesh.pub("room", {"id": "early", "floor": 1, "by": "ann"})
     assert (await left(database))["early_signals"] == 1
     await ring(database, "late")
-    await until(lambda: ended(mesh, ["late"]))
+    await eventually(lambda: ended(mesh, ["late"]))
     assert await mesh.get_status("early") == 1
 
 
@@ -238,7 +239,7 @@ async def test_an_index_may_be_for_one_use(begin: Begin) -> None:
     mesh = await begin(ORDERS, note=Notes().note)
     ids = await orders(mesh, 3, parent="p")
     await mesh.hook_all("order.routed", {}, {**QUERY, "scrub": True}, ["parent:p"])
-    await until(lambda: ended(mesh, [i for found in ids.values() for i in found]))
+    await eventually(lambda: ended(mesh, [i for found in ids.values() for i in found]))
     assert (await mesh.get_ids("order", QUERY))["facets"] == [
         "color:blue",
         "color:red",
@@ -290,7 +291,7 @@ async def test_a_pattern_hears_of_all_that_were_signalled(begin: Begin) -> None:
     async def all_heard() -> bool:
         return len(heard) >= len(wanted)
 
-    await until(all_heard)
+    await eventually(all_heard)
     assert sorted(map(str, heard)) == sorted(str(("family.told", data)) for data in wanted)
     assert await mesh.get_status("cid") == 1
     await mesh.punsub("family.told*")
@@ -305,7 +306,7 @@ async def test_an_activity_signals_all(begin: Begin) -> None:
     )
     job = await mesh.pubsub("parent", {"facility": "acme"}, timeout=100)
     assert (job["data"], job["metadata"]["js"]) == ({"told": True}, 0)
-    await until(lambda: ended(mesh, ["kid"]))
+    await eventually(lambda: ended(mesh, ["kid"]))
     assert (await mesh.get_state("order", "kid"))["data"] == {"facility": "acme", "id": "kid"}
     assert await mesh.get_status(other) == 1
     assert notes.of == Counter(["kid"])
@@ -322,7 +323,7 @@ async def test_a_signal_to_all_that_makes_no_sense_fails_its_job(begin: Begin) -
     async def failed() -> Any:
         return (await mesh.get_state("parent", job))["metadata"].get("err")
 
-    error = await until(failed)
+    error = await eventually(failed)
     assert "activity 'g3'" in error["message"]
     assert "unknown fields ['rang']" in error["message"]
 
@@ -423,7 +424,7 @@ async def test_an_engine_that_is_killed_in_the_middle_is_relieved(
     async def begun() -> bool:
         return bool(notes.of)
 
-    await until(begun, 150)
+    await eventually(begun, within=150)
     process.send_signal(signal.SIGKILL)
     await process.wait()
     assert len(notes.of) < 600
@@ -432,6 +433,6 @@ async def test_an_engine_that_is_killed_in_the_middle_is_relieved(
     async def all_noted() -> bool:
         return len(notes.of) == 600
 
-    await until(all_noted, 150)
-    assert await until(lambda: quiet(database))
+    await eventually(all_noted, within=150)
+    assert await eventually(lambda: quiet(database))
     assert set(notes.of.values()) == {1}

@@ -11,7 +11,8 @@ import pytest
 
 from durable.errors import ConfigurationError, DescriptorError, JobFailed, PayloadError
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 ORDERS = """
 app:
@@ -70,7 +71,7 @@ async def test_operations_of_graphs_and_workers(begin: Begin) -> None:
         found = await mesh.find_by_id("order", "o1")
         return found is not None and found["context"]["total"] == 2.5
 
-    await until(priced)
+    await eventually(priced)
     found = await mesh.find_by_id("order", "o1")
     assert found is not None
     assert found["context"] == {
@@ -82,7 +83,7 @@ async def test_operations_of_graphs_and_workers(begin: Begin) -> None:
         "customer": "ann", "open": "true", "total": "2.5", "lacks": None,
     }  # fmt: skip
     await mesh.hook("app.pay", {"id": "o1"})
-    await until(lambda: _done(mesh, "o1"))
+    await eventually(lambda: _done(mesh, "o1"))
     out = await mesh.get_state("order", "o1")
     assert out["data"] == {"total": 2.5, "customer": "ann"}
     found = await mesh.find_by_id("order", "o1")
@@ -127,7 +128,7 @@ async def test_what_pub_gives_along(begin: Begin) -> None:
     (found,) = await mesh.find("draft", {}, attributes={"region": "east"})
     assert (found["jid"], found["status"], found["context"]) == (pending, -1, {})
     await mesh.resume(pending)
-    await until(lambda: _has(mesh, pending, 2.5))
+    await eventually(lambda: _has(mesh, pending, 2.5))
     with pytest.raises(ConfigurationError, match="unknown fields"):
         await mesh.pub("order", start(3), None, {"serach": {}})
     with pytest.raises(PayloadError, match="attribute 'region' must be text"):
@@ -177,7 +178,7 @@ async def test_finding_by_conditions(begin: Begin) -> None:
     ):
         await mesh.pub("order", start(n, customer=customer, amounts=amounts))
     await mesh.pub("order", start(9, kind="other", amounts=[2]))
-    await until(lambda: _counted(mesh))
+    await eventually(lambda: _counted(mesh))
     for conditions, jids in FOUND:
         assert [j["jid"] for j in await mesh.find("order", conditions)] == jids, conditions
     assert [j["jid"] for j in await mesh.find("order", limit=2, offset=1)] == ["o3", "o2"]

@@ -20,8 +20,9 @@ from durable.postgres.errors import ConnectionLost
 from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
 from durable.store.stats import StatsStore
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin
 from tests.integration.hotmesh.test_crashes import Breaking, emptied
+from tests.waiting import eventually
 
 ORDERS = """
 app:
@@ -432,5 +433,5 @@ async def test_what_a_job_counts_for_lives_as_long_as_it_should(
     async def unindexed() -> bool:
         return "index" not in await kinds()
 
-    assert await until(unindexed)
+    assert await eventually(unindexed)
     assert await kinds() == ["avg", "count", "job", "max", "mdn", "min", "sum"]

@@ -19,7 +19,8 @@ from durable.engine.transitions import tracing
 from durable.errors import JobFailed
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 GRAPH = """
 app:
@@ -94,7 +95,7 @@ async def test_a_job_and_all_that_belongs_to_it_is_one_trace(
     async def told() -> bool:
         return len(traces.spans) == 13
 
-    await until(told)
+    await eventually(told)
     names = sorted(s.name for s in traces.spans)
     assert names == [
         "AWAIT/app/a1/1", "AWAIT/app/a1/2", "EXECUTE/child/cw/deep", "EXECUTE/t/w1/work",
@@ -246,7 +247,7 @@ async def test_without_a_provider_nothing_is_done(
 
     mesh = await begin(GRAPH, work=work, deep=echo)
     await mesh.pub("t", {"id": "j", "a": 7})
-    await until(lambda: _ended(mesh, "j"))
+    await eventually(lambda: _ended(mesh, "j"))
     assert not {"trc", "spn", "trf"} & messages[0]["metadata"].keys()
     rows = await database.fetch(f'select metadata from "{database.schema}".jobs')
     assert not any({"trc", "spn", "trf"} & json.loads(row["metadata"]).keys() for row in rows)

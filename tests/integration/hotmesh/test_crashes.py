@@ -30,7 +30,8 @@ from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
 from durable.streams.graph_messages import WorkStream
 from durable.streams.members import MemberStore
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 CHAIN = """
 app:
@@ -73,7 +74,7 @@ async def test_a_worker_that_dies_before_its_answer_is_repeated_and_its_children
             if fate == "die":
                 assert await asyncio.wait_for(process.wait(), 60) == -9
             else:
-                await until(went_down, 150)
+                await eventually(went_down, within=150)
     slow.set()
     assert (await waiting)["data"] == {"up": "up", "down": "down", "slow": "slow"}
     assert down == ["j"]
@@ -142,7 +143,7 @@ async def test_an_attempt_that_may_not_be_repeated_is_not(begin: Begin, database
     waiting = asyncio.create_task(mesh.pubsub("t", {"id": "j"}, timeout=100))
     stream = WorkStream(database, "app", "up", RetryPolicy())
     async with member(database) as lost:
-        taken = await until(lambda: stream.take(lost, 5))
+        taken = await eventually(lambda: stream.take(lost, 5))
         assert taken[0].last
         await _bury(database, lost)
     with pytest.raises(JobFailed, match="unknown"):
@@ -443,7 +444,7 @@ async def test_a_signal_waits_for_a_waiter_that_is_being_written(
             "select count(*) > 0 from pg_locks where locktype = 'advisory' and not granted"
         )
 
-    await until(blocked)
+    await eventually(blocked)
     assert not routing.done()
     slow.go_on.set()
     await asyncio.gather(starting, routing)

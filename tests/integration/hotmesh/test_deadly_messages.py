@@ -30,7 +30,8 @@ from durable.streams.graph_messages import EngineStream
 from durable.streams.members import MemberStore
 from durable.streams.membership import Membership
 from tests.integration.hotmesh import deadly_engine
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin
+from tests.waiting import eventually
 
 DOC = """
 app:
@@ -254,7 +255,7 @@ async def test_of_engines_that_run_already_each_counts_what_it_was_lost_of(
             return await database.fetchval(f'{count} "{database.schema}".members') == 1
 
         for happens in (aside, over, left):
-            await until(happens, 90)
+            await eventually(happens, within=90)
     assert len(poisoned) == deadly_engine.ENGINES - 1
 
     mesh = await begin(None)
@@ -265,12 +266,12 @@ async def test_of_engines_that_run_already_each_counts_what_it_was_lost_of(
     assert [await mesh.get_status(jid) for jid in INNOCENT] == [0] * len(INNOCENT)
     if how == "die":
         await mesh.resume("poison")
-        await until(lambda: has_ended(mesh))
+        await eventually(lambda: has_ended(mesh))
         with pytest.raises(JobNotFound):
             await mesh.resume("poison")
     else:
         assert await mesh.interrupt("t", "poison")
-        await until(lambda: has_ended(mesh))
+        await eventually(lambda: has_ended(mesh))
     assert "put_aside" not in (await mesh.get_state("t", "poison"))["metadata"]
 
 

@@ -196,13 +196,13 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "O12": (
             f"{O}test_names_are_never_part_of_sql",
             "integration/test_migrations.py::test_a_namespace_is_an_identifier_or_refused",
-            "test_house.py::test_no_sql_in_python_and_no_global",
+            "unit/test_house.py::test_no_sql_in_python_and_no_global",
         ),
         # One process, one of everything.
         "O13": (
             f"{O}test_one_process_serves_the_same_app_in_two_databases",
             "unit/replay/test_loop.py::test_many_runs_share_a_process",
-            "test_house.py::test_no_sql_in_python_and_no_global",
+            "unit/test_house.py::test_no_sql_in_python_and_no_global",
         ),
     }
 )

@@ -16,7 +16,8 @@ import pytest
 
 from durable.errors import DuplicateJob, JobFailed
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, ring, until
+from tests.integration.hotmesh.conftest import Begin, ring
+from tests.waiting import eventually
 
 RETRY = """
 app:
@@ -163,10 +164,10 @@ async def test_every_rule_of_a_topic_counts(begin: Begin) -> None:
     await mesh.pub("t", {"id": "j"})
     await mesh.hook("say", {"two": "j", "n": 1, "word": "another n"})
     await mesh.hook("say", {"two": "j", "n": 2, "word": "second"})
-    await until(lambda: _data_is(mesh, "j", {"two": "second"}))
+    await eventually(lambda: _data_is(mesh, "j", {"two": "second"}))
     assert await mesh.get_status("j") == 1
     await mesh.hook("say", {"one": "j", "word": "first"})
-    await until(lambda: _data_is(mesh, "j", {"one": "first", "two": "second"}))
+    await eventually(lambda: _data_is(mesh, "j", {"one": "first", "two": "second"}))
     assert await mesh.get_status("j") == 0
 
 
@@ -196,7 +197,7 @@ async def test_waiters_of_one_key_stand_in_line(begin: Begin) -> None:
         await mesh.pub("t", {"id": jid, "key": "k"})
     for word in ("first", "second", "third", "fourth"):
         await mesh.hook("say", {"key": "k", "word": word})
-    await until(lambda: _data_is(mesh, "j2", {"word": "second"}))
+    await eventually(lambda: _data_is(mesh, "j2", {"word": "second"}))
     assert await _data_is(mesh, "j1", {"word": "first"})
     for jid, word in (("j3", "third"), ("j4", "fourth")):
         out = await mesh.pubsub("t", {"id": jid, "key": "k"}, timeout=100)
@@ -225,11 +226,11 @@ async def test_an_id_belongs_to_one_running_job(begin: Begin, database: Database
     mesh = await begin(PERSISTS)
     await mesh.pubsub("t", {"id": "j"}, timeout=100)
     expired = f'select expires_at < statement_timestamp() from "{database.schema}".jobs'
-    await until(lambda: database.fetchval(expired))
+    await eventually(lambda: database.fetchval(expired))
     with pytest.raises(DuplicateJob):
         await mesh.pub("t", {"id": "j"})
     await mesh.hook("say", {"id": "j", "word": "first"})
-    await until(lambda: _data_is(mesh, "j", {"done": True, "word": "first"}))
+    await eventually(lambda: _data_is(mesh, "j", {"done": True, "word": "first"}))
     await mesh.pub("t", {"id": "j"})
     assert await mesh.get_status("j") == 1
 
@@ -252,7 +253,7 @@ async def test_a_policy_that_says_the_default_is_a_policy(
     waiting = asyncio.create_task(mesh.pubsub("t", {"id": "j"}, timeout=100))
     delays: list[float] = []
     for number in range(1, attempts):
-        delay = await until(partial(_due_in, database, number))
+        delay = await eventually(partial(_due_in, database, number))
         delays.append(delay)
     with pytest.raises(JobFailed, match="no"):
         await waiting
@@ -374,18 +375,18 @@ async def test_a_signal_disarms_its_own_timer_only(begin: Begin, database: Datab
     for which, sleep, code in (("a", 3600, 202), ("b", 3600, 202), ("c", 1800, 200)):
         data = {"which": which, "sleep": sleep}
         await mesh.add({"metadata": address, "data": data, "code": code})
-    await until(lambda: _timers(database, 3))
+    await eventually(lambda: _timers(database, 3))
     await ring(database, "j")  # the timer of "c"
     await mesh.hook("say", {"which": "a", "n": 1})
-    await until(lambda: _called(heard, 2))
+    await eventually(lambda: _called(heard, 2))
     assert [h["which"] for h in heard if h.get("n") == 1] == ["a"]
     assert [h["which"] for h in heard if "n" not in h and h["at"]] == ["c"]
     assert await _timers(database, 1)
-    await until(lambda: _status_is(mesh, "j", 1))
+    await eventually(lambda: _status_is(mesh, "j", 1))
     await mesh.hook("say", {"which": "b", "n": 2})
-    await until(lambda: _timers(database, 0))
-    await until(lambda: _called(heard, 3))
-    await until(lambda: _status_is(mesh, "j", 0))
+    await eventually(lambda: _timers(database, 0))
+    await eventually(lambda: _called(heard, 3))
+    await eventually(lambda: _status_is(mesh, "j", 0))
 
 
 async def _status_is(mesh: Any, jid: str, status: int) -> bool:

@@ -27,7 +27,8 @@ from durable.errors import (
 )
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, Callback, echo, until
+from tests.integration.hotmesh.conftest import Begin, Callback, echo
+from tests.waiting import eventually
 
 ONE = """
 app:
@@ -64,7 +65,7 @@ async def test_a_mesh_comes_back_when_its_connections_are_cut(
             )
             await asyncio.gather(*started)
             for k in range(5):
-                await until(lambda jid=f"j{n}-{k}": _is_done(mesh, jid), 30)  # type: ignore[misc]
+                await eventually(lambda jid=f"j{n}-{k}": _is_done(mesh, jid), 30)  # type: ignore[misc]
     finally:
         await connection.close()
     assert set(calls.values()) == {1}
@@ -152,7 +153,7 @@ async def test_a_readonly_engine_moves_nothing(begin: Begin, database: Database)
         async def answered() -> bool:
             return bool(await database.fetchval(answers))
 
-        await until(answered)
+        await eventually(answered)
         await mesh.deploy(ONE.replace("version: '1'", "version: '2'"))
         assert await mesh.get_status("j") == 1
         assert [p["worker_topic"] for p in await mesh.roll_call()] == ["work"]

@@ -17,7 +17,8 @@ from durable.hotmesh.mesh import HotMesh
 from durable.postgres.errors import ConnectionLost
 from durable.postgres.pool import Database
 from durable.runtime import reconciler
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 ONE = """
 app:
@@ -86,7 +87,7 @@ async def open_road(mesh: HotMesh) -> None:
         road = mesh._parts.starts._road
         return not worker._backlog and road is not None and road._active is not None
 
-    await until(ready)
+    await eventually(ready)
 
 
 def counting(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
@@ -118,7 +119,7 @@ async def test_a_job_of_one_worker_is_two_statements_and_two_commits(
     assert (seen[BEGIN[:20]], seen[ADVANCE[:20]]) == (jobs, jobs)
     polls = 3 + 2 * (time.monotonic() - began)  # once a second, and twice that at most
     assert seen["-- A worker takes wh"] <= min(polls, jobs - 1)
-    rows = await until(lambda: _rows(direct, jobs))
+    rows = await eventually(lambda: _rows(direct, jobs))
     everything = await direct.fetchval("select count(*) from jobs")
     assert rows["activities"] == (everything, everything, 0)
     assert rows["jobs"] == (everything, everything, 0)
@@ -275,7 +276,7 @@ async def test_a_job_that_was_stepped_by_another_is_not_stepped_from_memory(
         await waiting
     assert caught.value.code == 410
     go_on.set()
-    await until(lambda: _idle(mesh))
+    await eventually(lambda: _idle(mesh))
     assert await mesh.get_status(jid) < -100_000_000
     assert (await mesh.get_state("t", jid))["data"] == {}
 
@@ -324,7 +325,7 @@ async def test_a_paused_worker_takes_no_seat(begin: Begin, database: Database) -
         assert await mesh.throttle(throttle=-1, topic="work")
         before = begun
         waiting += _flight(mesh, 20)
-        await until(lambda least=there + flight + 20: _at_least(database, jobs, least))
+        await eventually(lambda least=there + flight + 20: _at_least(database, jobs, least))
         assert begun == before
         assert await mesh.throttle(throttle=0, topic="work")
         assert len(await asyncio.gather(*waiting)) == flight + 20
@@ -344,11 +345,11 @@ async def test_a_paused_engine_takes_no_step(begin: Begin, database: Database) -
     gate.clear()
     waiting = _flight(mesh, 20)
     running = f"""select count(*) from "{database.schema}".jobs where state = 'running'"""
-    await until(lambda: _at_least(database, running, 20))
+    await eventually(lambda: _at_least(database, running, 20))
     assert await mesh.throttle(throttle=-1, scope="engines")
     gate.set()
     answers = f'select count(*) from "{database.schema}".engine_streams where expired_at is null'
-    await until(lambda: _at_least(database, answers, 20))
+    await eventually(lambda: _at_least(database, answers, 20))
     assert await database.fetchval(running) == 20
     assert await mesh.throttle(throttle=0, scope="engines")
     assert len(await asyncio.gather(*waiting)) == 20
@@ -393,7 +394,7 @@ async def test_a_stop_lets_callbacks_with_seats_finish(begin: Begin, database: D
     assert await database.fetchval(held) == 0
     other = await begin(None, work=echo)
     for jid in ids:
-        await until(lambda jid=jid: _done(other, jid))
+        await eventually(lambda jid=jid: _done(other, jid))
     for task in started:
         task.cancel()
     await asyncio.wait(started)

@@ -14,7 +14,7 @@ from durable.client.client import Client
 from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.mesh import HotMesh
 from durable.worker.worker import Worker
-from tests.integration.hotmesh.conftest import until
+from tests.waiting import eventually
 
 QUEUE = "orders"
 
@@ -96,7 +96,7 @@ async def waiting(mesh: HotMesh, jid: str) -> None:
             line["completed_at"] for line in story["activities"] if line["name"] == ".timer"
         )
 
-    await until(there)
+    await eventually(there)
 
 
 @pytest.mark.usefixtures("worker")
@@ -239,7 +239,7 @@ async def test_an_interruption_leaves_children_unless_it_descends(
         async def child() -> str | None:
             return next((run.id for run in await client.list(workflow="fulfil")), None)
 
-        jid = await until(child)
+        jid = await eventually(child)
         await waiting(mesh, jid)
         await mesh.interrupt("parent", "p", descend=descend)
         handle = client.handle(jid, fulfil)
@@ -299,7 +299,7 @@ async def test_of_a_graphs_job_and_a_run_the_open_one_counts(client: Client, mes
         except (ConfigurationError, JobNotFound):
             return False
 
-    await until(alone)  # the run is open, the job is not
+    await eventually(alone)  # the run is open, the job is not
     await client.handle("x").terminate()
     assert (await mesh.get_state("fulfil", "x"))["metadata"]["js"] < 0  # both ended: the newer
 
@@ -319,7 +319,7 @@ async def test_a_suspended_run_says_why(client: Client, mesh: HotMesh) -> None:
         async def stepped() -> bool:
             return len((await mesh.export("s"))["activities"]) > 2
 
-        await until(stepped)
+        await eventually(stepped)
     flag["changed"] = True
     async with Worker(client, workflows=[shaky], activities=[charge], task_queue=QUEUE):
         await client.handle("s").signal(approval, "go")
@@ -327,6 +327,6 @@ async def test_a_suspended_run_says_why(client: Client, mesh: HotMesh) -> None:
         async def suspended() -> Any:
             return (await mesh.get_state("shaky", "s"))["metadata"].get("put_aside")
 
-        aside = await until(suspended)
+        aside = await eventually(suspended)
     assert "charge" in aside["message"]
     assert "err" not in (await mesh.get_state("shaky", "s"))["metadata"]

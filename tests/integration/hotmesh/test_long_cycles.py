@@ -9,7 +9,8 @@ import pytest
 
 from durable.engine.collation.passes import KEPT
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 LOOP = """
 app:
@@ -70,7 +71,7 @@ async def test_nothing_is_forgotten_beside_what_is_open(begin: Begin, database: 
         state = await mesh.get_state("t", job)
         return bool(state["data"].get("last") == TIMES and state["metadata"]["js"] == 1)
 
-    await until(idle, 150)
+    await eventually(idle, within=150)
     kept = await counts(database)
     assert (kept["p"], kept["c"], kept["side"]) == (TIMES + 1, TIMES, 1)
     await mesh.hook("go", {"x": 1})
@@ -78,5 +79,5 @@ async def test_nothing_is_forgotten_beside_what_is_open(begin: Begin, database: 
     async def done() -> bool:
         return await mesh.get_status(job) == 0
 
-    await until(done)
+    await eventually(done)
     assert (await mesh.get_state("t", job))["data"]["heard"] == 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin
+from tests.waiting import eventually
 
 
 def published(version: int, *topics: str) -> str:
@@ -45,7 +46,7 @@ async def test_a_pattern_hears_of_each_end_once(begin: Begin) -> None:
     async def all_heard() -> bool:
         return len(heard) >= 2 and len(one) >= 2
 
-    await until(all_heard)
+    await eventually(all_heard)
     assert sorted(heard) == [("order.done", "a"), ("order.done", "b2")]
     assert sorted(one) == [("mail.done.b1", "b1"), ("order.done.b2", "b2")]
     await mesh.deploy(published(2, "order.sent"))
@@ -54,13 +55,13 @@ async def test_a_pattern_hears_of_each_end_once(begin: Begin) -> None:
     async def knows() -> bool:
         return "order.sent" in other._parts.patterns._known
 
-    await until(knows)
+    await eventually(knows)
     await mesh.pub("start.order.sent", {"id": "c"})
 
     async def sent() -> bool:
         return ("order.sent", "c") in heard
 
-    await until(sent)
+    await eventually(sent)
     await other.punsub("order.*")
     await mesh.pub("start.order.sent", {"id": "b1x"})
     await mesh.pub("start.order.sent", {"id": "b2x"})

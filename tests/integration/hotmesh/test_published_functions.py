@@ -15,7 +15,7 @@ from durable.client.client import Client
 from durable.errors import ConfigurationError, JobFailed, JobTimeout, PayloadError
 from durable.hotmesh.mesh import HotMesh
 from durable.worker.worker import Worker
-from tests.integration.hotmesh.conftest import until
+from tests.waiting import eventually
 
 QUEUE = "orders"
 GRAPH = """
@@ -107,7 +107,7 @@ async def test_an_end_without_a_result_is_an_error_with_its_code(
         async def begun() -> str | None:
             return next((r.id for r in await client.list(workflow="ask", state="running")), None)
 
-        jid = await until(begun)
+        jid = await eventually(begun)
         handle = client.handle(jid)
         await (handle.cancel() if code == 499 else handle.terminate())
         with pytest.raises(JobFailed) as ended:

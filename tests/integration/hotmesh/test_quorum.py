@@ -20,7 +20,8 @@ import pytest
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 
 def versioned(version: int) -> str:
@@ -75,7 +76,7 @@ async def test_nine_versions_under_load_lose_no_job_and_mix_none(begin: Begin) -
         async def more(count: int = before + 30) -> bool:
             return len(outs) >= count
 
-        await until(more, 150)
+        await eventually(more, within=150)
     stop.set()
     await asyncio.gather(*tasks)
     for out in outs:
@@ -142,9 +143,9 @@ async def test_an_engine_that_is_silent_is_named_and_one_that_dies_is_not_waited
             answers = {p["pid"]: p["answered"] for p in await mesh.roll_call(delay=0.1)}
             return answers if answers[os.getpid()] else {}
 
-        assert await until(answered) == {os.getpid(): True, process.pid: False}
+        assert await eventually(answered) == {os.getpid(): True, process.pid: False}
         activating = asyncio.create_task(mesh.activate(2, delay=20))
-        await until(lambda: _called(mesh._parts.host._resources.database))
+        await eventually(lambda: _called(mesh._parts.host._resources.database))
         process.kill()
         assert await asyncio.wait_for(activating, 60)
     assert (await mesh.pubsub("t", {}, timeout=100))["metadata"]["vrs"] == "2"
@@ -166,7 +167,7 @@ async def test_an_activator_that_dies_in_the_middle_leaves_nothing_behind(begin:
     async with _engine(mesh._parts.host._resources.database) as process:
         os.kill(process.pid, signal.SIGSTOP)
         activating = asyncio.create_task(mesh.activate(2, delay=20))
-        await until(lambda: _answered(mesh._parts.host._resources.database))
+        await eventually(lambda: _answered(mesh._parts.host._resources.database))
         activating.cancel()
         with pytest.raises(asyncio.CancelledError):
             await activating
@@ -229,7 +230,7 @@ async def test_messages_reach_every_process_whatever_their_size(begin: Begin) ->
     async def both() -> bool:
         return len(heard) == 2 and len(here) == 1
 
-    await until(both)
+    await eventually(both)
     assert sorted(topic for topic, _ in heard) == sorted(["news", other.engine_id])
     assert {m["text"] for _, m in heard} == {long, "for you"}
     assert {m["originator"] for _, m in heard} == {mesh.engine_id}
@@ -240,7 +241,7 @@ async def test_messages_reach_every_process_whatever_their_size(begin: Begin) ->
     async def last() -> bool:
         return "last" in here
 
-    await until(last)
+    await eventually(last)
     assert len(heard) == 2
     for refused in ({"text": "no type"}, {"type": "throttle"}, {"type": "activate"}):
         with pytest.raises(ConfigurationError):

@@ -14,7 +14,8 @@ from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
 from durable.quorum.duress import EASE, EVERY, LAPSE, LEVELS, Duress, Gauge, level_of, rest_of
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 ONE = """
 app:
@@ -161,7 +162,7 @@ async def test_engines_and_workers_of_all_processes_rest_and_roll_call_shows_it(
     async def known() -> bool:
         return min(_rests(other)) > 0
 
-    await until(known)
+    await eventually(known)
     assert "duress" in heard
     profiles = {p["engine_id"]: p for p in await mesh.roll_call(30)}
     assert len(profiles) == 5
@@ -176,9 +177,9 @@ async def test_engines_and_workers_of_all_processes_rest_and_roll_call_shows_it(
     async def over() -> bool:
         return _rests(mesh) | _rests(other) == {0.0}
 
-    await until(over)
+    await eventually(over)
     await mesh.pub("t", {"id": "j"})
-    await until(lambda: _status(mesh, "j", 0))
+    await eventually(lambda: _status(mesh, "j", 0))
 
 
 async def test_work_goes_on_in_duress_in_whole_batches(begin: Begin) -> None:
@@ -212,7 +213,7 @@ async def test_work_goes_on_in_duress_in_whole_batches(begin: Begin) -> None:
         states = [await mesh.get_status(f"j{n}") for n in range(40)]
         return states == [0] * 40
 
-    await until(done, 150)
+    await eventually(done, within=150)
     assert calls == Counter({f"j{n}": 1 for n in range(40)})
     assert 0 < rests < 30
 
@@ -272,7 +273,7 @@ async def test_an_emergency_stop_holds_everything_and_loses_nothing(
     async def under_way() -> bool:
         return sum(calls.values()) > 20
 
-    await until(under_way)
+    await eventually(under_way)
     assert await other.throttle(throttle=-1)
     await pouring
     await pour(ids[60:])
@@ -280,7 +281,7 @@ async def test_an_emergency_stop_holds_everything_and_loses_nothing(
     async def nothing_held() -> bool:
         return (await _rows(database))[1] == 0
 
-    await until(nothing_held)
+    await eventually(nothing_held)
     await asyncio.gather(*(mesh.hook("go", {"id": jid}) for jid in ids))
     before = (await _rows(database), sum(calls.values()))
     assert before[0][0] > len(ids), "the signals wait, and much of the work"
@@ -307,7 +308,7 @@ async def test_an_emergency_stop_holds_everything_and_loses_nothing(
         )
         return left == 0
 
-    await until(done, 150)
+    await eventually(done, within=150)
     assert calls == Counter(dict.fromkeys(ids, 1))
     assert await _rows(database) == (0, 0)
 
@@ -330,7 +331,7 @@ async def test_profiles_say_what_has_been_done_and_where(begin: Begin) -> None:
     async def ended() -> bool:
         return all([await mesh.get_status(jid) == 0 for jid in ("good", "bad", "raises")])
 
-    await until(ended)
+    await eventually(ended)
     profiles = {p.get("worker_topic"): p for p in await mesh.roll_call(30)}
     assert profiles["work"]["counts"] == {"200": 1, "404": 1, "500": 2}
     assert profiles["work"]["error_count"] == 3

@@ -15,7 +15,8 @@ from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
 from durable.quorum.commands import Throttle, throttle_of
-from tests.integration.hotmesh.conftest import Begin, echo, until
+from tests.integration.hotmesh.conftest import Begin, echo
+from tests.waiting import eventually
 
 ONE = """
 app:
@@ -101,18 +102,18 @@ async def test_a_pause_in_a_backlog_holds_everything_and_strands_nothing(
     async def busy() -> bool:
         return len(calls) > 200
 
-    await until(busy, 150)
+    await eventually(busy, within=150)
     assert await other.throttle(throttle=-1)
     paused, before = time.monotonic(), len(calls)
-    await until(lambda: _nothing_runs(database))
+    await eventually(lambda: _nothing_runs(database))
     left = await _left(database)
     assert left > BACKLOG / 2, "there was nothing left to hold up"
-    await until(lambda: _passed(paused, 0.5))
+    await eventually(lambda: _passed(paused, 0.5))
     assert len(calls) == before
     assert await _left(database) == left
     assert await mesh.throttle(throttle=0)
     resumed = time.monotonic()
-    await until(lambda: _done(database), 120)
+    await eventually(lambda: _done(database), within=120)
     print(f"{left} messages in {time.monotonic() - resumed:.1f} s after the resume")  # noqa: T201
     assert len(calls) == BACKLOG
     assert await database.fetchval(
@@ -167,12 +168,12 @@ async def test_a_pause_holds_those_it_names(
         rows = await database.fetch(f'select topic from "{database.schema}".{where}')
         return [r["topic"] for r in rows] == [held or "work"] and ran == runs
 
-    await until(waits)
+    await eventually(waits)
     started = time.monotonic()
-    await until(lambda: _passed(started, 0.3))
+    await eventually(lambda: _passed(started, 0.3))
     assert await waits()
     assert await mesh.throttle({"throttle": 0, **options})
-    await until(lambda: _ended(mesh))
+    await eventually(lambda: _ended(mesh))
     assert ran == ["work", "more"]
 
 
@@ -199,7 +200,7 @@ async def test_one_consumer_of_several_is_paused(begin: Begin) -> None:
     async def all_done() -> bool:
         return len(who) == 20
 
-    await until(all_done)
+    await eventually(all_done)
     assert set(who) == {"second"}
     with pytest.raises(ConfigurationError, match="has the guid 'nobody'"):
         await mesh.throttle(throttle=-1, guid="nobody")
@@ -220,12 +221,12 @@ async def test_a_delay_lies_between_claims(begin: Begin) -> None:
     async def called(count: int) -> bool:
         return len(calls) >= count
 
-    await until(lambda: called(6))
+    await eventually(lambda: called(6))
     # A busy machine may begin a call late, so that the next one seems to follow it too soon.
     assert all(at - began > 0.09 * n for n, at in enumerate(calls[:6]))
     await mesh.throttle(throttle=0)
     eased = time.monotonic()
-    await until(lambda: called(100))
+    await eventually(lambda: called(100))
     assert time.monotonic() - eased < 5, "the others would have taken 9 s"
 
 
@@ -254,7 +255,7 @@ async def test_throttles_outlive_processes_and_roll_call_shows_them(
     assert not ran
     await later.throttle(throttle=0)
     assert {p["throttle"] for p in await later.roll_call()} == {0}
-    await until(lambda: _ended(later))
+    await eventually(lambda: _ended(later))
     assert await database.fetchval(f'select count(*) from "{database.schema}".throttles') == 1
 
 
@@ -268,10 +269,10 @@ async def test_a_lost_notification_delays_a_resume_by_a_second_at_most(
     )
     await mesh.pub("t", {"id": "x"})
     started = time.monotonic()
-    await until(lambda: _passed(started, 0.3))
+    await eventually(lambda: _passed(started, 0.3))
     assert await mesh.get_status("x") == 1
     await database.fetch(f'delete from "{database.schema}".throttles')
-    await until(lambda: _ended(mesh), 10)
+    await eventually(lambda: _ended(mesh), within=10)
 
 
 @pytest.mark.parametrize(

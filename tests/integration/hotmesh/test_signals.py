@@ -11,7 +11,8 @@ import pytest
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin
+from tests.waiting import eventually
 
 WAIT = """
 app:
@@ -48,7 +49,7 @@ async def test_a_signal_wakes_the_job_that_its_rule_means(begin: Begin, database
     await mesh.pub("t", {"id": "j2"})
     assert await _waiting(database, 2)
     await mesh.hook("abc.approve", {"id": "j2", "approved": True, "by": "ann"})
-    await until(lambda: _done(mesh, "j2"))
+    await eventually(lambda: _done(mesh, "j2"))
     assert (await mesh.get_state("t", "j2"))["data"] == {"approved": True, "by": "ann"}
     assert await mesh.get_status("j1") == 1
     assert await _waiting(database, 1)
@@ -59,10 +60,10 @@ async def test_an_early_signal_is_kept(begin: Begin, database: Database) -> None
     mesh = await begin(WAIT)
     await mesh.hook("abc.approve", {"id": "late", "approved": 1})
     await mesh.hook("abc.approve", {"id": "late", "approved": 2})
-    await until(lambda: _parked(database, 2))
+    await eventually(lambda: _parked(database, 2))
     out = await mesh.pubsub("t", {"id": "late"}, timeout=100)
     assert out["data"] == {"approved": 1}
-    await until(lambda: _expired(database, "late"))
+    await eventually(lambda: _expired(database, "late"))
     out = await mesh.pubsub("t", {"id": "late"}, timeout=100)
     assert out["data"] == {"approved": 2}
     assert await _parked(database, 0)
@@ -104,7 +105,7 @@ async def test_a_number_is_no_text(begin: Begin, database: Database) -> None:
     mesh = await begin(WAIT)
     await mesh.pub("t", {"id": "7"})
     await mesh.hook("abc.approve", {"id": 7})
-    await until(lambda: _parked(database, 1))
+    await eventually(lambda: _parked(database, 1))
     assert await mesh.get_status("7") == 1
 
 
@@ -119,7 +120,7 @@ async def test_signal_and_timer_race_and_one_wins(begin: Begin, database: Databa
     mesh = await begin(RACE)
     await mesh.pub("t", {"id": "s", "wait": 3600})
     await mesh.hook("abc.approve", {"id": "s", "approved": True})
-    await until(lambda: _done(mesh, "s"))
+    await eventually(lambda: _done(mesh, "s"))
     assert (await mesh.get_state("t", "s"))["data"] == {"approved": True}
     left = f'select count(*) from "{database.schema}".engine_streams where expired_at is null'
     assert await database.fetchval(left) == 0
@@ -141,9 +142,9 @@ async def test_a_signal_that_comes_after_the_timer_is_kept(
     async def timed_out() -> bool:
         return bool((await mesh.get_state("t", "z"))["data"].get("at"))
 
-    await until(timed_out)
+    await eventually(timed_out)
     await mesh.hook("abc.approve", {"id": "z", "approved": "late"})
-    await until(lambda: _parked(database, 1))
+    await eventually(lambda: _parked(database, 1))
 
 
 MANY = """
@@ -171,12 +172,12 @@ async def test_202_keeps_a_hook_open(begin: Begin, database: Database) -> None:
     """Three signals with 202 and one with 200: four answers in four dimensions, in order, then done."""
     mesh = await begin(MANY)
     await mesh.hook("tick", {"id": "m", "n": 0}, "pending", 202)  # early
-    await until(lambda: _parked(database, 1))
+    await eventually(lambda: _parked(database, 1))
     await mesh.pub("t", {"id": "m"})
     for n in (1, 2):
         await mesh.hook("tick", {"id": "m", "n": n}, code=202)
     await mesh.hook("tick", {"id": "m", "n": 3})
-    await until(lambda: _done(mesh, "m"))
+    await eventually(lambda: _done(mesh, "m"))
     exported = await mesh.export("m")
     ticks = [exported["process"][f"0/{k}"]["h1"]["hook"]["data"]["n"] for k in range(4)]
     assert ticks == [0, 1, 2, 3]
@@ -237,7 +238,7 @@ async def test_an_early_signal_is_found_by_a_rule_that_was_deployed_later(
     """A new version that compares something else takes signals that were kept under the old rule."""
     mesh = await begin(WAIT)
     await mesh.hook("abc.approve", {"id": "old", "key": "new", "approved": "both"})
-    await until(lambda: _parked(database, 1))
+    await eventually(lambda: _parked(database, 1))
     await mesh.deploy(NEW_RULE)
     await mesh.activate("2")
     assert (await mesh.pubsub("t", {"id": "new"}, timeout=100))["data"] == {"approved": "both"}

@@ -9,7 +9,8 @@ import pytest
 
 from durable.errors import ConfigurationError, JobNotFound
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin
+from tests.waiting import eventually
 
 APP = """
 app:
@@ -59,7 +60,7 @@ async def test_scrub_removes_an_ended_job_and_frees_its_id(
     mesh = await begin(APP, work=work)
     running = asyncio.create_task(mesh.pubsub("t", {"id": "x"}, timeout=100))
 
-    await until(lambda: database.fetch(f'select 1 from "{database.schema}".jobs'))
+    await eventually(lambda: database.fetch(f'select 1 from "{database.schema}".jobs'))
     with pytest.raises(ConfigurationError, match="still runs"):
         await mesh.scrub("x")
     gate.set()

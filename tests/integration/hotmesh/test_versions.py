@@ -18,7 +18,8 @@ from durable.errors import (
 )
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin
+from tests.waiting import eventually
 
 
 def versioned(version: int, answer: str | None = None) -> str:
@@ -67,7 +68,7 @@ async def test_a_running_job_ends_on_its_own_version(begin: Begin) -> None:
         await mesh.deploy(versioned(version))
         await mesh.activate(str(version))
         waiting.append(asyncio.create_task(mesh.pubsub("t", {"id": f"v{version}"}, timeout=120)))
-        await until(lambda v=version: _exists(mesh, f"v{v}"))  # type: ignore[misc]
+        await eventually(lambda v=version: _exists(mesh, f"v{v}"))  # type: ignore[misc]
     gate.set()
     outs = await asyncio.gather(*waiting)
     assert [o["data"]["said"] for o in outs] == [f"version {v}" for v in range(1, 10)]
@@ -159,7 +160,7 @@ async def test_an_id_is_taken_while_its_job_runs_and_until_it_expires(
         await mesh.pub("t", {"id": "same"})
     assert taken.value.code == 409
     gate.set()
-    await until(lambda: _ended(mesh))
+    await eventually(lambda: _ended(mesh))
     await database.fetch(
         f"update \"{database.schema}\".jobs set expires_at = expires_at - interval '1.1 s'"
     )
@@ -249,7 +250,7 @@ async def test_subscribers_hear_of_every_end_once(begin: Begin) -> None:
     async def all_heard() -> bool:
         return len(heard) >= 3 and bool(one)
 
-    await until(all_heard)
+    await eventually(all_heard)
     assert sorted(heard) == ["a", "b", "c"]
     assert one == ["version 1"]
     await other.unsub("t.done")

@@ -17,7 +17,7 @@ from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
 from durable.virtual.virtual import APP, Virtual
-from tests.integration.hotmesh.conftest import until
+from tests.waiting import eventually
 
 Join = Callable[..., Awaitable[Virtual]]
 
@@ -212,7 +212,7 @@ async def test_a_function_is_tried_three_times_unless_told_otherwise(
         f"select max_retry_attempts, backoff_coefficient::float8, maximum_interval_seconds::float8"
         f' from "{database.schema}".worker_streams where retry_attempt = 1'
     )
-    (row,) = await until(lambda: database.fetch(retry))
+    (row,) = await eventually(lambda: database.fetch(retry))
     assert tuple(row) == (3, 2, 30)
     calling.cancel()
 
@@ -257,7 +257,7 @@ async def test_a_result_is_kept_for_its_time(join: Join) -> None:
     async def anew() -> bool:
         return (await virtual.exec(topic="count", id="k", ttl=60))["call"] == 3
 
-    await until(anew)
+    await eventually(anew)
 
 
 async def test_flush_forgets_what_is_kept(join: Join) -> None:
@@ -319,7 +319,7 @@ async def test_an_error_is_not_kept(join: Join) -> None:
     async def waits() -> bool:
         return bool(there._calls._waits)
 
-    await until(waits)
+    await eventually(waits)
     counter.go.set()
     results = await asyncio.gather(one, two, return_exceptions=True)
     assert [str(result) for result in results] == ["no", "no"]

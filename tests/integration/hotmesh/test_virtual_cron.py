@@ -19,7 +19,7 @@ import pytest_asyncio
 from durable.postgres.pool import Database
 from durable.virtual.context import Tick, VirtualContext
 from durable.virtual.virtual import Virtual
-from tests.integration.hotmesh.conftest import until
+from tests.waiting import eventually
 
 Join = Callable[..., Awaitable[Virtual]]
 HOUR = timedelta(hours=1)
@@ -93,7 +93,7 @@ async def timers(database: Database) -> list[datetime]:
 
 async def planned(database: Database) -> datetime:
     """When the one timer that is armed is due, once there is one."""
-    (due,) = await until(lambda: timers(database))
+    (due,) = await eventually(lambda: timers(database))
     return due
 
 
@@ -108,7 +108,7 @@ async def over(virtual: Virtual, job_id: str, limit: float = 30) -> None:
     async def ended() -> bool:
         return await virtual._mesh.get_status(job_id) <= 0
 
-    await until(ended, limit)
+    await eventually(ended, limit)
 
 
 # --- intervals ------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ async def test_a_tick_waits_for_the_one_before(join: Join) -> None:
     async def passed() -> bool:
         return datetime.now(UTC) > late
 
-    await until(passed)
+    await eventually(passed)
     assert ticks.numbers == [1]
     ticks.go.set()
     await over(virtual, "schedule tick 1")
@@ -304,7 +304,7 @@ async def test_what_was_missed_is_made_up_for_once(
     async def moved() -> list[datetime]:
         return [at for at in await timers(database) if at != due]
 
-    (following,) = await until(moved)
+    (following,) = await eventually(moved)
     assert ticks.numbers == [1]
     (late,) = ticks.ticks
     assert abs(late.scheduled_at - due) < SECOND

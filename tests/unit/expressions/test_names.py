@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from durable.expressions.functions.table import DOMAINS
-from tests.reference.functions import reference
+from tests.unit.reference.functions import reference
 
 NAMES = {
     "array": "get length concat indexOf join lastIndexOf pop push reverse shift slice sort splice"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -20,7 +19,7 @@ from typer.main import get_command
 import durable
 from durable.cli.program import program
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "durable"
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
     "contracts"
@@ -135,12 +134,3 @@ def test_facts_are_written_in_two_places() -> None:
         if re.search(r"insert into durable\.history\b", path.read_text("utf-8"))
     }
     assert writers == {"engine/steps/sql/commits.sql", "store/sql/jobs.sql"}
-
-
-def test_the_docs_build_without_a_warning(tmp_path: Path) -> None:
-    """`mkdocs build --strict`: no page is missing from the navigation, no link leads nowhere."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr

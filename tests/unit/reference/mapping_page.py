@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from durable.expressions.values import UNDEFINED
-from tests.reference.functions import Entry, reference
 from tests.unit.expressions.calling import call
+from tests.unit.reference.functions import Entry, reference
 
 HEAD = """\
 # Mapping

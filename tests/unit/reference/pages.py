@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.reference import class_page, language_page, mapping_page
+from tests.unit.reference import class_page, language_page, mapping_page
 
-REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
+REFERENCE: Final = Path(__file__).parents[3] / "docs" / "reference"
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "mapping.md": mapping_page.page,

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PYTHONS = ("3.11", "3.12", "3.13")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 COMMANDS = {
@@ -63,14 +63,31 @@ def test_the_readme_installs_by_its_lock(extra: str) -> None:
     assert f"[ .venv/{extra} -nt {lock} ]" in command
 
 
+def test_the_group_of_tools_is_the_extra() -> None:
+    """Who installs by PEP 735 gets what the README's command installs."""
+    assert PROJECT["dependency-groups"]["dev"] == PROJECT["project"]["optional-dependencies"]["dev"]
+
+
 def test_the_public_ci_tries_what_users_may_have() -> None:
-    """Each supported Python and Postgres, the newest releases and the lowest have a run."""
+    """Each supported Python with each Postgres, the newest releases and the lowest have a run."""
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
     jobs = workflow["jobs"]
-    assert jobs.keys() >= {"locked", "postgres", "newest", "lowest"}
+    assert jobs.keys() == {"lint", "tests", "coverage", "newest", "lowest"}
     classifiers = {
         c.rpartition(" ")[2] for c in PROJECT["project"]["classifiers"] if "Python :: 3." in c
     }
-    assert set(jobs["locked"]["strategy"]["matrix"]["python"]) == classifiers == set(PYTHONS)
-    # 18 is the one that the other runs start by themselves.
-    assert jobs["postgres"]["strategy"]["matrix"]["postgres"] == ["14", "15", "16", "17"]
+    matrix = jobs["tests"]["strategy"]["matrix"]
+    assert set(matrix["python"]) == classifiers == set(PYTHONS)
+    assert matrix["postgres"] == ["14", "15", "16", "17", "18"]
+
+
+def test_the_public_ci_lints_once_and_measures_coverage_once() -> None:
+    """What does not depend on Python's or Postgres's version is not done fifteen times."""
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))["jobs"]
+    runs = {name: "\n".join(s.get("run", "") for s in job["steps"]) for name, job in jobs.items()}
+    assert [name for name, run in runs.items() if ".ci/lint" in run] == ["lint"]
+    assert ".ci/run" in runs["tests"]
+    assert jobs["tests"]["env"]["LINT"] == "no"
+    assert [n for n, run in runs.items() if "--cov=durable --cov-fail-under=90" in run] == [
+        "coverage"
+    ]

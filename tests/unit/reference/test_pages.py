@@ -11,16 +11,18 @@ from durable.descriptor.document import load
 from durable.descriptor.model import KINDS
 from durable.descriptor.parts import Part
 from durable.hotmesh.mesh import HotMesh
-from tests.reference.class_page import GROUPS, sections, vars_of
-from tests.reference.language_examples import EXAMPLES
-from tests.reference.language_page import classes, fields_of, meanings
-from tests.reference.pages import PAGES, REFERENCE
+from tests.unit.reference.class_page import GROUPS, sections, vars_of
+from tests.unit.reference.language_examples import EXAMPLES
+from tests.unit.reference.language_page import classes, fields_of, meanings
+from tests.unit.reference.pages import PAGES, REFERENCE
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_up_to_date(name: str) -> None:
     """The page in the documentation is what would be written now."""
-    assert (REFERENCE / name).read_text("utf-8") == PAGES[name](), "run: python -m tests.reference"
+    assert (REFERENCE / name).read_text("utf-8") == PAGES[name](), (
+        "run: python -m tests.unit.reference"
+    )
 
 
 @pytest.mark.parametrize("part", classes(), ids=lambda part: part.__name__)

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from durable.descriptor import files, identifiers, marks, model, parts
 from durable.engine.steps.graph_walk import CYCLES_MAX
-from tests.reference.language_examples import EXAMPLES
+from tests.unit.reference.language_examples import EXAMPLES
 
 HEAD: Final = """\
 # The language of graphs
