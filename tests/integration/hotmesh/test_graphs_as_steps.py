@@ -15,7 +15,8 @@ from durable.client.client import Client
 from durable.errors import ChildFailed, JobFailed, WorkflowFailed
 from durable.postgres.pool import Database
 from durable.worker.worker import Worker
-from tests.integration.hotmesh.conftest import Begin, until
+from tests.integration.hotmesh.conftest import Begin
+from tests.waiting import eventually
 
 GRAPHS = """
 app:
@@ -183,10 +184,10 @@ async def test_a_graph_that_is_given_up_is_interrupted(
         async def over() -> bool:
             return await _states(database) == ["interrupted"]
 
-        await until(begun)
+        await eventually(begun)
         await handle.signal(go)
         assert await handle.result(timeout=60) == "gave up"
-        await until(over)
+        await eventually(over)
 
 
 async def test_a_graph_that_was_given_up_before_it_began_never_begins(
@@ -203,7 +204,7 @@ async def test_a_graph_that_was_given_up_before_it_began_never_begins(
         count = f"select count(*) = 0 from {database.schema}.engine_streams"
         return bool(await database.fetchval(count))
 
-    await until(empty)
+    await eventually(empty)
     assert await _states(database) == []
 
 
@@ -222,9 +223,9 @@ async def test_the_end_of_the_workflow_interrupts_its_graphs(
         async def over() -> bool:
             return await _states(database) == ["interrupted"]
 
-        await until(begun)
+        await eventually(begun)
         await (handle.cancel() if how == "cancel" else handle.terminate())
-        await until(over)
+        await eventually(over)
 
 
 async def test_an_interruption_is_the_step_s_failure(
@@ -241,7 +242,7 @@ async def test_an_interruption_is_the_step_s_failure(
             )
             return found
 
-        await mesh.interrupt("wait", await until(begun))
+        await mesh.interrupt("wait", await eventually(begun))
         assert "410" in await handle.result(timeout=60)
 
 
@@ -260,7 +261,7 @@ async def test_data_of_another_type_suspend_the_run(begin: Begin, client: Client
             async def suspended() -> bool:
                 return await handle.status() == "suspended"
 
-            await until(suspended)
+            await eventually(suspended)
             failure = (await handle.describe()).failure
             assert failure is not None
             assert "cannot be read" in failure.message
@@ -277,7 +278,7 @@ async def test_a_cold_worker_goes_on(begin: Begin, client: Client) -> None:
         async def written() -> bool:
             return bool((await handle.describe()).pending)
 
-        await until(written)
+        await eventually(written)
     async with (
         Worker(client, workflows=WORKFLOWS),
         Worker(client, activities=[work], task_queue="calc"),
