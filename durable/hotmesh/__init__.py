@@ -40,6 +40,7 @@ commit_announcements.py   what follows a commit: loops, engines, waiters, subscr
 Subscriptions:
 subscribers.py             calls what users subscribe with
 subscriptions.py           to topics
+function_ends.py           the ends of functions' runs, announced and found
 pattern_subscriptions.py   to patterns of topics
 
 Options:

@@ -54,8 +54,9 @@ class AppJobs:
         """Start the graph that subscribes to `topic`; the job's id.
 
         Args:
-            topic: a graph's `subscribes`; one that begins with a dot is for activities only.
-            data: plain data: what JSON can hold.
+            topic: a graph's `subscribes`, or the name of a workflow of the app's task queue; one
+                that begins with a dot is for activities only.
+            data: plain data: what JSON can hold; of a workflow the arguments, by name.
             context: `{"metadata": {"trc": …, "spn": …}}`, kept with the job.
             extended: `pending`: the job gets its id and status -1, and nothing of it happens before
                 `resume`; if that does not come within so many seconds (or a duration), it is

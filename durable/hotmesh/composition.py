@@ -21,6 +21,7 @@ from durable.hotmesh.breakage import Breakage
 from durable.hotmesh.commit_announcements import CommitAnnouncements, EngineWake
 from durable.hotmesh.engine_loop import EngineLoop, GraphEngine
 from durable.hotmesh.escalations import Escalations
+from durable.hotmesh.function_ends import FunctionEnds
 from durable.hotmesh.function_jobs import FunctionJobs
 from durable.hotmesh.function_starts import FunctionStarts
 from durable.hotmesh.host import Hosted, MeshHost
@@ -42,6 +43,7 @@ from durable.hotmesh.subscriptions import Subscriptions
 from durable.protocol import channels
 from durable.protocol.ids import new_id
 from durable.runtime.waiting import EndWaiters
+from durable.store.function_jobs import FunctionJobStore
 from durable.store.jobs import JobStore
 from durable.streams.membership import Membership
 from durable.streams.pacing import Pace
@@ -107,6 +109,8 @@ class _Ground:
     waiters: EndWaiters[Finished]
     functions: FunctionJobs
     function_starts: FunctionStarts
+    function_ends: FunctionEnds
+    declared: Declared
     wake: EngineWake
     announcements: CommitAnnouncements
 
@@ -149,7 +153,7 @@ def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
         subscriptions=hosted.subscriptions,
         patterns=hosted.patterns,
         escalations=Escalations(database, app_id, resolving, on_committed),
-        admin=Admin(app_id, ground.versions, bus, roster, Declared(JobStore(database))),
+        admin=Admin(app_id, ground.versions, bus, roster, ground.declared),
         quorum=ground.quorum,
         quorum_calls=QuorumCalls(database, app_id, bus, roster),
     )
@@ -165,6 +169,7 @@ def _ground(settings: MeshSettings, resources: Resources, guid: str) -> _Ground:
     jobs = Jobs(database, versions.plans)
     waiters = EndWaiters("a mesh", channels.waiter(database.schema, new_id()), jobs)
     functions = FunctionJobs(database, app_id)
+    declared = Declared(JobStore(database))
     channel = channels.engine(database.schema, app_id)
     wake = EngineWake(resources.notifier, channel, local=settings.engine)
     return _Ground(
@@ -187,7 +192,12 @@ def _ground(settings: MeshSettings, resources: Resources, guid: str) -> _Ground:
             JobStore(database),
             resources.announcer,
             EndWaiters("a mesh", channels.waiter(database.schema, new_id()), functions),
+            declared,
         ),
+        FunctionEnds(
+            (database.schema, app_id), guid, FunctionJobStore(database), declared, functions
+        ),
+        declared,
         wake,
         CommitAnnouncements((database.schema, app_id), resources.notifier, topics, waiters, wake),
     )
@@ -219,6 +229,7 @@ def _engine(ground: _Ground, guid: str) -> GraphEngine:
 def _hosted(ground: _Ground, engine: GraphEngine | None) -> Hosted:
     app_id, listener = ground.settings.app_id, ground.resources.listener
     namespace, jobs, versions = ground.resources.database.schema, ground.jobs, ground.versions
+    ends = ground.function_ends
     loop = None
     if engine is not None:
         loop = EngineLoop(app_id, engine, ground.wake.event, ground.breakage.record)
@@ -230,10 +241,10 @@ def _hosted(ground: _Ground, engine: GraphEngine | None) -> Hosted:
         LoopWatch(ground.membership, ground.topics, engine),
         ground.quorum,
         (ground.waiters, ground.function_starts.waiters),
-        Subscriptions(app_id, namespace, listener, jobs, versions),
+        Subscriptions((namespace, app_id), listener, jobs, versions, ends),
         PatternSubscriptions(
             app_id,
-            Subscriptions(app_id, namespace, listener, jobs, versions),
+            Subscriptions((namespace, app_id), listener, jobs, versions, ends),
             versions,
             ground.quorum,
         ),

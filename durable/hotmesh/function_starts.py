@@ -27,6 +27,7 @@ class FunctionStarts:
         jobs: writes the starts.
         announcer: wakes the queue's workers.
         waiters: the calls that wait for an end.
+        declared: the workflows that workers have deployed.
     """
 
     def __init__(
@@ -35,10 +36,11 @@ class FunctionStarts:
         jobs: JobStore,
         announcer: Announcer,
         waiters: EndWaiters[Finished],
+        declared: Declared,
     ) -> None:
         self._queue = queue
         self._jobs = jobs
-        self._declared = Declared(jobs)
+        self._declared = declared
         self._announcer = announcer
         self.waiters = waiters
 

@@ -226,7 +226,8 @@ class HotMesh(AppJobs):
         """Call `callback(topic, job)` for each job that ends from now on, or emits its state.
 
         Args:
-            topic: what a graph `publishes`, for all of its jobs, or that with ".<job id>" for one.
+            topic: what a graph `publishes`, or the name of a workflow, for all of its jobs; or that
+                with ".<job id>" for one.
             callback: gets the topic that the graph publishes (without a job's id), and the job as
                 `get_state` gives it. It may be async; what it raises is logged.
 

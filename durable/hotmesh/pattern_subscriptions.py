@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from durable.engine.versions import Versions
+from durable.hotmesh.function_ends import ANY
 from durable.hotmesh.quorum_member import QuorumMember
 from durable.hotmesh.subscribers import Subscriber, call_subscriber
 from durable.hotmesh.subscriptions import Subscriptions
@@ -32,15 +33,10 @@ class PatternSubscriptions:
         self._looking = asyncio.Lock()
 
     async def add(self, pattern: str, callback: Subscriber) -> None:
-        """Call `callback(topic, job)` for each job that ends on a topic that fits.
-
-        Example:
-            at = {"jid": "t3", "aid": "wait", "dad": ",0,0,0"}
-            await mesh.pub("ticket.open", {"id": "t3", "text": "hello"})
-            await mesh.add({"metadata": at, "data": {"text": "hello"}})
-        """
+        """Call `callback(topic, job)` for each job that ends on a topic that fits."""
         await self._look()
         if not self._callbacks:
+            await self._topics.add(ANY, self._heard)
             self._quorum.subscribe(self._said)
         self._callbacks.setdefault(pattern, []).append(callback)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 
 from durable.descriptor.plan import Plan
 from durable.engine.completion import Jobs, output
 from durable.engine.job import Job
 from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, DatabaseError
+from durable.hotmesh.function_ends import ANY, FunctionEnds
 from durable.hotmesh.subscribers import Subscriber, call_subscriber
 from durable.postgres.listen import Listener
 from durable.protocol import channels
@@ -25,6 +25,7 @@ from durable.runtime.supervision import Tasks
 from durable.telemetry.logs import logger
 
 POLL = 1.0  # seconds
+RENEW = 60.0  # seconds after which a mesh says that it subscribes still
 WAITING_MAX = 10_000  # announcements that are read at once
 OVERLAP = 10.0  # seconds: an end is stamped before its commit, which takes no longer
 
@@ -35,16 +36,29 @@ def topics_of(job: Job, plan: Plan) -> tuple[str, ...]:
 
 
 class Subscriptions:
-    """The subscribers of one mesh."""
+    """The subscribers of one mesh.
+
+    Args:
+        app: namespace and app.
+        listener: hears of ends.
+        jobs: reads ends of graphs' jobs.
+        versions: which graphs publish where.
+        functions: reads ends of functions' runs.
+    """
 
     def __init__(
-        self, app_id: str, namespace: str, listener: Listener, jobs: Jobs, versions: Versions
+        self,
+        app: tuple[str, str],
+        listener: Listener,
+        jobs: Jobs,
+        versions: Versions,
+        functions: FunctionEnds,
     ) -> None:
-        self._app_id = app_id
-        self._namespace = namespace
+        self._namespace, self._app_id = app
         self._listener = listener
         self._jobs = jobs
         self._versions = versions
+        self._functions = functions
         self._topics: dict[str, _Subscription] = {}
 
     async def add(self, topic: str, callback: Subscriber) -> None:
@@ -54,15 +68,22 @@ class Subscriptions:
         """
         if topic not in self._topics:
             graphs, now = await self._graphs(topic)
-            if graphs is not None and not graphs:
-                raise ConfigurationError(f"no graph of app {self._app_id!r} publishes to {topic!r}")
-            found = _Subscription(self._app_id, topic, now, self._jobs, self._ended)
+            if graphs is not None and not graphs and not await self._functions.knows(topic):
+                raise ConfigurationError(
+                    f"no graph of app {self._app_id!r} publishes to {topic!r}, and no workflow of"
+                    " its task queue has this name"
+                )
+            found = _Subscription(topic, now, self, of_functions=not graphs)
             self._topics[topic] = found
-            await self._listener.listen(
-                channels.topic(self._namespace, self._app_id, topic), found.heard
-            )
+            own = [] if graphs else await self._functions.subscribe(topic)
+            for channel in {*own, self._channel(topic)}:
+                found.channels.append(channel)
+                await self._listener.listen(channel, found.heard)
             found.start()
         self._topics[topic].callbacks.append(callback)
+
+    def _channel(self, topic: str) -> str:
+        return channels.topic(self._namespace, self._app_id, topic)
 
     async def _graphs(self, topic: str) -> tuple[list[str] | None, float]:
         """The graphs that publish to a topic; None as long as no version is active."""
@@ -72,19 +93,39 @@ class Subscriptions:
         covering = [p for p in plans.values() if p.publishes and _covers(p.publishes, topic)]
         return [plan.subscribes for plan in covering], now
 
-    async def _ended(self, topic: str, since: float) -> tuple[list[int], float]:
-        """The runs that ended since a moment in graphs of the topic, and the time."""
+    async def ended(
+        self, topic: str, since: float, *, of_functions: bool
+    ) -> tuple[set[int], float]:
+        """The jobs that ended since a moment on a topic, those of functions too; and the time."""
         graphs, now = await self._graphs(topic)
-        return await self._jobs.ended_since(self._app_id, graphs or (), to_datetime(since)), now
+        jobs = await self._jobs.ended_since(self._app_id, graphs or (), to_datetime(since))
+        functions = await self._functions.since(topic, since) if of_functions else ()
+        return {*jobs, *functions}, now
+
+    async def told(
+        self, numbers: set[int], since: float, *, of_functions: bool
+    ) -> list[tuple[int, Job, Plan, float]]:
+        """What ended, or was emitted, since a moment, oldest first: number, job, plan, when."""
+        found = await self._jobs.told(self._app_id, numbers, since)
+        if not of_functions:
+            return sorted(found, key=_by_time)
+        functions = await self._functions.told(numbers - {one[0] for one in found}, since)
+        return sorted([*found, *functions], key=_by_time)
+
+    async def renew(self, topic: str) -> None:
+        """Say that somebody here subscribes still."""
+        await self._functions.subscribe(topic)
 
     async def remove(self, topic: str) -> None:
         """Stop calling anybody for the topic."""
         found = self._topics.pop(topic, None)
         if found is not None:
-            await self._listener.unlisten(
-                channels.topic(self._namespace, self._app_id, topic), found.heard
-            )
+            for channel in found.channels:
+                await self._listener.unlisten(channel, found.heard)
             await found.stop()
+            if found.of_functions:
+                with contextlib.suppress(DatabaseError):  # others clear what is left behind
+                    await self._functions.unsubscribe(topic)
 
     async def close(self) -> None:
         """Stop calling anybody."""
@@ -96,17 +137,17 @@ def _covers(publishes: str, topic: str) -> bool:
     return topic == publishes or topic.startswith(f"{publishes}.")
 
 
-Ended = Callable[[str, float], Awaitable[tuple[list[int], float]]]
-
-
 class _Subscription:
-    def __init__(self, app_id: str, topic: str, since: float, jobs: Jobs, ended: Ended) -> None:
+    def __init__(
+        self, topic: str, since: float, ends: Subscriptions, *, of_functions: bool
+    ) -> None:
+        self.of_functions = of_functions
         self.callbacks: list[Subscriber] = []
-        self._app_id = app_id
+        self.channels: list[str] = []
         self._topic = topic
         self._since = since
-        self._jobs = jobs
-        self._ended = ended
+        self._ends = ends
+        self._renewed = 0.0
         self._looked = 0.0
         self._seen: dict[int, float] = {}
         self._waiting: set[int] = set()
@@ -124,6 +165,7 @@ class _Subscription:
                 await self._task
 
     def heard(self, payload: str) -> None:
+        """Ends, by their numbers; "" when notifications may have been lost."""
         for run_id in row_ids(payload):
             if len(self._waiting) < WAITING_MAX:
                 self._waiting.add(run_id)  # what is beyond that is found by looking
@@ -150,17 +192,27 @@ class _Subscription:
 
     async def _look(self) -> set[int]:
         """What ended lately, and was perhaps not announced."""
-        ended, now = await self._ended(self._topic, self._since)
+        clock = asyncio.get_running_loop().time()
+        if self.of_functions and clock - self._renewed >= RENEW:
+            await self._ends.renew(self._topic)
+            self._renewed = clock
+        ended, now = await self._ends.ended(
+            self._topic, self._since, of_functions=self.of_functions
+        )
         self._since = max(self._since, now - OVERLAP)
-        return set(ended)
+        return ended
 
-    async def _tell(self, run_ids: set[int], at: float) -> None:
-        self._seen = {run: when for run, when in self._seen.items() if when > at - 2 * OVERLAP}
+    async def _tell(self, numbers: set[int], at: float) -> None:
+        self._seen = {
+            number: when for number, when in self._seen.items() if when > at - 2 * OVERLAP
+        }
+        if not numbers:
+            return
         since = self._since - OVERLAP
-        told = await self._jobs.told(self._app_id, run_ids, since) if run_ids else []
-        for number, job, plan, now in sorted(told, key=_by_time):
+        told = await self._ends.told(numbers, since, of_functions=self.of_functions)
+        for number, job, plan, now in told:
             self._seen[number] = at
-            if self._topic in topics_of(job, plan):
+            if self._topic == ANY or self._topic in topics_of(job, plan):
                 for callback in list(self.callbacks):
                     topic = plan.publishes or self._topic
                     await call_subscriber(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import SqlFile
@@ -25,3 +26,30 @@ class FunctionJobStore:
     async def ended(self, run_ids: Sequence[int]) -> list[Row]:
         """Those of the runs that have ended."""
         return await self._db.read(*self._sql.bind("ended", run_ids=list(run_ids)))
+
+    async def ended_since(
+        self, queue: str, workflows: Sequence[str] | None, since: datetime
+    ) -> list[int]:
+        """The runs that ended on a task queue since a moment; None: of every workflow."""
+        names = None if workflows is None else list(workflows)
+        bound = self._sql.bind("ended_since", queue=queue, workflows=names, since=since)
+        return [row["run_id"] for row in await self._db.read(*bound)]
+
+    async def subscribe(self, queue: str, subscriber: str, channels: Mapping[str, str]) -> None:
+        """Have the channel of each topic notified of ends, for some minutes."""
+        await self._db.fetch(
+            *self._sql.bind(
+                "subscribe",
+                queue=queue,
+                subscriber=subscriber,
+                topics=list(channels),
+                channels=list(channels.values()),
+            )
+        )
+
+    async def unsubscribe(self, queue: str, subscriber: str, topics: Sequence[str]) -> None:
+        """Have these notified no more."""
+        bound = self._sql.bind(
+            "unsubscribe", queue=queue, subscriber=subscriber, topics=list(topics)
+        )
+        await self._db.fetch(*bound)

@@ -145,7 +145,7 @@ with ended as (
     set state = 'terminated', status = j.status - 1000000000, error = case when :throws::boolean then :error::json end,
         finished_at = durable.now(), revision = j.revision + 1
     where j.run_id = :run_id and j.finished_at is null
-    returning j.run_id, j.revision, j.reply_to, j.parent_run_id, j.parent_number, j.graph, j.jid, j.pending
+    returning j.run_id, j.revision, j.reply_to, j.parent_run_id, j.parent_number, j.graph, j.jid, j.pending, j.app_id
 ), fact as (
     insert into durable.history (run_id, revision, kind, number, at, name, failure)
     select run_id, revision, 'finished', 0, durable.now(), 'terminated', :error::json from ended
@@ -196,7 +196,10 @@ with ended as (
     update durable.worker_streams k set visible_at = durable.now() from relatives r
     where k.id = r.id and r.reserved_by is null and r.visible_at > durable.now()
 )
-select 'ended' as what, e.run_id as id, (select w.reserved_by from wake w) as holder, null as queue, e.reply_to as waiters
+select 'ended' as what, e.run_id as id, (select w.reserved_by from wake w) as holder, null as queue,
+    e.reply_to || array(
+        select distinct s.channel from durable.subscriptions s
+        where s.app_id = e.app_id and s.topic in (e.graph, '*')) as waiters
 from ended e
 union all
 select 'attempt', r.id, r.reserved_by, null, null from running r where r.reserved_by is not null
