@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from durable.protocol.failures import Failure
-from durable.store.jobs import JobStore
+from durable.store.jobs import JobStore, Terminated
 from durable.streams.announce import Announcer
 
 
@@ -21,16 +21,21 @@ class Terminations:
         ended = await self._jobs.terminate(run_id, failure, throws=throws, descend=descend)
         if ended is None:
             return False
-        self._announcer.ended(run_id, ended.waiters)
-        if ended.holder is not None:
-            self._announcer.over(ended.holder, run_id)
-        for message, member in ended.attempts:
-            self._announcer.unwanted(member, message)
-        for relative, holder, queue in ended.relatives:
-            self._announcer.arrived(relative, holder, queue)
-        for app in ended.apps:
-            self._announcer.engine(app)
+        announce_termination(self._announcer, run_id, ended)
         return True
+
+
+def announce_termination(announcer: Announcer, run_id: int, ended: Terminated) -> None:
+    """Wake all who had to do with a run that was terminated."""
+    announcer.ended(run_id, ended.waiters)
+    if ended.holder is not None:
+        announcer.over(ended.holder, run_id)
+    for message, member in ended.attempts:
+        announcer.unwanted(member, message)
+    for relative, holder, queue in ended.relatives:
+        announcer.arrived(relative, holder, queue)
+    for app in ended.apps:
+        announcer.engine(app)
 
 
 def termination(reason: str) -> Failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from durable.client.terminations import announce_termination
 from durable.descriptor.plan import Plan
 from durable.engine.completion import Finished
 from durable.engine.job import Job
@@ -14,14 +15,13 @@ from durable.protocol import channels
 from durable.protocol.channels import Channel
 from durable.protocol.notifications import (
     EngineNews,
-    MemberKind,
-    MemberNews,
     QueueKind,
     QueueNews,
     RowNews,
 )
 from durable.runtime.notifier import Notifier
 from durable.runtime.waiting import EndWaiters
+from durable.streams.announce import Announcer
 from durable.telemetry.spans import made
 
 
@@ -52,7 +52,7 @@ class CommitAnnouncements:
 
     Args:
         app: namespace and app.
-        notifier: sends notifications.
+        senders: sends notifications, and says to whom what concerns functions goes.
         topics: the worker loops of this process.
         waiters: the calls of this process that wait for an end.
         wake: wakes the engines.
@@ -61,13 +61,13 @@ class CommitAnnouncements:
     def __init__(
         self,
         app: tuple[str, str],
-        notifier: Notifier,
+        senders: tuple[Notifier, Announcer],
         topics: ServedTopics,
         waiters: EndWaiters[Finished],
         wake: EngineWake,
     ) -> None:
         self._namespace, self._app_id = app
-        self._notifier = notifier
+        self._notifier, self._announcer = senders
         self._topics = topics
         self._waiters = waiters
         self._wake = wake
@@ -99,16 +99,11 @@ class CommitAnnouncements:
     def _announce_functions(self, written: Written) -> None:
         """Announce workflows that were started, and those that have something in their inboxes."""
         for queue, amount in written.queues.items():
-            self._notifier.notify(
-                channels.queue(self._namespace, queue), QueueNews(QueueKind.TURN, amount)
-            )
+            self._announcer.queue(queue, QueueKind.TURN, amount)
         for run in written.reached:
-            if run.member is None:
-                turn = QueueNews(QueueKind.TURN, 1)
-                self._notifier.notify(channels.queue(self._namespace, run.queue), turn)
-            else:
-                channel = channels.member(self._namespace, run.member)
-                self._notifier.notify(channel, MemberNews(MemberKind.INBOX, run.run_id))
+            self._announcer.arrived(run.run_id, run.member, run.queue)
+        for run_id, ended in written.terminated:
+            announce_termination(self._announcer, run_id, ended)
 
     def _publish(self, job: Job, plan: Plan, number: int) -> None:
         """Announce a run that ended, or an emission, to subscribers."""

@@ -199,7 +199,13 @@ def _ground(settings: MeshSettings, resources: Resources, guid: str) -> _Ground:
         ),
         declared,
         wake,
-        CommitAnnouncements((database.schema, app_id), resources.notifier, topics, waiters, wake),
+        CommitAnnouncements(
+            (database.schema, app_id),
+            (resources.notifier, resources.announcer),
+            topics,
+            waiters,
+            wake,
+        ),
     )
 
 

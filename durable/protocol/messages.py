@@ -30,6 +30,7 @@ class MessageKind(StrEnum):
     AWAIT = "await"
     BEGIN = "begin"
     ABANDON = "abandon"
+    TERMINATE = "terminate"
     # of no row: it stays within a step
     CYCLE = "cycle"
 
@@ -41,6 +42,7 @@ PRIORITY: Final[Mapping[MessageKind, int]] = MappingProxyType(
     {
         MessageKind.INTERRUPT: 6,
         MessageKind.ABANDON: 6,
+        MessageKind.TERMINATE: 6,
         MessageKind.TIMEHOOK: 5,
         MessageKind.WEBHOOK: 5,
         MessageKind.TRANSITION: 4,

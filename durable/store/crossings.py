@@ -116,5 +116,12 @@ class CrossingStore:
 
     async def holders(self, connection: Any, runs: Iterable[int]) -> list[Holder]:
         """Who is to look into the inboxes of these runs."""
-        rows = await connection.fetch(*self._sql.bind("holders", runs=list(runs)))
-        return [Holder(row["id"], row["reserved_by"], row["stream_name"]) for row in rows]
+        return _holders(await connection.fetch(*self._sql.bind("holders", runs=list(runs))))
+
+    async def cancel_awaited(self, connection: Any, runs: Iterable[int]) -> list[Holder]:
+        """Ask the open workflows to stop that these jobs await."""
+        return _holders(await connection.fetch(*self._sql.bind("cancel_awaited", runs=list(runs))))
+
+
+def _holders(rows: Iterable[Row]) -> list[Holder]:
+    return [Holder(row["id"], row["reserved_by"], row["stream_name"]) for row in rows]

@@ -12,7 +12,7 @@ from durable.codec.fields_set import plain_value
 from durable.postgres.columns import Bytes, SmallInt, Text, Uuid
 from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.pool import Database, Row
-from durable.postgres.sql import SqlFile
+from durable.postgres.sql import SqlFile, Statements
 from durable.protocol.failures import Failure, failure_from_json
 from durable.protocol.ids import new_seed
 from durable.protocol.states import RunState
@@ -333,25 +333,31 @@ class JobStore:
             throws: whether the run itself keeps it as its error.
             descend: whether its children are asked to stop.
         """
-        rows = await self._db.fetch(
-            *self._sql.bind(
-                "terminate",
-                run_id=run_id,
-                error=failure.to_json(),
-                throws=throws,
-                descend=descend,
-            )
-        )
-        ended = next((r for r in rows if r["what"] == "ended"), None)
-        if ended is None:
-            return None
-        return Terminated(
-            tuple(ended["waiters"]),
-            ended["holder"],
-            tuple((r["id"], r["holder"]) for r in rows if r["what"] == "attempt"),
-            tuple((r["id"], r["holder"], r["queue"]) for r in rows if r["what"] == "relative"),
-            tuple({r["queue"] for r in rows if r["what"] == "graph"}),
-        )
+        bound = terminating(self._sql, run_id, failure, throws=throws, descend=descend)
+        return terminated(await self._db.fetch(*bound))
+
+
+def terminating(
+    sql: Statements, run_id: int, failure: Failure, *, throws: bool = True, descend: bool = True
+) -> tuple[Any, ...]:
+    """The statement that ends a run from outside: see `JobStore.terminate`."""
+    return sql.bind(
+        "terminate", run_id=run_id, error=failure.to_json(), throws=throws, descend=descend
+    )
+
+
+def terminated(rows: Sequence[Row]) -> Terminated | None:
+    """What that statement has done; None when the run had ended by itself."""
+    ended = next((r for r in rows if r["what"] == "ended"), None)
+    if ended is None:
+        return None
+    return Terminated(
+        tuple(ended["waiters"]),
+        ended["holder"],
+        tuple((r["id"], r["holder"]) for r in rows if r["what"] == "attempt"),
+        tuple((r["id"], r["holder"], r["queue"]) for r in rows if r["what"] == "relative"),
+        tuple({r["queue"] for r in rows if r["what"] == "graph"}),
+    )
 
 
 def _filter(chosen: RunFilter) -> dict[str, Any]:

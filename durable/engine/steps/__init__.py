@@ -22,4 +22,6 @@
   starts them.
 - `workflow_awaits`: graphs that are steps of workflows: begun, given up, and answered where they
   cannot begin.
+- `workflow_stops`: an interruption that descends to workflows: they are cancelled, and later
+  terminated.
 """

@@ -27,6 +27,7 @@ from durable.engine.steps.graph_walk import Left, Walk
 from durable.engine.steps.graph_writes import GraphWriter, Written
 from durable.engine.steps.signal_delivery import Routed, SignalDelivery
 from durable.engine.steps.workflow_awaits import GIVEN_UP, WorkflowAwaits
+from durable.engine.steps.workflow_stops import WorkflowStops
 from durable.errors import (
     ConfigurationError,
     DatabaseError,
@@ -140,6 +141,7 @@ class GraphSteps:
         self._fan_out = FanOut(plans, self._rules, StatsStore(database.schema))
         self._writer = GraphWriter(database.schema, retry)
         self._awaits = WorkflowAwaits(database.schema)
+        self._stops = WorkflowStops(database.schema)
 
     async def start(self, start: Start) -> tuple[Job, Written]:
         """Start a job; it is walked on until every branch waits.
@@ -295,6 +297,8 @@ class GraphSteps:
             )
             step.written = await self._writer.write(connection, batch.steps)
             await self._awaits.write(connection, asked, step.written)
+            overdue, step.written.terminated = await self._stops.carry_out(connection, rows)
+            batch.done += overdue
             await self._delivery.deliver(connection, batch.signals)
             for row in rows:
                 if row["msg_type"] == MessageKind.FANOUT:

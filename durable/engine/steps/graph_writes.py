@@ -32,12 +32,14 @@ from durable.engine.steps.graph_outbox import (
 from durable.engine.steps.graph_rows import saved_instance, saved_job, saved_state
 from durable.engine.steps.graph_starts import new_job
 from durable.engine.steps.workflow_starts import WorkflowStarts
+from durable.engine.steps.workflow_stops import WorkflowStops
 from durable.protocol.frozen import changed
 from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
 from durable.store.crossings import CrossingStore, Holder
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.hooks import HookStore, SignalKey, Waiter
+from durable.store.jobs import Terminated
 from durable.store.passes import PassStore
 from durable.store.states import StateStore
 from durable.store.stats import Measurement, StatsStore
@@ -55,6 +57,7 @@ class Written:
         emitted: ids of interim states, with job and plan.
         topics: worker streams that hold something new. queues: task queues with new workflows, and
             how many. reached: runs of workflows that have something in their inboxes.
+        terminated: workflows that were terminated, and who had to do with them.
         sent: whether engines have something to look at, be it a timer.
         legs: what is told to who follows traces.
     """
@@ -65,6 +68,7 @@ class Written:
     streams: set[str] = field(default_factory=set)
     queues: Counter[str] = field(default_factory=Counter)
     reached: list[Holder] = field(default_factory=list)
+    terminated: list[tuple[int, Terminated]] = field(default_factory=list)
     sent: bool = False
     legs: list[Leg] = field(default_factory=list)
 
@@ -83,6 +87,7 @@ class GraphWriter:
         self._escalations = EscalationWriter(schema)
         self._workflows = WorkflowStarts(schema)
         self._crossings = CrossingStore(schema)
+        self._stops = WorkflowStops(schema)
 
     async def lock(
         self, connection: Any, steps: Sequence[Stepped], keys: Iterable[SignalKey] = ()
@@ -124,6 +129,7 @@ class GraphWriter:
             if step.changes.ended:
                 sent.extend(await self._end(connection, step, run_id))
             await self._tell(connection, step, run_id, sent, written)
+        written.reached.extend(await self._stops.ask(connection, placed, sent))
         if sent:
             await self._stream.send(connection, sent)
             written.sent = True

@@ -58,3 +58,23 @@ delete from durable.engine_streams e where e.id = any(:ids::bigint[])
 -- Who is to look into the inboxes of these runs: the member that holds one, else its task queue.
 select w.id, w.reserved_by, w.stream_name from durable.worker_streams w
 where w.id = any(:runs::bigint[]) and w.msg_type = 'turn'
+
+-- name: cancel_awaited
+-- Asks the workflows to stop that these jobs await. Their wake rows are locked first, as for every arrival.
+with wake as (
+    select w.id, w.stream_name, w.workflow_name, w.jid, w.reserved_by, w.visible_at from durable.worker_streams w
+    where w.msg_type = 'turn' and w.id = any(array(
+        select j.run_id from durable.jobs j
+        where j.awaiter_id = any(:runs::bigint[]) and j.finished_at is null and j.scope = ''))
+    order by w.id for no key update
+), asked as (
+    insert into durable.engine_streams (
+        stream_name, workflow_name, jid, run_id, msg_type, topic, message, created_at, visible_at)
+    select w.stream_name, w.workflow_name, w.jid, w.id, 'cancel', 'cancel', '"the job that awaited it was interrupted"',
+        durable.now(), durable.now()
+    from wake w
+), pulled as (
+    update durable.worker_streams k set visible_at = durable.now()
+    from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
+)
+select w.id, w.reserved_by, w.stream_name from wake w

@@ -15,7 +15,7 @@ due as (
         where e.stream_name = :app_id and e.msg_type not in :for_runs and e.priority = r.priority
           and e.reserved_by is null and e.expired_at is null and e.visible_at <= durable.now()
           and e.msg_type in ('interrupt', 'timehook', 'webhook', 'transition', 'result', 'outcome', 'response', 'fanout',
-            'await', 'begin', 'abandon')
+            'await', 'begin', 'abandon', 'terminate')
         order by e.visible_at -- as the index is, and no further: else a plan may take another index, and sort
         limit :limit for update of e skip locked
     ) d
@@ -65,7 +65,7 @@ from ranks r cross join lateral (
     where e.stream_name = :app_id and e.msg_type not in :for_runs and e.priority = r.priority
       and e.reserved_by is null and e.expired_at is null
       and e.msg_type in ('interrupt', 'timehook', 'webhook', 'transition', 'result', 'outcome', 'response', 'fanout',
-            'await', 'begin', 'abandon')
+            'await', 'begin', 'abandon', 'terminate')
     order by e.visible_at limit 1
 ) d
 where (select t.ms from durable.throttle_v1(:app_id, null, :consumer) as t(ms)) >= 0

@@ -167,3 +167,71 @@ async def _error(database: Database) -> dict[str, Any]:
     )
     error: dict[str, Any] = json.loads(found)
     return error
+
+
+go_on = durable.Signal("go_on")
+
+
+@durable.workflow
+async def stubborn(order: dict[str, Any]) -> str:
+    """Swallows its cancellation, and waits on."""
+    try:
+        await durable.sleep("1000 days")
+    except asyncio.CancelledError:
+        await go_on.receive()
+    return str(order)
+
+
+@pytest.mark.parametrize(("workflow", "state"), [("wait", "cancelled"), ("stubborn", "terminated")])
+async def test_an_interruption_descends_to_the_workflow(
+    begin: Begin, client: Client, monkeypatch: pytest.MonkeyPatch, database: Database,
+    workflow: str, state: str,
+) -> None:  # fmt: skip
+    """It is cancelled; one that goes on is terminated when its time is over."""
+    monkeypatch.setattr("durable.engine.steps.workflow_stops.GRACE", 0.2)
+    mesh = await begin(GRAPH, app_id="shop")
+    async with Worker(client, workflows=[*SERVED, stubborn]):
+        jid = await mesh.pub("buy", {"workflow": workflow, "order": {"item": "lamp"}})
+        handle: durable.Handle[Any] = client.handle(await _child(database) or "")
+
+        async def begun() -> bool:
+            return bool((await handle.describe()).pending)
+
+        async def ended() -> bool:
+            return await handle.status() == state
+
+        await eventually(begun)
+        await mesh.interrupt("buy", jid, descend=True)
+        await eventually(ended)
+
+
+async def test_an_interruption_leaves_the_workflow_alone(
+    begin: Begin, client: Client, database: Database
+) -> None:
+    """Without descending it goes on, and what it answers is of no use any more."""
+    mesh = await begin(GRAPH, app_id="shop")
+    jid = await mesh.pub("buy", {"workflow": "count", "order": {"item": "lamp"}})
+    handle: durable.Handle[Any] = client.handle(await _child(database) or "")
+    await mesh.interrupt("buy", jid)
+    async with Worker(client, workflows=SERVED):
+        assert await handle.result(timeout=60) == 1
+
+    async def empty() -> bool:
+        count = f"select count(*) = 0 from {database.schema}.engine_streams"
+        return bool(await database.fetchval(count))
+
+    await eventually(empty)
+
+
+async def test_it_may_be_started_without_waiting(
+    begin: Begin, client: Client, database: Database
+) -> None:
+    """With `await: false` the graph goes on with the workflow's id."""
+    document = GRAPH.replace("app: default", "app: default\n          await: false")
+    mesh = await begin(document, app_id="shop")
+    order = {"workflow": "count", "order": {"item": "lamp"}}
+    out = await mesh.pubsub("buy", order, timeout=60)
+    started = out["data"]["shipped"]["job_id"]
+    assert started == await _child(database)
+    async with Worker(client, workflows=SERVED):
+        assert await client.handle(started).result(timeout=60) == 1
