@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from durable.client.client import Client
+from durable.client.deployments import Deployments
 from durable.client.runs import Runs
 from durable.definitions import ActivityDefinition, WorkflowDefinition
+from durable.descriptor.edits import Edit
 from durable.engine.retention import Janitor, Retention
 from durable.engine.steps.committer import Committer
 from durable.errors import ConfigurationError, EmbeddedPostgresError
@@ -31,11 +33,12 @@ from durable.protocol.retention import RetentionPolicy, retention_policy
 from durable.runtime.supervision import Tasks
 from durable.runtime.waiting import EndWaiters
 from durable.store.apps import AppStore
+from durable.store.edits import EditStore
 from durable.store.histories import HistoryStore
 from durable.store.jobs import JobStore
 from durable.streams.activities import ActivityStream
 from durable.streams.graph_topics import TopicStream
-from durable.streams.ports import Ports
+from durable.streams.ports import Deployed, Ports
 from durable.streams.runs import RunStream
 from durable.streams.wakes import Wakes
 
@@ -200,6 +203,7 @@ async def _assemble(
         migrate=readiness.migrate,
     )
     jobs = JobStore(database)
+    deployments = Deployments(database, announcer)
     mine = channels.waiter(namespace, new_id())
     waiters = EndWaiters("a client", mine, jobs, jobs.await_end)
     await announcer.hear_own(mine, waiters.on_notification)
@@ -212,7 +216,9 @@ async def _assemble(
         await asyncio.gather(janitor.close(), deaf, waiters.close(), wakes.notifier.close())
         await asyncio.gather(wakes.listener.close(), database.close())
 
-    return Client(database.dsn, namespace, Runs(jobs, ports, waiters, retention), closing)
+    return Client(
+        database.dsn, namespace, Runs(jobs, ports, waiters, retention, deployments), closing
+    )
 
 
 class _Histories:
@@ -230,35 +236,45 @@ class _Histories:
 
 
 class _Deployer:
-    """Generates, and stores through the engine: `streams.ports.Deployer`."""
+    """Generates, and stores: `streams.ports.Deployer`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._apps = AppStore(database.schema)
+        self._edits = EditStore(database.schema)
 
     async def deploy(
         self,
         queue: str,
         workflows: Sequence[WorkflowDefinition],
         activities: Sequence[ActivityDefinition],
-    ) -> dict[str, str]:
-        if not workflows:
-            return {}  # a worker of activities alone has no graph of its own
+    ) -> Deployed:
         from durable.compiler.generate import generate  # noqa: PLC0415 - where a worker starts
 
         generated = generate(queue, workflows, activities)
         await retry_until_connected(
             partial(self._store, queue, generated), host=False, limit=CALLER_TIMEOUT
         )
-        return dict(generated.versions)
+        return Deployed(queue, generated.version, generated.data["app"])
 
     async def _store(self, queue: str, generated: Generated) -> None:
-        store = AppStore(self._database.schema)
+        version = generated.version
         async with self._database.connection(LONG_DEADLINE) as connection:
-            if not await store.insert(
-                connection,
-                (queue, generated.version),
-                await asyncio.to_thread(generated.document),
-                generated.version,
-                generated=True,
-            ):
-                await store.deployed_again(connection, queue, generated.version)
+            if await self._apps.has(connection, queue, version):
+                await self._apps.deployed_again(connection, queue, version)
+                return
+            # Hundreds of activities take a while to write down, in which others want the loop.
+            document = await asyncio.to_thread(generated.document)
+            async with connection.transaction():
+                await self._edits.insert_graphs(connection, generated.data["app"])
+                await self._apps.insert(
+                    connection, (queue, version), document, version, generated=True
+                )
+
+    async def edits(self, queue: str, numbers: Sequence[int]) -> dict[int, list[Edit]]:
+        async with self._database.connection() as connection:
+            return await self._edits.at(connection, queue, numbers)
+
+    async def serve(self, member: int, deployed: Deployed) -> None:
+        async with self._database.connection() as connection:
+            await self._edits.serve(connection, member, deployed.queue, deployed.version)

@@ -56,6 +56,7 @@ class ActivityDefinition:
     options: ActivityOptions
     is_async: bool
     site: str  # "file:line" of the function
+    overrides: frozenset[str] = field(default=frozenset(), compare=False)  # set by `.options(…)`
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class WorkflowDefinition:
     calls: Callable[[], tuple[ActivityDefinition | WorkflowDefinition, ...]] = field(
         default=tuple, compare=False
     )
+    overrides: frozenset[str] = field(default=frozenset(), compare=False)  # set by `.options(…)`
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@
     developing  dev: an embedded Postgres, and a worker that is restarted when files change
     watching    Python files that change
     documents   yaml, graph, migrate
+    deploying   deploy: change the descriptor of a live task queue, show it, go
+                back
     children    workers in processes of their own, for the commands that start
                 and stop them
     loops       the event loop that a command runs on: asyncio's own, or

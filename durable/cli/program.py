@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from durable.cli.deploying import deploy
 from durable.cli.developing import dev
 from durable.cli.documents import graph, migrate, yaml
 from durable.cli.output import Output
@@ -28,7 +29,7 @@ program = typer.Typer(
 for _command in (dev, worker, start, result):
     program.command()(_command)
 program.command("list")(list_runs)
-for _command in (show, signal, cancel, terminate, resume, yaml, graph, migrate, prune):
+for _command in (show, signal, cancel, terminate, resume, yaml, graph, deploy, migrate, prune):
     program.command()(_command)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, Unpack, get_args, overload
 
 from durable.client.choosing import Begun, Chosen, begun_with, run_filter
+from durable.client.deployments import Deployment
 from durable.client.handle import Handle
 from durable.client.runs import Runs
 from durable.codec.adapters import Adapter
@@ -265,6 +267,55 @@ class Client:
         for reached in again:
             self._runs.tell(reached)
         return bool(queues or again)
+
+    async def deploy(
+        self, document: str | Path | Mapping[str, object], *, open_runs: bool = False,
+        author: str | None = None,
+    ) -> Deployment:  # fmt: skip
+        """Put an edited descriptor of functions in force, for all workers of its task queue.
+
+        What differs from the descriptor that the functions generated is stored, and laid over what
+        each worker generates: a new build keeps it. Runs whose first turn comes after the commit of
+        this follow it, on every worker; open runs go on as they began.
+
+        Args:
+            document: YAML text, a path, or plain data: the descriptor of one task queue, as
+                `client.deployment(…).document` or `durable yaml` gives it, with other retry
+                policies, task queues, topics, timeouts or priorities of activities, or without
+                transitions. Its `app.version` names the descriptor that was edited.
+            open_runs: have steps that open runs schedule from now on follow it, too.
+            author: who deploys it; the user of this process unless given.
+
+        Raises:
+            DescriptorError: the document does not hold together, or changes what only code can;
+                each finding has its path and line.
+            ConfigurationError: no worker has generated the version that it names.
+
+        Example:
+            >>> await client.deploy("orders.yaml")  # doctest: +SKIP
+        """
+        self._runs.home.check("client.deploy()")
+        return await self._runs.deployments.deploy(document, open_runs=open_runs, author=author)
+
+    async def reset_deployment(
+        self, task_queue: str, path: str = "", *, open_runs: bool = False
+    ) -> Deployment:
+        """Take changes of a task queue's descriptor back: what the functions generate holds.
+
+        Args:
+            task_queue: the task queue.
+            path: only what is changed there and below, such as "shared.charge.retry".
+            open_runs: as for `deploy`.
+
+        Raises `ConfigurationError` when nothing is changed at `path`.
+        """
+        self._runs.home.check("client.reset_deployment()")
+        return await self._runs.deployments.reset(task_queue, path, open_runs=open_runs)
+
+    async def deployment(self, task_queue: str) -> Deployment:
+        """What is in force for a task queue: changes, what live workers serve, and the document."""
+        self._runs.home.check("client.deployment()")
+        return await self._runs.deployments.shown(task_queue)
 
     async def _begin(
         self, who: str, call: Call[Any] | str, args: tuple[Any, ...], given: _Given

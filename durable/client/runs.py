@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from durable.client.declared import Declared
+from durable.client.deployments import Deployments
 from durable.client.terminations import Terminations, termination
 from durable.engine.retention import Retention
 from durable.errors import WorkflowEnded
@@ -24,13 +25,15 @@ class Runs:
     """What handles need: rows, waiters, and the way into inboxes. Made by `durable.app`."""
 
     def __init__(
-        self, jobs: JobStore, ports: Ports, waiters: EndWaiters[Ended], retention: Retention
-    ) -> None:
+        self, jobs: JobStore, ports: Ports, waiters: EndWaiters[Ended], retention: Retention,
+        deployments: Deployments,
+    ) -> None:  # fmt: skip
         self.jobs = jobs
         self.ports = ports
         self.declared = Declared(jobs)
         self.waiters = waiters
         self.retention = retention
+        self.deployments = deployments
         self._terminations = Terminations(jobs, ports.announcer)
         self.histories: Histories = ports.histories
         self.home = HomeLoop("the client")

@@ -14,6 +14,7 @@ from durable.decorators.overrides import (
     ActivityDeclaration,
     ActivityOverrides,
     activity_options,
+    named,
 )
 from durable.definitions import ActivityDefinition
 from durable.protocol.options import ActivityOptions
@@ -58,7 +59,8 @@ class Activity(Generic[P, R_co]):
         """
         definition = self.definition
         options = activity_options(definition.options, overrides, f"{self.name}.options()")
-        return Activity(dataclasses.replace(definition, options=options))
+        overridden = definition.overrides | named(overrides)
+        return Activity(dataclasses.replace(definition, options=options, overrides=overridden))
 
     def __repr__(self) -> str:
         return f"<activity {self.name} at {self.definition.site}>"

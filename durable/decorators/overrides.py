@@ -86,6 +86,16 @@ def activity_options(base: ActivityOptions, given: ActivityOverrides, who: str) 
     return dataclasses.replace(base, **changes)
 
 
+def named(given: ActivityOverrides | WorkflowOverrides) -> frozenset[str]:
+    """The options that are given, by the names of `ActivityOptions` and `WorkflowOptions`.
+
+    Example:
+        >>> sorted(named({"heartbeat_timeout": 5, "priority": 1}))
+        ['heartbeat', 'priority']
+    """
+    return frozenset(_TIMEOUTS.get(name, name) for name in given) - {"id"}
+
+
 def workflow_options(base: WorkflowOptions, given: WorkflowOverrides, who: str) -> WorkflowOptions:
     """`base` with what is given, `id` left aside; `who` begins the message of an error."""
     _check_names(given, WorkflowOverrides, who)

@@ -16,6 +16,7 @@ from durable.decorators.functions import checked, name_of, refused, signature_of
 from durable.decorators.overrides import (
     WorkflowDeclaration,
     WorkflowOverrides,
+    named,
     workflow_options,
 )
 from durable.definitions import WorkflowDefinition
@@ -66,7 +67,10 @@ class Workflow(Generic[P, R_co]):
         given = overrides.get("id", self.id)
         if given is not None:
             check_text("id", given, who)
-        return Workflow(dataclasses.replace(self.definition, options=options), given)
+        definition = dataclasses.replace(
+            self.definition, options=options, overrides=self.definition.overrides | named(overrides)
+        )
+        return Workflow(definition, given)
 
     def __repr__(self) -> str:
         return f"<workflow {self.name} at {self.definition.site}>"

@@ -22,6 +22,9 @@ Graphs of functions
     commands        the commands of a workflow's function, and the activities behind them
     shared          what graphs of functions have in common, as each graph's own
     hashes          versions of what functions generate: hashes of their content
+    edits           what operators changed of a generated descriptor, laid over it
+    differences     what was edited of a generated descriptor, and what only code can change
+    command_plan    a generated graph, compiled to lookups by the names of commands
 
 The compiled form
     plan            compile_graph: graph -> Plan, the form that the engine interprets

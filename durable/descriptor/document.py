@@ -50,12 +50,18 @@ def load(
         >>> app.graphs[0].subscribes, app.version
         ('t', '1')
     """
-    app, marks = _shaped(source)
-    refuse(findings_of(app), marks)
+    app, marks = load_marked(source)
     if warn is not None:
         for finding in warnings_of(app):
             warn(finding.text(marks))
     return app
+
+
+def load_marked(source: str | Path | Mapping[str, object]) -> tuple[App, Mark | None]:
+    """As `load`, with the lines at which its parts stand: for who finds more that is wrong."""
+    app, marks = _shaped(source)
+    refuse(findings_of(app), marks)
+    return app, marks
 
 
 def load_stored(text: str) -> App:

@@ -10,13 +10,26 @@ from durable.protocol.options import ActivityOptions, WorkflowOptions
 
 @dataclass(frozen=True, slots=True)
 class StartActivity:
-    """Run activity `name` with these encoded arguments; `site` is "file:line" of the call."""
+    """Run activity `name` with these encoded arguments.
+
+    Args:
+        site: "file:line" of the call.
+        topic: the activity that serves it, "" for the one of its name.
+        overrides: the options that the call itself has set.
+    """
 
     number: int
     name: str
     input: str
     options: ActivityOptions
     site: str = ""
+    topic: str = ""
+    overrides: frozenset[str] = frozenset()
+
+    @property
+    def served_by(self) -> str:
+        """The name of the activity that serves it."""
+        return self.topic or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,7 @@ class StartChild:
     input: str
     options: WorkflowOptions
     site: str = ""
+    overrides: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class Intent:
         delay: seconds until it becomes visible.
         failure: this attempt has failed already; the row is written expired, for people to see.
         dead: no attempt follows the failed one.
+        topic: the activity that serves it, "" for the one of its name.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Intent:
     delay: float = 0.0
     failure: Failure | None = None
     dead: bool = False
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)

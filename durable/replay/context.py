@@ -130,7 +130,10 @@ class Context:
         self._check_placement(definition.name, chosen.task_queue)
         encoded = definition.signature.encode_arguments(args, kwargs)
         number = self._steps.next_number()
-        step = StartActivity(number, definition.name, encoded, chosen, text(self._loop.site()))
+        step = StartActivity(
+            number, definition.name, encoded, chosen, text(self._loop.site()), "",
+            definition.overrides,
+        )  # fmt: skip
         return self._issue(step, definition.signature)
 
     def child(
@@ -156,8 +159,9 @@ class Context:
         if self.is_seeded:  # earlier versions let Postgres decide: their runs must go on likewise
             check_id("id", child_id, f"the child {definition.name}()")
         step = StartChild(
-            number, definition.name, child_id, encoded, chosen, text(self._loop.site())
-        )
+            number, definition.name, child_id, encoded, chosen, text(self._loop.site()),
+            definition.overrides,
+        )  # fmt: skip
         return self._issue(step, definition.signature)
 
     def graph(self, topic: str, data: str, app: str | None, result: ResultReader) -> StepFuture:

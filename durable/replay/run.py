@@ -107,6 +107,10 @@ class Run:
         """Steps issued, not settled, not cancelled, in the order of their numbers."""
         return self._steps.open
 
+    def carry_out(self, step: Step) -> None:
+        """Have an open step be the one of its number that is carried out: with other options."""
+        self._steps.open[step.number] = step
+
     @property
     def time(self) -> float:
         """Unix seconds of the last fact."""

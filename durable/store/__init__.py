@@ -1,6 +1,7 @@
 """Jobs, histories, apps and members as rows; one method per block of `sql/`.
 
 - `crossings`: jobs that are started, and awaited, by a job of the other kind.
+- `edits`: versions of generated graphs, and what operators changed of them.
 - `escalations`: waits that a person is to end: the table `escalations`.
 - `function_jobs`: runs of functions, read as jobs of the app that their task queue is.
 - `graph_jobs`: jobs of hand-written graphs and what their activities did, as rows.

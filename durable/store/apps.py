@@ -51,6 +51,13 @@ class AppStore:
         )  # fmt: skip
         return row is not None
 
+    async def has(self, connection: Any, app_id: str, version: str) -> bool:
+        """Whether a version is stored."""
+        found: bool = await connection.fetchval(
+            *self._sql.bind("has_version", app_id=app_id, version=version)
+        )
+        return found
+
     async def deployed_again(self, connection: Any, app_id: str, version: str) -> None:
         """Have a version that functions generated be the one that was deployed last."""
         await connection.execute(*self._sql.bind("deployed_again", app_id=app_id, version=version))

@@ -38,6 +38,12 @@ class Attempt:
     scheduled_at: float
     losses: int = 0
     waited: float = 0.0
+    topic: str = ""
+
+    @property
+    def served_by(self) -> str:
+        """The name of the activity that serves it."""
+        return self.topic or self.name
 
     @property
     def last(self) -> bool:
@@ -138,7 +144,7 @@ class ActivityStream:
             Attempt(
                 r["id"], r["run_id"], r["jid"], r["workflow_name"], int(r["dad"]), r["aid"],
                 r["message"], options_of(r), r["retry_attempt"] + 1, from_datetime(r["created_at"]),
-                r["losses"], (r["reserved_at"] - r["visible_at"]).total_seconds(),
+                r["losses"], (r["reserved_at"] - r["visible_at"]).total_seconds(), r["topic"],
             )
             for r in rows
         ]  # fmt: skip

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
+from durable.descriptor.edits import Edit
 from durable.postgres.address import Address
 from durable.protocol.commits import Histories, StepCommitter
 from durable.protocol.retry import RetryPolicy
@@ -31,6 +32,21 @@ class ClosingCommitter(StepCommitter, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """The descriptor that a worker generated.
+
+    Attributes:
+        queue: the task queue, which is the app's id.
+        version: hash of the whole.
+        app: the app as plain data.
+    """
+
+    queue: str
+    version: str
+    app: Mapping[str, Any]
+
+
 class Deployer(Protocol):
     """Generating and storing the descriptor of what a worker serves."""
 
@@ -39,8 +55,16 @@ class Deployer(Protocol):
         queue: str,
         workflows: Sequence[WorkflowDefinition],
         activities: Sequence[ActivityDefinition],
-    ) -> dict[str, str]:
-        """Store the generated app, once per content; the graph version of each workflow."""
+    ) -> Deployed:
+        """Store the generated app, once per content."""
+        ...
+
+    async def edits(self, queue: str, numbers: Sequence[int]) -> dict[int, list[Edit]]:
+        """The edits that each of these deployments has in force."""
+        ...
+
+    async def serve(self, member: int, deployed: Deployed) -> None:
+        """Note which descriptor a member serves."""
         ...
 
 

@@ -35,6 +35,7 @@ class ClaimedRun:
     `hold` counts its claims, this one included; `state` is what it was started with, if it has no
     history yet: attributes and entity. `seed` is likewise of its random numbers: 32 hexadecimal
     digits, other ones in a copy of the database; None for a run started before there were seeds.
+    `edit` is the number of the deployment by which its commands are carried out, 0 for none.
     """
 
     run_id: int
@@ -53,6 +54,7 @@ class ClaimedRun:
     hold: int
     state: dict[str, Any] = field(default_factory=dict)
     seed: str | None = None
+    edit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class Look:
 
     Whether turns and activities are due, when the next will be (Unix seconds), and the runs of the
     asking member whose inbox was left unread; the last id that was given out; and what the tables
-    hold for that member, None where nobody looked.
+    hold for that member, None where nobody looked. `open_edit`: the deployment of edits that open
+    runs follow too, 0 for none.
     """
 
     turns: bool
@@ -98,6 +101,7 @@ class Look:
     unread: list[int]
     last_id: int
     reserved: Reserved | None
+    open_edit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ def claimed_run(row: Row, origin: str) -> ClaimedRun:
         revision=row["revision"], issued=row["issued"], pending=_parsed(row["pending"]) or [],
         priority=row["priority"], input=row["input"], started_at=from_datetime(row["created_at"]),
         losses=row["losses"], hold=row["hold"],
-        state=_parsed(row["state"]) or {}, seed=seed,
+        state=_parsed(row["state"]) or {}, seed=seed, edit=row["edit"] or 0,
     )  # fmt: skip
 
 
@@ -244,8 +248,9 @@ class RunStream:
         due = None if at is None or at.year >= _FOREVER else from_datetime(at)
         reserved = Reserved(row["reserved"], row["reserved_ids"]) if after is None else None
         return Look(
-            row["turns"], row["activities"], due, row["unread"], row["last_id"] or 0, reserved
-        )
+            row["turns"], row["activities"], due, row["unread"], row["last_id"] or 0, reserved,
+            row["open_edit"],
+        )  # fmt: skip
 
     async def unserved(
         self, queue: str, workflows: Sequence[str], activities: Sequence[str]

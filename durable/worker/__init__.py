@@ -5,11 +5,14 @@
   written.
 - `attempts`: running attempts of activities: async ones as tasks, plain ones on threads, within
   limits.
+- `command_plans`: how the commands of what this worker serves are carried out, for each deployment
+  of edits.
 - `flushing`: which steps that run here without a row have run for long enough to be written down.
 - `graph_topics`: activities as workers of graphs: the topics of an app's graphs that a function
   serves.
 - `held`: a run in memory: what it has committed, what has arrived, and what its next turn would
   write.
+- `turns`: a turn: what arrived, what it is going to write, and what starts with it.
 - `hints`: what a member is told to let go of is looked up before it lets go.
 - `hosting`: holding runs: turns, commits, timers, inboxes, eviction.
 - `leaving`: giving runs back that this process evicts, without losing what arrives for them

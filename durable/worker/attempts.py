@@ -195,7 +195,7 @@ class Attempts:
 
         `reserved` says that its slot has been taken by `reserve`.
         """
-        definition = self.definitions[attempt.name]
+        definition = self.definitions[attempt.served_by]
         if not reserved:
             self._take(definition, 1)
         entry = _Running(attempt, definition, done, Heart(self._clock.monotonic))

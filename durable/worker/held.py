@@ -10,9 +10,11 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, TypeVar
 
+from durable.descriptor.command_plan import CommandPlan
+from durable.errors import DescriptorError
 from durable.protocol.commands import (
     CancelStep,
     Command,
@@ -25,83 +27,19 @@ from durable.protocol.commands import (
     Step,
     kind_of,
 )
-from durable.protocol.commits import Arrival, ChildStart, Commit, Committed, GraphStep, Intent
+from durable.protocol.commits import Arrival, ChildStart, Commit, Committed, Intent
 from durable.protocol.facts import Fact, FactKind
-from durable.protocol.failures import Failure
 from durable.replay.mismatch import ExpectedStep
 from durable.replay.run import Run
 from durable.streams.activities import Attempt
 from durable.streams.runs import ClaimedRun
 from durable.worker.open_graphs import OpenGraphs
+from durable.worker.turns import Arrived, Draft, Retry, Slots, Turn
+
+Routed = TypeVar("Routed", StartActivity, StartChild, StartTimer)
 
 _WITH_INPUT = (StartActivity, StartChild, StartGraph)
 FAST_STEPS_MAX = 100  # then one step goes over the stream, so that a long run lets others in
-
-
-@dataclass(slots=True)
-class Arrived:
-    """A fact on its way: from the inbox (`inbox` its row), or from an attempt that ran here."""
-
-    fact: Fact
-    inbox: int | None = None
-    message: int | None = None
-    failed: Intent | None = None  # the last attempt, to be kept as an expired row
-
-
-@dataclass(slots=True)
-class Retry:
-    """An attempt that ran here without a row has failed and will be tried again."""
-
-    number: int
-    attempt: Attempt
-    failure: Failure
-    delay: float
-
-
-@dataclass(slots=True)
-class Turn:
-    """What came of a turn: a commit (None: nothing to write), and what to start once it passed."""
-
-    commit: Commit | None
-    here: list[StartActivity] = field(default_factory=list)
-    stopped: list[int] = field(default_factory=list)
-    timers: list[StartTimer] = field(default_factory=list)
-    limits: list[tuple[float, int]] = field(default_factory=list)  # when, which step
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A turn that is being put together, and what its commit is going to say."""
-
-    intents: list[Intent]
-    issued: int
-    write: bool  # the open steps are to be written down
-    turn: Turn = field(default_factory=lambda: Turn(None))
-    children: list[ChildStart] = field(default_factory=list)
-    cancelled: list[int] = field(default_factory=list)
-    aside: list[PutAside] = field(default_factory=list)
-    graphs: list[GraphStep] = field(default_factory=list)
-    finish: Finish | None = None
-    pending: str | None = None
-    state: tuple[str | None, str | None] = (None, None)  # attributes and entity, if they changed
-
-    @property
-    def says_something(self) -> bool:
-        """Whether there is anything to commit, of what the run itself has done."""
-        told = self.write or self.state != (None, None)
-        return told or bool(self.cancelled or self.aside or self.finish or self.intents)
-
-
-class Slots(Protocol):
-    """Room for attempts in this process."""
-
-    def reserve(self, command: StartActivity, queue: str) -> bool:
-        """Take a slot for an attempt of this step; False: it has to go over the stream."""
-        ...
-
-    def release(self, commands: Iterable[StartActivity]) -> None:
-        """Give back the slots of steps that will not be started here after all."""
-        ...
 
 
 class Held:
@@ -111,7 +49,7 @@ class Held:
         claimed: its job row.
         run: its coroutine, not yet fed.
         slots: where a slot is taken for an attempt that can start in this process.
-        version: content hash of the graph that it is pinned to with its first commit.
+        plan: how its commands are carried out.
     """
 
     def __init__(
@@ -120,10 +58,11 @@ class Held:
         run: Run,
         *,
         slots: Slots,
-        version: str,
+        plan: CommandPlan,
     ) -> None:
         self.claimed = claimed
         self.run = run
+        self.plan = plan
         self.revision = claimed.revision
         self.issued = claimed.issued
         self.arrived: deque[Arrived] = deque()
@@ -147,7 +86,8 @@ class Held:
         }
         self._graphs = OpenGraphs()
         self._slots = slots
-        self._version: str | None = version
+        # Its pin follows the code: on another graph than that of its last commit, it is written.
+        self._version = None if plan.version == claimed.version else plan.version
         self._fast = 0
 
     @property
@@ -304,22 +244,26 @@ class Held:
                 continue
             a = r.attempt
             queue = a.options.task_queue or self.claimed.queue
-            intents.append(
-                Intent(a.number, a.name, queue, a.input, a.options, a.attempt, failure=r.failure)
-            )
-            intents.append(
-                Intent(a.number, a.name, queue, a.input, a.options, a.attempt + 1, delay=r.delay)
-            )
+            failed = Intent(
+                a.number, a.name, queue, a.input, a.options, a.attempt, failure=r.failure,
+                topic=a.topic,
+            )  # fmt: skip
+            again = replace(failed, attempt=a.attempt + 1, delay=r.delay, failure=None)
+            intents += [failed, again]
         return intents
 
     def _turn(self, used: list[Arrived], commands: list[Command], intents: list[Intent]) -> Turn:
         retried = {i.number for i in intents}
-        draft = _Draft(intents, self.issued, write=self.flush or bool(intents))
+        draft = Draft(intents, self.issued, write=self.flush or bool(intents))
         draft.state = self.run.take_state()
         self.flush = False
-        for command in commands:
-            self._follow(command, draft)
         turn = draft.turn
+        try:
+            for command in commands:
+                self._follow(command, draft)
+        except DescriptorError:
+            self._slots.release(turn.here)
+            raise
         if draft.finish is not None:
             self._slots.release(turn.here)
             turn.here = []
@@ -346,18 +290,22 @@ class Held:
             )  # fmt: skip
         return turn
 
-    def _follow(self, command: Command, draft: _Draft) -> None:
+    def _follow(self, command: Command, draft: Draft) -> None:
         """Take one command of the run into the turn."""
         if isinstance(command, StartActivity):
             if command.number not in self.run.open:
                 return
+            command = self._route(command)
             here = self._runs_here(command)
             if here:
                 draft.turn.here.append(command)
             draft.write = draft.write or not here or not command.options.repeatable
         elif isinstance(command, StartTimer):
-            draft.turn.timers.append(command)
-        elif isinstance(command, (StartChild, StartGraph)):
+            draft.turn.timers.append(self._route(command))
+        elif isinstance(command, StartChild):
+            self._route(command)
+            draft.write = True
+        elif isinstance(command, StartGraph):
             draft.write = True
         elif isinstance(command, CancelStep):
             self._cancel(command.number, draft.turn, draft.cancelled)
@@ -367,7 +315,14 @@ class Held:
         else:
             draft.finish = command
 
-    def _write_open(self, draft: _Draft, retried: set[int]) -> None:
+    def _route(self, command: Routed) -> Routed:
+        """The command as the graph has it carried out."""
+        routed = self.plan.route(command)
+        if routed is not command and command.number in self.run.open:
+            self.run.carry_out(routed)
+        return routed
+
+    def _write_open(self, draft: Draft, retried: set[int]) -> None:
         """Write down the open steps that are not yet; those of `retried` have their intents."""
         here_now = {c.number for c in draft.turn.here}
         draft.issued = self.run.issued
@@ -385,7 +340,15 @@ class Held:
             held = step.number in here or step.number in self.deferred
             queue = step.options.task_queue or self.claimed.queue
             intents.append(
-                Intent(step.number, step.name, queue, step.input, step.options, held=held)
+                Intent(
+                    step.number,
+                    step.name,
+                    queue,
+                    step.input,
+                    step.options,
+                    held=held,
+                    topic=step.topic,
+                )
             )
         elif isinstance(step, StartChild):
             queue = step.options.task_queue or self.claimed.queue
@@ -460,7 +423,9 @@ class Held:
                 )
             )
         self._carried = []
-        version, self._version = self._version, None
+        version = self._version if facts else None  # its first fact says so in the history
+        if version is not None:
+            self._version = None
         return Commit(
             run_id=self.claimed.run_id, expected=self.revision, facts=tuple(facts), version=version,
             status=1 + len(self.run.open), hold=self.claimed.hold, **fields,

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from durable.definitions import WorkflowDefinition
-from durable.errors import InternalError
+from durable.errors import DurableError, InternalError
 from durable.postgres.loops import call_on
 from durable.postgres.retrying import patiently
 from durable.protocol.commands import StartActivity, StartTimer
@@ -36,13 +36,15 @@ from durable.worker import reports
 from durable.worker.alarms import Alarms, Item
 from durable.worker.answers import Answers
 from durable.worker.attempts import Attempts, Outcome
+from durable.worker.command_plans import CommandPlans
 from durable.worker.flushing import Flushes
-from durable.worker.held import Arrived, Held, Turn
+from durable.worker.held import Held
 from durable.worker.leaving import Leaving
 from durable.worker.outcomes import bring
 from durable.worker.reading import read_apart
 from durable.worker.releasing import Releasing
 from durable.worker.taking import Taking
+from durable.worker.turns import Arrived, Turn
 
 COMMITS = 10.0  # seconds that giving all runs back waits for their commits
 PYTHON = ".".join(platform.python_version_tuple()[:2])
@@ -56,7 +58,7 @@ class RunHost:
         workflows: the definitions served, by name.
         attempts: where activities run.
         queue: the task queue.
-        versions: content hash of the generated graph of each workflow.
+        plans: how the commands of each workflow are carried out.
         clock: the database's time.
         count_max: how many runs may be held in memory.
         bytes_max: how heavy they may be together.
@@ -71,7 +73,7 @@ class RunHost:
 
     def __init__(  # noqa: PLR0913 - built in one place, from what each name says
         self, ports: Ports, workflows: Mapping[str, WorkflowDefinition], attempts: Attempts, *,
-        queue: str, versions: Mapping[str, str], clock: MemberClock, count_max: int, bytes_max: int,
+        queue: str, plans: CommandPlans, clock: MemberClock, count_max: int, bytes_max: int,
         tasks: Tasks,
     ) -> None:  # fmt: skip
         self.member = 0
@@ -81,7 +83,7 @@ class RunHost:
         self._workflows = workflows
         self._attempts = attempts
         self._queue = queue
-        self._versions = versions
+        self.plans = plans
         self._clock = clock
         self._held: dict[int, Held] = {}
         self._cache = RunCache(count_max, bytes_max, evict=self._evicted, busy=self._is_busy)
@@ -105,6 +107,7 @@ class RunHost:
         """Hold runs as `member` from now on."""
         self.member = member
         self._committer = committer
+        self._tasks.once("note of what is served", lambda: self.plans.note(member), otherwise=_told)
 
     @property
     def count(self) -> int:
@@ -196,7 +199,12 @@ class RunHost:
             task_queue=claimed.queue, started_at=claimed.started_at, python=PYTHON,
         )  # fmt: skip
         run = Run(definition, identity, drains=self.drains)
-        held = Held(claimed, run, slots=self, version=self._versions[claimed.workflow])
+        try:
+            plan = self.plans.plan(claimed.workflow, claimed.edit)
+        except DurableError as error:  # an edit that this build cannot read
+            self.unreadable(claimed.run_id, error)
+            return
+        held = Held(claimed, run, slots=self, plan=plan)
         run.on_reached(partial(call_on, asyncio.get_running_loop(), partial(self._pump, held)))
         if (stale := self._held.get(claimed.run_id)) is not None:
             # The database has forgotten that we held it: claims need not survive its crash.
@@ -213,12 +221,22 @@ class RunHost:
         elsewhere = command.options.task_queue not in (None, self._queue)
         if elsewhere or self.backlogged or self.closing or queue != self._queue:
             return False
-        return self._attempts.reserve(command.name)
+        return self._attempts.reserve(command.served_by)
 
     def release(self, commands: Iterable[StartActivity]) -> None:
         """Give back the slots of steps that will not be started here after all."""
         for command in commands:
-            self._attempts.release(command.name)
+            self._attempts.release(command.served_by)
+
+    async def follow(self, edit: int) -> None:
+        """Have runs of earlier deployments schedule their next steps by this one."""
+        if edit <= self.plans.open_edit:
+            return
+        await self.plans.know((edit,))
+        self.plans.open_edit = edit
+        for held in self._held.values():
+            if held.plan.edit < edit:
+                held.plan = self.plans.plan(held.claimed.workflow, edit)
 
     # --- turns -------------------------------------------------------------------------------
 
@@ -316,6 +334,7 @@ class RunHost:
             attempt = Attempt(
                 held.messages.get(command.number), run_id, held.claimed.jid, held.claimed.workflow,
                 command.number, command.name, command.input, command.options, 1, held.run.time,
+                topic=command.topic,
             )  # fmt: skip
             self._attempts.start(attempt, self.finished, reserved=True)
         if held.run.issued > held.issued and held.run.open:

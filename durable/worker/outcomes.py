@@ -8,7 +8,8 @@ from durable.protocol.failures import step_failed
 from durable.streams.activities import Attempt
 from durable.worker import reports
 from durable.worker.attempts import Outcome
-from durable.worker.held import Arrived, Held, Retry
+from durable.worker.held import Held
+from durable.worker.turns import Arrived, Retry
 
 
 def bring(held: Held, attempt: Attempt, outcome: Outcome, message: int | None, now: float) -> None:
@@ -31,7 +32,7 @@ def bring(held: Held, attempt: Attempt, outcome: Outcome, message: int | None, n
         queue = attempt.options.task_queue or held.claimed.queue
         failed = Intent(
             attempt.number, attempt.name, queue, attempt.input, attempt.options,
-            attempt.attempt, failure=failure, dead=True,
+            attempt.attempt, failure=failure, dead=True, topic=attempt.topic,
         )  # fmt: skip
     held.messages.pop(attempt.number, None)
     held.arrived.append(Arrived(fact, message=message, failed=failed))

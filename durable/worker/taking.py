@@ -18,6 +18,7 @@ from durable.runtime.slices import CpuSlice
 from durable.runtime.supervision import Tasks
 from durable.streams.ports import Ports
 from durable.streams.runs import ClaimedRun
+from durable.worker.command_plans import CommandPlans
 from durable.worker.reading import pages, read_apart
 
 SURVIVED = 1.0  # seconds after which a run that was held at a death is not suspected any more
@@ -31,6 +32,7 @@ class Taker(Protocol):
 
     member: int
     closing: bool
+    plans: CommandPlans
 
     def holds(self, run_id: int) -> bool:
         """Whether a run is held."""
@@ -104,10 +106,22 @@ class Taking:
 
     async def _take(self, member: int, claimed: Sequence[ClaimedRun]) -> None:
         try:
+            if not await self._know_edits(claimed):
+                return
             for page in pages(claimed):
                 await self._take_page(member, page)
         finally:  # else nobody would ever take what is left for forgotten
             self.coming.difference_update(c.run_id for c in claimed)
+
+    async def _know_edits(self, claimed: Sequence[ClaimedRun]) -> bool:
+        """Read the edits by which the runs are carried out; False: the runs are released."""
+        try:
+            await patiently(lambda: self._host.plans.know(c.edit for c in claimed))
+        except Exception as error:  # noqa: BLE001 - of the table's content: the claims go on
+            for c in claimed:
+                self._host.unreadable(c.run_id, error)
+            return False
+        return True
 
     async def _take_page(self, member: int, page: Sequence[ClaimedRun]) -> None:
         """One run with a past a turn of the loop; of new ones as many as take no time."""

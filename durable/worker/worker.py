@@ -22,6 +22,7 @@ from durable.streams.membership import Membership
 from durable.streams.ports import ClosingCommitter
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
+from durable.worker.command_plans import CommandPlans
 from durable.worker.given import Defined, HasPorts, by_name
 from durable.worker.graph_topics import GraphTopics
 from durable.worker.hints import Hints
@@ -157,18 +158,15 @@ class Worker:
         """Bring the schema up to date, join, deploy the generated descriptor, begin to claim."""
         if self._host is not None:
             raise ConfigurationError("this worker has been started already; make another one")
-        for workflow in self._workflows.values():
-            check(workflow)
-        for activity in self._activities.values():
-            check(activity)
+        list(map(check, self._workflows.values()))
+        list(map(check, self._activities.values()))
         await self._ports.migrate()
-        versions = {}
-        if self._workflows:  # a graph is of a workflow: a worker of activities alone has none
-            versions = await self._ports.deployer.deploy(
-                self.task_queue, list(self._workflows.values()), list(self._activities.values())
-            )
+        deployed = await self._ports.deployer.deploy(
+            self.task_queue, list(self._workflows.values()), list(self._activities.values())
+        )
+        plans = CommandPlans(deployed, self._ports.deployer, self._activities)
         self._host = RunHost(
-            self._ports, self._workflows, self._attempts, queue=self.task_queue, versions=versions,
+            self._ports, self._workflows, self._attempts, queue=self.task_queue, plans=plans,
             clock=self._membership.clock, count_max=self._bounds[0], bytes_max=self._bounds[1],
             tasks=self._work,
         )  # fmt: skip
@@ -442,6 +440,7 @@ class Worker:
             self._wake(turns=look.turns, due=look.activities)
             for run_id in look.unread:
                 host.heard(run_id)
+            await host.follow(look.open_edit)
             await self._reserved.compare(look)
             rest = self._membership.clock.now() + REST
             due = rest if look.next is None else min(rest, look.next)

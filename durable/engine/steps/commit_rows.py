@@ -96,6 +96,7 @@ class IntentRow:
     run_id: BigInt
     stream: Text
     name: Text
+    topic: Text
     dad: Text
     message: Text
     metadata: Text | None
@@ -258,7 +259,7 @@ class BatchRows:
             policy = self._policies[id(options)] = policy_of(options, self.metadata)
         metadata, priority, attempts, coefficient, maximum, initial = policy
         return IntentRow(
-            run_id, intent.queue, intent.name, str(intent.number), intent.input, metadata,
-            error_of(intent.failure), priority, intent.delay, intent.held, intent.dead, attempts,
-            coefficient, maximum, initial, intent.attempt - 1,
+            run_id, intent.queue, intent.name, intent.topic or intent.name, str(intent.number),
+            intent.input, metadata, error_of(intent.failure), priority, intent.delay, intent.held,
+            intent.dead, attempts, coefficient, maximum, initial, intent.attempt - 1,
         )  # fmt: skip

@@ -86,6 +86,7 @@ def is_end(commit: Commit) -> bool:
         and commit.attributes is None
         and commit.entity is None
         and not any(fact.request for fact in commit.facts)
+        and (commit.version is None or not commit.expected)
     )
 
 

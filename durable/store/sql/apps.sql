@@ -14,6 +14,9 @@ values (:app_id, :version, :descriptor, :content_hash, :generated, durable.now()
 on conflict (app_id, version) do nothing
 returning version
 
+-- name: has_version
+select exists (select from durable.app_versions where app_id = :app_id and version = :version)
+
 -- name: deployed_again
 -- By a worker that started: what is served now is what was deployed last, after a rollback too.
 update durable.app_versions a set deployed_at = durable.now()

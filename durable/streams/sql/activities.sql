@@ -21,7 +21,7 @@ due as (
     from quick where w.id = any(array(select id from due))  -- an array: the planner expects few rows
     returning w.*
 )
-select id, jid, run_id, aid, dad, workflow_name, message, metadata, priority, created_at, max_retry_attempts,
+select id, jid, run_id, aid, topic, dad, workflow_name, message, metadata, priority, created_at, max_retry_attempts,
     backoff_coefficient::float8, maximum_interval_seconds::float8, initial_interval_seconds::float8,
     retry_attempt, losses, visible_at, reserved_at
 from taken

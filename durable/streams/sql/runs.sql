@@ -28,10 +28,15 @@ due as (
     from quick where w.id = any(array(select run_id from free))
     returning w.id, w.losses
 ), held as (
-    update durable.jobs j set hold = j.hold + 1
+    -- A run is pinned to the deployment of edits that is in force when it is claimed for the first time; it goes over
+    -- to a later one only where that says so. Read by the same snapshot: all workers change over at one moment.
+    update durable.jobs j set hold = j.hold + 1,
+        edit = greatest(
+            coalesce(j.edit, case when j.revision = 0 then (select a.edit from durable.apps a where a.app_id = :queue) end, 0),
+            (select a.open_edit from durable.apps a where a.app_id = :queue))
     where j.run_id = any(array(select run_id from free))
     returning j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.revision, j.issued, j.pending,
-        j.priority, j.input, j.created_at, j.hold, case when j.revision = 0 then j.metadata end as state,
+        j.priority, j.input, j.created_at, j.hold, j.edit, case when j.revision = 0 then j.metadata end as state,
         case when j.revision = 0 then j.seed end as seed
 )
 select h.*, t.losses from held h join taken t on t.id = h.run_id
@@ -83,6 +88,7 @@ select
             order by e.id limit 1000) r
         where (select w.reserved_by from durable.worker_streams w where w.id = r.run_id) = :member) as unread,
     pg_sequence_last_value('durable.ids') as last_id,
+    coalesce((select a.open_edit from durable.apps a where a.app_id = :queue), 0) as open_edit,
     -- What the tables say that this member has reserved; where it differs from what it knows, `held` follows.
     m.reserved, m.reserved_ids
 from (select count(*) as reserved, coalesce(bit_xor(w.id), 0) as reserved_ids

@@ -19,7 +19,7 @@ returning run_id
 with passed as (
     update durable.jobs j
     set revision = :expected + :count, issued = greatest(j.issued, :issued), token = :token, status = 0, state = :state,
-        output = :output::json, error = :error::json, graph_version = coalesce(j.graph_version, :version),
+        output = :output::json, error = :error::json, graph_version = coalesce(:version, j.graph_version),
         finished_at = durable.now()
     where j.run_id = :run_id and j.revision = :expected and j.hold = :hold and j.parent_run_id is null
       and exists (select from durable.worker_streams w where w.id = :run_id and w.reserved_by = :member)
@@ -71,14 +71,17 @@ with wanted as (
     set revision = p.expected + p.facts, issued = greatest(j.issued, p.issued),
         pending = coalesce(p.pending::json, j.pending), token = :token, status = p.status,
         state = coalesce(p.state, 'running'), output = coalesce(p.output::json, j.output),
-        error = p.error::json, graph_version = coalesce(j.graph_version, p.version),
+        error = p.error::json, graph_version = coalesce(p.version, j.graph_version),
         attributes = coalesce(p.attributes::jsonb, j.attributes), document = coalesce(p.document::jsonb, j.document),
         finished_at = case when p.state is not null then durable.now() end
     from passed p where j.run_id = p.run_id
     returning j.run_id
 ), facts as (
-    insert into durable.history (run_id, revision, kind, number, at, name, data, failure, input, request_id)
-    select f.run_id, f.revision, f.kind, f.number, f.at, f.name, f.data::json, f.failure::json, f.input::json, f.request_id
+    -- The first fact on another version of the graph says so.
+    insert into durable.history (run_id, revision, kind, number, at, name, data, failure, input, request_id,
+        graph_version)
+    select f.run_id, f.revision, f.kind, f.number, f.at, f.name, f.data::json, f.failure::json, f.input::json,
+        f.request_id, case when p.expected > 0 and f.revision = p.expected + 1 then p.version end
     from unnest(:facts.*) as f(:facts) join passed p on p.run_id = f.run_id
 ), inbox as (
     delete from durable.engine_streams e
@@ -133,7 +136,7 @@ with wanted as (
         priority, created_at, visible_at, reserved_at, reserved_by, expired_at, dead_lettered_at,
         max_retry_attempts, backoff_coefficient, maximum_interval_seconds, initial_interval_seconds,
         retry_attempt)
-    select i.stream, p.graph, p.jid, p.run_id, i.name, i.dad, 'activity', i.name, i.message::json,
+    select i.stream, p.graph, p.jid, p.run_id, i.name, i.dad, 'activity', i.topic, i.message::json,
         i.metadata::json, i.error::json, i.priority, durable.now(),
         durable.now() + make_interval(secs => i.delay),
         case when i.held then durable.now() end, case when i.held then :member end,

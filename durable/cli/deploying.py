@@ -1,0 +1,118 @@
+"""The command that changes the descriptor of a live task queue, shows it, and goes back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from durable.cli.command import Session, connected
+from durable.client.deployments import Deployment
+from durable.errors import ConfigurationError
+from durable.telemetry.terminal import shown
+
+
+@connected
+async def deploy(  # noqa: PLR0913 - options of the command
+    session: Session,
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="An edited descriptor of functions, as YAML."),
+    ] = None,
+    queue: Annotated[
+        str | None, typer.Option(help="The task queue, for --show, --document and --reset.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="List what is changed, by whom.")] = False,
+    document: Annotated[
+        bool, typer.Option("--document", help="Print the descriptor in force, to be edited.")
+    ] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Take changes back.")] = False,
+    path: Annotated[
+        str, typer.Option(help='With --reset: only there and below, such as "shared.charge".')
+    ] = "",
+    open_runs: Annotated[
+        bool, typer.Option("--open-runs", help="Steps that open runs schedule follow it, too.")
+    ] = False,
+    author: Annotated[str | None, typer.Option(help="Who deploys; the user if absent.")] = None,
+) -> None:
+    """Change retry policies, timeouts, queues of a live fleet by an edited descriptor."""
+    wanted = [asked for asked in (show, document, reset) if asked]
+    if len(wanted) + (file is not None) != 1:
+        raise ConfigurationError(
+            "give the FILE that is to be deployed, or one of --show, --document and --reset with"
+            " --queue"
+        )
+    if path and not reset:
+        raise ConfigurationError("--path goes with --reset")
+    client = session.client
+    if file is not None:
+        if queue is not None:
+            raise ConfigurationError("the FILE names its task queue, as app.id: leave --queue out")
+        found = await client.deploy(file, open_runs=open_runs, author=author)
+    elif reset:
+        found = await client.reset_deployment(_named(queue), path, open_runs=open_runs)
+    else:
+        found = await client.deployment(_named(queue))
+    if document:
+        _print_document(session, found)
+    else:
+        session.out.answer(_as_data(found), as_text(found))
+
+
+def _named(queue: str | None) -> str:
+    return "default" if queue is None else queue
+
+
+def _print_document(session: Session, found: Deployment) -> None:
+    if not found.document:
+        raise ConfigurationError(
+            f"no worker has generated a descriptor for the task queue {found.task_queue!r}: start"
+            " one first"
+        )
+    session.out.answer({"document": found.document}, found.document.rstrip("\n"))
+
+
+def _as_data(found: Deployment) -> dict[str, object]:
+    return {
+        "task_queue": found.task_queue, "deployment": found.number, "changes": found.changes,
+        "builds": found.builds,
+    }  # fmt: skip
+
+
+def as_text(found: Deployment) -> str:
+    """What is in force, for people.
+
+    Example:
+        >>> print(as_text(Deployment("orders", 0, (), (), "")))
+        task queue orders, deployment 0: nothing is changed of what its functions generate
+        no live worker serves it
+    """
+    head = f"task queue {shown(found.task_queue)}, deployment {found.number}"
+    if not found.changes:
+        lines = [f"{head}: nothing is changed of what its functions generate"]
+    else:
+        lines = [f"{head}:"]
+        for change in found.changes:
+            made = f"{change.made_at:%Y-%m-%d %H:%M:%S}"
+            lines.append(
+                f"  {shown(change.path)}: {_value(change.generated)} → {_value(change.value)}"
+                f"  (deployment {change.deployment}, {shown(change.author)}, {made} UTC)"
+            )
+    for build in found.builds:
+        workers = "1 worker" if build.workers == 1 else f"{build.workers} workers"
+        lines.append(f"build {build.version}: {workers}")
+        lines += [f"  no effect on it: {shown(path)}" for path in build.inert]
+        lines += [
+            f"  it says {_value(said)} for {shown(path)}; the change holds"
+            for path, said in build.contested.items()
+        ]
+    if not found.builds:
+        lines.append("no live worker serves it")
+    return "\n".join(lines)
+
+
+def _value(value: object) -> str:
+    return "unset" if value is None else shown(json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,212 @@
+"""Command plans: a generated graph, compiled to lookups by the names of commands.
+
+A turn of a function issues commands. Each takes the transition of its graph that matches its name,
+to the activity behind it: what that says (topic, task queue, retry policy, timeouts, priority) is
+what happens, and what the call itself overrode by `.options(…)` lies over it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from durable.descriptor.edits import TIMEOUTS, Plain, activity_of, transitions_of
+from durable.errors import DescriptorError
+from durable.protocol.commands import StartActivity, StartChild, StartTimer
+from durable.protocol.durations import seconds
+from durable.protocol.options import ActivityOptions, WorkflowOptions
+from durable.protocol.retry import RetryPolicy
+
+Routed = TypeVar("Routed", StartActivity, StartChild, StartTimer)
+
+ACTIVITY: Final = ".activity"
+CHILD: Final = ".child"
+TIMER: Final = ".timer"
+
+_RETRY: Final[Mapping[str, str]] = {
+    "maximumAttempts": "maximum_attempts",
+    "backoffCoefficient": "backoff_coefficient",
+    "maximumInterval": "maximum_interval",
+    "initialInterval": "initial_interval",
+    "nonRetryable": "non_retryable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The activity behind a command.
+
+    Args:
+        topic: what serves it, None for the command's own name.
+        options: its options, None for those that the command carries.
+        fixed: those of them, by the names of options, that hold for what the command carries.
+    """
+
+    topic: str | None
+    options: ActivityOptions | None
+    fixed: tuple[tuple[str, Any], ...] = ()
+
+
+class CommandPlan:
+    """How the commands of one workflow are carried out, on one version of its graph.
+
+    Args:
+        workflow: its name.
+        version: of its graph.
+        edit: the number of the deployment whose edits are in it, 0 for none.
+        targets: the activity behind each command that the graph lists; None where no transition
+            leads to one.
+        other: behind the commands of activities that the graph does not list.
+        child: the same of children.
+        timers: whether a transition leads to timers.
+    """
+
+    __slots__ = ("_child", "_known", "_other", "_targets", "_timers", "edit", "version", "workflow")
+
+    def __init__(  # noqa: PLR0913 - built in one place
+        self, workflow: str, version: str, edit: int, *, targets: Mapping[str, Target | None],
+        other: Target | None, child: Target | None, timers: bool,
+    ) -> None:  # fmt: skip
+        self.workflow = workflow
+        self.version = version
+        self.edit = edit
+        self._targets = targets
+        self._other = other
+        self._child = child
+        self._timers = timers
+        self._known: dict[tuple[str, frozenset[str], ActivityOptions], ActivityOptions] = {}
+
+    def route(self, step: Routed) -> Routed:
+        """The step as it is to be carried out.
+
+        Raises `DescriptorError` when no transition of the graph leads anywhere with this command.
+        """
+        if isinstance(step, StartActivity):
+            return self._activity(step)
+        if isinstance(step, StartChild):
+            return self._start(step)
+        if isinstance(step, StartTimer) and not self._timers:
+            raise self._lost(step, TIMER)
+        return step
+
+    def _activity(self, step: StartActivity) -> StartActivity:
+        target = self._targets.get(step.name, self._other)
+        if target is None:
+            raise self._lost(step, step.name if step.name in self._targets else ACTIVITY)
+        options = target.options
+        if options is None:
+            options = step.options
+        if (options is not step.options and step.overrides) or target.fixed:
+            options = self._laid_over(target, step)
+        topic = "" if target.topic is None or target.topic == step.name else target.topic
+        if options is step.options and topic == step.topic:
+            return step
+        return StartActivity(
+            step.number, step.name, step.input, options, step.site, topic, step.overrides
+        )
+
+    def _laid_over(self, target: Target, step: StartActivity) -> ActivityOptions:
+        """What the activity says, with what the call overrode."""
+        key = step.name, step.overrides, step.options
+        known = self._known.get(key)
+        if known is None:
+            base = step.options if target.options is None else target.options
+            said = {k: v for k, v in target.fixed if k not in step.overrides}
+            said.update((name, getattr(step.options, name)) for name in step.overrides)
+            known = dataclasses.replace(base, **said)
+            if len(self._known) < KNOWN_MAX:
+                self._known[key] = known
+        return known
+
+    def _start(self, step: StartChild) -> StartChild:
+        if self._child is None:
+            raise self._lost(step, CHILD)
+        fixed = {k: v for k, v in self._child.fixed if k not in step.overrides}
+        if not fixed:
+            return step
+        options: WorkflowOptions = dataclasses.replace(step.options, **fixed)
+        return dataclasses.replace(step, options=options)
+
+    def _lost(
+        self, step: StartActivity | StartChild | StartTimer, expected: str
+    ) -> DescriptorError:
+        edited = f", edit {self.edit}" if self.edit else ""
+        return DescriptorError(
+            f"step {step.number} ({step.name}, at {step.site or 'an unknown place'}): no transition"
+            f" of the graph {self.workflow!r} (version {self.version}{edited}) leads to"
+            f" {expected!r}; the run waits until one does: `durable deploy FILE --open-runs` or"
+            " `durable deploy --reset --open-runs`, then `durable resume`"
+        )
+
+
+KNOWN_MAX: Final = 10_000  # sets of overridden options of one graph that are kept put together
+
+
+def compile_commands(
+    base: Plain, app: Plain, workflow: str, edit: int, declared: Mapping[str, ActivityOptions]
+) -> CommandPlan:
+    """The plan of one workflow.
+
+    Args:
+        base: the app as it was generated, as plain data.
+        app: the same with edits laid over it, or itself.
+        workflow: the name of the workflow.
+        edit: the number of the deployment that brought the edits, 0 for none.
+        declared: options of the activities from which `base` was generated, by name.
+    """
+    graph = next(g for g in app["graphs"] if g["subscribes"] == workflow)
+    original = next(g for g in base["graphs"] if g["subscribes"] == workflow)
+    ways = transitions_of(app, graph)
+    targets: dict[str, Target | None] = {}
+    for name in transitions_of(base, original):
+        found = activity_of(app, graph, ways[name]) if name in ways else None
+        if name.startswith("."):
+            targets[name] = None if found is None else _referring(found)
+        elif found is None:
+            targets[name] = None
+        else:
+            unchanged = found is activity_of(base, original, name)
+            options = declared.get(name) if unchanged else None
+            targets[name] = Target(str(found["topic"]), options or options_of(found))
+    return CommandPlan(
+        workflow, str(graph["version"]), edit,
+        targets=targets, other=targets.get(ACTIVITY), child=targets.get(CHILD),
+        timers=targets.get(TIMER) is not None,
+    )  # fmt: skip
+
+
+def options_of(activity: Plain) -> ActivityOptions:
+    """The options that a worker activity states; defaults for what it does not say."""
+    return ActivityOptions(**dict(_stated(activity)))
+
+
+def _referring(activity: Plain) -> Target:
+    """An activity that refers to what commands carry: what it fixes all the same."""
+    return Target(None, None, tuple(_stated(activity)))
+
+
+def _stated(activity: Plain) -> list[tuple[str, Any]]:
+    """What an activity says itself, as options; references are left out."""
+    found: list[tuple[str, Any]] = []
+    for field, value in activity.items():
+        if isinstance(value, str) and value.startswith("{"):
+            continue
+        if field == "taskQueue":
+            found.append(("task_queue", value))
+        elif field == "priority":
+            found.append((field, value))
+        elif field == "retry":
+            found.append((field, policy_of(value)))
+        elif field in TIMEOUTS:
+            found.append((TIMEOUTS[field], seconds(value)))
+    return found
+
+
+def policy_of(retry: Plain) -> RetryPolicy:
+    """The retry policy that a descriptor states."""
+    given = {_RETRY[key]: value for key, value in retry.items() if key in _RETRY}
+    if "non_retryable" in given:
+        given["non_retryable"] = tuple(given["non_retryable"])
+    return RetryPolicy(**given)

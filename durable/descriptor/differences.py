@@ -1,0 +1,194 @@
+"""The differences of an edited descriptor of functions from the one that was generated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from durable.descriptor.document import load_marked, load_stored, plain
+from durable.descriptor.edits import (
+    SHARED,
+    TRANSITION,
+    Edit,
+    Plain,
+    activity_of,
+    command_of,
+    fields_of,
+    reentrant_of,
+    same,
+)
+from durable.descriptor.findings import Finding, refuse
+from durable.descriptor.layout import to_yaml
+from durable.descriptor.marks import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class EditedDocument:
+    """A document that is to be deployed, read and checked as far as it goes by itself.
+
+    Attributes:
+        queue: the task queue.
+        version: of the generated descriptor that was edited.
+    """
+
+    queue: str
+    version: str
+    _app: Plain
+    _marks: Mark | None
+
+    @classmethod
+    def read(cls, source: str | Path | Mapping[str, object]) -> EditedDocument:
+        """Read YAML text, a path, or plain data. Raises `DescriptorError`."""
+        app, marks = load_marked(source)
+        return cls(app.id, app.version, plain(app), marks)
+
+    def edits(self, generated: str) -> list[Edit]:
+        """What was edited of the generated descriptor, given as YAML.
+
+        Raises `DescriptorError` for what only code can change, with paths and lines.
+        """
+        edits, findings = differences(plain_of(generated), self._app)
+        refuse(findings, self._marks)
+        return edits
+
+
+def plain_of(stored: str) -> Plain:
+    """A stored descriptor, given as YAML, as plain data."""
+    return plain(load_stored(stored))
+
+
+def written(app: Plain) -> str:
+    """A descriptor as YAML."""
+    return to_yaml({"app": app})
+
+
+_FROM_CODE: Final = "it follows from the code of the functions: change it there"
+_NO_EDIT: Final = (
+    "deployments of functions change the retry policy, task queue, topic, timeouts and priority of"
+    " activities, and where commands lead; this " + _FROM_CODE[3:]
+)
+_NAMED: Final = frozenset({"version"})  # what differs by being edited
+
+
+def differences(base: Plain, edited: Plain) -> tuple[list[Edit], list[Finding]]:
+    """What was edited, and what cannot be.
+
+    Args:
+        base: the app as it was generated, as plain data.
+        edited: the app of the document that was edited.
+    """
+    found = _Differences(base, edited)
+    found.of_app()
+    return found.edits, found.findings
+
+
+class _Differences:
+    def __init__(self, base: Plain, edited: Plain) -> None:
+        self._base = base
+        self._edited = edited
+        self.edits: list[Edit] = []
+        self.findings: list[Finding] = []
+
+    def of_app(self) -> None:
+        self._others(self._base, self._edited, ("app",), {"shared", "graphs"})
+        self._of_shared(self._base.get("shared", {}), self._edited.get("shared", {}))
+        bases = {g["subscribes"]: g for g in self._base.get("graphs", ())}
+        edited = {g["subscribes"]: g for g in self._edited.get("graphs", ())}
+        for place, (name, graph) in enumerate(edited.items()):
+            if name in bases:
+                self._of_graph(bases[name], graph, place)
+            else:
+                self._refuse(
+                    ("app", "graphs", place), f"there is no workflow {name!r}; {_FROM_CODE}"
+                )
+        for name in bases.keys() - edited.keys():
+            self._refuse(("app", "graphs"), f"the graph of {name!r} is missing; {_FROM_CODE}")
+
+    def _of_shared(self, base: Plain, edited: Plain) -> None:
+        where = ("app", "shared")
+        self._others(base, edited, where, {"activities", "transitions"})
+        bases, now = base.get("activities", {}), edited.get("activities", {})
+        for name in bases.keys() | now.keys():
+            place = (*where, "activities", name)
+            if name not in bases:
+                self._refuse(place, f"no function is registered as {name!r}; {_FROM_CODE}")
+            elif name not in now:
+                self.edits.append(Edit(SHARED, name, "", None, None))
+            else:
+                self._of_activity(SHARED, name, (bases[name], now[name]), place)
+        removed = bases.keys() - now.keys()
+        ways = base.get("transitions", ()), edited.get("transitions", ())
+        self._of_ways(SHARED, ways, (*where, "transitions"), removed)
+
+    def _of_graph(self, base: Plain, edited: Plain, place: int) -> None:
+        where: tuple[str | int, ...] = ("app", "graphs", place)
+        name, function = base["subscribes"], reentrant_of(base)
+        self._others(base, edited, where, {"activities", "transitions"})
+        bases, now = base["activities"], edited["activities"]
+        for activity in bases.keys() | now.keys():
+            at = (*where, "activities", activity)
+            said = bases.get(activity) or activity_of(self._base, base, activity)
+            if said is None:
+                self._refuse(at, f"no function is registered as {activity!r}; {_FROM_CODE}")
+            elif activity in now:
+                self._of_activity(name, activity, (said, now[activity]), at)
+            elif activity in (function, ".start"):
+                self._refuse((*where, "activities"), f"{activity!r} is missing; {_FROM_CODE}")
+            else:
+                self.edits.append(Edit(name, activity, "", None, None))
+        self._others(
+            base["transitions"], edited.get("transitions", {}), (*where, "transitions"), {function}
+        )
+        ways = base["transitions"].get(function, ()), edited["transitions"].get(function, ())
+        removed = bases.keys() - now.keys()
+        self._of_ways(name, ways, (*where, "transitions", function), removed)
+
+    def _of_activity(
+        self, graph: str, name: str, said: tuple[Plain, Plain], where: tuple[str | int, ...]
+    ) -> None:
+        base, edited = said
+        before, after = fields_of(base), fields_of(edited)
+        if base.get("reentrant") or base["type"] not in ("worker", "await"):
+            before, after = {}, {}
+        changed = {key.partition(".")[0] for key in (*before, *after)}
+        self._others(base, edited, where, changed)
+        for field in sorted(before.keys() | after.keys()):
+            one, other = before.get(field), after.get(field)
+            if not same(field, one, other):
+                self.edits.append(Edit(graph, name, field, other, one))
+
+    def _of_ways(
+        self, graph: str, ways: tuple[Any, Any], where: tuple[str | int, ...], removed: set[str]
+    ) -> None:
+        before = {command_of(t): t["to"] for t in ways[0]}
+        after = {command_of(t): t["to"] for t in ways[1]}
+        for command in after.keys() - before.keys():
+            place = next(n for n, t in enumerate(ways[1]) if command_of(t) == command)
+            self._refuse((*where, place), f"no function is registered as {command!r}; {_FROM_CODE}")
+        for command, target in before.items():
+            if after.get(command) != target and target not in removed:
+                self.edits.append(Edit(graph, command, TRANSITION, after.get(command), target))
+
+    def _others(
+        self, base: Plain, edited: Plain, where: tuple[str | int, ...], edits: set[str]
+    ) -> None:
+        """Whatever else was changed of a part is refused."""
+        for key in _changed(base, edited):
+            if key not in edits | _NAMED:
+                self._refuse((*where, key) if key in edited else where, f"{key}: {_NO_EDIT}")
+
+    def _refuse(self, where: tuple[str | int, ...], message: str) -> None:
+        self.findings.append(Finding(where, message))
+
+
+def _changed(base: Plain, edited: Plain) -> Iterator[str]:
+    for key in sorted(base.keys() | edited.keys()):
+        one, other = base.get(key), edited.get(key)
+        if one != other and not (_empty(one) and _empty(other)):
+            yield key
+
+
+def _empty(value: object) -> bool:
+    return value is None or (isinstance(value, (Mapping, list, tuple)) and not value)

@@ -1,0 +1,78 @@
+"""The command plans of what a worker serves, one for each workflow and deployment of edits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from durable.definitions import ActivityDefinition
+from durable.descriptor.command_plan import CommandPlan, compile_commands
+from durable.descriptor.edits import Edit, Edited, lay_over
+from durable.streams.ports import Deployed, Deployer
+from durable.telemetry.logs import logger
+
+DEPLOYMENTS_MAX = 64  # of edits kept laid over; those that open runs still use are read again
+
+
+class CommandPlans:
+    """How the commands of runs are carried out, by the descriptor that this worker generated.
+
+    Args:
+        deployed: what the worker generated.
+        deployer: reads what operators changed of it.
+        activities: those that it registers, by name.
+
+    Attributes:
+        open_edit: the deployment that runs of earlier ones follow too, as far as is known here.
+    """
+
+    def __init__(
+        self, deployed: Deployed, deployer: Deployer, activities: Mapping[str, ActivityDefinition]
+    ) -> None:
+        self.open_edit = 0
+        self._deployed = deployed
+        self._deployer = deployer
+        self._declared = {name: activity.options for name, activity in activities.items()}
+        self._edited: dict[int, Edited] = {0: Edited(deployed.app, (), ())}
+        self._plans: dict[tuple[str, int], CommandPlan] = {}
+
+    async def note(self, member: int) -> None:
+        """Have it known which descriptor a member serves."""
+        await self._deployer.serve(member, self._deployed)
+
+    async def know(self, numbers: Iterable[int]) -> None:
+        """Read the deployments of these numbers, as far as they are not known yet."""
+        missing = sorted(set(numbers) - self._edited.keys())
+        if not missing:
+            return
+        read = await self._deployer.edits(self._deployed.queue, missing)
+        for number in missing:
+            self._keep(number, read.get(number, ()))
+
+    def plan(self, workflow: str, edit: int) -> CommandPlan:
+        """The plan of a workflow on a deployment that is known."""
+        found = self._plans.get((workflow, edit))
+        if found is None:
+            app = self._edited[edit].app
+            found = self._plans[workflow, edit] = compile_commands(
+                self._deployed.app, app, workflow, edit, self._declared
+            )
+        return found
+
+    def _keep(self, number: int, edits: Sequence[Edit]) -> None:
+        edited = lay_over(self._deployed.app, edits)
+        for edit in edited.inert:
+            logger.warning(
+                "task queue %r: the edit of %s (deployment %d) has no effect on this build,"
+                " whose descriptor has no such place", self._deployed.queue, edit.path, number,
+            )  # fmt: skip
+        for edit, said in edited.contested:
+            logger.warning(
+                "task queue %r: %s is %r by deployment %d, which edited %r; this build says %r."
+                " The edit holds until `durable deploy --reset`",
+                self._deployed.queue, edit.path, edit.value, number, edit.base, said,
+            )  # fmt: skip
+        while len(self._edited) >= DEPLOYMENTS_MAX:
+            oldest = min(n for n in self._edited if n)
+            del self._edited[oldest]
+            self._plans = {key: plan for key, plan in self._plans.items() if key[1] != oldest}
+        self._edited[number] = edited

@@ -1,0 +1,168 @@
+"""Edits of generated descriptors: laid over one, found between two, and what they leave alone."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from durable.descriptor.differences import differences
+from durable.descriptor.edits import SHARED, TRANSITION, Edit, lay_over
+
+
+def _way(name: str) -> dict[str, Any]:
+    actual = "{$self.output.data.command}"
+    match = [{"expected": name, "actual": actual}]
+    return {"to": name, "conditions": {"code": 202, "match": match}}
+
+
+def app() -> dict[str, Any]:
+    """An app as functions generate it."""
+    charge = {
+        "type": "worker", "topic": "charge", "retry": {"maximumAttempts": 5},
+        "startToCloseTimeout": "300s",
+    }  # fmt: skip
+    return {
+        "id": "orders",
+        "version": "51c0ffee51c0ffee",
+        "shared": {
+            "activities": {"charge": charge, "refund": {"type": "worker", "topic": "refund"}},
+            "transitions": [_way("charge"), _way("refund")],
+        },
+        "graphs": [
+            {
+                "subscribes": "fulfil",
+                "version": "7c1d09e27c1d09e2",
+                "activities": {
+                    ".start": {"type": "trigger"},
+                    "fulfil": {"type": "worker", "topic": "fulfil", "reentrant": True},
+                    ".activity": {
+                        "type": "worker", "topic": "{fulfil.output.data.topic}",
+                        "taskQueue": "{fulfil.output.data.taskQueue}",
+                    },
+                    ".timer": {"type": "hook", "sleep": "{fulfil.output.data.seconds}"},
+                },
+                "transitions": {
+                    ".start": [{"to": "fulfil"}],
+                    "fulfil": [_way(".activity"), _way(".timer")],
+                },
+            }
+        ],
+    }  # fmt: skip
+
+
+def _edited(change: str) -> dict[str, Any]:
+    edited = copy.deepcopy(app())
+    shared, graph = edited["shared"], edited["graphs"][0]
+    charge = shared["activities"]["charge"]
+    match change:
+        case "retry":
+            charge["retry"] = {"maximumAttempts": 2, "backoffCoefficient": 4}
+        case "queue":
+            charge["taskQueue"] = "gpu"
+        case "no timeout":
+            del charge["startToCloseTimeout"]
+        case "one workflow":
+            graph["activities"]["charge"] = {**charge, "priority": 7}
+        case "no way":
+            del shared["transitions"][0]
+        case "no activity":
+            del shared["activities"]["refund"], shared["transitions"][1]
+        case "dot node":
+            graph["activities"][".activity"]["taskQueue"] = "elsewhere"
+        case "no timers":
+            del graph["transitions"]["fulfil"][1]
+    return edited
+
+
+CHANGES = {
+    "retry": ["shared.charge.retry.backoffCoefficient", "shared.charge.retry.maximumAttempts"],
+    "queue": ["shared.charge.taskQueue"],
+    "no timeout": ["shared.charge.startToCloseTimeout"],
+    "one workflow": ["fulfil.charge.priority"],
+    "no way": ["shared.charge.transition"],
+    "no activity": ["shared.refund"],
+    "dot node": ["fulfil..activity.taskQueue"],
+    "no timers": ["fulfil..timer.transition"],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_found_between_two_makes_the_one_of_the_other(change: str) -> None:
+    """The differences of an edited descriptor, laid over the generated one, give the edited one."""
+    generated, wanted = app(), _edited(change)
+    edits, findings = differences(generated, wanted)
+    assert not findings
+    assert sorted(e.path for e in edits) == CHANGES[change]
+    laid = lay_over(generated, edits)
+    assert laid.app == wanted
+    assert not laid.inert
+    assert not laid.contested
+    assert generated == app()
+
+
+def test_the_same_duration_in_other_words_is_no_change() -> None:
+    """Five minutes and 300s are one timeout."""
+    wanted = app()
+    wanted["shared"]["activities"]["charge"]["startToCloseTimeout"] = "5 minutes"
+    assert differences(app(), wanted) == ([], [])
+
+
+NEW = {"type": "worker", "topic": "new"}
+ONLY_CODE = [
+    ("graphs.0", "input", {"schema": {}}, "app.graphs.0.input"),
+    ("graphs.0", "subscribes", "other", "app.graphs.0"),
+    ("shared.activities", "new", NEW, "app.shared.activities.new"),
+    ("shared.activities.charge", "settings", {"a": 1}, "app.shared.activities.charge.settings"),
+    ("graphs.0.activities.fulfil", "priority", 3, "app.graphs.0.activities.fulfil.priority"),
+    ("graphs.0", "activities", {}, "app.graphs.0.activities"),
+    ("shared.transitions", 2, _way("other"), "app.shared.transitions.2"),
+    ("graphs.0", "publishes", "done", "app.graphs.0.publishes"),
+]
+
+
+@pytest.mark.parametrize(("part", "key", "value", "where"), ONLY_CODE)
+def test_what_only_code_can_change_is_refused_where_it_stands(
+    part: str, key: Any, value: Any, where: str
+) -> None:
+    """An edit of what follows from the functions is a finding with its path."""
+    wanted: Any = app()
+    here = wanted
+    for step in part.split("."):
+        here = here[int(step) if isinstance(here, list) else step]
+    if isinstance(here, list):
+        here.append(value)
+    else:
+        here[key] = value
+    _, findings = differences(app(), wanted)
+    assert where in [".".join(map(str, f.path)) for f in findings]
+
+
+def test_an_edit_that_no_longer_applies_is_inert_and_the_others_hold() -> None:
+    """A build without the activity of an edit is left as it is, and the edit is named."""
+    gone = Edit(SHARED, "ship", "priority", 3, None)
+    stays = Edit(SHARED, "charge", "priority", 3, None)
+    other = Edit("cancel", "charge", "priority", 3, None)
+    no_way = Edit(SHARED, "ship", TRANSITION, None, "ship")
+    laid = lay_over(app(), [gone, stays, other, no_way])
+    assert set(laid.inert) == {gone, other, no_way}
+    assert laid.app["shared"]["activities"]["charge"]["priority"] == 3
+
+
+def test_a_build_that_says_something_else_is_named_with_what_it_says() -> None:
+    """An edit holds against a build that has changed the same field, and both values are shown."""
+    edit = Edit(SHARED, "charge", "retry.maximumAttempts", 2, 3)
+    laid = lay_over(app(), [edit])
+    assert laid.contested == ((edit, 5),)
+    assert laid.app["shared"]["activities"]["charge"]["retry"] == {"maximumAttempts": 2}
+
+
+def test_edits_of_one_workflow_lie_over_those_of_all() -> None:
+    """A graph's own edit takes the shared activity as it was edited, and changes one field."""
+    for_all = Edit(SHARED, "charge", "taskQueue", "gpu", None)
+    for_one = Edit("fulfil", "charge", "priority", 3, None)
+    laid = lay_over(app(), [for_one, for_all])
+    own = laid.app["graphs"][0]["activities"]["charge"]
+    assert (own["taskQueue"], own["priority"]) == ("gpu", 3)
+    assert "priority" not in laid.app["shared"]["activities"]["charge"]
