@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
-from importlib import resources
 from typing import Any
 
 import asyncpg
@@ -27,7 +25,7 @@ from durable.postgres.pool import Database
 from durable.worker.worker import Worker
 from tests.integration.filling import BIG, fill
 from tests.integration.programs import add, chain
-from tests.sql_files import load
+from tests.sql_files import sql_files
 from tests.waiting import eventually
 
 FINISHED, WAITING = 1_000_000, 50_000
@@ -126,12 +124,12 @@ class Explaining:
 
 
 def _blocks(schema: str) -> Iterator[tuple[str, str]]:
-    for room in ("streams", "store", "engine.steps"):
-        for file in resources.files(f"durable.{room}").joinpath("sql").iterdir():
-            blocks = load(f"durable.{room}", f"sql/{file.name}", schema)
-            text = file.read_text(encoding="utf-8")
-            for name in re.findall(r"^-- name: (\w+)", text, re.MULTILINE):
-                yield f"{room.split('.')[-1]}/{file.name[:-4]}: {name}", blocks[name]
+    for (package, path), file in sql_files().items():
+        room = package.rpartition(".")[2]
+        if room in ("streams", "store", "steps"):
+            blocks = file.load(schema)
+            for name in blocks:
+                yield f"{room}/{path[4:-4]}: {name}", blocks[name]
 
 
 def _greedy(plan: dict[str, Any]) -> Iterator[str]:

@@ -6,8 +6,6 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -20,7 +18,7 @@ from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
 from durable.worker.worker import Worker
 from tests.integration.hotmesh.conftest import echo
-from tests.sql_files import load
+from tests.sql_files import sql_files
 
 # Each fits its call better than the function or operator that Postgres has, whose parameters are of
 # any type. It leaves the name of whom it could have acted as.
@@ -191,8 +189,6 @@ async def test_functions_in_sql_are_still_inlined(database: Database):
 
 SPECIAL = {"extract"}  # it has a syntax of its own, by which only Postgres's is called
 SEVERAL = re.compile(r"\bunnest\((?=[^()]*(?:\([^()]*\)[^()]*)*,)")  # this too, of several arrays
-ROOT = Path(str(resources.files("durable")))
-FILES = sorted(ROOT.rglob("sql/*.sql"))
 
 
 async def test_what_statements_call_is_qualified(database: Database):
@@ -200,11 +196,10 @@ async def test_what_statements_call_is_qualified(database: Database):
     rows = await database.fetch("select distinct proname from pg_proc where pronamespace = 11")
     known = {row["proname"] for row in rows} - SPECIAL
     found = set()
-    for file in FILES:
-        package = ".".join(("durable", *file.parent.parent.relative_to(ROOT).parts))
-        statements = load(package, f"sql/{file.name}", "durable")
-        for name, text in ((name, statements[name]) for name in statements):
-            bare = SEVERAL.sub("", re.sub(r"--[^\n]*|'(?:[^']|'')*'", "", text))
+    for (_, path), file in sql_files().items():
+        statements = file.load("durable")
+        for name in statements:
+            bare = SEVERAL.sub("", re.sub(r"--[^\n]*|'(?:[^']|'')*'", "", statements[name]))
             called = set(re.findall(r'(?<![\w."$])([a-z_][a-z_0-9]*)\(', bare))
-            found |= {(file.name, name, one) for one in called & known}
+            found |= {(path, name, one) for one in called & known}
     assert not found
