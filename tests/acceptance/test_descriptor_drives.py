@@ -11,11 +11,11 @@ from typing import Any
 import asyncpg
 import pytest
 import yaml
-from tests.acceptance.waiting import eventually
 
 import durable
 from durable.client.client import Client
 from durable.client.deployments import Deployment
+from tests.waiting import eventually
 
 Program = Callable[..., subprocess.Popen[str]]
 Cli = Callable[..., subprocess.CompletedProcess[str]]
