@@ -16,7 +16,7 @@ from durable.hotmesh import subscriptions
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.listen import Listener
 from durable.worker.worker import Worker
-from tests.integration.hotmesh.conftest import until
+from tests.waiting import eventually
 
 QUEUE = "orders"
 GRAPH = """
@@ -70,7 +70,7 @@ async def count(heard: Heard, least: int) -> None:
     async def enough() -> bool:
         return len(heard) >= least
 
-    await until(enough)
+    await eventually(enough)
 
 
 @pytest.mark.usefixtures("worker")
@@ -142,6 +142,7 @@ async def test_patterns_fit_workflows_that_come_later(client: Client, mesh: HotM
         await mesh.deploy(GRAPH)
         await mesh.activate("1")
         await mesh.sub("ask.done", noting(heard))
+        await eventually(lambda: "ask.done" in mesh._parts.patterns._known, "the new topic")
         await mesh.pub("ask", {"id": "g"})
         await count(heard, 3)
     assert sorted((topic, jid) for topic, jid, _ in heard) == [
@@ -172,5 +173,5 @@ async def test_a_subscription_is_known_as_long_as_it_lasts(
     async def again() -> bool:
         return bool(await database.fetch(rows))
 
-    await until(again)
+    await eventually(again)
     await asyncio.wait_for(mesh.unsub("add"), 60)
