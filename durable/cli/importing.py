@@ -26,8 +26,8 @@ class Served:
     """What one task queue serves."""
 
     queue: str
-    workflows: dict[str, Workflow[..., Any]] = field(default_factory=dict)
-    activities: dict[str, Activity[..., Any]] = field(default_factory=dict)
+    workflows: dict[str, Workflow[..., object]] = field(default_factory=dict)
+    activities: dict[str, Activity[..., object]] = field(default_factory=dict)
 
 
 def collect(target: str, queue: str | None = None) -> list[Served]:
@@ -78,7 +78,7 @@ def elsewhere(served: Served) -> list[str]:
     return list(lines.values())
 
 
-def workflow_of(target: str) -> Workflow[..., Any]:
+def workflow_of(target: str) -> Workflow[..., object]:
     """The workflow that "module:name" names, by attribute or by its own name."""
     name, attribute = split(target)
     module = load(name)
@@ -146,7 +146,7 @@ def _failed(name: str, error: Exception) -> ConfigurationError:
 
 def _definitions(
     source: ModuleType | Iterable[object],
-) -> Iterator[Workflow[..., Any] | Activity[..., Any]]:
+) -> Iterator[Workflow[..., object] | Activity[..., object]]:
     """All that is decorated among the values, or within a list of them."""
     values: Iterable[object] = vars(source).values() if isinstance(source, ModuleType) else source
     for value in values:
@@ -156,7 +156,9 @@ def _definitions(
             yield from _definitions(value)
 
 
-def _by_queue(found: list[Workflow[..., Any] | Activity[..., Any]], default: str) -> list[Served]:
+def _by_queue(
+    found: list[Workflow[..., object] | Activity[..., object]], default: str
+) -> list[Served]:
     queues: dict[str, Served] = {}
 
     def at(name: str) -> Served:

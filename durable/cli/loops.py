@@ -6,7 +6,6 @@ import asyncio
 import importlib
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
-from typing import Any
 
 from durable.errors import ConfigurationError
 from durable.runtime.interrupts import is_interrupt
@@ -20,7 +19,7 @@ class EventLoop(StrEnum):
     UVLOOP = "uvloop"
 
 
-def run(main: Coroutine[Any, Any, None], on: EventLoop) -> None:
+def run(main: Coroutine[object, object, None], on: EventLoop) -> None:
     """Run a coroutine to its end, as `asyncio.run` does.
 
     Raises `ConfigurationError` when uvloop is asked for and is not installed.
@@ -36,7 +35,7 @@ def run(main: Coroutine[Any, Any, None], on: EventLoop) -> None:
     except ConfigurationError:
         main.close()
         raise
-    begun: list[asyncio.Task[Any]] = []
+    begun: list[asyncio.Task[object]] = []
     with asyncio.Runner(loop_factory=factory) as runner:
         try:
             runner.run(_noted(main, begun))
@@ -44,7 +43,7 @@ def run(main: Coroutine[Any, Any, None], on: EventLoop) -> None:
             _go_on(runner.get_loop(), begun[0], error)
 
 
-async def _noted(main: Coroutine[Any, Any, None], begun: list[asyncio.Task[Any]]) -> None:
+async def _noted(main: Coroutine[object, object, None], begun: list[asyncio.Task[object]]) -> None:
     """Run the command, and note as which task."""
     begun.extend(task for task in [asyncio.current_task()] if task is not None)
     await main
@@ -52,7 +51,7 @@ async def _noted(main: Coroutine[Any, Any, None], begun: list[asyncio.Task[Any]]
 
 def _go_on(
     loop: asyncio.AbstractEventLoop,
-    main: asyncio.Task[Any],
+    main: asyncio.Task[object],
     error: SystemExit | KeyboardInterrupt,
 ) -> None:
     """Let the loop go on that a task left by `sys.exit()`, unless that was the command itself.

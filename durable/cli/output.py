@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from durable.protocol.failures import Failure
 from durable.telemetry.terminal import CONTINUED, shown, shown_json, shown_lines
@@ -109,7 +109,7 @@ def _writable(text: str, where: TextIO) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """Dataclasses, times and failures as what JSON can hold."""
     if isinstance(value, Failure):
         return value.to_dict()

@@ -133,7 +133,7 @@ def _open_steps(run: RunDescription, history: Sequence[HistoryEvent]) -> Iterato
         yield f"  and {more} that began a moment ago"
 
 
-def _named(step: dict[str, Any]) -> str:
+def _named(step: dict[str, object]) -> str:
     return "" if step["kind"] == "timer" else str(step["name"])
 
 

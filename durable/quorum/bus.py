@@ -156,7 +156,7 @@ class Bus:
         if self._reader is None or self._reader.done():
             self._reader = self._spawn(self._read())
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name="hotmesh quorum")
         self._tasks.add(task)
         task.add_done_callback(self._done)

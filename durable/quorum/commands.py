@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from durable.errors import ConfigurationError
 
@@ -35,15 +34,15 @@ class Throttle:
             "guid": guid == self.name,
         }[self.target]
 
-    def message(self) -> dict[str, Any]:
+    def message(self) -> dict[str, object]:
         """As the quorum hears of it."""
-        said: dict[str, Any] = {"type": "throttle", "throttle": self.milliseconds}
+        said: dict[str, object] = {"type": "throttle", "throttle": self.milliseconds}
         if self.target in ("guid", "topic"):
             return {**said, self.target: self.name}
         return {**said, "scope": self.target}
 
 
-def throttle_of(options: Mapping[str, Any]) -> Throttle:
+def throttle_of(options: Mapping[str, object]) -> Throttle:
     """Read `{"throttle": …, "guid"?, "topic"?, "scope"?}`.
 
     Raises `ConfigurationError` that says what is wrong.

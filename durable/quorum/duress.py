@@ -95,7 +95,7 @@ class Duress:
     """
 
     def __init__(
-        self, guid: str, tell: Callable[[dict[str, Any]], None], clock: Callable[[], float]
+        self, guid: str, tell: Callable[[dict[str, object]], None], clock: Callable[[], float]
     ) -> None:
         self._guid = guid
         self._tell = tell
@@ -147,7 +147,7 @@ class Duress:
         now = self._clock()
         return max((r.rest for r in self._reports.values() if r.until > now), default=0.0) / 1000
 
-    def profile(self) -> dict[str, Any]:
+    def profile(self) -> dict[str, object]:
         """What roll call says of it."""
         return {
             "duress_level": LEVELS[self._gauge.level],

@@ -6,14 +6,13 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 _GB = 1024**3
 _MEMORY = Path("/proc/meminfo")
 _OWN = Path("/proc/self/statm")
 
 
-def surroundings() -> dict[str, Any]:
+def surroundings() -> dict[str, object]:
     """Memory of the machine and of this process in gigabytes, load, and seconds of CPU used.
 
     `TotalMemoryGB`, `FreeMemoryGB`, `UsedMemoryGB` and `ProcessMemoryGB` are None where the system

@@ -117,8 +117,8 @@ class Context:
     def activity(
         self,
         definition: ActivityDefinition,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
         options: ActivityOptions | None = None,
     ) -> StepFuture:
         """Issue an activity, now; await the future for its result.
@@ -139,8 +139,8 @@ class Context:
     def child(
         self,
         definition: WorkflowDefinition,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
         options: WorkflowOptions | None = None,
         id: str | None = None,  # noqa: A002 - users' word
     ) -> StepFuture:
@@ -193,7 +193,7 @@ class Context:
         self._steps.start(step, future)
         return future
 
-    async def receive(self, name: str, adapter: Adapter) -> Any:
+    async def receive(self, name: str, adapter: Adapter) -> object:
         """The next unread signal of this name, in order of arrival; waits for one.
 
         Cancelling the wait loses nothing. One whose payload cannot be read is put aside, with the
@@ -338,7 +338,7 @@ def current() -> Context | None:
 
 def _answered(predicate: Callable[[], bool]) -> bool:
     """What a predicate says now; what would have to be awaited first is no answer, and true."""
-    answer: Any = predicate()
+    answer: object = predicate()
     if not isawaitable(answer):
         return bool(answer)
     if asyncio.iscoroutine(answer):  # a call of an activity is one

@@ -21,7 +21,7 @@ def put_down(task: RunTask, label: str) -> None:
     One that waits again every time is never run again.
     """
     task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
-    refusing: Any = None
+    refusing: object = None
     for _ in range(CLOSED_MAX):
         chain = _chain(task)
         if not chain:
@@ -47,7 +47,7 @@ def put_down(task: RunTask, label: str) -> None:
 
 def _chain(task: RunTask) -> list[Any]:
     """The coroutines of a task that have not ended, the outermost first."""
-    chain: list[Any] = []
+    chain: list[object] = []
     current: Any = task.get_coro()
     while getattr(current, "cr_frame", None) is not None:
         chain.append(current)
@@ -55,7 +55,7 @@ def _chain(task: RunTask) -> list[Any]:
     return chain
 
 
-def _keep_for_ever(coroutine: Any) -> None:
+def _keep_for_ever(coroutine: object) -> None:
     """Have a coroutine never be collected.
 
     Python would close it then, and its loop would go on outside of its run, where calling an

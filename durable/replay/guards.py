@@ -45,10 +45,10 @@ _DRIVEN = (
 )  # fmt: skip
 
 
-def _outside(name: str) -> Callable[..., Any]:
+def _outside(name: str) -> Callable[..., object]:
     shown = _KNOWN_AS.get(name, f"loop.{name}()")
 
-    def refuse(*_: Any, **__: Any) -> Any:
+    def refuse(*_: object, **__: object) -> object:
         raise NotDurableError(
             f"{shown} reaches outside of the workflow and cannot be replayed: do it in an activity"
         )
@@ -56,8 +56,8 @@ def _outside(name: str) -> Callable[..., Any]:
     return refuse
 
 
-def _driving(name: str) -> Callable[..., Any]:
-    def refuse(*_: Any, **__: Any) -> Any:
+def _driving(name: str) -> Callable[..., object]:
+    def refuse(*_: object, **__: object) -> object:
         raise NotDurableError(
             f"loop.{name}(): the loop of a workflow is driven by its worker;"
             " await the coroutine instead"
@@ -76,7 +76,7 @@ for _name in _DRIVEN:
     setattr(NoOutside, _name, _driving(_name))
 
 
-def check_task_order(coroutine: Any, depth: int = 1) -> None:
+def check_task_order(coroutine: object, depth: int = 1) -> None:
     """Refuse a task that `asyncio.as_completed` makes of a coroutine without a hash of its own.
 
     `as_completed` puts its arguments in a set first, and a coroutine's place in a set is given by
@@ -98,7 +98,7 @@ def check_task_order(coroutine: Any, depth: int = 1) -> None:
         frame = frame.f_back
 
 
-def _given(frame: FrameType, coroutine: Any) -> list[Any]:
+def _given(frame: FrameType, coroutine: object) -> list[Any]:
     """The coroutines that were given to `as_completed`: none of them will be awaited."""
     given = frame.f_locals.get("fs", frame.f_locals.get("aws"))
     listed = list(given) if isinstance(given, (list, tuple, set, frozenset, dict)) else []

@@ -111,14 +111,14 @@ class ReplayLoop(NoOutside):
         self._callbacks_max = callbacks_max
         self._ready: deque[asyncio.Handle] = deque()
         self._watches: list[tuple[Callable[[], bool], RunFuture, contextvars.Context]] = []
-        self._generators: dict[int, AsyncGeneratorType[Any, Any]] = {}
+        self._generators: dict[int, AsyncGeneratorType[object, object]] = {}
         self._task_key, self._future_key = keys_of(seed)
         self._tasks_made = 0
         self._thread = 0  # that of the turn; 0 outside of one
         self._home = 0  # that of the last turn
         self._gone = False
         self._eager = False
-        self._handler: Callable[[Any, dict[str, Any]], object] | None = None
+        self._handler: Callable[[object, dict[str, object]], object] | None = None
 
     # --- what the run does -------------------------------------------------------------------
 
@@ -268,7 +268,7 @@ class ReplayLoop(NoOutside):
             if generator.ag_frame is not None and not generator.ag_running:
                 self.create_task(_aclose(generator), context=self.variables)
 
-    def _generator_begins(self, generator: AsyncGenerator[Any, Any]) -> None:
+    def _generator_begins(self, generator: AsyncGenerator[object, object]) -> None:
         # Held until the end: otherwise the garbage collector would choose when its `finally` runs.
         assert isinstance(generator, AsyncGeneratorType)  # noqa: S101 - by the hook's contract
         self._generators[id(generator)] = generator
@@ -392,7 +392,7 @@ class ReplayLoop(NoOutside):
         check_task_order(coro, 2)
         self._tasks_made += 1
         self._task_key += 1
-        options: dict[str, Any] = {"loop": self, "context": context}
+        options: dict[str, object] = {"loop": self, "context": context}
         if self._eager if eager_start is None else eager_start:
             options["eager_start"] = True
         options["name"] = f"Task-{self._tasks_made}" if name is None else name
@@ -402,10 +402,10 @@ class ReplayLoop(NoOutside):
             task.add_done_callback(self._task_ended)
         return task
 
-    def _task_ended(self, task: asyncio.Task[Any]) -> None:
+    def _task_ended(self, task: asyncio.Task[object]) -> None:
         self.tasks.pop(hash(task), None)
 
-    def set_task_factory(self, factory: Any) -> None:
+    def set_task_factory(self, factory: object) -> None:
         """None, or `asyncio.eager_task_factory`: any other would make tasks without a number."""
         eager = getattr(asyncio, "eager_task_factory", None)
         if factory is not None and factory is not eager:
@@ -490,9 +490,9 @@ def _no_stop(exc: StopIteration) -> RuntimeError:
     return error
 
 
-async def _aclose(generator: AsyncGenerator[Any, Any]) -> None:
+async def _aclose(generator: AsyncGenerator[object, object]) -> None:
     await generator.aclose()
 
 
-def _generator_dropped(_: AsyncGenerator[Any, Any]) -> None:
+def _generator_dropped(_: AsyncGenerator[object, object]) -> None:
     """Never happens while the run lives; afterwards there is nothing left to do."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from durable.errors import NonDeterminismError, NotDurableError
 from durable.protocol.commands import Finish, Step, kind_of
@@ -56,7 +55,7 @@ class Where:
     def __init__(self, label: str, home: str) -> None:
         self.label = label
         self.home = home
-        self.main: Coroutine[Any, Any, Any] | None = None
+        self.main: Coroutine[object, object, object] | None = None
         self.hint = ""
 
     def error(self, step: int, expected: str, got: str, site: str = "") -> NonDeterminismError:
@@ -145,7 +144,7 @@ def after_the_end(fact: Fact, finished: Finish, where: Where) -> NonDeterminismE
     return where.error(fact.number, expected, f"ended already ({finished.state})")
 
 
-def python_hint(begun: dict[str, Any]) -> str:
+def python_hint(begun: dict[str, object]) -> str:
     """A sentence, if the history was begun by another Python than this one."""
     recorded = begun.get("python")
     here = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -30,7 +30,7 @@ class Reach:
     """Who was reached: `future` is what somebody may be awaiting, None if that is not known."""
 
     what: str
-    future: asyncio.Future[Any] | None
+    future: asyncio.Future[object] | None
 
     def error(self, label: str, site: Site) -> NotDurableError:
         """What the code that awaits is told."""
@@ -42,7 +42,7 @@ class Reach:
         )
 
 
-def reach_of(what: str, callback: Any, args: Iterable[Any], loop: object) -> Reach:
+def reach_of(what: str, callback: object, args: Iterable[object], loop: object) -> Reach:
     """The future of `loop` that a callback was to settle, if it can be seen."""
     for each in (getattr(callback, "__self__", None), *args):
         if isinstance(each, asyncio.Future) and each.get_loop() is loop:
@@ -50,7 +50,7 @@ def reach_of(what: str, callback: Any, args: Iterable[Any], loop: object) -> Rea
     return Reach(what, None)
 
 
-def raise_where_it_awaits(error: NotDurableError, reach: Reach, main: asyncio.Task[Any]) -> None:
+def raise_where_it_awaits(error: NotDurableError, reach: Reach, main: asyncio.Task[object]) -> None:
     """Have it raised at the await, within a turn; without one the main task is cancelled."""
     future = reach.future
     if future is None or future.done():
@@ -61,9 +61,9 @@ def raise_where_it_awaits(error: NotDurableError, reach: Reach, main: asyncio.Ta
         future.set_exception(error)
 
 
-def _awaited(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
+def _awaited(task: asyncio.Task[object]) -> asyncio.Future[object] | None:
     """What a task waits for in the end, through the tasks that it waits for."""
-    waiter: Any = getattr(task, "_fut_waiter", None)
+    waiter: object = getattr(task, "_fut_waiter", None)
     while isinstance(waiter, asyncio.Task):
         waiter = getattr(waiter, "_fut_waiter", None)
     return waiter if isinstance(waiter, asyncio.Future) else None

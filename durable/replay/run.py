@@ -325,7 +325,7 @@ class Run:
         self._outcome = Finish("failed", failure=failure)
         self._steps.shut()
 
-    async def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    async def _run(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         try:
             value = await self.definition.fn(*args, **kwargs)
             self._outcome = Finish("completed", data=self.definition.signature.encode_result(value))

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 _OURS = str(Path(__file__).parent.parent) + "/"
 _ASYNCIO = str(Path(asyncio.__file__).parent) + "/"
@@ -36,10 +35,10 @@ def call_site(depth: int = 1) -> Site:
     return NOWHERE
 
 
-def waiting_site(coroutine: Coroutine[Any, Any, Any] | None) -> Site:
+def waiting_site(coroutine: Coroutine[object, object, object] | None) -> Site:
     """The innermost user line at which a suspended coroutine waits."""
     found = NOWHERE
-    current: Any = coroutine
+    current: object = coroutine
     while current is not None:
         frame = getattr(current, "cr_frame", None) or getattr(current, "ag_frame", None)
         if frame is not None and not frame.f_code.co_filename.startswith(_INTERNAL):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 from durable.errors import NotDurableError
 from durable.protocol.commands import CancelStep, Command, Step
@@ -17,7 +17,7 @@ REFUSED_MAX = 1000  # commands of a run that has ended: more come from a loop th
 class ResultReader(Protocol):
     """Reads the result of a step."""
 
-    def decode_result(self, text: str) -> Any:
+    def decode_result(self, text: str) -> object:
         """The result of a text. `PayloadError` if it is none of the type that was asked for."""
         ...
 
@@ -29,7 +29,7 @@ class StepFuture(RunFuture):
     number: int
     signature: ResultReader
 
-    def cancel(self, msg: Any | None = None) -> bool:
+    def cancel(self, msg: object | None = None) -> bool:
         """Cancel the wait, at once; the step's answer will be dropped."""
         if not super().cancel(msg):
             return False

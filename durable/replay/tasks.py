@@ -43,7 +43,7 @@ class RunFuture(asyncio.Future[Any]):
     def __hash__(self) -> int:
         return self.key
 
-    def set_result(self, result: Any) -> None:
+    def set_result(self, result: object) -> None:
         """Settle it; from outside of the run's turn that ends the run instead."""
         loop: Any = self.get_loop()
         if loop.is_own_turn():
@@ -64,7 +64,11 @@ class RunTask(asyncio.Task[Any]):
     """A task whose hash is fixed by the order of creation; `site` is where it was created."""
 
     def __init__(
-        self, coroutine: Coroutine[Any, Any, Any], key: int, site: Site = NOWHERE, **options: Any
+        self,
+        coroutine: Coroutine[object, object, object],
+        key: int,
+        site: Site = NOWHERE,
+        **options: Any,
     ) -> None:
         # The registry of all tasks, filled by the base class, asks for the hash already.
         self.key = key
