@@ -251,7 +251,8 @@ class _Deployer:
     ) -> Deployed:
         from durable.compiler.generate import generate  # noqa: PLC0415 - where a worker starts
 
-        generated = generate(queue, workflows, activities)
+        # Schemas of sixty workflows take a quarter of a second, in which others want the loop.
+        generated = await asyncio.to_thread(generate, queue, workflows, activities)
         await retry_until_connected(
             partial(self._store, queue, generated), host=False, limit=CALLER_TIMEOUT
         )

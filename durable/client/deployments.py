@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from durable.descriptor.edits import Edit, Plain, lay_over
+from durable.descriptor.commands import Plain
+from durable.descriptor.edits import Edit, lay_over
 from durable.errors import ConfigurationError
 from durable.postgres.connections import LONG_DEADLINE
 from durable.postgres.pool import Database

@@ -16,8 +16,17 @@ from durable.compiler.names import SIGNAL_SUFFIX, by_name, check_apart, check_qu
 from durable.compiler.policies import activity_fields
 from durable.compiler.schemas import arguments_schema, schema_of, signals_schema
 from durable.definitions import ActivityDefinition, WorkflowDefinition
-from durable.descriptor.commands import ACTIVITY, CHILD, COMMAND, SIGNAL, START, TIMEOUTS, TIMER
-from durable.descriptor.hashes import Hashes, Plain
+from durable.descriptor.commands import (
+    ACTIVITY,
+    CHILD,
+    COMMAND,
+    SIGNAL,
+    START,
+    TIMEOUTS,
+    TIMER,
+    Plain,
+)
+from durable.descriptor.hashes import Hashes
 from durable.errors import DefinitionError
 from durable.protocol.codes import PENDING
 

@@ -12,7 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from durable.descriptor.edits import TIMEOUTS, Plain, activity_of, transitions_of
+from durable.descriptor.commands import (
+    ACTIVITY,
+    CHILD,
+    RETRY,
+    TIMEOUTS,
+    TIMER,
+    Plain,
+    is_generated_id,
+)
+from durable.descriptor.edits import activity_of, transitions_of
 from durable.errors import DescriptorError
 from durable.protocol.commands import StartActivity, StartChild, StartTimer
 from durable.protocol.durations import seconds
@@ -20,18 +29,6 @@ from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.protocol.retry import RetryPolicy
 
 Routed = TypeVar("Routed", StartActivity, StartChild, StartTimer)
-
-ACTIVITY: Final = ".activity"
-CHILD: Final = ".child"
-TIMER: Final = ".timer"
-
-_RETRY: Final[Mapping[str, str]] = {
-    "maximumAttempts": "maximum_attempts",
-    "backoffCoefficient": "backoff_coefficient",
-    "maximumInterval": "maximum_interval",
-    "initialInterval": "initial_interval",
-    "nonRetryable": "non_retryable",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +159,7 @@ def compile_commands(
     targets: dict[str, Target | None] = {}
     for name in transitions_of(base, original):
         found = activity_of(app, graph, ways[name]) if name in ways else None
-        if name.startswith("."):
+        if is_generated_id(name):
             targets[name] = None if found is None else _referring(found)
         elif found is None:
             targets[name] = None
@@ -206,7 +203,7 @@ def _stated(activity: Plain) -> list[tuple[str, Any]]:
 
 def policy_of(retry: Plain) -> RetryPolicy:
     """The retry policy that a descriptor states."""
-    given = {_RETRY[key]: value for key, value in retry.items() if key in _RETRY}
+    given = {RETRY[key]: value for key, value in retry.items() if key in RETRY}
     if "non_retryable" in given:
         given["non_retryable"] = tuple(given["non_retryable"])
     return RetryPolicy(**given)

@@ -9,13 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 START: Final = ".start"
 ACTIVITY: Final = ".activity"
 CHILD: Final = ".child"
 TIMER: Final = ".timer"
 SIGNAL: Final = ".signal"
+
+Plain = Mapping[str, Any]
+"""A part of a generated descriptor as plain data, as YAML shows it."""
+
+RETRY: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "maximumAttempts": "maximum_attempts",
+        "backoffCoefficient": "backoff_coefficient",
+        "maximumInterval": "maximum_interval",
+        "initialInterval": "initial_interval",
+        "nonRetryable": "non_retryable",
+    }
+)
+"""The fields of a retry policy, and the arguments of `RetryPolicy` that they are."""
 
 TIMEOUTS: Final[Mapping[str, str]] = MappingProxyType(
     {

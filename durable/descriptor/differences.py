@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from durable.descriptor.commands import START, Plain
 from durable.descriptor.document import load_marked, load_stored, plain
 from durable.descriptor.edits import (
     SHARED,
     TRANSITION,
     Edit,
-    Plain,
     activity_of,
     command_of,
     fields_of,
@@ -134,7 +134,7 @@ class _Differences:
                 self._refuse(at, f"no function is registered as {activity!r}; {_FROM_CODE}")
             elif activity in now:
                 self._of_activity(name, activity, (said, now[activity]), at)
-            elif activity in (function, ".start"):
+            elif activity in (function, START):
                 self._refuse((*where, "activities"), f"{activity!r} is missing; {_FROM_CODE}")
             else:
                 self.edits.append(Edit(name, activity, "", None, None))

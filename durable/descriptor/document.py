@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from durable.descriptor.commands import Plain
 from durable.descriptor.document_warnings import warnings_of
 from durable.descriptor.files import read_file
 from durable.descriptor.findings import Finding, from_pydantic, refuse
-from durable.descriptor.hashes import Hashes, Plain, digest
+from durable.descriptor.hashes import Hashes, digest
 from durable.descriptor.layout import to_yaml
 from durable.descriptor.marks import DEPTH_LIMIT, Mark, read
 from durable.descriptor.model import App

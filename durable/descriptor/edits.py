@@ -11,32 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from durable.descriptor.commands import TIMEOUTS, Plain
 from durable.protocol.durations import seconds
-
-Plain = Mapping[str, Any]
-"""A part of a descriptor as plain data, as YAML shows it."""
 
 SHARED: Final = ""
 """The graph of edits of what all graphs of an app share."""
 
 TRANSITION: Final = "transition"
 """The field of an edit that leads the command of an activity elsewhere, or nowhere."""
-
-TIMEOUTS: Final[Mapping[str, str]] = {
-    "startToCloseTimeout": "start_to_close",
-    "scheduleToCloseTimeout": "schedule_to_close",
-    "scheduleToStartTimeout": "schedule_to_start",
-    "heartbeatTimeout": "heartbeat",
-}
-"""Fields of a worker activity that limit its attempts, and the options that they are."""
-
-RETRY: Final = (
-    "maximumAttempts",
-    "backoffCoefficient",
-    "maximumInterval",
-    "initialInterval",
-    "nonRetryable",
-)
 
 EDITABLE: Final = frozenset({"topic", "taskQueue", "priority", *TIMEOUTS})
 """The fields that edits may change, beside those of the retry policy and transitions."""

@@ -11,13 +11,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from durable.descriptor.commands import SIGNAL, is_generated_id
+from durable.descriptor.commands import SIGNAL, Plain, is_generated_id
 from durable.errors import DescriptorError
-
-Plain = Mapping[str, Any]
-"""A part of a descriptor as plain data, as YAML shows it."""
 
 _DIGITS = 16
 _WHOLE_FLOAT: Final = re.compile(r"\d(?:\.0|e\+)")

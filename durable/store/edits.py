@@ -9,7 +9,8 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
-from durable.descriptor.edits import SHARED, Edit, Plain
+from durable.descriptor.commands import Plain
+from durable.descriptor.edits import SHARED, Edit
 from durable.errors import ConfigurationError
 from durable.postgres.columns import Text
 from durable.postgres.sql import SqlFile
