@@ -97,6 +97,8 @@ def _timeline(run: RunDescription, history: Sequence[HistoryEvent]) -> Iterator[
         if event.kind != "timer" and failed.get(event.step):
             name += f" (attempt {failed[event.step] + 1})"
         end = _said(event.failure) if event.failure else _value(event)
+        if event.graph_version is not None:
+            end += f"  (from here on version {event.graph_version} of the graph)"
         rows.add_row(str(event.revision), f" +{passed}", *map(shown, (event.kind, name, end)))
     if history:
         yield rows

@@ -41,7 +41,8 @@ class HistoryEvent:
     """One fact of a history, for people.
 
     `kind`: started, activity, timer, child, signal, cancel or finished; `step` the number of the
-    command that it settles, 0 for none; `input` and `data` decoded from JSON.
+    command that it settles, 0 for none; `input` and `data` decoded from JSON; `graph_version` the
+    version of its graph that the run went over to with it, None where it stayed on its own.
     """
 
     revision: int
@@ -52,6 +53,7 @@ class HistoryEvent:
     input: Any
     data: Any
     failure: Failure | None
+    graph_version: str | None = None
 
 
 def event_of(revision: int, fact: Fact) -> HistoryEvent:
@@ -59,7 +61,7 @@ def event_of(revision: int, fact: Fact) -> HistoryEvent:
     return HistoryEvent(
         revision, fact.kind.value, to_datetime(fact.at), fact.number, fact.name,
         None if fact.input is None else plain_value(fact.input),
-        None if fact.data is None else plain_value(fact.data), fact.failure,
+        None if fact.data is None else plain_value(fact.data), fact.failure, fact.graph_version,
     )  # fmt: skip
 
 

@@ -61,6 +61,7 @@ class Fact:
         failure: what went wrong, None when nothing did.
         input: encoded arguments, kept for people to read; never used by replay but for STARTED.
         request: id of the request that a signal came by; kept so that a resent one is known.
+        graph_version: of the graph that the run went over to with it, None where it stayed.
     """
 
     kind: FactKind
@@ -71,3 +72,4 @@ class Fact:
     failure: Failure | None = None
     input: str | None = None
     request: str | None = None
+    graph_version: str | None = None

@@ -20,6 +20,7 @@ def fact_of(row: Row) -> Fact:
     return Fact(
         fact_kind(row["kind"]), from_datetime(row["at"]), row["number"], row["name"], row["data"],
         failure_from_json(row["failure"]), row["input"], None if request is None else str(request),
+        row["graph_version"],
     )  # fmt: skip
 
 

@@ -234,6 +234,7 @@ class RunHost:
             return
         await self.plans.know((edit,))
         self.plans.open_edit = edit
+        logger.info("task queue %r: open runs follow deployment %d", self._queue, edit)
         for held in self._held.values():
             if held.plan.edit < edit:
                 held.plan = self.plans.plan(held.claimed.workflow, edit)
