@@ -40,6 +40,7 @@ _KINDS: Final = MappingProxyType(
     {START: Kind.TRIGGER, TIMER: Kind.HOOK, SIGNAL: Kind.HOOK, CHILD: Kind.AWAIT}
 )
 _GENERATED: Final = MappingProxyType({"timer": TIMER, "child": CHILD})
+_STEPS: Final = (FactKind.ACTIVITY, FactKind.TIMER, FactKind.CHILD, FactKind.GRAPH)
 _SETTLED: Final = MappingProxyType({FactKind.TIMER: TIMER, FactKind.CHILD: CHILD})
 
 
@@ -163,7 +164,7 @@ def instances_of(
     yield _function(job, facts[0].at), job.input
     settled, signals = set(), 0
     for fact in facts:
-        if fact.kind in (FactKind.ACTIVITY, FactKind.TIMER, FactKind.CHILD):
+        if fact.kind in _STEPS:
             settled.add(fact.number)
             yield _step(fact, job.jid), _input(fact)
         elif fact.kind is FactKind.SIGNAL:

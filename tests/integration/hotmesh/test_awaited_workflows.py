@@ -142,6 +142,36 @@ async def test_its_failure_has_a_code(
     assert error["message"] == ("ValueError: no lamp" if code == 500 else "TimeoutError")
 
 
+async def test_data_that_are_no_arguments_fail_it(
+    begin: Begin, client: Client, database: Database
+) -> None:
+    """The run fails with the code 400, and is not suspended: no other code would read them."""
+    mesh = await begin(GRAPH.replace("code: [499", "code: [400, 499"), app_id="shop")
+    async with Worker(client, workflows=SERVED):
+        data = {"workflow": "pack", "order": {"item": 7}}
+        out = await mesh.pubsub("buy", data, timeout=60)
+    assert out["data"] == {"shipped": {}, "sorry": True}
+    error = await _error(database)
+    assert error["code"] == 400
+    assert "item" in error["message"]
+
+
+async def test_whatever_ends_it_tells_the_graph(
+    begin: Begin, client: Client, database: Database
+) -> None:
+    """An earlier build knows nothing of graphs as parents: its statements tell them all the same."""
+    mesh = await begin(GRAPH, app_id="shop")
+    async with Worker(client, workflows=SERVED):
+        jid = await mesh.pub("buy", {"workflow": "wait", "order": {"item": "lamp"}})
+        await eventually(lambda: _child(database))
+    await database.fetch(
+        f"update {database.schema}.jobs set state = 'completed', output = '7', status = 0,"
+        " finished_at = now() where scope = ''"
+    )
+    await eventually(lambda: _is_done(mesh, jid))
+    assert (await mesh.get_state("buy", jid))["data"] == {"shipped": {"result": 7}}
+
+
 @pytest.mark.parametrize(("how", "code"), [("cancel", 499), ("terminate", 410)])
 @pytest.mark.parametrize("served", [True, False])
 async def test_an_end_from_outside_reaches_the_graph(
