@@ -102,6 +102,11 @@ class CrossingStore:
         """Whether a graph is still to be begun for a step, or is being begun."""
         return bool(await connection.fetchval(*self._sql.bind("is_asked", request=request)))
 
+    async def asked(self, connection: Any, message_id: int) -> Row | None:
+        """A message that asks for a graph; None: it is another."""
+        row: Row | None = await connection.fetchrow(*self._sql.bind("asked", id=message_id))
+        return row
+
     async def await_jobs(self, connection: Any, awaited: Sequence[AwaitedJob]) -> None:
         """Write down who awaits jobs that were begun in this transaction."""
         await connection.execute(*self._sql.bind("await_jobs", awaited=awaited))

@@ -475,7 +475,9 @@ class GraphSteps:
         """Put a message aside that cannot be applied, and end its job with the error."""
         async with self._db.connection() as connection, connection.transaction():
             run_id = await self._stream.bury(connection, message_id, error_text(error) or "{}")
-            row = None if run_id is None else await self._jobs.lock_one(connection, run_id)
+            if run_id is None:
+                return await self._awaits.bury(connection, message_id, error)
+            row = await self._jobs.lock_one(connection, run_id)
             if row is None or row["state"] != RUNNING:
                 return Written()
             walk = await self._walk(connection, row, {})

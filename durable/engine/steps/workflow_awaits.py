@@ -128,6 +128,20 @@ class WorkflowAwaits:
             return job["run_id"] if job["state"] == RUNNING else None, False
         return None, await self._store.is_asked(connection, request)
 
+    async def bury(self, connection: Any, message_id: int, error: Fault) -> Written:
+        """Have the step fail whose graph could not be begun, if that is what a message was about.
+
+        The message has been put aside by the caller.
+        """
+        row = await self._store.asked(connection, message_id)
+        if row is None:
+            return Written()
+        asked, refused = _asked(row), AskedGraphs()
+        await self._store.lock_wakes(connection, [asked.run_id])
+        refused.refuse(asked, error)
+        await self._store.answer(connection, refused.answers)
+        return Written(reached=await self._store.holders(connection, [asked.run_id]))
+
     async def write(self, connection: Any, asked: AskedGraphs, written: Written) -> None:
         """Say in the jobs that were begun who awaits them, and answer for those that were not."""
         awaited = []

@@ -31,6 +31,9 @@ where j.finished_at is null and exists (
 -- Whether a graph is still to be begun for a step, or is being begun in this moment.
 select exists(select from durable.engine_streams e where e.request_id = :request and e.expired_at is null)
 
+-- name: asked
+select e.id, e.topic, e.message from durable.engine_streams e where e.id = :id and e.msg_type = 'begin'
+
 -- name: await_jobs
 -- Who awaits these jobs. One that has ended with its first step is told of by this very update, through the trigger.
 update durable.jobs j set awaiter_id = a.awaiter_id, awaiter = a.awaiter::json, finished_at = j.finished_at

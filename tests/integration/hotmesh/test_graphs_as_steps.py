@@ -246,6 +246,20 @@ async def test_an_interruption_is_the_step_s_failure(
         assert "410" in await handle.result(timeout=60)
 
 
+async def test_a_graph_that_breaks_its_engine_fails_the_step(
+    begin: Begin, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its message is put aside, and the workflow does not wait for what nobody tries again."""
+
+    def broken(*_args: Any, **_given: Any) -> None:
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr("durable.engine.steps.workflow_awaits.Start", broken)
+    await begin(GRAPHS, app_id="calc")
+    async with Worker(client, workflows=WORKFLOWS):
+        assert "500" in await client.execute(asks("double", "calc", {}))
+
+
 async def test_data_of_another_type_suspend_the_run(begin: Begin, client: Client) -> None:
     """As the result of an activity does: it goes on when the code is right."""
 
