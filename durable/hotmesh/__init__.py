@@ -13,6 +13,7 @@ function_starts.py  pub and pubsub of workflows
 publication.py      what a caller publishes
 job_interrupts.py   interrupt
 job_signals.py      hook, add
+function_signals.py  hook of runs of functions
 job_lookup.py       finds the job of an id, of a graph or a run of a function
 function_jobs.py    runs of functions, seen as jobs
 job_inspection.py   status, state, fields, export

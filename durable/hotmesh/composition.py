@@ -23,6 +23,7 @@ from durable.hotmesh.engine_loop import EngineLoop, GraphEngine
 from durable.hotmesh.escalations import Escalations
 from durable.hotmesh.function_ends import FunctionEnds
 from durable.hotmesh.function_jobs import FunctionJobs
+from durable.hotmesh.function_signals import FunctionSignals
 from durable.hotmesh.function_starts import FunctionStarts
 from durable.hotmesh.host import Hosted, MeshHost
 from durable.hotmesh.job_inspection import JobInspection
@@ -47,6 +48,7 @@ from durable.store.function_jobs import FunctionJobStore
 from durable.store.jobs import JobStore
 from durable.streams.membership import Membership
 from durable.streams.pacing import Pace
+from durable.streams.runs import RunStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,9 @@ def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
     hosted = _hosted(ground, engine)
     on_committed = ground.announcements.on_committed
     lookup = JobLookup(app_id, jobs, ground.functions)
+    functions = FunctionSignals(
+        app_id, ground.functions, ground.declared, RunStream(database), resources.announcer
+    )
     resolving = EscalationSteps(database, ground.versions.plans, settings.retry, random.random)
     bus, roster = ground.quorum.bus, ground.quorum.roster
     return MeshParts(
@@ -145,9 +150,9 @@ def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
             lookup,
             on_committed,
         ),
-        signals=JobSignals(app_id, Signals(database, ground.wake)),
+        signals=JobSignals(app_id, Signals(database, ground.wake), functions),
         inspection=JobInspection(lookup, jobs),
-        removal=JobRemoval(app_id, jobs, resources.retention),
+        removal=JobRemoval(lookup, resources.retention),
         search=Search(app_id, database),
         statistics=Statistics(database, ground.versions.plans, app_id, ground.wake),
         subscriptions=hosted.subscriptions,

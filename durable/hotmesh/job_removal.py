@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from durable.engine.completion import Jobs
 from durable.engine.job import RUNNING
 from durable.engine.retention import Retention
 from durable.errors import ConfigurationError
+from durable.hotmesh.job_lookup import JobLookup
 from durable.protocol.retention import Pruned, Pruning
 
 
 class JobRemoval:
     """Deletes the ended jobs of one app."""
 
-    def __init__(self, app_id: str, jobs: Jobs, retention: Retention) -> None:
-        self._app_id = app_id
-        self._jobs = jobs
+    def __init__(self, lookup: JobLookup, retention: Retention) -> None:
+        self._lookup = lookup
         self._retention = retention
 
     async def scrub(self, job_id: str) -> None:
         """Delete a job that has ended, with all that belongs to it."""
-        job, _, _ = await self._jobs.find(self._app_id, job_id)
-        if job.state == RUNNING:
+        found = await self._lookup.find(job_id)
+        job = found.job
+        if job.state == RUNNING or (found.is_function and found.is_open):
             raise ConfigurationError(
                 f"job {job_id!r} still runs, and others may wait for it:"
                 f" interrupt({job.graph!r}, {job_id!r}) ends it, then it can be scrubbed"

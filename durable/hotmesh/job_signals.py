@@ -7,6 +7,7 @@ from uuid import UUID
 from durable.engine.signals import Signals
 from durable.engine.steps.graph_rows import reply_from
 from durable.errors import ConfigurationError
+from durable.hotmesh.function_signals import FunctionSignals
 from durable.protocol.graphs import Data
 from durable.protocol.ids import request_named
 from durable.protocol.limits import check_fields
@@ -14,16 +15,20 @@ from durable.protocol.messages import MessageKind
 
 
 class JobSignals:
-    """Signals the jobs of one app."""
+    """Signals the jobs of one app, and answers their open activities."""
 
-    def __init__(self, app_id: str, signals: Signals) -> None:
+    def __init__(self, app_id: str, signals: Signals, functions: FunctionSignals) -> None:
         self._app_id = app_id
         self._signals = signals
+        self._functions = functions
 
     async def send(
         self, topic: str, data: Data, status: str, code: int, request_id: str | None
     ) -> str:
         """Signal a hook; the id of the signal's message."""
+        request = requested(request_id, "hook", self._app_id, topic)
+        if (workflow := await self._functions.workflow_of(topic)) is not None:
+            return await self._functions.send(workflow, data, (status, code), request)
         answer = {
             "data": check_fields("data", data, f"the signal on {topic!r}"),
             "status": None if status == "success" else status,
