@@ -57,8 +57,8 @@ def graph(
         ConfigurationError: the topic or app is no name.
 
     Example:
-        >>> graph("calculate", {"a": 1}, app="calc").name
-        'calculate'
+        >>> await graph("calculate", {"a": 1}, app="calc", returns=Out)  # doctest: +SKIP
+        Out(result=3)
     """
     check_name("topic", topic, "durable.graph()")
     if app is not None:

@@ -51,6 +51,16 @@ def checksum(data: bytes) -> int:
 def archive(path: str) -> None: ...
 
 
+@durable.workflow
+async def of_graphs(order: Order) -> Receipt | None:
+    """A graph gives data, or what they are read as."""
+    assert_type(await durable.graph("price", {"id": order.id}), dict[str, Any])
+    assert_type(await durable.graph("price", app="shop", returns=list[int]), list[int])
+    both = await asyncio.gather(durable.graph("price", returns=Label), charge(order))
+    assert_type(both, tuple[Label, Receipt])
+    return await durable.graph("price", returns=Receipt | None)
+
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
