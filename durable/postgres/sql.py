@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from importlib import resources
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
@@ -145,28 +145,11 @@ class Statements:
     """
 
     def __init__(self, file: SqlFile, schema: str) -> None:
-        package = resources.files(file.package)
-        folder = package.joinpath(file.path.rpartition("/")[0])
-        parts = _NAME.split(package.joinpath(file.path).read_text(encoding="utf-8"))
-        kinds = {name: RowKind.of(name, kind) for name, kind in file.rows.items()}
-        self._blocks: dict[str, tuple[str, Parameters]] = {}
-        for name, body in zip(parts[1::2], parts[2::2], strict=True):
-            whole = replace(_INCLUDE.sub(partial(_included, folder), body), _constant)
-            whole = whole.strip().rstrip(";")
-            parameters = Parameters(f"{file.path}: {name}", whole, kinds)
-            qualified = in_schema(_CALLED.sub(_qualified, parameters.text), schema)
-            self._blocks[name] = qualified, parameters
         self._file = file.path
-        self._check_columns(kinds)
-
-    def _check_columns(self, kinds: Mapping[str, RowKind]) -> None:
-        for name, kind in kinds.items():
-            used = set[str]().union(*(p.used.get(name, ()) for _, p in self._blocks.values()))
-            if idle := kind.types.keys() - used:
-                raise InternalError(
-                    f"{self._file} writes no {', '.join(sorted(idle))} of :{name}: name the column "
-                    f"in a statement, or take it out of {kind.kind.__name__}"
-                )
+        self._blocks = {
+            name: (in_schema(text, schema), parameters)
+            for name, (text, parameters) in _parsed(file).items()
+        }
 
     def __getitem__(self, name: str) -> str:
         return self._block(name)[0]
@@ -196,3 +179,26 @@ class Statements:
             return self._blocks[name]
         except KeyError:
             raise InternalError(f"{self._file} has no block named {name!r}") from None
+
+
+@lru_cache(maxsize=64)
+def _parsed(file: SqlFile) -> Mapping[str, tuple[str, Parameters]]:
+    """The blocks of a file, which is the same for every schema: read once in a process."""
+    package = resources.files(file.package)
+    folder = package.joinpath(file.path.rpartition("/")[0])
+    text = package.joinpath(file.path).read_text(encoding="utf-8")
+    text = replace(_INCLUDE.sub(partial(_included, folder), text), _constant)
+    parts = _NAME.split(text)
+    kinds = {name: RowKind.of(name, kind) for name, kind in file.rows.items()}
+    blocks = {}
+    for name, body in zip(parts[1::2], parts[2::2], strict=True):
+        parameters = Parameters(f"{file.path}: {name}", body.strip().rstrip(";"), kinds)
+        blocks[name] = _CALLED.sub(_qualified, parameters.text), parameters
+    for name, kind in kinds.items():
+        used = set[str]().union(*(p.used.get(name, ()) for _, p in blocks.values()))
+        if idle := kind.types.keys() - used:
+            raise InternalError(
+                f"{file.path} writes no {', '.join(sorted(idle))} of :{name}: name the column "
+                f"in a statement, or take it out of {kind.kind.__name__}"
+            )
+    return MappingProxyType(blocks)
