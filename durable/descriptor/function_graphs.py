@@ -198,7 +198,7 @@ def _activity(aid: str, activity: Activity, function: str, at: Path) -> Iterator
     source = function if is_generated_id(aid) else ""
     for name in ("topic", "sleep", "retry", *ONLY_FUNCTIONS):
         value = getattr(activity, name, None)
-        if value is None or name not in honoured:
+        if name not in honoured or (value is None and name != "topic"):
             continue
         where: Path = (*at, key_of(activity, name))
         if isinstance(value, Retry):

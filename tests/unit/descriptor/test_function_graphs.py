@@ -121,6 +121,7 @@ MISTAKES = [
     ("taskQueue: gpu", "taskQueue: 5", "charge.taskQueue: taskQueue=5: give text"),
     ("topic: charge", "topic: ''", "charge.topic: a topic is text"),
     ("topic: charge", "topic: 7", "charge.topic: a topic is text"),
+    ("topic: charge", "topic: null", "charge.topic: a topic is text"),
     ("Timeout: 30s", "Timeout: soon", "startToCloseTimeout: 'soon' is no duration"),
     ("Timeout: 30s", "Timeout: 0", "startToCloseTimeout: it leaves no time; leave it out"),
     ("Timeout: 30s", "Timeout: -1", "startToCloseTimeout: it leaves no time"),
