@@ -104,7 +104,7 @@ def as_text(found: Deployment) -> str:
     for build in found.builds:
         workers = "1 worker" if build.workers == 1 else f"{build.workers} workers"
         lines.append(f"build {build.version}: {workers}")
-        lines += [f"  no effect on it: {shown(path)}" for path in build.inert]
+        lines += [f"  not registered by it: {shown(path)}" for path in build.inert]
         lines += [
             f"  it says {_value(said)} for {shown(path)}; the change holds"
             for path, said in build.contested.items()

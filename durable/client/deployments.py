@@ -49,7 +49,8 @@ class Build:
     Attributes:
         version: hash of it.
         workers: how many live workers serve it.
-        inert: paths of changes that have no effect on it: what they name is not there.
+        inert: paths of changes of what it does not register; they hold for calls of activities that
+            other workers register.
         contested: paths of changes of fields for which it says something else than the descriptor
             that was edited, and what it says; the changes hold.
     """
@@ -69,8 +70,8 @@ class Deployment:
         number: counts deployments to it; 0: there was none.
         changes: what is edited of the generated descriptor, in the order of paths.
         builds: what live workers serve.
-        document: the descriptor with the changes, as YAML: edit it, and deploy it again. "" where
-            no worker has stored one.
+        document: the descriptor with the changes, as YAML: edit it, and deploy it again. Where live
+            workers serve several, the one with most workflows; "" where no worker has stored one.
     """
 
     task_queue: str
@@ -173,8 +174,10 @@ class Deployments:
         edits = [e.edit for e in in_force]
         document = ""
         if newest is not None:
-            version, text = newest
-            app = apps[version] if version in apps else await asyncio.to_thread(plain_of, text)
+            # Of several builds that are at work, the one that says most.
+            app = max(apps.values(), key=_size, default=None)
+            if app is None:
+                app = await asyncio.to_thread(plain_of, newest[1])
             edited = lay_over(app, edits).app
             document = await asyncio.to_thread(written, edited)
         builds = [_build(v, served[v], said, edits) for v, said in apps.items()]
@@ -199,6 +202,10 @@ class Deployments:
             f" {queue!r}; there are {', '.join(known)}. Edit what `durable deploy --document`"
             " prints"
         )
+
+
+def _size(app: Plain) -> tuple[int, int]:
+    return len(app.get("graphs", ())), len(app.get("shared", {}).get("activities", ()))
 
 
 def _build(version: str, workers: int, app: Mapping[str, Any], edits: Sequence[Edit]) -> Build:

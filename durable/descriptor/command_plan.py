@@ -8,7 +8,7 @@ what happens, and what the call itself overrode by `.options(…)` lies over it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -21,7 +21,14 @@ from durable.descriptor.commands import (
     Plain,
     is_generated_id,
 )
-from durable.descriptor.edits import activity_of, transitions_of
+from durable.descriptor.edits import (
+    SHARED,
+    TRANSITION,
+    Edit,
+    Edited,
+    activity_of,
+    transitions_of,
+)
 from durable.errors import DescriptorError
 from durable.protocol.commands import StartActivity, StartChild, StartTimer
 from durable.protocol.durations import seconds
@@ -38,7 +45,8 @@ class Target:
     Args:
         topic: what serves it, None for the command's own name.
         options: its options, None for those that the command carries.
-        fixed: those of them, by the names of options, that hold for what the command carries.
+        fixed: those of them, by the names of options ("retry.maximum_attempts" for one of the
+            policy), that hold for what the command carries.
     """
 
     topic: str | None
@@ -110,7 +118,10 @@ class CommandPlan:
         known = self._known.get(key)
         if known is None:
             base = step.options if target.options is None else target.options
-            said = {k: v for k, v in target.fixed if k not in step.overrides}
+            said = {k: v for k, v in target.fixed if k.partition(".")[0] not in step.overrides}
+            policy = {k[6:]: said.pop(k) for k in tuple(said) if k.startswith("retry.")}
+            if policy:
+                said["retry"] = dataclasses.replace(said.get("retry", base.retry), **policy)
             said.update((name, getattr(step.options, name)) for name in step.overrides)
             known = dataclasses.replace(base, **said)
             if len(self._known) < KNOWN_MAX:
@@ -142,17 +153,18 @@ KNOWN_MAX: Final = 10_000  # sets of overridden options of one graph that are ke
 
 
 def compile_commands(
-    base: Plain, app: Plain, workflow: str, edit: int, declared: Mapping[str, ActivityOptions]
+    base: Plain, edited: Edited, workflow: str, edit: int, declared: Mapping[str, ActivityOptions]
 ) -> CommandPlan:
     """The plan of one workflow.
 
     Args:
         base: the app as it was generated, as plain data.
-        app: the same with edits laid over it, or itself.
+        edited: the same with edits laid over it, or itself.
         workflow: the name of the workflow.
         edit: the number of the deployment that brought the edits, 0 for none.
         declared: options of the activities from which `base` was generated, by name.
     """
+    app = edited.app
     graph = next(g for g in app["graphs"] if g["subscribes"] == workflow)
     original = next(g for g in base["graphs"] if g["subscribes"] == workflow)
     ways = transitions_of(app, graph)
@@ -167,11 +179,47 @@ def compile_commands(
             unchanged = found is activity_of(base, original, name)
             options = declared.get(name) if unchanged else None
             targets[name] = Target(str(found["topic"]), options or options_of(found))
+    other = targets.get(ACTIVITY)
+    targets |= _registered_elsewhere(edited.inert, other)
     return CommandPlan(
         workflow, str(graph["version"]), edit,
-        targets=targets, other=targets.get(ACTIVITY), child=targets.get(CHILD),
+        targets=targets, other=other, child=targets.get(CHILD),
         timers=targets.get(TIMER) is not None,
     )  # fmt: skip
+
+
+def _registered_elsewhere(edits: Iterable[Edit], other: Target | None) -> dict[str, Target | None]:
+    """What edits of shared activities say of those that another worker registers."""
+    fixed: dict[str, list[tuple[str, Any]] | None] = {}
+    for edit in edits:
+        if edit.graph != SHARED:
+            continue
+        if edit.field in ("", TRANSITION):
+            fixed[edit.activity] = None
+        elif (said := fixed.setdefault(edit.activity, [])) is not None:
+            said += _option(edit.field, edit.value)
+    return {
+        name: None
+        if said is None or other is None
+        else Target(dict(said).get("topic"), None, (*other.fixed, *_without_topic(said)))
+        for name, said in fixed.items()
+    }
+
+
+def _without_topic(said: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in said if name != "topic"]
+
+
+def _option(field: str, value: Any) -> list[tuple[str, Any]]:
+    """One field that an edit sets, or takes out (None), as an option."""
+    if field.startswith("retry."):
+        name = RETRY[field[6:]]
+        policy = policy_of({} if value is None else {field[6:]: value})
+        return [(f"retry.{name}", getattr(policy, name))]
+    if value is None:
+        name = {"taskQueue": "task_queue", **TIMEOUTS}.get(field, field)
+        return [(name, 0 if name == "priority" else None)]
+    return [("topic", value)] if field == "topic" else _stated({field: value})
 
 
 def options_of(activity: Plain) -> ActivityOptions:

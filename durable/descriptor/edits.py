@@ -74,7 +74,8 @@ class Edited:
 
     Attributes:
         app: the app as plain data.
-        inert: edits that changed nothing, since what they name is not there.
+        inert: edits that changed nothing, since what they name is not there. Those of shared
+            activities hold for commands of their names all the same: another worker registers them.
         contested: edits of fields for which this build says something else than the descriptor that
             was edited, each with what it says; the edits hold.
     """

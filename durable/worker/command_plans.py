@@ -52,18 +52,18 @@ class CommandPlans:
         """The plan of a workflow on a deployment that is known."""
         found = self._plans.get((workflow, edit))
         if found is None:
-            app = self._edited[edit].app
             found = self._plans[workflow, edit] = compile_commands(
-                self._deployed.app, app, workflow, edit, self._declared
+                self._deployed.app, self._edited[edit], workflow, edit, self._declared
             )
         return found
 
     def _keep(self, number: int, edits: Sequence[Edit]) -> None:
         edited = lay_over(self._deployed.app, edits)
         for edit in edited.inert:
-            logger.warning(
-                "task queue %r: the edit of %s (deployment %d) has no effect on this build,"
-                " whose descriptor has no such place", self._deployed.queue, edit.path, number,
+            logger.info(
+                "task queue %r: this worker's descriptor has no %s, which deployment %d edits;"
+                " that holds where activities are called that other workers register",
+                self._deployed.queue, edit.path, number,
             )  # fmt: skip
         for edit, said in edited.contested:
             logger.warning(

@@ -7,6 +7,7 @@ Nothing here waits, and nothing is sent: `hosting` does that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -148,6 +149,10 @@ class Held:
                 if p["number"] not in settled
             ]
             self.run.expect(expected, self.issued)
+            for step in tuple(self.run.open.values()):
+                if step.number <= self.issued and isinstance(step, StartActivity):
+                    with contextlib.suppress(DescriptorError):  # it has its row, which says all
+                        self._route(step)
             commands: list[Command] = [s for n, s in self.run.open.items() if n > self.issued]
             self._graphs.found(s for n, s in self.run.open.items() if n <= self.issued)
         else:

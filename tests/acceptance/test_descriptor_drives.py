@@ -304,10 +304,42 @@ async def test_what_is_registered_elsewhere_is_called_as_it_is_declared(
     assert await attempts(direct, handle) == [(0, 1, "default")]
 
 
+async def test_an_edit_holds_for_what_another_worker_registers(
+    client: Client, direct: asyncpg.Connection
+) -> None:
+    """The worker of a workflow takes edits of activities that only its neighbour registers."""
+
+    @durable.activity(retry=durable.RetryPolicy(4, initial_interval=0.01, backoff_coefficient=1))
+    async def ship() -> None:
+        raise ValueError("no ship")
+
+    @durable.workflow
+    async def asks() -> str:
+        try:
+            await ship()
+        except durable.ActivityFailed:
+            return "failed"
+        return "no"
+
+    mine = durable.Worker(client, workflows=[asks])
+    async with durable.Worker(client, activities=[ship]):
+        found = await client.deployment("default")
+        retry = {"maximumAttempts": 2, "initialInterval": 0.02, "backoffCoefficient": 1}
+        await client.deploy(edited(found, "shared", "activities", "ship", retry=retry, priority=6))
+        async with mine:
+            handle = await client.start(asks())
+            assert await handle.result(60) == "failed"
+    assert [row[:2] for row in await attempts(direct, handle)] == [(0, 2), (1, 2)]
+    columns = "initial_interval_seconds, backoff_coefficient, priority"
+    row = await direct.fetchrow(f"select {columns} from worker_streams where topic = 'ship'")
+    assert [float(value) for value in row] == [0.02, 1, 6]
+
+
 async def test_a_new_build_keeps_edits_and_says_where_it_differs(
     client: Client, direct: asyncpg.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An edit of a field that a new build declares otherwise holds, and both values are shown."""
+    caplog.set_level("INFO", "durable")
     async with durable.Worker(client, workflows=[fulfil], activities=[charge, where]):
         found = await client.deployment("default")
         charged = {"retry": {"maximumAttempts": 2, "initialInterval": 0.01}}

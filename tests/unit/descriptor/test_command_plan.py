@@ -61,8 +61,7 @@ APP: dict[str, Any] = {
 
 def plan(*edits: Edit, declared: ActivityOptions = DECLARED) -> CommandPlan:
     """The plan of the one workflow, with edits."""
-    app = lay_over(APP, edits).app
-    return compile_commands(APP, app, "fulfil", len(edits), {"charge": declared})
+    return compile_commands(APP, lay_over(APP, edits), "fulfil", len(edits), {"charge": declared})
 
 
 def call(name: str = "charge", **overrides: Any) -> StartActivity:
@@ -108,6 +107,22 @@ def test_an_edit_of_unlisted_activities_lies_between_their_definitions_and_their
     defined = StartActivity(1, "ship", "{}", ActivityOptions(priority=9))
     assert edited.route(defined).options.priority == 5
     assert edited.route(call("ship", priority=8)).options.priority == 8
+
+
+def test_an_edit_of_what_another_worker_registers_holds_for_its_name() -> None:
+    """Single fields lie over what the definition carries, and under what the call sets."""
+    edited = plan(
+        Edit(SHARED, "ship", "retry.maximumAttempts", 2, 5),
+        Edit(SHARED, "ship", "startToCloseTimeout", None, "1s"),
+        Edit(SHARED, "ship", "topic", "ship_v2", "ship"),
+    )
+    defined = ActivityOptions(retry=RetryPolicy(9, 3), start_to_close=1.0)
+    routed = edited.route(StartActivity(1, "ship", "{}", defined))
+    assert routed.options == ActivityOptions(retry=RetryPolicy(2, 3))
+    assert routed.served_by == "ship_v2"
+    assert edited.route(call("ship", retry=RetryPolicy(8))).options.retry == RetryPolicy(8)
+    with pytest.raises(DescriptorError, match="'ship'"):
+        plan(Edit(SHARED, "ship", TRANSITION, None, "ship")).route(call("ship"))
 
 
 def test_a_topic_says_which_function_serves_a_command() -> None:
