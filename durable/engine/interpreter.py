@@ -64,8 +64,7 @@ class Interpreter:
         pace: Pace | None = None,
         felt: Felt | None = None,
     ) -> None:
-        self._steps = steps
-        self._app_id = app_id
+        self._steps, self._app_id = steps, app_id
         self._told = told
         self._pace = pace or Pace("")
         self._felt = felt

@@ -36,8 +36,7 @@ class Statistics:
         self, database: Database, plans: Plans, app_id: str, wake: Callable[[], None]
     ) -> None:
         self._wake = wake
-        self._db = database
-        self._plans = plans
+        self._db, self._plans = database, plans
         self._app_id = app_id
         self._apps = AppStore(database.schema)
         self._stats = StatsStore(database.schema)

@@ -37,8 +37,7 @@ class Admin:
         self._app_id = app_id
         self._declared = declared
         self._versions = versions
-        self._bus = bus
-        self._roster = roster
+        self._bus, self._roster = bus, roster
 
     def plan(self, source: Source) -> dict[str, Any]:
         """Read and check a document without storing it; the document as plain data."""

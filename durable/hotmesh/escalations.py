@@ -72,8 +72,7 @@ class Escalations:
         steps: EscalationSteps,
         on_committed: Callable[[Written], None],
     ) -> None:
-        self._db = database
-        self._app_id = app_id
+        self._db, self._app_id = database, app_id
         self._steps = steps
         self._on_committed = on_committed
         self._store = EscalationStore(database.schema)

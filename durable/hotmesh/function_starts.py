@@ -38,8 +38,7 @@ class FunctionStarts:
         waiters: EndWaiters[Finished],
         declared: Declared,
     ) -> None:
-        self._queue = queue
-        self._jobs = jobs
+        self._queue, self._jobs = queue, jobs
         self._declared = declared
         self._announcer = announcer
         self.waiters = waiters

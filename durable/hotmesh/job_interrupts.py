@@ -35,9 +35,8 @@ class JobInterrupts:
         lookup: JobLookup,
         on_committed: Callable[[Written], None],
     ) -> None:
-        self._steps = steps
+        self._steps, self._lookup = steps, lookup
         self._terminations = terminations
-        self._lookup = lookup
         self._on_committed = on_committed
 
     async def interrupt(self, topic: str, job_id: str, options: Data) -> bool:

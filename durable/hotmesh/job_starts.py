@@ -45,8 +45,7 @@ class JobStarts:
         on_committed: Callable[[Written], None],
     ) -> None:
         self._app_id = app_id
-        self._steps = steps
-        self._road = road
+        self._steps, self._road = steps, road
         self._waiters = waiters
         self._functions = functions
         self._on_committed = on_committed

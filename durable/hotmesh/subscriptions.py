@@ -56,8 +56,7 @@ class Subscriptions:
     ) -> None:
         self._namespace, self._app_id = app
         self._listener = listener
-        self._jobs = jobs
-        self._versions = versions
+        self._jobs, self._versions = jobs, versions
         self._functions = functions
         self._topics: dict[str, _Subscription] = {}
 

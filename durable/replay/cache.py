@@ -36,10 +36,8 @@ class RunCache:
         evict: Callable[[Run], None],
         busy: Callable[[Run], bool],
     ) -> None:
-        self._count_max = count_max
-        self._bytes_max = bytes_max
-        self._evict = evict
-        self._busy = busy
+        self._count_max, self._bytes_max = count_max, bytes_max
+        self._evict, self._busy = evict, busy
         self._runs: OrderedDict[int, Run] = OrderedDict()
         self._weights: dict[int, int] = {}
         self.weight = 0

@@ -114,8 +114,7 @@ class Repeatable(Generic[T, R]):
         weigh: Callable[[T], int] = lambda _item: 0,
     ) -> None:
         self._name = name
-        self._send = send
-        self._probe = probe
+        self._send, self._probe = send, probe
         self._limit = limit
         self._weigh = weigh
 

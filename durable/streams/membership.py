@@ -87,8 +87,7 @@ class Membership:
         self._name = name
         self._announcer = announcer
         self._busy = busy
-        self._on_lost = on_lost
-        self._on_joined = on_joined
+        self._on_lost, self._on_joined = on_lost, on_joined
         self._on_prune = on_prune
         self._outer: asyncio.AbstractEventLoop | None = None
         self._inner: asyncio.AbstractEventLoop | None = None

@@ -34,9 +34,8 @@ class Leaving:
     ) -> None:
         self._ports = ports
         self._queue = queue
-        self._clock = clock
+        self._clock, self._tasks = clock, tasks
         self._member = member
-        self._tasks = tasks
         self._due: dict[int, float | None] = {}  # runs to give back, and when they are due
         self._going: dict[int, float | None] = {}  # those that are on their way
         self._missed: set[int] = set()  # those of them for which something came meanwhile

@@ -39,8 +39,7 @@ class Reconciling:
         self._runs = runs
         self._host = host
         self._attempts = attempts
-        self._freed = freed
-        self._graphs = graphs
+        self._freed, self._graphs = freed, graphs
 
     def _rows(self) -> set[int]:
         running = {a.id for a in self._attempts.running() if a.id is not None}

@@ -65,8 +65,7 @@ class Releasing:
         self._ports = ports
         self._answers = answers
         self._queue = queue
-        self._clock = clock
-        self._member = member
+        self._clock, self._member = clock, member
         self._tasks = tasks
         self.going: set[int] = set()  # while it is under way nobody takes a run for a forgotten one
 

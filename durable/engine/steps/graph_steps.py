@@ -130,8 +130,7 @@ class GraphSteps:
     ) -> None:
         self._db = database
         self._member = member
-        self._plans = plans
-        self._dice = dice
+        self._plans, self._dice = plans, dice
         self._apps = AppStore(database.schema)
         self._jobs = GraphJobStore(database.schema)
         self._stream = EngineStream(database.schema, pace)

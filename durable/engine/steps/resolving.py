@@ -56,8 +56,7 @@ class EscalationSteps:
         self, database: Database, plans: Plans, retry: RetryPolicy, dice: Callable[[], float]
     ) -> None:
         self._db = database
-        self._plans = plans
-        self._dice = dice
+        self._plans, self._dice = plans, dice
         self._jobs = GraphJobStore(database.schema)
         self._store = EscalationStore(database.schema)
         self._writer = GraphWriter(database.schema, retry)
