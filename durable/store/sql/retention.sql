@@ -15,13 +15,9 @@ where (r.completed_seconds, r.failed_seconds) is distinct from (excluded.complet
 with recursive ages as materialized (
     select r.scope, r.completed, durable.now() - make_interval(secs => r.seconds) as before
     from durable.retention_v1(:older_than, :keep::text[], :app_id) r
-), states as (
-    (select j.state from durable.jobs j where j.scope = '' and j.finished_at is not null order by j.state limit 1)
-    union all
-    select (select j.state from durable.jobs j where j.scope = '' and j.finished_at is not null and j.state > s.state
-            order by j.state limit 1)
-    from states s where s.state is not null
-), messages as (
+),
+-- include: ended_states(),
+messages as (
     select a.before from ages a where not a.completed and a.scope = coalesce(:app_id, '')
 )
 -- Each probe has an order and a limit of its own, so that it goes by the index, whatever the planner expects.
@@ -55,13 +51,9 @@ select
 -- Runs of functions whose time is over, the oldest of each outcome, locked until commit. Who holds one is not
 -- waited for: another pruning has it. `states` finds the ways in which runs have ended by one probe each.
 -- Runs of long histories make a smaller batch: beyond `facts` no further run is taken.
-with recursive states as (
-    (select j.state from durable.jobs j where j.scope = '' and j.finished_at is not null order by j.state limit 1)
-    union all
-    select (select j.state from durable.jobs j where j.scope = '' and j.finished_at is not null and j.state > s.state
-            order by j.state limit 1)
-    from states s where s.state is not null
-), old as (
+with recursive
+-- include: ended_states(),
+old as (
     select d.run_id, d.revision, d.finished_at
     from durable.retention_v1(:older_than, :keep::text[], :app_id) r
     join states s on (s.state = 'completed') = r.completed

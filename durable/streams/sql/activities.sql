@@ -1,22 +1,9 @@
 -- name: claim
 -- Takes attempts of activities that this worker serves. The commit does not wait for the disk: a lost
 -- claim loses nothing, but for an attempt that may not be repeated, and for those `flush` follows.
-with recursive quick as materialized (
-    select set_config('synchronous_commit', 'off', true)
-),
--- include: ranks(name = ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = 'activity'),
-due as (
-    select d.id from ranks r cross join lateral (
-        select w.id from durable.worker_streams w
-        where w.stream_name = :queue and w.msg_type = 'activity' and w.priority = r.priority
-          and w.visible_at <= durable.now() - :waiting * interval '1 s'
-          and w.reserved_by is null and w.expired_at is null
-          and w.topic = any(:names::text[])
-        order by w.visible_at
-        limit :limit for update skip locked
-    ) d
-    limit :limit
-), taken as (
+with recursive
+-- include: due(stream = :queue; kind = 'activity'; before = durable.now() - :waiting * interval '1 s'; served = w.topic = any(:names::text[]); allowed = true),
+taken as (
     update durable.worker_streams w set reserved_by = :member, reserved_at = durable.now()
     from quick where w.id = any(array(select id from due))  -- an array: the planner expects few rows
     returning w.*
@@ -52,12 +39,9 @@ with asked as (
     update durable.worker_streams m
     set expired_at = durable.now(), dead_lettered_at = durable.now(), reserved_by = null, error = mine.error::json
     from mine where m.id = mine.id and mine.error is not null
-), wake as (
-    select w.id, w.reserved_by, w.visible_at, w.stream_name, w.workflow_name, w.jid
-    from durable.worker_streams w
-    where w.id in (select run_id from mine) and w.msg_type = 'turn'
-    order by w.id for no key update
-), told as (
+),
+-- include: woken(told = mine),
+told as (
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, error, retry_attempt, created_at, visible_at)
     select w.stream_name, w.workflow_name, w.jid, w.id, mine.aid, mine.dad, 'step', 'activity',
@@ -67,9 +51,6 @@ with asked as (
         select w.id, w.stream_name, w.workflow_name, w.jid from durable.worker_streams w where w.id = mine.run_id limit 1
     ) w
     where mine.run_id in (select id from wake) is true
-), pulled as (
-    update durable.worker_streams k set visible_at = durable.now()
-    from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
 )
 select mine.id, mine.run_id, null::bigint as reserved_by, null::text as stream_name from mine
 union all
@@ -87,20 +68,14 @@ with late as (
     update durable.worker_streams m
     set expired_at = durable.now(), dead_lettered_at = durable.now(), error = :error::json
     from late where m.id = late.id
-), wake as (
-    select w.id, w.reserved_by, w.visible_at, w.stream_name, w.workflow_name, w.jid
-    from durable.worker_streams w
-    where w.id in (select run_id from late) and w.msg_type = 'turn'
-    order by w.id for no key update
-), told as (
+),
+-- include: woken(told = late),
+told as (
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, error, retry_attempt, created_at, visible_at)
     select w.stream_name, w.workflow_name, w.jid, w.id, late.aid, late.dad, 'step', 'activity',
         :error::json, late.retry_attempt, durable.now(), durable.now()
     from late join wake w on w.id = late.run_id
-), pulled as (
-    update durable.worker_streams k set visible_at = durable.now()
-    from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
 )
 select w.id as run_id, w.reserved_by, w.stream_name from wake w
 

@@ -156,21 +156,9 @@ from open_work o where w.id = o.id and o.reserved_by is not null
 -- A worker takes what is due on its stream. A worker's own policy applies where the activity has none;
 -- the columns then say so. The commit does not wait for the disk: a lost claim loses nothing, and `flush`
 -- follows for attempts that may not be repeated. A paused worker does not even look.
-with recursive quick as materialized (
-    select set_config('synchronous_commit', 'off', true)
-),
--- include: ranks(name = ranks; table = durable.worker_streams; stream = :stream; kind = w.msg_type = 'worker'),
-due as (
-    select d.id from ranks r cross join lateral (
-        select w.id from durable.worker_streams w
-        where w.stream_name = :stream and w.msg_type = 'worker' and w.priority = r.priority
-          and w.visible_at <= durable.now() and w.reserved_by is null and w.expired_at is null
-        order by w.visible_at -- as in `claim`
-        limit :limit for update skip locked
-    ) d
-    where (select t.ms from durable.throttle_v1(:app_id, :topic, :consumer) as t(ms)) >= 0
-    limit :limit
-), taken as (
+with recursive
+-- include: due(stream = :stream; kind = 'worker'; before = durable.now(); served = true; allowed = (select t.ms from durable.throttle_v1(:app_id, :topic, :consumer) as t(ms)) >= 0),
+taken as (
     -- By an array: a join may go through the whole table, where the planner thinks that much is due.
     update durable.worker_streams w
     set reserved_by = :member, reserved_at = durable.now(),
@@ -205,11 +193,7 @@ with mine as (
     where w.id = :id and w.reserved_by = :member and w.expired_at is null
     returning w.run_id, w.jid, w.aid, w.dad, w.topic, w.workflow_name
 )
-insert into durable.engine_streams (
-    stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, priority, created_at, visible_at)
-select :app_id, m.workflow_name, m.jid, m.run_id, m.aid, m.dad, 'response', m.topic, :message::json, :priority, durable.now(), durable.now()
-from mine m
-returning id
+-- include: response()
 
 -- name: give_up
 -- As `answer`, for an attempt that failed and has no successor: it stays, expired, with its error.
@@ -219,11 +203,7 @@ with mine as (
     where w.id = :id and w.reserved_by = :member and w.expired_at is null
     returning w.run_id, w.jid, w.aid, w.dad, w.topic, w.workflow_name
 )
-insert into durable.engine_streams (
-    stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, priority, created_at, visible_at)
-select :app_id, m.workflow_name, m.jid, m.run_id, m.aid, m.dad, 'response', m.topic, :message::json, :priority, durable.now(), durable.now()
-from mine m
-returning id
+-- include: response()
 
 -- name: try_again
 -- The failed attempt stays, expired, with its error; the next is a new row, visible after its delay, if the

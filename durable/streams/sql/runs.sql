@@ -3,22 +3,9 @@
 -- for the disk. `marked` (retry_attempt) says that a cold turn is under way, until `survived`.
 -- A run whose job is locked has a commit of an earlier claim under way: it is left for the next look, so that
 -- whoever folds it sees what that wrote; and `hold` has commits refused that come later still.
-with recursive quick as materialized (
-    select set_config('synchronous_commit', 'off', true)
-),
--- include: ranks(name = ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = 'turn'),
-due as (
-    select d.id from ranks r cross join lateral (
-        select w.id from durable.worker_streams w
-        where w.stream_name = :queue and w.msg_type = 'turn' and w.priority = r.priority
-          and w.visible_at <= durable.now() - :waiting * interval '1 s'
-          and w.reserved_by is null and w.expired_at is null
-          and w.workflow_name = any(:workflows::text[])
-        order by w.visible_at
-        limit :limit for update skip locked
-    ) d
-    limit :limit
-), free as (
+with recursive
+-- include: due(stream = :queue; kind = 'turn'; before = durable.now() - :waiting * interval '1 s'; served = w.workflow_name = any(:workflows::text[]); allowed = true),
+free as (
     -- By an array, here and below: so that the planner expects few rows, whatever it thinks of the limit.
     select j.run_id from durable.jobs j
     where j.run_id = any(array(select id from due)) for no key update skip locked
@@ -53,18 +40,8 @@ with recursive
 -- include: ranks(name = turn_ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = 'turn'),
 -- include: ranks(name = activity_ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = 'activity')
 select
-    exists(select from turn_ranks r cross join lateral (
-        select from durable.worker_streams w
-        where w.stream_name = :queue and w.msg_type = 'turn' and w.priority = r.priority
-          and w.visible_at <= durable.now() and w.reserved_by is null and w.expired_at is null
-          and w.workflow_name = any(:workflows::text[])
-        order by w.visible_at limit 1) d) as turns,
-    exists(select from activity_ranks r cross join lateral (
-        select from durable.worker_streams w
-        where w.stream_name = :queue and w.msg_type = 'activity' and w.priority = r.priority
-          and w.visible_at <= durable.now() and w.reserved_by is null and w.expired_at is null
-          and w.topic = any(:activities::text[])
-        order by w.visible_at limit 1) d) as activities,
+    -- include: any_due(ranks = turn_ranks; kind = 'turn'; served = w.workflow_name = any(:workflows::text[]); name = turns),
+    -- include: any_due(ranks = activity_ranks; kind = 'activity'; served = w.topic = any(:activities::text[]); name = activities),
     (select min(d.visible_at)
      from (select priority, 'turn' as kind from turn_ranks union all select priority, 'activity' from activity_ranks) r
      cross join lateral (

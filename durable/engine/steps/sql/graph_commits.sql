@@ -3,12 +3,9 @@
 -- version: were another one active by now, nothing happens. Every job has a fresh id, so none is taken; the
 -- request id tells whether a start that is sent again, by us or by our caller, has happened. Work for a worker of this process is
 -- reserved at once, unless a throttle concerns that worker.
-with seats as materialized (
-    select s.stream_name, s.member
-    from unnest(:seats.*) as s(:seats)
-    cross join lateral durable.throttle_v1(:app_id, s.topic, s.consumer) as t(ms)
-    where t.ms = 0
-), born as (
+with
+-- include: free_seats(),
+born as (
     insert into durable.jobs (
         run_id, jid, scope, app_id, graph, graph_version, status, request_id, input, output, metadata, reply_to, created_at)
     select nextval('durable.ids'), n.jid, :app_id, :app_id, n.graph, :version, n.status, n.request_id, n.input::json, n.output::json,
@@ -24,19 +21,9 @@ with seats as materialized (
         s.error::json, durable.now(), case when s.settled then durable.now() end
     from unnest(:instances_of::text[], :instances.*) as s(jid, :instances)
     join born b on b.jid = s.jid
-), work as (
-    insert into durable.worker_streams (
-        stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, metadata, created_at, visible_at,
-        max_retry_attempts, backoff_coefficient, maximum_interval_seconds, initial_interval_seconds,
-        reserved_by, reserved_at)
-    select w.stream_name, b.graph, b.jid, b.run_id, w.aid, w.dad, 'worker', w.topic, w.message::json, w.metadata::json,
-        durable.now(), durable.now(), w.attempts, w.coefficient, w.longest, w.first, k.member,
-        case when k.member is not null then durable.now() end
-    from unnest(:work.*, :seated::boolean[]) as w(:work, seated)
-    join born b on b.jid = w.jid
-    left join seats k on w.seated and k.stream_name = w.stream_name
-    returning id, run_id, aid, dad, reserved_by
-), sent as (
+),
+-- include: work(graph = b.graph; jid = b.jid; run_id = b.run_id; step = born b on b.jid = w.jid),
+sent as (
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, priority, created_at, visible_at)
     select m.app_id, m.graph, m.jid, case when m.run_id is not null then b.run_id end, m.aid, m.dad, m.kind, m.topic, m.message::json,
@@ -56,12 +43,9 @@ select j.run_id, j.request_id, durable.now() as now from durable.jobs j where j.
 -- Ends attempts with their answers, and takes the step of each one's job: one statement for many jobs. Each was
 -- computed from the job as this process last wrote it; a job that anybody has stepped since, that is being
 -- stepped, whose attempt is no longer ours, or whose engine is throttled, passes with nothing of it.
-with seats as materialized (
-    select s.stream_name, s.member
-    from unnest(:seats.*) as s(:seats)
-    cross join lateral durable.throttle_v1(:app_id, s.topic, s.consumer) as t(ms)
-    where t.ms = 0
-), asked as materialized (
+with
+-- include: free_seats(),
+asked as materialized (
     select * from unnest(:steps.*) as s(:steps)
 ), free as materialized (
     -- One by one, as in `commit_batch`: a join may compare each with each, or go through the whole table.
@@ -93,19 +77,9 @@ with seats as materialized (
     on conflict (run_id, dad, aid) do update
     set open = excluded.open, replies = excluded.replies, code = excluded.code, output = excluded.output,
         hook = excluded.hook, error = excluded.error, settled_at = excluded.settled_at
-), work as (
-    insert into durable.worker_streams (
-        stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, metadata, created_at, visible_at,
-        max_retry_attempts, backoff_coefficient, maximum_interval_seconds, initial_interval_seconds,
-        reserved_by, reserved_at)
-    select w.stream_name, w.graph, w.jid, p.run_id, w.aid, w.dad, 'worker', w.topic, w.message::json, w.metadata::json,
-        durable.now(), durable.now(), w.attempts, w.coefficient, w.longest, w.first, k.member,
-        case when k.member is not null then durable.now() end
-    from unnest(:work.*, :seated::boolean[]) as w(:work, seated)
-    join passed p on p.run_id = w.run_id
-    left join seats k on w.seated and k.stream_name = w.stream_name
-    returning id, run_id, aid, dad, reserved_by
-), sent as (
+),
+-- include: work(graph = w.graph; jid = w.jid; run_id = p.run_id; step = passed p on p.run_id = w.run_id),
+sent as (
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, priority, created_at, visible_at)
     select m.app_id, m.graph, m.jid, m.run_id, m.aid, m.dad, m.kind, m.topic, m.message::json, m.priority,

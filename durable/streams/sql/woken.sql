@@ -1,0 +1,10 @@
+-- The wake rows of the runs that `:told` has something for; those that nobody holds are due at once.
+wake as (
+    select w.id, w.reserved_by, w.visible_at, w.stream_name, w.workflow_name, w.jid
+    from durable.worker_streams w
+    where w.id in (select run_id from :told) and w.msg_type = 'turn'
+    order by w.id for no key update
+), pulled as (
+    update durable.worker_streams k set visible_at = durable.now()
+    from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
+)
