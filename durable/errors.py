@@ -165,8 +165,7 @@ class StepFailed(DurableError):
         self, message: str, *, name: str = "", attempts: int = 1, cause: BaseException | None = None
     ) -> None:
         super().__init__(message)
-        self.name = name
-        self.attempts = attempts
+        self.name, self.attempts = name, attempts
         self.cause = cause
         self.__cause__ = cause
 
@@ -300,8 +299,7 @@ class NonDeterminismError(DurableError):
     def __init__(self, message: str, *, step: int, expected: str, got: str, site: str = "") -> None:
         super().__init__(message)
         self.step = step
-        self.expected = expected
-        self.got = got
+        self.expected, self.got = expected, got
         self.site = site
 
 

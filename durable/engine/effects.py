@@ -39,6 +39,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class ArmTimer:
+    """Answer the activity after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Dispatch:
     """Have the workers of a topic do something; `retry` None means the engine's policy.
 
@@ -74,15 +81,12 @@ class StartWorkflow:
 
 
 @dataclass(frozen=True, slots=True)
-class ArmTimer:
-    """Answer the activity after so many seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class AwaitSignal:
-    """Wait for a signal on a topic; `rule` and `key` say for which."""
+    """Wait for a signal on a topic.
+
+    Args:
+        rule: which of the topic's hooks waits. key: for which value of what that hook compares.
+    """
 
     topic: str
     rule: str
@@ -98,7 +102,11 @@ class Escalate:
 
 @dataclass(frozen=True, slots=True)
 class Deescalate:
-    """Close the escalation of this wait: it has ended with this payload."""
+    """Close the escalation of this wait: it has ended.
+
+    Args:
+        status: resolved, cancelled or expired. payload: with what it ended.
+    """
 
     status: str
     payload: Data

@@ -22,7 +22,7 @@ from typing import Any
 
 from durable.codec.failures import failure_of
 from durable.engine.steps.graph_steps import GraphSteps, Step, Suspect
-from durable.engine.steps.graph_writes import Written
+from durable.engine.steps.graph_writes import OnCommitted
 from durable.errors import DatabaseError
 from durable.postgres.errors import StatementFault, retryable
 from durable.postgres.retrying import retry_until_connected
@@ -60,7 +60,7 @@ class Interpreter:
         self,
         steps: GraphSteps,
         app_id: str,
-        told: Callable[[Written], None],
+        told: OnCommitted,
         pace: Pace | None = None,
         felt: Felt | None = None,
     ) -> None:

@@ -29,12 +29,12 @@ from durable.expressions.regex_syntax import (
     parse,
 )
 
-LONGEST_TEXT = 1_000_000  # characters that are searched: a tenth of a second of an engine's time
-MOST_WORK = 500_000  # visits of a pattern's places in one search, half a second
-
 _OUTSIDE: Final = "outside"
 _IN_WORD: Final = "word"
 _OTHER: Final = "other"
+
+LONGEST_TEXT = 1_000_000  # characters that are searched: a tenth of a second of an engine's time
+MOST_WORK = 500_000  # visits of a pattern's places in one search, half a second
 
 
 @dataclass(frozen=True, slots=True)

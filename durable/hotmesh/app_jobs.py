@@ -26,8 +26,7 @@ class AppJobs:
     """The jobs of one app.
 
     Attributes:
-        app_id: the app.
-        namespace: the Postgres schema.
+        app_id, namespace: the app, and the Postgres schema that it is in.
         engine_id: by which others name this process.
         escalations: what waits for a person.
     """

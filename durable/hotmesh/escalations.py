@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from durable.engine.effects import Reply
 from durable.engine.job import encode
-from durable.engine.steps.graph_writes import Written
+from durable.engine.steps.graph_writes import OnCommitted
 from durable.engine.steps.resolving import EscalationSteps, Settlement
 from durable.errors import ConfigurationError
 from durable.hotmesh.escalation_rows import (
@@ -66,11 +66,7 @@ class Escalations:
     """
 
     def __init__(
-        self,
-        database: Database,
-        app_id: str,
-        steps: EscalationSteps,
-        on_committed: Callable[[Written], None],
+        self, database: Database, app_id: str, steps: EscalationSteps, on_committed: OnCommitted
     ) -> None:
         self._db, self._app_id = database, app_id
         self._steps = steps
@@ -227,14 +223,10 @@ class Escalations:
         return await self._rows.one(created)
 
     async def update(
-        self,
-        id: str | int,  # noqa: A002
-        *,
-        priority: int | None = None,
-        description: str | None = None,
-        metadata: Data | None = None,
+        self, id: str | int, *, priority: int | None = None,  # noqa: A002
+        description: str | None = None, metadata: Data | None = None,
         expires_at: datetime | None = None,
-    ) -> Escalation:
+    ) -> Escalation:  # fmt: skip
         """Change what is given; metadata are merged into its own. It must be pending."""
         changes = {
             "priority": priority,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from durable.client.terminations import Terminations, termination
 from durable.engine.effects import Interruption
 from durable.engine.job import Job
 from durable.engine.steps.graph_steps import GraphSteps
-from durable.engine.steps.graph_writes import Written
+from durable.engine.steps.graph_writes import OnCommitted
 from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.job_lookup import JobLookup
 from durable.protocol.codes import CONFLICT, INTERRUPTED
@@ -33,7 +32,7 @@ class JobInterrupts:
         steps: GraphSteps,
         terminations: Terminations,
         lookup: JobLookup,
-        on_committed: Callable[[Written], None],
+        on_committed: OnCommitted,
     ) -> None:
         self._steps, self._lookup = steps, lookup
         self._terminations = terminations

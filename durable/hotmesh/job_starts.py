@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from durable.engine.completion import Finished, failure, output
@@ -10,7 +9,7 @@ from durable.engine.job import Job
 from durable.engine.steps.graph_road import GraphRoad
 from durable.engine.steps.graph_starts import Start
 from durable.engine.steps.graph_steps import GraphSteps, UnknownTopic
-from durable.engine.steps.graph_writes import Written
+from durable.engine.steps.graph_writes import OnCommitted
 from durable.errors import ConfigurationError, JobTimeout
 from durable.hotmesh.function_starts import FunctionStarts
 from durable.hotmesh.publication import Publication
@@ -42,7 +41,7 @@ class JobStarts:
         road: GraphRoad | None,
         waiters: EndWaiters[Finished],
         functions: FunctionStarts,
-        on_committed: Callable[[Written], None],
+        on_committed: OnCommitted,
     ) -> None:
         self._app_id = app_id
         self._steps, self._road = steps, road

@@ -304,9 +304,9 @@ class HotMesh(AppJobs):
         Args:
             older_than: how long ago they expired; as `retain` says unless given.
             keep: outcomes that stay: "completed", "failed" (which is any other end), or both.
-            streams: also expired messages of jobs that stay, and signals for which nobody came.
             dry_run: only count.
-            tell: called with the sum so far after each batch.
+            streams: also expired messages of jobs that stay, and signals for which nobody came.
+            tell: called with what has been deleted so far, after each batch.
 
         Raises `ConfigurationError` for what is no duration or outcome.
 

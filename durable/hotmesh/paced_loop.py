@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from durable.errors import DatabaseError
 from durable.postgres.errors import retryable
-from durable.runtime.supervision import Tasks
+from durable.runtime.supervision import Tasks, ended
 from durable.streams.pacing import Pace
 from durable.telemetry.logs import logger
 
@@ -55,10 +55,7 @@ class PacedLoop:
 
     async def stop(self) -> None:
         """Stop; what is under way is rolled back or done, never half."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
 
     async def settled(self) -> None:
         """Return once what is being claimed now has been dealt with."""

@@ -25,7 +25,8 @@ class PatternSubscriptions:
         self, app_id: str, topics: Subscriptions, versions: Versions, quorum: QuorumMember
     ) -> None:
         self._app_id = app_id
-        self._topics, self._versions = topics, versions
+        self._topics = topics
+        self._versions = versions
         self._quorum = quorum
         self._callbacks: dict[str, list[Subscriber]] = {}
         self._known: set[str] = set()

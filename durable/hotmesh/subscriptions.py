@@ -21,7 +21,7 @@ from durable.postgres.listen import Listener
 from durable.protocol import channels
 from durable.protocol.clock import to_datetime
 from durable.protocol.notifications import row_ids
-from durable.runtime.supervision import Tasks
+from durable.runtime.supervision import Tasks, ended
 from durable.telemetry.logs import logger
 
 POLL = 1.0  # seconds
@@ -158,10 +158,7 @@ class _Subscription:
         self._task = self._tasks.keep("ends", self._run)
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
 
     def heard(self, payload: str) -> None:
         """Ends, by their numbers; "" when notifications may have been lost."""

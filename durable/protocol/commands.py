@@ -9,6 +9,16 @@ from durable.protocol.options import ActivityOptions, WorkflowOptions
 
 
 @dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Wake the run at `due`, Unix seconds. Named "timer"."""
+
+    number: int
+    due: float
+    site: str = ""
+    name: str = "timer"
+
+
+@dataclass(frozen=True, slots=True)
 class StartActivity:
     """Run activity `name` with these encoded arguments.
 
@@ -33,18 +43,12 @@ class StartActivity:
 
 
 @dataclass(frozen=True, slots=True)
-class StartTimer:
-    """Wake the run at `due`, Unix seconds. Named "timer"."""
-
-    number: int
-    due: float
-    site: str = ""
-    name: str = "timer"
-
-
-@dataclass(frozen=True, slots=True)
 class StartChild:
-    """Run workflow `name` as a child under `id`."""
+    """Run a workflow as a child.
+
+    Args:
+        name: the workflow's. id: the child's. input: its arguments, as JSON.
+    """
 
     number: int
     name: str
@@ -71,22 +75,6 @@ Step = StartActivity | StartTimer | StartChild | StartGraph
 
 
 @dataclass(frozen=True, slots=True)
-class CancelStep:
-    """Nobody waits for step `number` any more: stop it; what it still answers is dropped."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """The function ended. `state` is "completed", "failed" or "cancelled"."""
-
-    state: str
-    data: str | None = None
-    failure: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PutAside:
     """The signal that was to be received next cannot be read: it is kept with why, and passed over.
 
@@ -101,6 +89,26 @@ class PutAside:
     name: str
     data: str | None
     failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The function ended.
+
+    Args:
+        state: "completed", "failed" or "cancelled". data: the result, as JSON.
+    """
+
+    state: str
+    data: str | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelStep:
+    """Nobody waits for step `number` any more: stop it; what it still answers is dropped."""
+
+    number: int
 
 
 Command = Step | CancelStep | PutAside | Finish

@@ -24,6 +24,17 @@ _DIGITS: Final = frozenset("0123456789")
 _LONGEST: Final = 19  # digits
 
 
+class MemberKind(Enum):
+    """What a member hears of.
+
+    The value is the mark before the number.
+    """
+
+    INBOX = ""
+    ENDED = "e"
+    UNWANTED = "x"
+
+
 class QueueKind(StrEnum):
     """What a queue holds something new of."""
 
@@ -36,14 +47,6 @@ class QueueKind(StrEnum):
     def of(cls, message_type: str) -> QueueKind:
         """That of a row's type; of one that this build does not know everybody hears."""
         return _QUEUE_KINDS.get(message_type, cls.ANY)
-
-
-class MemberKind(Enum):
-    """What a member hears of, by the mark before the number."""
-
-    INBOX = ""
-    ENDED = "e"
-    UNWANTED = "x"
 
 
 @dataclass(frozen=True, slots=True)

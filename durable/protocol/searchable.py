@@ -76,18 +76,18 @@ class Attributes:
     def __init__(
         self, values: Mapping[str, object] | None = None, guard: Callable[[], None] | None = None
     ) -> None:
-        self._guard: Callable[[], None] | None = None
         self._values: dict[str, Value] = {}
+        self._guard: Callable[[], None] | None = None
         self.changed = False
         self.set(values or {})
         self._guard = guard
         self.changed = False
 
-    def __repr__(self) -> str:
-        return f"Attributes({self._values!r})"
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
+
+    def __repr__(self) -> str:
+        return f"Attributes({self._values!r})"
 
     def __len__(self) -> int:
         return len(self._values)

@@ -98,8 +98,7 @@ class Context:
         self, identity: RunIdentity, loop: ReplayLoop, steps: Steps, mailbox: Mailbox
     ) -> None:
         self._identity = identity
-        self._loop = loop
-        self._steps = steps
+        self._loop, self._steps = loop, steps
         self._mailbox = mailbox
         self._random: Random | None = None
         self._seed = identity.run_id if identity.seed is None else identity.seed
@@ -137,13 +136,9 @@ class Context:
         return self._issue(step, definition.signature)
 
     def child(
-        self,
-        definition: WorkflowDefinition,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-        options: WorkflowOptions | None = None,
-        id: str | None = None,  # noqa: A002 - users' word
-    ) -> StepFuture:
+        self, definition: WorkflowDefinition, args: tuple[object, ...], kwargs: Mapping[str, object],
+        options: WorkflowOptions | None = None, id: str | None = None,  # noqa: A002 - users' word
+    ) -> StepFuture:  # fmt: skip
         """Issue a child workflow, now; await the future for its result.
 
         Its id is "{id of this run}/{number of the step}" unless one is given.

@@ -27,7 +27,11 @@ APART = 5.0  # seconds between the two looks
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """What the tables hold for one member: how many rows, and the exclusive or of their ids."""
+    """What the tables hold for one member.
+
+    Attributes:
+        count: how many rows. ids: the exclusive or of their ids.
+    """
 
     count: int
     ids: int

@@ -9,6 +9,7 @@ must not go on beating as if it worked.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 
@@ -36,6 +37,14 @@ def backoff(failures: int, *, first: float = PAUSE, most: float = PAUSE_MAX) -> 
     """
     dice = random.random
     return min(first * 2.0 ** min(failures - 1, 60), most) * (0.5 + dice() / 2)
+
+
+async def ended(task: asyncio.Task[None] | None) -> None:
+    """Cancel a task, if there is one, and wait until it has ended by that."""
+    if task is not None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 class Tasks:

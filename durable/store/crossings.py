@@ -28,6 +28,7 @@ class WorkflowStart:
     queue: Text
     workflow: Text
     input: Text
+    """Its arguments, as JSON."""
     awaiter_id: BigInt | None = None
     awaiter: Text | None = None
     channel: Text | None = None

@@ -40,7 +40,11 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class SavedJob:
-    """What a step changes of a job. `over`: it has ended, or counts as ended."""
+    """What a step changes of a job.
+
+    Attributes:
+        over: whether it has ended, or counts as ended.
+    """
 
     run_id: BigInt
     state: Text

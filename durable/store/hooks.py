@@ -24,15 +24,6 @@ class SignalKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiter:
-    """A waiting activity; `dad` and `aid` None stand for all of a run."""
-
-    run_id: BigInt
-    dad: Text | None = None
-    aid: Text | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class HookRow:
     """A waiter of a key."""
 
@@ -43,6 +34,19 @@ class HookRow:
     run_id: BigInt
     dad: Text | None
     aid: Text | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """A waiting activity.
+
+    Attributes:
+        dad, aid: where in the run it is; None for all of the run.
+    """
+
+    run_id: BigInt
+    dad: Text | None = None
+    aid: Text | None = None
 
 
 SQL = SqlFile("durable.store", "sql/hooks.sql", hooks=HookRow, waiters=Waiter)

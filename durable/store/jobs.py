@@ -56,7 +56,11 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended: its state, with `output` (JSON text) or `failure`; "gone": it was pruned."""
+    """How a run ended.
+
+    Attributes:
+        state: a state, with `output` (JSON text) or `failure`; "gone": it was pruned.
+    """
 
     run_id: int
     jid: str
@@ -126,7 +130,7 @@ class RunSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class RunDescription:
+class RunDescription(RunSummary):
     """Everything that is known of a run but its history.
 
     `pending` lists the open commands that are written down (number, kind, name, due); `activities`
@@ -136,13 +140,6 @@ class RunDescription:
     `put_aside` the signals that its code could not read.
     """
 
-    id: str
-    run_id: int
-    workflow: str
-    task_queue: str
-    state: RunState
-    started_at: datetime
-    finished_at: datetime | None
     version: str | None
     open_steps: int
     revision: int

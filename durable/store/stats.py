@@ -30,7 +30,11 @@ SQL = SqlFile("durable.store", "sql/stats.sql", found=Measurement)
 
 
 class StatsStore:
-    """The table `job_stats`, on a connection that the caller passes."""
+    """The table `job_stats`, on a connection that the caller passes.
+
+    Args:
+        schema: the namespace.
+    """
 
     def __init__(self, schema: str) -> None:
         self._sql = SQL.load(schema)

@@ -29,11 +29,12 @@ def work_stream(app_id: str, topic: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message to the engines of an app; `delay` in seconds, `message` is JSON text."""
+    """A message to the engines of an app."""
 
     app_id: Text
     kind: Kind
     message: Text
+    """JSON."""
     run_id: BigInt | None = None
     aid: Text | None = None
     dad: Text | None = None
@@ -41,6 +42,7 @@ class Sent:
     graph: Text = ""
     topic: Text | None = None
     delay: Float = 0.0
+    """Seconds."""
 
     @property
     def priority(self) -> SmallInt:
@@ -140,10 +142,7 @@ SQL = SqlFile(
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Work that a worker has taken; `attempt` counts from 1, `retry` is the policy in force.
-
-    `attempts`: code -> how many attempts errors of that code may have, where that differs.
-    """
+    """Work that a worker has taken."""
 
     id: int
     run_id: int
@@ -154,8 +153,11 @@ class Taken:
     graph: str
     message: str
     attempt: int
+    """Counts from 1."""
     retry: RetryPolicy
+    """The policy in force."""
     attempts: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Code -> how many attempts errors of that code may have, where that differs."""
     trace: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def delay_after(self, code: int, failure: Failure | None = None) -> float | None:

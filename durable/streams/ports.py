@@ -51,11 +51,9 @@ class Deployer(Protocol):
     """Generating and storing the descriptor of what a worker serves."""
 
     async def deploy(
-        self,
-        queue: str,
-        workflows: Sequence[WorkflowDefinition],
+        self, queue: str, workflows: Sequence[WorkflowDefinition],
         activities: Sequence[ActivityDefinition],
-    ) -> Deployed:
+    ) -> Deployed:  # fmt: skip
         """Store the generated app, once per content."""
         ...
 

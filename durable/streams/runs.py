@@ -67,10 +67,10 @@ class Message:
     run_id: BigInt
     msg_type: Text
     topic: Text
+    request_id: Uuid = field(default_factory=new_request)
     dad: Text | None = None
     message: Text | None = None
     error: Text | None = None
-    request_id: Uuid = field(default_factory=new_request)
 
 
 SQL = SqlFile("durable.streams", "sql/runs.sql", messages=Message)
@@ -78,7 +78,11 @@ SQL = SqlFile("durable.streams", "sql/runs.sql", messages=Message)
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A run that took a message, and who is to be told: its holder, its queue, or nobody."""
+    """A run that took a message.
+
+    Attributes:
+        holder: the member that is to hear of it. queue: that which is, where none holds the run.
+    """
 
     run_id: int
     holder: int | None

@@ -34,7 +34,7 @@ from durable.engine.steps.graph_rows import reply_of
 from durable.engine.steps.graph_starts import Start, first_step, new_job
 from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.steps.graph_walk import Walk
-from durable.engine.steps.graph_writes import Written
+from durable.engine.steps.graph_writes import OnCommitted, Written
 from durable.errors import DatabaseError, PayloadError
 from durable.postgres.pool import Database, Lane
 from durable.postgres.retrying import CALLER_TIMEOUT
@@ -75,7 +75,7 @@ class Here:
     retry: RetryPolicy
     dice: Callable[[], float]
     seats: Seats
-    told: Callable[[Written], None]
+    told: OnCommitted
     consumer: str
     clock: Clock
     felt: Callable[[Mapping[str, int], float], None]

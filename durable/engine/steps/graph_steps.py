@@ -94,10 +94,10 @@ class Step:
 class _Batch:
     """Claimed messages, by what is to be done with them."""
 
-    now: float = 0.0
     walks: dict[int, Walk] = field(default_factory=dict)
     done: list[int] = field(default_factory=list)
     strays: list[int] = field(default_factory=list)
+    now: float = 0.0
     signals: list[Routed] = field(default_factory=list)
     steps: list[Stepped] = field(default_factory=list)
     answers: list[Sent] = field(default_factory=list)

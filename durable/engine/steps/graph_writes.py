@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from durable.descriptor.plan import Plan
 from durable.engine.effects import (
@@ -71,6 +71,13 @@ class Written:
     terminated: list[tuple[int, Terminated]] = field(default_factory=list)
     sent: bool = False
     legs: list[Leg] = field(default_factory=list)
+
+
+class OnCommitted(Protocol):
+    """Gets what a commit of graph jobs has written."""
+
+    def __call__(self, written: Written, /) -> object:
+        """Announce it."""
 
 
 class GraphWriter:

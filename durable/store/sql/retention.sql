@@ -108,10 +108,9 @@ select count(*) from gone
 
 -- name: messages
 -- Expired rows of the streams, whether their run has ended or not: failed attempts, dead letters, what nobody read.
-with age as materialized (
-    select durable.now() - make_interval(secs => r.seconds) as before
-    from durable.retention_v1(:older_than, :keep::text[], :app_id) r where not r.completed and r.scope = coalesce(:app_id, '')
-), work as (
+with
+-- include: age(),
+work as (
     delete from durable.worker_streams w where w.id = any(array(
         select x.id from durable.worker_streams x, age
         where x.expired_at <= age.before and (:app_id is null or starts_with(x.stream_name, :app_id || ':'))
@@ -140,10 +139,9 @@ select (select count(*) from work) + (select count(*) from inbox) + (select coun
 
 -- name: signals
 -- Early signals for which nobody came, each with its rows for other rules.
-with age as materialized (
-    select durable.now() - make_interval(secs => r.seconds) as before
-    from durable.retention_v1(:older_than, :keep::text[], :app_id) r where not r.completed and r.scope = coalesce(:app_id, '')
-), gone as (
+with
+-- include: age(),
+gone as (
     delete from durable.early_signals e where e.signal_id = any(array(
         select x.signal_id from durable.early_signals x, age
         where x.created_at <= age.before and (:app_id is null or x.app_id = :app_id)
