@@ -71,11 +71,11 @@ class Batch(Generic[T]):
 class Sender(Protocol[T, R_co]):
     """What a `Batcher` needs to know of its kind of items."""
 
-    async def send(self, batch: Batch[T]) -> Sequence[R_co | Again]:
+    async def send(self, batch: Batch[T], /) -> Sequence[R_co | Again]:
         """Carry out all of them in one statement; the results in their order."""
         ...
 
-    async def look_up(self, batch: Batch[T], error: Exception) -> Sequence[R_co | Again]:
+    async def look_up(self, batch: Batch[T], error: Exception, /) -> Sequence[R_co | Again]:
         """After `error`, wait until Postgres answers, then say what has happened all the same.
 
         Items for which this gives `AGAIN` are sent again, or refused with the error. What this
@@ -83,11 +83,11 @@ class Sender(Protocol[T, R_co]):
         """
         ...
 
-    def weight(self, item: T) -> int:
+    def weight(self, item: T, /) -> int:
         """About how many bytes the item is on the wire."""
         ...
 
-    def describe(self, item: T) -> str:
+    def describe(self, item: T, /) -> str:
         """The item in the words of a log line."""
         ...
 
