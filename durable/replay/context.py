@@ -136,7 +136,8 @@ class Context:
         return self._issue(step, definition.signature)
 
     def child(
-        self, definition: WorkflowDefinition, args: tuple[object, ...], kwargs: Mapping[str, object],
+        self, definition: WorkflowDefinition,
+        args: tuple[object, ...], kwargs: Mapping[str, object],
         options: WorkflowOptions | None = None, id: str | None = None,  # noqa: A002 - users' word
     ) -> StepFuture:  # fmt: skip
         """Issue a child workflow, now; await the future for its result.
