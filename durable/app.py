@@ -251,12 +251,28 @@ class _Deployer:
     ) -> Deployed:
         from durable.compiler.generate import generate  # noqa: PLC0415 - where a worker starts
 
+        await self._check_topics(queue, {workflow.name for workflow in workflows})
         # Schemas of sixty workflows take a quarter of a second, in which others want the loop.
         generated = await asyncio.to_thread(generate, queue, workflows, activities)
         await retry_until_connected(
             partial(self._store, queue, generated), host=False, limit=CALLER_TIMEOUT
         )
         return Deployed(queue, generated.version, generated.data["app"])
+
+    async def _check_topics(self, queue: str, names: set[str]) -> None:
+        """Refuse workflows with the topics of hand-written graphs: `pub` could mean either."""
+        async with self._database.connection() as connection:
+            if (await self._apps.active(connection, queue))[0] is None:
+                return
+        from durable.engine.versions import Versions  # noqa: PLC0415 - where an app has both
+
+        plans, _ = await Versions(self._database).published(queue)
+        if both := sorted(names & (plans or {}).keys()):
+            raise ConfigurationError(
+                f"a graph of the active version of app {queue!r} subscribes to {both[0]!r}, which"
+                " is also the name of a workflow of this worker's task queue: give one of them"
+                " another name"
+            )
 
     async def _store(self, queue: str, generated: Generated) -> None:
         version = generated.version

@@ -332,7 +332,9 @@ class HotMesh(AppJobs):
         time. Who answers adds counts (what it has done, by code), error_count, retry (its policy),
         duress_level, duress_score_ms, duress_per_type, duress_throttle_ms (its rest between claims
         for duress) and system (memory and load); a worker adds how many callbacks are running, its
-        concurrency, and the source of its callback (`signature`).
+        concurrency, and the source of its callback (`signature`). A worker of functions on the task
+        queue with the app's name has the `version` of the descriptor that it serves and `runs`, how
+        many it holds; its engine_id is the number of its member.
 
         Example:
             profiles = await mesh.roll_call()
@@ -354,6 +356,7 @@ class HotMesh(AppJobs):
 
         The narrowest throttle that was set for a consumer applies, and setting a wide one ends the
         narrower ones within it. What callbacks have begun they finish; nothing else is held.
+        Workers of functions are not throttled.
 
         Returns True when every live consumer concerned has confirmed: after a pause, that it claims
         no more. False: the ones that the log names have not, for whom it holds from their next

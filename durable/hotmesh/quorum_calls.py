@@ -72,6 +72,32 @@ class QuorumCalls:
 
     async def roll_call(self, delay: float) -> list[dict[str, Any]]:
         """A profile of each engine and worker that lives, whether it has answered or not."""
+        return [*await self._consumers(delay), *await self._function_workers()]
+
+    async def _function_workers(self) -> list[dict[str, Any]]:
+        """Those of functions are known by their tables: they take no part in the quorum."""
+        workers = await self._roster.function_workers()
+        depth = await self._roster.due() if workers else 0
+        return [
+            {
+                "namespace": self._schema,
+                "app_id": self._app_id,
+                "engine_id": str(worker.member_id),
+                "stream": self._app_id,
+                "stream_depth": depth,
+                "throttle": 0,
+                "inited": to_datetime(worker.joined_at).isoformat(),
+                "host": worker.host,
+                "pid": worker.pid,
+                "version": worker.version,
+                "runs": worker.runs,
+                "answered": True,
+                "timestamp": to_datetime(worker.seen_at).isoformat(),
+            }
+            for worker in workers
+        ]
+
+    async def _consumers(self, delay: float) -> list[dict[str, Any]]:
         called = await self._bus.call({"type": "ping", "details": True}, lambda _: True, [delay])
         topics = {c.topic for c in called.present if c.topic is not None}
         depths = await self._roster.depths(topics)

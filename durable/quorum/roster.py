@@ -31,6 +31,19 @@ class Consumer:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionWorker:
+    """A worker of functions: the version that it serves, and how many runs it holds."""
+
+    member_id: int
+    host: str
+    pid: int
+    version: str | None
+    joined_at: float
+    seen_at: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConsumerRow:
     """A consumer that takes part."""
 
@@ -77,6 +90,15 @@ class Roster:
             *self._sql.bind("present", app_id=self._app_id, lock_class=self._locks)
         )
         return [Consumer(**dict(row)) for row in rows]
+
+    async def function_workers(self) -> list[FunctionWorker]:
+        """The workers of functions on the task queue with the app's name that are alive."""
+        bound = self._sql.bind("function_workers", app_id=self._app_id, lock_class=self._locks)
+        return [FunctionWorker(**dict(row)) for row in await self._db.fetch(*bound)]
+
+    async def due(self) -> int:
+        """How many runs and attempts of functions wait for one of them."""
+        return int(await self._db.fetchval(*self._sql.bind("due", app_id=self._app_id)))
 
     async def depths(self, topics: Iterable[str]) -> dict[str | None, int]:
         """How many messages wait: of the engines (None), and of these topics."""

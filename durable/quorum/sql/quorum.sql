@@ -27,6 +27,25 @@ where q.app_id = :app_id
               and l.objid::bigint = 1 + m.member_id % 2147483646 and l.objsubid = 2)
 order by q.topic nulls first, q.joined_at, q.guid
 
+-- name: function_workers
+-- Workers that serve functions of the task queue with the app's name and are alive, with what each holds.
+select m.member_id, m.host, m.pid, m.app_version as version, extract(epoch from m.started_at)::float8 as joined_at,
+    extract(epoch from durable.now())::float8 as seen_at,
+    (select count(*) from durable.worker_streams w where w.reserved_by = m.member_id and w.msg_type = 'turn') as runs
+from durable.members m
+where m.app_id = :app_id
+  and exists (select from pg_locks l where l.locktype = 'advisory' and l.granted
+              and l.database = (select oid from pg_database where datname = current_database())
+              and l.classid::bigint = :lock_class::bigint & 4294967295
+              and l.objid::bigint = 1 + m.member_id % 2147483646 and l.objsubid = 2)
+order by m.member_id
+
+-- name: due
+-- Runs and attempts of functions that wait for a worker.
+select count(*) from durable.worker_streams w
+where w.stream_name = :app_id and w.msg_type in ('turn', 'activity') and w.visible_at <= durable.now()
+  and w.reserved_by is null and w.expired_at is null
+
 -- name: depths
 -- What waits, by topic; null is the engines'.
 select null::text as topic, count(*) as depth from durable.engine_streams e

@@ -330,3 +330,21 @@ async def test_a_suspended_run_says_why(client: Client, mesh: HotMesh) -> None:
         aside = await eventually(suspended)
     assert "charge" in aside["message"]
     assert "err" not in (await mesh.get_state("shaky", "s"))["metadata"]
+
+
+async def test_a_roll_call_lists_workers_of_functions(client: Client, mesh: HotMesh) -> None:
+    """With the version that they serve and the runs that they hold, as long as they live."""
+    await client.start(count(1), id="waits", task_queue=QUEUE)
+    assert [p["stream"] for p in await mesh.roll_call(30)] == [QUEUE]
+    async with Worker(client, workflows=[fulfil], activities=[charge], task_queue=QUEUE):
+        handle = await client.start(fulfil(1), id="x", task_queue=QUEUE)
+
+        async def holding() -> list[dict[str, Any]]:
+            return [p for p in await mesh.roll_call(30) if p.get("runs") == 1]
+
+        (profile,) = await eventually(holding)
+        assert profile["version"]
+        assert (profile["app_id"], profile["stream"], profile["answered"]) == (QUEUE, QUEUE, True)
+        assert profile["stream_depth"] == 1  # nobody serves that workflow
+        await handle.terminate()
+    assert len(await mesh.roll_call(30)) == 1

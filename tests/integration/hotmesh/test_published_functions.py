@@ -171,3 +171,15 @@ async def test_a_graph_cannot_have_the_topic_of_a_workflow(client: Client, mesh:
     with pytest.raises(ConfigurationError, match="'ask', which is the name of a workflow"):
         await mesh.deploy(GRAPH)
     assert "ask2" in str(await mesh.deploy(GRAPH.replace("ask", "ask2")))
+
+
+async def test_a_worker_cannot_have_a_workflow_with_the_topic_of_a_graph(
+    client: Client, mesh: HotMesh
+) -> None:
+    """It does not start, and says which name it is."""
+    await mesh.deploy(GRAPH)
+    await mesh.activate("1")
+    with pytest.raises(ConfigurationError, match="subscribes to 'ask', which is also the name"):
+        await Worker(client, workflows=[ask], task_queue=QUEUE).start()
+    async with Worker(client, workflows=[ask], task_queue="elsewhere"):
+        pass
