@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
-from uuid import UUID
 
 from durable.postgres.columns import (
     BigInt,
@@ -17,6 +16,7 @@ from durable.postgres.columns import (
     SmallInt,
     Text,
     Timestamp,
+    Uuid,
 )
 from durable.protocol.carriers import carrier
 from durable.protocol.clock import to_datetime
@@ -146,7 +146,7 @@ class GraphRow:
     kind: Text
     topic: Text
     message: Text
-    request_id: Annotated[UUID, Column("uuid")] | None
+    request_id: Uuid | None
     priority: SmallInt
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
+from typing import Annotated
 
 import pytest
 
 from durable.errors import InternalError
-from durable.postgres.columns import BigInt, Text
+from durable.postgres.columns import BigInt, Column, Text
 from durable.postgres.parameters import Parameters, RowKind
 from durable.postgres.sql import SqlFile
 from tests.sql_files import files_of, modules, sql_files
@@ -54,6 +55,17 @@ def test_what_is_no_parameter_is_left_alone(text: str):
     """Casts, literals, identifiers, comments, dollar quotes, JSON operators, slices."""
     assert parameters(text).text == text
     assert parameters(text).names == set()
+
+
+def test_an_annotation_that_would_be_passed_over_is_refused():
+    """A field is a column by the name of its type; spelt out where it stands it would be none."""
+
+    @dataclass(frozen=True, slots=True)
+    class Spelt:
+        run_id: Annotated[int, Column("bigint")]
+
+    with pytest.raises(InternalError, match="a name, such as Uuid"):
+        RowKind.of("spelt", Spelt)
 
 
 def test_values_and_rows_are_numbered_in_an_order_of_their_own():
