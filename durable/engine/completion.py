@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from durable.descriptor.plan import Plan
 from durable.engine.job import Instance, Job, decode, encode
@@ -20,7 +19,7 @@ from durable.store.graph_jobs import GraphJobStore
 from durable.store.states import StateStore
 
 
-def output(job: Job, plan: Plan, now: float) -> dict[str, Any]:
+def output(job: Job, plan: Plan, now: float) -> dict[str, object]:
     """A job as its callers get it: `{"metadata": …, "data": …}`."""
     return {"metadata": job.described(plan.trigger, now), "data": dict(job.data)}
 
@@ -39,7 +38,7 @@ def _failed(error: Fault, job_id: str) -> JobFailed:
     )
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     """An attribute as HotMesh gives it."""
     return value if value is None or isinstance(value, str) else encode(value, "an attribute")
 
@@ -97,19 +96,19 @@ class Jobs:
                 if from_datetime(at) >= since
             ]
 
-    async def _known(self, connection: Any, row: Row) -> tuple[Job, Plan, float]:
+    async def _known(self, connection: object, row: Row) -> tuple[Job, Plan, float]:
         job = job_of(row)
         plans = await self._plans(connection, job.app_id, job.version)
         return job, plans[job.graph], from_datetime(row["now"])
 
-    async def query(self, job: Job, fields: Sequence[str]) -> dict[str, Any]:
+    async def query(self, job: Job, fields: Sequence[str]) -> dict[str, object]:
         """Attributes of a job: `name`, `:` for the status, `"…"` for a name as it is stored."""
         stored = {f: f[1:-1] if f.startswith('"') else f"_{f}" for f in fields if f != ":"}
-        found: dict[str, Any] = {f"_{name}": value for name, value in job.attributes.items()}
+        found: dict[str, object] = {f"_{name}": value for name, value in job.attributes.items()}
         if any(name.startswith("-") for name in stored.values()):
             async with self._db.connection() as connection:
                 found |= decode(await self._states.markers(connection, job.run_id)) or {}
-        values: dict[str, Any] = {f: _text(found.get(name)) for f, name in stored.items()}
+        values: dict[str, object] = {f: _text(found.get(name)) for f, name in stored.items()}
         return {**values, ":": job.status} if ":" in fields else values
 
     async def ended_since(self, app_id: str, graphs: Iterable[str], since: datetime) -> list[int]:
@@ -117,7 +116,7 @@ class Jobs:
         async with self._db.connection() as connection:
             return await self._store.ended_since(connection, app_id, graphs, since)
 
-    async def history(self, job: Job) -> list[tuple[Instance, Mapping[str, Any] | None]]:
+    async def history(self, job: Job) -> list[tuple[Instance, Mapping[str, object] | None]]:
         """What each activity of a job did, with what it was given, in order of entry."""
         async with self._db.connection() as connection:
             rows = await self._store.history(connection, job.run_id)

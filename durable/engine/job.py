@@ -29,7 +29,7 @@ FAILED = "failed"
 INTERRUPTED = "interrupted"
 
 
-def encode(value: Any, what: str) -> str:
+def encode(value: object, what: str) -> str:
     """JSON text of plain data; `what` says in the error whose data it is.
 
     Raises `PayloadError` for what JSON cannot hold, NaN and infinity included.
@@ -45,14 +45,14 @@ def encode(value: Any, what: str) -> str:
     return text
 
 
-def not_finite(value: Any) -> str | None:
+def not_finite(value: object) -> str | None:
     """Where in plain data a number is that JSON cannot hold, and which; None: there is none.
 
     Example:
         >>> not_finite({"a": [1, math.nan]}), not_finite({"a": 1.5})
         ('a.1 is NaN', None)
     """
-    waiting: list[tuple[tuple[str, ...], Any]] = [((), value)]
+    waiting: list[tuple[tuple[str, ...], object]] = [((), value)]
     seen: set[int] = set()  # what holds itself, or the same thing often, is looked into once
     while waiting:
         path, found = waiting.pop()
@@ -70,7 +70,7 @@ def not_finite(value: Any) -> str | None:
     return None
 
 
-def _plain(value: object) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(
@@ -135,9 +135,9 @@ class Job:
     attributes: Data = field(default_factory=nothing)
     put_aside: Fault | None = None
 
-    def described(self, trigger: str, now: float) -> dict[str, Any]:
+    def described(self, trigger: str, now: float) -> dict[str, object]:
         """The job's metadata, with HotMesh's keys."""
-        known: dict[str, Any] = {
+        known: dict[str, object] = {
             "jid": self.jid,
             "gid": str(self.run_id),
             "aid": trigger,
@@ -204,16 +204,16 @@ class Scene:
     now: float = 0.0
     dice: Callable[[], float] = lambda: math.nan
 
-    def evaluate(self, expression: Expression) -> Any:
+    def evaluate(self, expression: Expression) -> object:
         """The value of an expression here, `UNDEFINED` where there is none."""
         return expression.evaluate(Context(self._resolve, lambda: self.now * 1000, self.dice))
 
-    def data(self, maps: Expression | None) -> dict[str, Any]:
+    def data(self, maps: Expression | None) -> dict[str, object]:
         """The values of maps, {} where there are none; what is undefined is left out."""
         values = None if maps is None else self.evaluate(maps)
         return dict(values) if isinstance(values, Mapping) else {}
 
-    def value(self, expression: Expression | None, default: Any = None) -> Any:
+    def value(self, expression: Expression | None, default: object = None) -> Any:
         """The value of an expression, the default where there is none or it has none."""
         found = UNDEFINED if expression is None else self.evaluate(expression)
         return default if found is UNDEFINED or found is None else found
@@ -254,7 +254,7 @@ class Scene:
             return self._described()
         return self.job.document if part == "entity" else self.job.attributes
 
-    def _described(self) -> dict[str, Any]:
+    def _described(self) -> dict[str, object]:
         return self.job.described(self.plan.trigger, self.now)
 
     def _of_activity(self, aid: str, reference: Reference) -> object:
@@ -286,8 +286,8 @@ def began(job: Job, trigger: str, dad: str) -> Instance:
     )
 
 
-def _metadata(node: Node, instance: Instance) -> dict[str, Any]:
-    out: dict[str, Any] = {
+def _metadata(node: Node, instance: Instance) -> dict[str, object]:
+    out: dict[str, object] = {
         "aid": node.id,
         "atp": node.kind.value,
         "dad": instance.dad,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from durable.descriptor.plan import Plan
 from durable.engine.activities.measuring import JOB
@@ -22,7 +21,7 @@ from durable.store.apps import AppStore
 from durable.store.stats import StatsStore
 from durable.streams.graph_messages import EngineStream
 
-Answer = dict[str, Any]
+Answer = dict[str, object]
 
 
 class Statistics:
@@ -43,7 +42,7 @@ class Statistics:
         self._stream = EngineStream(database.schema)
         self._fan_out = FanOut(plans, Rules(self._apps), self._stats)
 
-    async def stats(self, topic: str, query: Mapping[str, Any] | None) -> Answer:
+    async def stats(self, topic: str, query: Mapping[str, object] | None) -> Answer:
         """What was measured of the jobs of a graph that a query means.
 
         Raises `ConfigurationError` for a graph that counts nothing, and a query that does not fit.
@@ -69,7 +68,7 @@ class Statistics:
         return {**answer, "segments": segments}
 
     async def ids(
-        self, topic: str, query: Mapping[str, Any] | None, facets: Sequence[str]
+        self, topic: str, query: Mapping[str, object] | None, facets: Sequence[str]
     ) -> Answer:
         """Which jobs of a graph have which facets; none given: all facets that there are.
 
@@ -95,7 +94,7 @@ class Statistics:
         }
 
     async def signal_all(
-        self, topic: str, data: Data, query: Mapping[str, Any] | None, facets: Sequence[str]
+        self, topic: str, data: Data, query: Mapping[str, object] | None, facets: Sequence[str]
     ) -> list[str]:
         """Signal all jobs with one of the facets that a query means; the indexes that name them.
 
@@ -119,7 +118,7 @@ class Statistics:
         self._wake()
         return [f"{chosen.key}:{_at(row)}:index:{row['target']}" for row in rows]
 
-    async def _graph(self, connection: Any, topic: str) -> tuple[Plan, str, float]:
+    async def _graph(self, connection: object, topic: str) -> tuple[Plan, str, float]:
         active, now = await self._active(connection)
         plan = (await self._plans(connection, self._app_id, active)).get(topic)
         if plan is None:
@@ -128,7 +127,7 @@ class Statistics:
             )
         return plan, active, now
 
-    async def _active(self, connection: Any) -> tuple[str, float]:
+    async def _active(self, connection: object) -> tuple[str, float]:
         active, now = await self._apps.active(connection, self._app_id)
         if active is None:
             raise ConfigurationError(

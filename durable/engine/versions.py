@@ -11,7 +11,6 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from durable.descriptor.document import content_hash, dump, load, load_stored
 from durable.descriptor.model import App
@@ -42,7 +41,7 @@ class Versions:
         self._hooks = HookStore(database.schema)
         self._plans: OrderedDict[tuple[str, str], Mapping[str, Plan]] = OrderedDict()
 
-    async def plans(self, connection: Any, app_id: str, version: str) -> Mapping[str, Plan]:
+    async def plans(self, connection: object, app_id: str, version: str) -> Mapping[str, Plan]:
         """The plans of a version by the topic to which they subscribe.
 
         Raises `ConfigurationError` when that version was never deployed.
@@ -112,7 +111,7 @@ class Versions:
 
     async def _file_early_signals(
         self,
-        connection: Any,
+        connection: object,
         app_id: str,
         new: Sequence[tuple[str, str]],
         rules: Sequence[tuple[str, str, str]],

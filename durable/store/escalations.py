@@ -37,12 +37,12 @@ class Closing:
 class Wanted:
     """Which escalations: values by column (any of them fits), metadata that they contain."""
 
-    columns: Mapping[str, Sequence[Any]] = field(default_factory=lambda: MappingProxyType({}))
-    metadata: Mapping[str, Any] | None = None
+    columns: Mapping[str, Sequence[object]] = field(default_factory=lambda: MappingProxyType({}))
+    metadata: Mapping[str, object] | None = None
     available: bool | None = None
 
     @property
-    def filters(self) -> dict[str, Any]:
+    def filters(self) -> dict[str, object]:
         """As the statements take them."""
         metadata = None if self.metadata is None else json.dumps(dict(self.metadata))
         by_column = {FILTERS[name]: self.columns.get(name) for name in FILTERS}
@@ -62,7 +62,7 @@ class EscalationStore:
     def __init__(self, schema: str) -> None:
         self._sql = SQL.load(schema)
 
-    async def open(self, connection: Any, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    async def open(self, connection: Any, rows: Sequence[Mapping[str, object]]) -> list[int]:
         """Insert rows, given by column; their ids."""
         found = await connection.fetch(
             *self._sql.bind("open", rows=json.dumps([dict(r) for r in rows]))
@@ -144,7 +144,9 @@ class EscalationStore:
         """Have rows that are held wait for another role."""
         await connection.execute(*self._sql.bind("to_role", ids=ids, role=role))
 
-    async def update(self, connection: Any, ids: Sequence[int], changes: Mapping[str, Any]) -> None:
+    async def update(
+        self, connection: Any, ids: Sequence[int], changes: Mapping[str, object]
+    ) -> None:
         """Change what is given: priority, description, metadata, milestones (JSON), expires_at."""
         names = ("priority", "description", "metadata", "milestones", "expires_at")
         given = {name: changes.get(name) for name in names}

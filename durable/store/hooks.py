@@ -134,7 +134,7 @@ class HookStore:
         return rows
 
 
-def _of_topic(keys: Sequence[SignalKey]) -> dict[str, Any]:
+def _of_topic(keys: Sequence[SignalKey]) -> dict[str, object]:
     """Keys of one topic, as the statements take them."""
     return {
         "app_id": keys[0].app_id, "topic": keys[0].topic,

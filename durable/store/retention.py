@@ -70,7 +70,7 @@ class RetentionStore:
         return gone
 
 
-def _which(wanted: Pruning) -> dict[str, Any]:
+def _which(wanted: Pruning) -> dict[str, object]:
     """What to prune, as the statements take it."""
     return {
         "older_than": wanted.older_than, "keep": list(wanted.keep), "app_id": wanted.app_id,

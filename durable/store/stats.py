@@ -105,7 +105,7 @@ class StatsStore:
         )
 
 
-def _where(chosen: Selection) -> dict[str, Any]:
+def _where(chosen: Selection) -> dict[str, object]:
     """Which measurements, as the statements take them."""
     return {
         "app_id": chosen.app_id, "graph": chosen.graph, "key": chosen.key,

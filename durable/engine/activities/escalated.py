@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from durable.descriptor.escalations import TELLING, moment, unfit
 from durable.engine.job import Scene
@@ -15,7 +15,7 @@ _COLUMNS: Final = {
 }  # fmt: skip
 
 
-def escalated(scene: Scene, duration: float | None) -> dict[str, Any] | None:
+def escalated(scene: Scene, duration: float | None) -> dict[str, object] | None:
     """The columns of the escalation of a hook that waits for `duration` seconds at most.
 
     None where the hook has no escalation, or nothing to say in it. Raises `DescriptorError` for a
@@ -36,7 +36,7 @@ def escalated(scene: Scene, duration: float | None) -> dict[str, Any] | None:
     return {**columns, "topic": scene.node.hook_topic}
 
 
-def _checked(scene: Scene, key: str, value: Any) -> Any:
+def _checked(scene: Scene, key: str, value: object) -> object:
     if (wanted := unfit(key, value)) is not None:
         raise DescriptorError(
             f"hook {scene.node.id!r}: {key} of its escalation must be {wanted},"

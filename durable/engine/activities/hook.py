@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from durable.descriptor.plan import HookKey
 from durable.engine.activities.escalated import escalated
@@ -97,7 +96,7 @@ def _expected(scene: Scene, key: HookKey, expression: Expression) -> object:
     return value
 
 
-def key_of(values: list[Any]) -> str:
+def key_of(values: list[object]) -> str:
     """One short text for values: equal if and only if all are strictly equal.
 
     Example:
@@ -109,7 +108,7 @@ def key_of(values: list[Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def names_in(values: Sequence[Any]) -> tuple[str, ...]:
+def names_in(values: Sequence[object]) -> tuple[str, ...]:
     """What of a key's values could be the id of a job, as text.
 
     Example:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from durable.descriptor.plan import Plan, StatsPlan
 from durable.engine.collation import addresses
@@ -55,7 +54,7 @@ def counted(scene: Scene) -> Counted | None:
     return Counted(key, slot, ((JOB, "", None), *_values(scene, stats)))
 
 
-def key_for(plan: Plan, data: Mapping[str, Any]) -> str:
+def key_for(plan: Plan, data: Mapping[str, object]) -> str:
     """The key of a job that would be started with the data.
 
     Raises `ConfigurationError` when the graph counts nothing, or the data lead to no key.

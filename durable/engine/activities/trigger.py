@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from durable.engine.effects import Answer, Effects, Reply
 from durable.engine.job import Scene
 from durable.errors import DescriptorError, InternalError
@@ -50,7 +48,7 @@ def _kept(scene: Scene, jid: str) -> str:
     )
 
 
-def lifetime(scene: Scene) -> dict[str, Any]:
+def lifetime(scene: Scene) -> dict[str, object]:
     """What the job's metadata say of its time after its end: a persistent job is kept for ever."""
     if truthy(scene.value(scene.plan.persistent)):
         return {"expire": 0.0, "persistent": True}

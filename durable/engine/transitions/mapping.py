@@ -49,7 +49,7 @@ def _instance(scene: Scene, answer: Answer) -> Instance:
     )
 
 
-def shared(scene: Scene) -> dict[str, Any]:
+def shared(scene: Scene) -> dict[str, object]:
     """The job's data once `job.maps` have been written into it, slots of wildcards one by one."""
     mapped = scene.data(scene.node.job)
     if scene.node.computes and (found := not_finite(mapped)) is not None:
@@ -69,7 +69,7 @@ def attributes(scene: Scene) -> dict[str, Any]:
 
     Lists and objects become JSON text.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for spread, values in _spread(scene):
         sign = {SpreadKind.MARKERS: "-", SpreadKind.ATTRIBUTES: "_"}.get(spread.kind)
         for name, value in values.items() if sign else ():
@@ -78,11 +78,11 @@ def attributes(scene: Scene) -> dict[str, Any]:
     return found
 
 
-def _text(value: Any, name: str) -> str:
+def _text(value: object, name: str) -> str:
     return encode(value, f"attribute {name!r}")
 
 
-def _spread(scene: Scene) -> Iterator[tuple[Spread, Mapping[str, Any]]]:
+def _spread(scene: Scene) -> Iterator[tuple[Spread, Mapping[str, object]]]:
     for spread in scene.node.spreads:
         values = scene.evaluate(spread.value)
         if isinstance(values, Mapping):

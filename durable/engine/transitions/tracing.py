@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from durable.descriptor.plan import Node
 from durable.engine.effects import Answer
 from durable.engine.job import Instance, Scene
@@ -24,7 +22,7 @@ def answered(scene: Scene, answer: Answer, before: Instance) -> Leg:
 
 def _leg(scene: Scene, leg: int, began: float, answer: Answer | None) -> Leg:
     node, job = scene.node, scene.job
-    attributes: dict[str, Any] = {
+    attributes: dict[str, object] = {
         "app.job.jid": job.jid,
         "app.job.tpc": job.graph,
         "app.job.app": job.app_id,
@@ -43,7 +41,7 @@ def _leg(scene: Scene, leg: int, began: float, answer: Answer | None) -> Leg:
     return Leg(name, began, max(scene.now, began), attributes, carried(job.metadata), error)
 
 
-def _own(scene: Scene, node: Node) -> dict[str, Any]:
+def _own(scene: Scene, node: Node) -> dict[str, object]:
     """The attributes that the document gives; what cannot be evaluated is said, and fails nothing.
 
     Objects and lists have no place on a span; null and undefined are left out.
