@@ -13,7 +13,7 @@ from typing import Any
 from durable.descriptor.commands import Plain
 from durable.descriptor.edits import Edit, lay_over
 from durable.errors import ConfigurationError
-from durable.postgres.connections import LONG_DEADLINE
+from durable.postgres.connections import LONG_DEADLINE, Connection
 from durable.postgres.pool import Database
 from durable.protocol.limits import check_queue
 from durable.protocol.notifications import QueueKind
@@ -159,7 +159,7 @@ class Deployments:
             self._announcer.queue(queue, QueueKind.TURN, amount=0)
             return await self._shown(connection, queue)
 
-    async def _shown(self, connection: Any, queue: str) -> Deployment:
+    async def _shown(self, connection: Connection, queue: str) -> Deployment:
         from durable.descriptor.differences import plain_of, written  # noqa: PLC0415 - as above
 
         in_force = await self._store.in_force(connection, queue)
@@ -189,7 +189,7 @@ class Deployments:
             queue, number, tuple(sorted(changes, key=lambda c: c.path)), tuple(builds), document
         )
 
-    async def _unknown(self, connection: Any, queue: str, version: str) -> str:
+    async def _unknown(self, connection: Connection, queue: str, version: str) -> str:
         known = await self._store.generated_versions(connection, queue)
         if not known:
             return (

@@ -10,6 +10,7 @@ from durable.engine.job import Instance, Job, decode, encode
 from durable.engine.steps.graph_rows import instance_of, job_of, put_aside_of
 from durable.engine.steps.graph_steps import Plans
 from durable.errors import JobFailed, JobNotFound
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import NOT_FOUND
@@ -96,7 +97,7 @@ class Jobs:
                 if from_datetime(at) >= since
             ]
 
-    async def _known(self, connection: object, row: Row) -> tuple[Job, Plan, float]:
+    async def _known(self, connection: Connection, row: Row) -> tuple[Job, Plan, float]:
         job = job_of(row)
         plans = await self._plans(connection, job.app_id, job.version)
         return job, plans[job.graph], from_datetime(row["now"])

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from durable.errors import DatabaseError
-from durable.postgres.connections import LONG_DEADLINE
+from durable.postgres.connections import LONG_DEADLINE, Connection
 from durable.postgres.errors import Conflict
 from durable.postgres.pool import Database
 from durable.protocol.retention import Pruned, Pruning, RetentionPolicy
@@ -21,7 +21,7 @@ BATCH = 500  # runs of one transaction
 FACTS = 20_000  # and about so many facts at most: some ten milliseconds of locks and log
 
 Tell = Callable[[Pruned], None]
-Batch = Callable[[object, Pruning], Awaitable[tuple[Pruned, bool]]]
+Batch = Callable[[Connection, Pruning], Awaitable[tuple[Pruned, bool]]]
 
 
 class Retention:
@@ -87,27 +87,27 @@ class Retention:
         async with self._db.connection(LONG_DEADLINE) as connection, connection.transaction():
             return await batch(connection, wanted)
 
-    async def _runs(self, connection: object, wanted: Pruning) -> tuple[Pruned, bool]:
+    async def _runs(self, connection: Connection, wanted: Pruning) -> tuple[Pruned, bool]:
         runs = await self._store.runs(connection, wanted, BATCH, FACTS)
         if not runs:
             return Pruned(), False
         return Pruned(runs=await self._store.forget(connection, runs)), True
 
-    async def _graph_jobs(self, connection: object, wanted: Pruning) -> tuple[Pruned, bool]:
+    async def _graph_jobs(self, connection: Connection, wanted: Pruning) -> tuple[Pruned, bool]:
         jobs = await self._store.jobs(connection, wanted, BATCH)
         if not jobs:
             return Pruned(), False
         return Pruned(jobs=await self._forget(connection, jobs)), len(jobs) == BATCH
 
-    async def _messages(self, connection: object, wanted: Pruning) -> tuple[Pruned, bool]:
+    async def _messages(self, connection: Connection, wanted: Pruning) -> tuple[Pruned, bool]:
         gone = await self._store.messages(connection, wanted, BATCH)
         return Pruned(messages=gone), gone >= BATCH
 
-    async def _signals(self, connection: object, wanted: Pruning) -> tuple[Pruned, bool]:
+    async def _signals(self, connection: Connection, wanted: Pruning) -> tuple[Pruned, bool]:
         gone = await self._store.signals(connection, wanted, BATCH)
         return Pruned(signals=gone), gone > 0
 
-    async def _forget(self, connection: object, runs: Sequence[int]) -> int:
+    async def _forget(self, connection: Connection, runs: Sequence[int]) -> int:
         # A job that only counts as ended may still wait for signals.
         keys = await self._hooks.keys_of(connection, [Waiter(run_id) for run_id in runs])
         await self._hooks.lock(connection, keys)

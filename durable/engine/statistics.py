@@ -13,6 +13,7 @@ from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_steps import Plans
 from durable.errors import ConfigurationError
 from durable.expressions.values import number
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.graphs import Data
@@ -118,7 +119,7 @@ class Statistics:
         self._wake()
         return [f"{chosen.key}:{_at(row)}:index:{row['target']}" for row in rows]
 
-    async def _graph(self, connection: object, topic: str) -> tuple[Plan, str, float]:
+    async def _graph(self, connection: Connection, topic: str) -> tuple[Plan, str, float]:
         active, now = await self._active(connection)
         plan = (await self._plans(connection, self._app_id, active)).get(topic)
         if plan is None:
@@ -127,7 +128,7 @@ class Statistics:
             )
         return plan, active, now
 
-    async def _active(self, connection: object) -> tuple[str, float]:
+    async def _active(self, connection: Connection) -> tuple[str, float]:
         active, now = await self._apps.active(connection, self._app_id)
         if active is None:
             raise ConfigurationError(

@@ -22,7 +22,7 @@ from durable.engine.steps.graph_routing import evaluate
 from durable.errors import ConfigurationError
 from durable.expressions.pipe import compile_value
 from durable.expressions.values import UNDEFINED
-from durable.postgres.connections import LONG_DEADLINE
+from durable.postgres.connections import LONG_DEADLINE, Connection
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.store.apps import AppStore
@@ -41,7 +41,7 @@ class Versions:
         self._hooks = HookStore(database.schema)
         self._plans: OrderedDict[tuple[str, str], Mapping[str, Plan]] = OrderedDict()
 
-    async def plans(self, connection: object, app_id: str, version: str) -> Mapping[str, Plan]:
+    async def plans(self, connection: Connection, app_id: str, version: str) -> Mapping[str, Plan]:
         """The plans of a version by the topic to which they subscribe.
 
         Raises `ConfigurationError` when that version was never deployed.
@@ -111,7 +111,7 @@ class Versions:
 
     async def _file_early_signals(
         self,
-        connection: object,
+        connection: Connection,
         app_id: str,
         new: Sequence[tuple[str, str]],
         rules: Sequence[tuple[str, str, str]],

@@ -18,6 +18,7 @@ from durable.hotmesh.options import (
     named,
     set_log_level,
 )
+from durable.postgres.connections import Connection
 from durable.protocol.retention import RetentionPolicy, retention_policy
 from durable.protocol.retry import RetryPolicy
 
@@ -57,7 +58,7 @@ class MeshSettings:
     """
 
     app_id: str
-    connection: Any
+    connection: Connection
     namespace: str | None
     engine: bool
     retry: RetryPolicy

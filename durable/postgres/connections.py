@@ -12,7 +12,8 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Any
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
 import asyncpg
 
@@ -27,6 +28,8 @@ SERVER_SHARE = 2 / 3  # of a deadline is the server's own, so that its answer ar
 # About when a peer that has vanished is noticed: 10 + 3 × 3 seconds idle, 15 with data on its way.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3}
 _USER_TIMEOUT = 15_000  # milliseconds
+
+Row = asyncpg.Record
 
 SESSIONS = SqlFile("durable.postgres", "sql/sessions.sql")
 _SQL = SESSIONS.load("durable")
@@ -56,6 +59,30 @@ async def open_connection(
             connection.terminate()
             raise
     return connection
+
+
+class Connection(Protocol):
+    """What statements need of a connection: the driver's, or what stands for one of a pool."""
+
+    async def fetch(self, query: str, *args: object) -> list[Row]:
+        """Run one statement; its rows."""
+        ...
+
+    async def fetchrow(self, query: str, *args: object) -> Row | None:
+        """Run one statement; its first row."""
+        ...
+
+    async def fetchval(self, query: str, *args: object) -> Any:
+        """Run one statement; the first value of its first row: the SQL says of which type."""
+        ...
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Run one statement, or several without arguments; what Postgres calls what was done."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[object]:
+        """A transaction, around what is awaited within."""
+        ...
 
 
 def keep_alive(connection: Any) -> None:

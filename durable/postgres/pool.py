@@ -20,6 +20,7 @@ from durable.postgres.connections import (
     DEADLINE,
     LONG_DEADLINE,
     SESSIONS,
+    Connection,
     allow,
     guarded,
     open_connection,
@@ -134,7 +135,7 @@ class Database:
             )
 
     @asynccontextmanager
-    async def connection(self, deadline: float = DEADLINE) -> AsyncIterator[Any]:
+    async def connection(self, deadline: float = DEADLINE) -> AsyncIterator[Connection]:
         """One connection, for a transaction that has `deadline` seconds.
 
         Errors leave it translated; `DeadlinePassed` when no answer came in time.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from durable.postgres.columns import BigInt, Bytes, Integer, Text
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Row
 from durable.postgres.sql import SqlFile
 from durable.protocol.ids import new_seed
@@ -83,48 +84,50 @@ class CrossingStore:
     def __init__(self, schema: str) -> None:
         self._sql = SQL.load(schema)
 
-    async def start_workflows(self, connection: Any, starts: Sequence[WorkflowStart]) -> None:
+    async def start_workflows(
+        self, connection: Connection, starts: Sequence[WorkflowStart]
+    ) -> None:
         """Insert workflows with their wake rows."""
         await connection.execute(*self._sql.bind("start_workflows", starts=starts))
 
-    async def lock_wakes(self, connection: Any, runs: Iterable[int]) -> None:
+    async def lock_wakes(self, connection: Connection, runs: Iterable[int]) -> None:
         """Have nothing else arrive for these runs, and none of them end, until the commit."""
         await connection.fetch(*self._sql.bind("lock_wakes", runs=sorted(runs)))
 
     async def waiting(
-        self, connection: Any, steps: Iterable[tuple[int, int]]
+        self, connection: Connection, steps: Iterable[tuple[int, int]]
     ) -> dict[tuple[int, int], Row]:
         """Those of these steps (run, number) for which their runs wait; each with its run."""
         asked = [AwaitingStep(*step) for step in steps]
         rows = await connection.fetch(*self._sql.bind("waiting", steps=asked)) if asked else ()
         return {(row["run_id"], row["number"]): row for row in rows}
 
-    async def is_asked(self, connection: Any, request: UUID) -> bool:
+    async def is_asked(self, connection: Connection, request: UUID) -> bool:
         """Whether a graph is still to be begun for a step, or is being begun."""
         return bool(await connection.fetchval(*self._sql.bind("is_asked", request=request)))
 
-    async def asked(self, connection: Any, message_id: int) -> Row | None:
+    async def asked(self, connection: Connection, message_id: int) -> Row | None:
         """A message that asks for a graph; None: it is another."""
         row: Row | None = await connection.fetchrow(*self._sql.bind("asked", id=message_id))
         return row
 
-    async def await_jobs(self, connection: Any, awaited: Sequence[AwaitedJob]) -> None:
+    async def await_jobs(self, connection: Connection, awaited: Sequence[AwaitedJob]) -> None:
         """Write down who awaits jobs that were begun in this transaction."""
         await connection.execute(*self._sql.bind("await_jobs", awaited=awaited))
 
-    async def answer(self, connection: Any, answers: Sequence[StepAnswer]) -> None:
+    async def answer(self, connection: Connection, answers: Sequence[StepAnswer]) -> None:
         """Put answers into the inboxes of the runs that wait for them."""
         await connection.execute(*self._sql.bind("answer", answers=answers))
 
-    async def forget(self, connection: Any, ids: Sequence[int]) -> None:
+    async def forget(self, connection: Connection, ids: Sequence[int]) -> None:
         """Delete messages whose graphs have begun."""
         await connection.execute(*self._sql.bind("forget", ids=list(ids)))
 
-    async def holders(self, connection: Any, runs: Iterable[int]) -> list[Holder]:
+    async def holders(self, connection: Connection, runs: Iterable[int]) -> list[Holder]:
         """Who is to look into the inboxes of these runs."""
         return _holders(await connection.fetch(*self._sql.bind("holders", runs=list(runs))))
 
-    async def cancel_awaited(self, connection: Any, runs: Iterable[int]) -> list[Holder]:
+    async def cancel_awaited(self, connection: Connection, runs: Iterable[int]) -> list[Holder]:
         """Ask the open workflows to stop that these jobs await."""
         return _holders(await connection.fetch(*self._sql.bind("cancel_awaited", runs=list(runs))))
 

@@ -13,6 +13,7 @@ from durable.descriptor.commands import Plain
 from durable.descriptor.edits import SHARED, Edit
 from durable.errors import ConfigurationError
 from durable.postgres.columns import Text
+from durable.postgres.connections import Connection
 from durable.postgres.sql import SqlFile
 
 
@@ -54,7 +55,7 @@ class EditStore:
     def __init__(self, schema: str) -> None:
         self._sql = SQL.load(schema)
 
-    async def insert_graphs(self, connection: Any, app: Plain) -> None:
+    async def insert_graphs(self, connection: Connection, app: Plain) -> None:
         """Store the graphs of a generated app, each under its version, and what they share.
 
         Raises `ConfigurationError` when a version is there with other contents.
@@ -79,17 +80,17 @@ class EditStore:
                 )
         await connection.execute(*self._sql.bind("insert_graphs", app_id=app["id"], graphs=rows))
 
-    async def number(self, connection: Any, queue: str) -> int:
+    async def number(self, connection: Connection, queue: str) -> int:
         """The number of the deployment that is in force, 0 for none."""
         found: int | None = await connection.fetchval(*self._sql.bind("number", app_id=queue))
         return found or 0
 
-    async def lock(self, connection: Any, queue: str) -> tuple[int, int]:
+    async def lock(self, connection: Connection, queue: str) -> tuple[int, int]:
         """Have deployments follow each other; the number in force, and that for open runs."""
-        row = await connection.fetchrow(*self._sql.bind("lock", app_id=queue))
+        [row] = await connection.fetch(*self._sql.bind("lock", app_id=queue))
         return row["edit"], row["open_edit"]
 
-    async def in_force(self, connection: Any, queue: str) -> list[EditInForce]:
+    async def in_force(self, connection: Connection, queue: str) -> list[EditInForce]:
         """The edits of a task queue that are in force, in the order of their places."""
         return [
             EditInForce(_edit(r), r["base_version"], r["author"], r["made_at"], r["since"])
@@ -97,7 +98,7 @@ class EditStore:
         ]
 
     async def at(
-        self, connection: Any, queue: str, numbers: Sequence[int]
+        self, connection: Connection, queue: str, numbers: Sequence[int]
     ) -> dict[int, list[Edit]]:
         """The edits that each of these deployments has in force."""
         found: dict[int, list[Edit]] = {number: [] for number in numbers}
@@ -106,7 +107,9 @@ class EditStore:
             found[row["number"]].append(_edit(row))
         return found
 
-    async def end(self, connection: Any, queue: str, number: int, edits: Sequence[Edit]) -> None:
+    async def end(
+        self, connection: Connection, queue: str, number: int, edits: Sequence[Edit]
+    ) -> None:
         """Take edits out of force with a deployment."""
         rows = [_row(edit) for edit in edits]
         await connection.execute(
@@ -114,7 +117,12 @@ class EditStore:
         )
 
     async def insert(
-        self, connection: Any, queue: str, number: int, edits: Sequence[Edit], made: tuple[str, str]
+        self,
+        connection: Connection,
+        queue: str,
+        number: int,
+        edits: Sequence[Edit],
+        made: tuple[str, str],
     ) -> None:
         """Put edits in force with a deployment; `made`: of which version, and by whom."""
         bound = self._sql.bind(
@@ -124,7 +132,7 @@ class EditStore:
         await connection.execute(*bound)
 
     async def put_in_force(
-        self, connection: Any, queue: str, number: int, *, open_runs: bool
+        self, connection: Connection, queue: str, number: int, *, open_runs: bool
     ) -> None:
         """Have runs follow a deployment: new ones, or all."""
         await connection.execute(
@@ -132,24 +140,24 @@ class EditStore:
         )
 
     async def generated(
-        self, connection: Any, queue: str, version: str | None = None
+        self, connection: Connection, queue: str, version: str | None = None
     ) -> tuple[str, str] | None:
         """A generated descriptor, as (version, YAML): of a version, or the one deployed last."""
         row = await connection.fetchrow(*self._sql.bind("generated", app_id=queue, version=version))
         return None if row is None else (row["version"], row["descriptor"])
 
-    async def generated_versions(self, connection: Any, queue: str) -> list[str]:
+    async def generated_versions(self, connection: Connection, queue: str) -> list[str]:
         """The versions that were generated for a task queue, the newest first."""
         rows = await connection.fetch(*self._sql.bind("generated_versions", app_id=queue))
         return [r["version"] for r in rows]
 
-    async def serve(self, connection: Any, member: int, queue: str, version: str) -> None:
+    async def serve(self, connection: Connection, member: int, queue: str, version: str) -> None:
         """Note which descriptor a member serves."""
         await connection.execute(
             *self._sql.bind("serve", member=member, app_id=queue, version=version)
         )
 
-    async def served(self, connection: Any, queue: str) -> dict[str, int]:
+    async def served(self, connection: Connection, queue: str) -> dict[str, int]:
         """How many live members serve each version."""
         rows = await connection.fetch(*self._sql.bind("served", app_id=queue))
         return {r["version"]: r["workers"] for r in rows}

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from durable.postgres.columns import BigInt, Text
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Row
 from durable.postgres.sql import SqlFile
 
@@ -62,20 +63,20 @@ class EscalationStore:
     def __init__(self, schema: str) -> None:
         self._sql = SQL.load(schema)
 
-    async def open(self, connection: Any, rows: Sequence[Mapping[str, object]]) -> list[int]:
+    async def open(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> list[int]:
         """Insert rows, given by column; their ids."""
         found = await connection.fetch(
             *self._sql.bind("open", rows=json.dumps([dict(r) for r in rows]))
         )
         return [r["id"] for r in found]
 
-    async def close(self, connection: Any, closed: Sequence[Closing]) -> None:
+    async def close(self, connection: Connection, closed: Sequence[Closing]) -> None:
         """Close what is pending of these waits."""
         await connection.execute(*self._sql.bind("close", closed=closed))
 
     async def settle(
         self,
-        connection: Any,
+        connection: Connection,
         escalation: int,
         status: str,
         payload: str,
@@ -89,14 +90,14 @@ class EscalationStore:
             )
         )  # fmt: skip
 
-    async def lock(self, connection: Any, app_id: str, ids: Sequence[int]) -> list[Row]:
+    async def lock(self, connection: Connection, app_id: str, ids: Sequence[int]) -> list[Row]:
         """These rows, held until commit."""
         rows: list[Row] = await connection.fetch(
             *self._sql.bind("lock", app_id=app_id, ids=list(ids))
         )
         return rows
 
-    async def read(self, connection: Any, app_id: str, ids: Sequence[int]) -> list[Row]:
+    async def read(self, connection: Connection, app_id: str, ids: Sequence[int]) -> list[Row]:
         """These rows."""
         rows: list[Row] = await connection.fetch(
             *self._sql.bind("read", app_id=app_id, ids=list(ids))
@@ -104,7 +105,12 @@ class EscalationStore:
         return rows
 
     async def find(
-        self, connection: Any, app_id: str, wanted: Wanted, order: tuple[str, bool], page: Any
+        self,
+        connection: Connection,
+        app_id: str,
+        wanted: Wanted,
+        order: tuple[str, bool],
+        page: Any,
     ) -> Any:
         """Rows of a page (limit, offset); `order` is the column, and if the newest is first."""
         return await connection.fetch(
@@ -114,13 +120,13 @@ class EscalationStore:
             )
         )  # fmt: skip
 
-    async def count(self, connection: Any, app_id: str, wanted: Wanted) -> int:
+    async def count(self, connection: Connection, app_id: str, wanted: Wanted) -> int:
         """How many there are."""
         bound = self._sql.bind("count", app_id=app_id, **wanted.filters)
         return int(await connection.fetchval(*bound))
 
     async def next_available(
-        self, connection: Any, app_id: str, metadata: str, roles: Sequence[str] | None
+        self, connection: Connection, app_id: str, metadata: str, roles: Sequence[str] | None
     ) -> int | None:
         """The first that contains the metadata (JSON) and may be claimed, held until commit."""
         found: int | None = await connection.fetchval(
@@ -129,23 +135,23 @@ class EscalationStore:
         return found
 
     async def claim(
-        self, connection: Any, ids: Sequence[int], assignee: str, duration: float
+        self, connection: Connection, ids: Sequence[int], assignee: str, duration: float
     ) -> None:
         """Have rows that are held belong to somebody for so many seconds."""
         await connection.execute(
             *self._sql.bind("claim", ids=ids, assignee=assignee, seconds=duration)
         )
 
-    async def release(self, connection: Any, ids: Sequence[int]) -> None:
+    async def release(self, connection: Connection, ids: Sequence[int]) -> None:
         """Have rows that are held belong to nobody."""
         await connection.execute(*self._sql.bind("release", ids=ids))
 
-    async def to_role(self, connection: Any, ids: Sequence[int], role: str) -> None:
+    async def to_role(self, connection: Connection, ids: Sequence[int], role: str) -> None:
         """Have rows that are held wait for another role."""
         await connection.execute(*self._sql.bind("to_role", ids=ids, role=role))
 
     async def update(
-        self, connection: Any, ids: Sequence[int], changes: Mapping[str, object]
+        self, connection: Connection, ids: Sequence[int], changes: Mapping[str, object]
     ) -> None:
         """Change what is given: priority, description, metadata, milestones (JSON), expires_at."""
         names = ("priority", "description", "metadata", "milestones", "expires_at")
@@ -153,19 +159,19 @@ class EscalationStore:
         await connection.execute(*self._sql.bind("update", ids=ids, **given))
 
     async def stats(
-        self, connection: Any, app_id: str, roles: Sequence[str] | None, period: float
+        self, connection: Connection, app_id: str, roles: Sequence[str] | None, period: float
     ) -> Any:
         """Counts by role and type, of so many seconds."""
         return await connection.fetch(
             *self._sql.bind("stats", app_id=app_id, roles=roles, period=period)
         )
 
-    async def types(self, connection: Any, app_id: str) -> Any:
+    async def types(self, connection: Connection, app_id: str) -> Any:
         """The types that there are."""
         return await connection.fetch(*self._sql.bind("types", app_id=app_id))
 
     async def prune(
-        self, connection: Any, app_id: str, statuses: Sequence[str], age: float, limit: int
+        self, connection: Connection, app_id: str, statuses: Sequence[str], age: float, limit: int
     ) -> int:
         """Delete closed rows that are older than so many seconds, `limit` at most; how many."""
         gone = await connection.fetch(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from durable.postgres.columns import BigInt, Boolean, Integer, Text
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Row
 from durable.postgres.sql import SqlFile
 
@@ -92,7 +92,7 @@ class GraphJobStore:
     def __init__(self, schema: str) -> None:
         self._sql = SQL.load(schema)
 
-    async def start(self, connection: Any, job: NewJob) -> int | None:
+    async def start(self, connection: Connection, job: NewJob) -> int | None:
         """Insert a job; its run id, None when its id is taken.
 
         Who starts a job under an id that others may choose holds the id's lock (`HookStore.lock`).
@@ -119,28 +119,28 @@ class GraphJobStore:
         )
         return run_id
 
-    async def requested(self, connection: Any, request: UUID) -> Row | None:
+    async def requested(self, connection: Connection, request: UUID) -> Row | None:
         """The job that this request has started."""
         row: Row | None = await connection.fetchrow(*self._sql.bind("requested", request=request))
         return row
 
-    async def lock(self, connection: Any, run_ids: Iterable[int]) -> list[Row]:
+    async def lock(self, connection: Connection, run_ids: Iterable[int]) -> list[Row]:
         """The jobs that nobody else is stepping, locked until commit."""
         rows: list[Row] = await connection.fetch(*self._sql.bind("lock", run_ids=list(run_ids)))
         return rows
 
-    async def lock_one(self, connection: Any, run_id: int) -> Row | None:
+    async def lock_one(self, connection: Connection, run_id: int) -> Row | None:
         """One job, locked until commit, after whoever is stepping it."""
         row: Row | None = await connection.fetchrow(*self._sql.bind("lock_one", run_id=run_id))
         return row
 
-    async def find(self, connection: Any, app_id: str, jid: str) -> Row | None:
+    async def find(self, connection: Connection, app_id: str, jid: str) -> Row | None:
         """The latest job of an id."""
         row: Row | None = await connection.fetchrow(*self._sql.bind("find", app_id=app_id, jid=jid))
         return row
 
     async def latest(
-        self, connection: Any, app_id: str, jids: Sequence[str], before: int
+        self, connection: Connection, app_id: str, jids: Sequence[str], before: int
     ) -> list[Row]:
         """The latest jobs of these ids whose runs have lower numbers, the newest first."""
         rows: list[Row] = await connection.fetch(
@@ -149,7 +149,7 @@ class GraphJobStore:
         return rows
 
     async def read(
-        self, connection: Any, run_ids: Iterable[int], *, ended: bool = False
+        self, connection: Connection, run_ids: Iterable[int], *, ended: bool = False
     ) -> list[Row]:
         """Jobs as they are now; with `ended`, those alone that have ended."""
         rows: list[Row] = await connection.fetch(
@@ -157,32 +157,36 @@ class GraphJobStore:
         )
         return rows
 
-    async def save(self, connection: Any, jobs: Sequence[SavedJob]) -> None:
+    async def save(self, connection: Connection, jobs: Sequence[SavedJob]) -> None:
         """Write what a step changed of jobs; those that are over expire from then on."""
         await connection.execute(*self._sql.bind("save", jobs=jobs))
 
-    async def instances(self, connection: Any, addresses: Iterable[tuple[int, str]]) -> list[Row]:
+    async def instances(
+        self, connection: Connection, addresses: Iterable[tuple[int, str]]
+    ) -> list[Row]:
         """What activities did at these addresses (run id, dimension)."""
         wanted = [ActivityAddress(*address) for address in sorted(set(addresses))]
         rows: list[Row] = await connection.fetch(*self._sql.bind("instances", addresses=wanted))
         return rows
 
-    async def history(self, connection: Any, run_id: int) -> list[Row]:
+    async def history(self, connection: Connection, run_id: int) -> list[Row]:
         """Everything that the activities of a job did."""
         rows: list[Row] = await connection.fetch(*self._sql.bind("history", run_id=run_id))
         return rows
 
-    async def save_instances(self, connection: Any, instances: Sequence[SavedInstance]) -> None:
+    async def save_instances(
+        self, connection: Connection, instances: Sequence[SavedInstance]
+    ) -> None:
         """Write instances of activities."""
         await connection.execute(*self._sql.bind("save_instances", instances=instances))
 
-    async def open_children(self, connection: Any, run_ids: Iterable[int]) -> list[int]:
+    async def open_children(self, connection: Connection, run_ids: Iterable[int]) -> list[int]:
         """The running jobs that these await."""
         rows = await connection.fetch(*self._sql.bind("open_children", run_ids=list(run_ids)))
         return [r["run_id"] for r in rows]
 
     async def ended_since(
-        self, connection: Any, app_id: str, graphs: Iterable[str], since: datetime
+        self, connection: Connection, app_id: str, graphs: Iterable[str], since: datetime
     ) -> list[int]:
         """The runs of these graphs that ended since a moment, and emissions; oldest first."""
         rows = await connection.fetch(
@@ -190,14 +194,14 @@ class GraphJobStore:
         )
         return [r["run_id"] for r in rows]
 
-    async def emit(self, connection: Any, run_id: int, status: int, output: str) -> int:
+    async def emit(self, connection: Connection, run_id: int, status: int, output: str) -> int:
         """Keep a job's state of this moment (JSON text); the emission's id."""
         emission: int = await connection.fetchval(
             *self._sql.bind("emit", run_id=run_id, status=status, output=output)
         )
         return emission
 
-    async def emitted(self, connection: Any, ids: Iterable[int]) -> list[Row]:
+    async def emitted(self, connection: Connection, ids: Iterable[int]) -> list[Row]:
         """Jobs as they were at these emissions; `now` is when."""
         rows: list[Row] = await connection.fetch(*self._sql.bind("emitted", ids=list(ids)))
         return rows

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from durable.postgres.columns import BigInt, Text
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Row
 from durable.postgres.sql import SqlFile
 
@@ -63,7 +63,7 @@ class HookStore:
         self._sql = SQL.load(schema)
 
     async def lock(
-        self, connection: Any, keys: Iterable[SignalKey], ids: Iterable[tuple[str, str]] = ()
+        self, connection: Connection, keys: Iterable[SignalKey], ids: Iterable[tuple[str, str]] = ()
     ) -> None:
         """Hold signal keys and job ids (app id, jid) until commit: all needed, in one go."""
         numbers = {self._number(key.app_id, key.topic, key.rule, key.key) for key in keys}
@@ -75,24 +75,26 @@ class HookStore:
         text = "\0".join((self._schema, *words))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
-    async def register(self, connection: Any, waits: Sequence[tuple[SignalKey, Waiter]]) -> None:
+    async def register(
+        self, connection: Connection, waits: Sequence[tuple[SignalKey, Waiter]]
+    ) -> None:
         """Add waiters."""
         hooks = [
             HookRow(k.app_id, k.topic, k.rule, k.key, w.run_id, w.dad, w.aid) for k, w in waits
         ]
         await connection.execute(*self._sql.bind("register", hooks=hooks))
 
-    async def keys_of(self, connection: Any, waiters: Sequence[Waiter]) -> list[SignalKey]:
+    async def keys_of(self, connection: Connection, waiters: Sequence[Waiter]) -> list[SignalKey]:
         """The keys for which these wait."""
         rows = await connection.fetch(*self._sql.bind("keys_of", waiters=waiters))
         return [SignalKey(r["app_id"], r["topic"], r["rule"], r["key"]) for r in rows]
 
-    async def remove(self, connection: Any, waiters: Sequence[Waiter]) -> None:
+    async def remove(self, connection: Connection, waiters: Sequence[Waiter]) -> None:
         """Have these wait no longer."""
         await connection.execute(*self._sql.bind("remove", waiters=waiters))
 
     async def find(
-        self, connection: Any, keys: Sequence[SignalKey], only: int | None = None
+        self, connection: Connection, keys: Sequence[SignalKey], only: int | None = None
     ) -> Waiter | None:
         """The oldest waiter for one of the keys, all of one topic; of run `only` if it is given."""
         if only is None:
@@ -104,7 +106,7 @@ class HookStore:
 
     async def park(
         self,
-        connection: Any,
+        connection: Connection,
         signal_id: int,
         keys: Sequence[SignalKey],
         message: str,
@@ -121,12 +123,14 @@ class HookStore:
             )
         )
 
-    async def unpark(self, connection: Any, keys: Sequence[SignalKey], run_id: int) -> str | None:
+    async def unpark(
+        self, connection: Connection, keys: Sequence[SignalKey], run_id: int
+    ) -> str | None:
         """Take the oldest early signal of one of the keys, for anybody or a run; its message."""
         row = await connection.fetchrow(*self._sql.bind("unpark", run_id=run_id, **_of_topic(keys)))
         return None if row is None else row["message"]
 
-    async def parked(self, connection: Any, app_id: str, topic: str) -> list[Row]:
+    async def parked(self, connection: Connection, app_id: str, topic: str) -> list[Row]:
         """The early signals of a topic: signal_id, message, created_at, run_id."""
         rows: list[Row] = await connection.fetch(
             *self._sql.bind("parked", app_id=app_id, topic=topic)

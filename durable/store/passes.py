@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from durable.postgres.connections import Connection
 from durable.postgres.sql import SqlFile
 
 SQL = SqlFile("durable.store", "sql/passes.sql")
@@ -18,7 +18,7 @@ class PassStore:
 
     async def forget(
         self,
-        connection: Any,
+        connection: Connection,
         run_id: int,
         ancestor: tuple[str, str],
         below: Sequence[str],

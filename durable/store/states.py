@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from durable.postgres.columns import BigInt, Text
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Row
 from durable.postgres.sql import SqlFile
 
@@ -49,23 +49,25 @@ class StateStore:
     def __init__(self, schema: str) -> None:
         self._sql = SQL.load(schema)
 
-    async def write(self, connection: Any, states: Sequence[SavedState]) -> None:
+    async def write(self, connection: Connection, states: Sequence[SavedState]) -> None:
         """Write the state of jobs that the caller holds."""
         await connection.execute(*self._sql.bind("write", states=states))
 
-    async def markers(self, connection: Any, run_id: int) -> str | None:
+    async def markers(self, connection: Connection, run_id: int) -> str | None:
         """The markers of a job, a JSON object."""
         found: str | None = await connection.fetchval(*self._sql.bind("markers", run_id=run_id))
         return found
 
-    async def of_id(self, connection: Any, app_id: str, entity: str, jid: str) -> Row | None:
+    async def of_id(self, connection: Connection, app_id: str, entity: str, jid: str) -> Row | None:
         """The newest job of an id, if it is of this kind."""
         row: Row | None = await connection.fetchrow(
             *self._sql.bind("of_id", app_id=app_id, entity=entity, jid=jid)
         )
         return row
 
-    async def find(self, connection: Any, wanted: Wanted, page: tuple[int, int]) -> list[Row]:
+    async def find(
+        self, connection: Connection, wanted: Wanted, page: tuple[int, int]
+    ) -> list[Row]:
         """Jobs, the newest first; `page` is how many, and how many are left out before."""
         paths, operators, values = ([c[n] for c in wanted.conditions] for n in range(3))
         common = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from durable.postgres.columns import BigInt, Float, Text
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Row
 from durable.postgres.sql import SqlFile
 from durable.protocol.queries import Selection
@@ -39,18 +39,18 @@ class StatsStore:
     def __init__(self, schema: str) -> None:
         self._sql = SQL.load(schema)
 
-    async def count(self, connection: Any, found: Sequence[Measurement]) -> None:
+    async def count(self, connection: Connection, found: Sequence[Measurement]) -> None:
         """Write what jobs count for."""
         await connection.execute(*self._sql.bind("count", found=found))
 
-    async def totals(self, connection: Any, chosen: Selection) -> list[Row]:
+    async def totals(self, connection: Connection, chosen: Selection) -> list[Row]:
         """What was measured: whole, at, kind, target, and each number that could be asked for."""
         rows: list[Row] = await connection.fetch(
             *self._sql.bind("totals", **_where(chosen), minutes=chosen.window.minutes)
         )
         return rows
 
-    async def ids(self, connection: Any, chosen: Selection) -> list[Row]:
+    async def ids(self, connection: Connection, chosen: Selection) -> list[Row]:
         """Ids of jobs by step of time and facet: at, target, jids."""
         rows: list[Row] = await connection.fetch(
             *self._sql.bind(
@@ -59,14 +59,14 @@ class StatsStore:
         )
         return rows
 
-    async def indexes(self, connection: Any, chosen: Selection) -> list[Row]:
+    async def indexes(self, connection: Connection, chosen: Selection) -> list[Row]:
         """By what there are jobs: at (as they were counted), target."""
         rows: list[Row] = await connection.fetch(
             *self._sql.bind("indexes", **_where(chosen), facets=list(chosen.facets))
         )
         return rows
 
-    async def latest(self, connection: Any, chosen: Selection) -> int | None:
+    async def latest(self, connection: Connection, chosen: Selection) -> int | None:
         """The run id of the latest job, None when there is none."""
         run_id: int | None = await connection.fetchval(
             *self._sql.bind("latest", **_where(chosen), facets=list(chosen.facets))
@@ -74,7 +74,7 @@ class StatsStore:
         return run_id
 
     async def jobs(
-        self, connection: Any, chosen: Selection, between: tuple[int, int], limit: int
+        self, connection: Connection, chosen: Selection, between: tuple[int, int], limit: int
     ) -> list[Row]:
         """The first jobs after a run id and up to another: run_id, jid, running."""
         rows: list[Row] = await connection.fetch(
@@ -90,7 +90,7 @@ class StatsStore:
         return rows
 
     async def forget_index(
-        self, connection: Any, chosen: Selection, run_ids: Iterable[int]
+        self, connection: Connection, chosen: Selection, run_ids: Iterable[int]
     ) -> None:
         """These jobs have these facets no longer."""
         await connection.execute(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from durable.postgres.columns import BigInt, Column, Float, Integer, SmallInt, Text
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Database, Row
 from durable.postgres.sql import SqlFile
 from durable.protocol.carriers import carrier
@@ -184,7 +185,7 @@ class EngineStream:
         self._sql = SQL.load(schema)
         self._pace = pace or Pace("")
 
-    async def claim(self, connection: Any, app_id: str, limit: int) -> list[Row]:
+    async def claim(self, connection: Connection, app_id: str, limit: int) -> list[Row]:
         """Up to `limit` messages that are due, locked until commit; none while it is paused."""
         rows: list[Row] = await connection.fetch(
             *self._sql.bind(
@@ -195,19 +196,19 @@ class EngineStream:
         return rows
 
     async def suspect(
-        self, connection: Any, ids: Sequence[int], first: int | None, member: int
+        self, connection: Connection, ids: Sequence[int], first: int | None, member: int
     ) -> None:
         """Have messages applied alone from now on; `first` by this member, for which it is kept."""
         await connection.execute(
             *self._sql.bind("suspect", ids=list(ids), first=first, member=member)
         )
 
-    async def release(self, connection: Any, member: int) -> None:
+    async def release(self, connection: Connection, member: int) -> None:
         """Let others apply what is kept for a member."""
         await connection.execute(*self._sql.bind("release", member=member))
 
     async def claim_these(
-        self, connection: Any, ids: Sequence[int], member: int | None = None
+        self, connection: Connection, ids: Sequence[int], member: int | None = None
     ) -> list[Row]:
         """Those of these messages that are there and free, locked until commit.
 
@@ -218,50 +219,50 @@ class EngineStream:
         )
         return rows
 
-    async def next_due(self, connection: Any, app_id: str) -> float | None:
+    async def next_due(self, connection: Connection, app_id: str) -> float | None:
         """Seconds until a message may be claimed, None when there is none; negative: overdue."""
         due: float | None = await connection.fetchval(
             *self._sql.bind("next_due", app_id=app_id, consumer=self._pace.consumer)
         )
         return due
 
-    async def consume(self, connection: Any, ids: Sequence[int]) -> None:
+    async def consume(self, connection: Connection, ids: Sequence[int]) -> None:
         """Delete messages whose effects are written in this transaction."""
         await connection.execute(*self._sql.bind("consume", ids=list(ids)))
 
-    async def bury(self, connection: Any, message_id: int, error: str) -> int | None:
+    async def bury(self, connection: Connection, message_id: int, error: str) -> int | None:
         """Put a message aside as a dead letter with its error; the run it was for, if any."""
         run_id: int | None = await connection.fetchval(
             *self._sql.bind("bury", message_id=message_id, error=error)
         )
         return run_id
 
-    async def deliver_again(self, connection: Any, run_id: int) -> bool:
+    async def deliver_again(self, connection: Connection, run_id: int) -> bool:
         """Give the engines what an open job has put aside; whether there was any."""
         return bool(await connection.fetch(*self._sql.bind("deliver_again", run_id=run_id)))
 
-    async def send(self, connection: Any, messages: Sequence[Sent]) -> None:
+    async def send(self, connection: Connection, messages: Sequence[Sent]) -> None:
         """Write messages to engines."""
         await connection.execute(*self._sql.bind("send", messages=messages))
 
-    async def address(self, connection: Any, signals: Sequence[Addressed]) -> None:
+    async def address(self, connection: Connection, signals: Sequence[Addressed]) -> None:
         """Point signals at the activities that wait for them, or at none."""
         await connection.execute(*self._sql.bind("address", signals=signals))
 
-    async def disarm(self, connection: Any, timers: Sequence[Timers]) -> None:
+    async def disarm(self, connection: Connection, timers: Sequence[Timers]) -> None:
         """Delete timers of activities, or what whole runs await."""
         await connection.execute(*self._sql.bind("disarm", timers=timers))
 
-    async def dispatch(self, connection: Any, work: Sequence[Work]) -> None:
+    async def dispatch(self, connection: Connection, work: Sequence[Work]) -> None:
         """Write messages to workers."""
         rows = [work_row(w, w.retry) for w in work]
         await connection.execute(*self._sql.bind("dispatch", work=rows))
 
-    async def withdraw(self, connection: Any, run_ids: Iterable[int]) -> None:
+    async def withdraw(self, connection: Connection, run_ids: Iterable[int]) -> None:
         """Take back the work of jobs that have ended."""
         await connection.execute(*self._sql.bind("withdraw", run_ids=list(run_ids)))
 
-    async def send_once(self, connection: Any, message: Sent, request: UUID) -> int:
+    async def send_once(self, connection: Connection, message: Sent, request: UUID) -> int:
         """Write a message unless this request has done so; its id."""
         row: int | None = await connection.fetchval(
             *self._sql.bind(
@@ -273,7 +274,7 @@ class EngineStream:
 
     async def add(
         self,
-        connection: Any,
+        connection: Connection,
         job: tuple[str, str],
         at: tuple[str, str],
         message: str,
@@ -291,7 +292,7 @@ class EngineStream:
         )  # fmt: skip
         return row or await self._requested(connection, request)
 
-    async def _requested(self, connection: Any, request: UUID) -> int | None:
+    async def _requested(self, connection: Connection, request: UUID) -> int | None:
         row: int | None = await connection.fetchval(*self._sql.bind("requested", request=request))
         return row
 

@@ -16,6 +16,7 @@ from durable.engine.job import decode, encode
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import reply_text
 from durable.errors import ConfigurationError
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Row
 from durable.protocol.graphs import Data
 from durable.protocol.messages import MessageKind
@@ -37,7 +38,7 @@ class FanOut:
         self._stats = stats
 
     async def choose(
-        self, connection: Any, at: tuple[str, str, str], everyone: Everyone
+        self, connection: Connection, at: tuple[str, str, str], everyone: Everyone
     ) -> Selection:
         """Whom a signal at (app id, version, topic) means.
 
@@ -55,7 +56,7 @@ class FanOut:
         return selection(plan, JobsQuery.of(everyone.query), everyone.facets, everyone.at)
 
     async def message(
-        self, connection: Any, topic: str, chosen: Selection, data: Data, *, scrub: bool
+        self, connection: Connection, topic: str, chosen: Selection, data: Data, *, scrub: bool
     ) -> Sent | None:
         """The first message of a signal to the jobs that there are now; None: there are none.
 
@@ -65,7 +66,7 @@ class FanOut:
         until = await self._stats.latest(connection, chosen)
         return None if until is None else begun(topic, chosen, data, until, scrub=scrub)
 
-    async def step(self, connection: Any, row: Row) -> list[Sent]:
+    async def step(self, connection: Connection, row: Row) -> list[Sent]:
         """The signals of one step, and the message for the next one."""
         found, topic, app_id = decode(row["message"]), row["topic"], row["stream_name"]
         if "version" in found:
@@ -79,7 +80,7 @@ class FanOut:
         return await self._part(connection, topic, chosen, found)
 
     async def _part(
-        self, connection: Any, topic: str, chosen: Selection, found: Data
+        self, connection: Connection, topic: str, chosen: Selection, found: Data
     ) -> list[Sent]:
         between = found["after"], found["until"]
         jobs = await self._stats.jobs(connection, chosen, between, FAN_OUT)

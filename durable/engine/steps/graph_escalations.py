@@ -8,6 +8,7 @@ from typing import Any
 from durable.engine.effects import Deescalate, Escalate
 from durable.engine.job import encode
 from durable.engine.steps.graph_walk import Changes
+from durable.postgres.connections import Connection
 from durable.store.escalations import Closing, EscalationStore
 
 
@@ -17,7 +18,7 @@ class EscalationWriter:
     def __init__(self, schema: str) -> None:
         self._store = EscalationStore(schema)
 
-    async def write(self, connection: Any, placed: Sequence[tuple[Changes, int]]) -> None:
+    async def write(self, connection: Connection, placed: Sequence[tuple[Changes, int]]) -> None:
         """Open those of waits that begin, close those of waits that have ended, however."""
         opened = [row for changes, run_id in placed for row in _opened(changes, run_id)]
         if opened:

@@ -19,6 +19,7 @@ from durable.expressions.expression import Expression
 from durable.expressions.paths import Reference, walk
 from durable.expressions.pipe import compile_value
 from durable.expressions.values import UNDEFINED
+from durable.postgres.connections import Connection
 from durable.protocol.clock import from_datetime
 from durable.store.apps import AppStore
 from durable.store.hooks import SignalKey
@@ -34,7 +35,7 @@ class Rules:
         self._compiled: dict[str, tuple[Expression, ...]] = {}
 
     async def keys(
-        self, connection: Any, app_id: str, signals: Sequence[tuple[str, Mapping[str, Any]]]
+        self, connection: Connection, app_id: str, signals: Sequence[tuple[str, Mapping[str, Any]]]
     ) -> list[list[SignalKey]]:
         """For each signal (topic, payload) what its waiters may wait by.
 

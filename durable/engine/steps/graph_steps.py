@@ -36,6 +36,7 @@ from durable.errors import (
     JobNotFound,
     PayloadError,
 )
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Database, Row
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
 from durable.protocol.clock import from_datetime
@@ -51,7 +52,7 @@ from durable.store.stats import StatsStore
 from durable.streams.graph_messages import Addressed, EngineStream, Sent
 from durable.streams.pacing import Pace
 
-Plans = Callable[[Any, str, str], Awaitable[Mapping[str, Plan]]]
+Plans = Callable[[Connection, str, str], Awaitable[Mapping[str, Plan]]]
 """Gives, on a connection, the plans of an app's version, by the topic to which they subscribe."""
 
 BATCH_MAX = 64  # messages in one step: their locks are few, and a batch that fails is soon bisected
@@ -173,7 +174,7 @@ class GraphSteps:
                 raise
             return found
 
-    async def _started(self, connection: Any, start: Start) -> tuple[Job, Written] | None:
+    async def _started(self, connection: Connection, start: Start) -> tuple[Job, Written] | None:
         """What this request has started; who was to be told of it perhaps was not."""
         row = start.request and await self._jobs.requested(connection, start.request)
         return (job_of(row), Written(sent=True)) if row else None
@@ -190,7 +191,7 @@ class GraphSteps:
                 raise DuplicateJob(f"Duplicate job: {job.jid}", code=CONFLICT, job_id=job.jid)
         return changed(job, run_id=run_id), written
 
-    async def _begin_active(self, connection: Any, start: Start) -> Stepped:
+    async def _begin_active(self, connection: Connection, start: Start) -> Stepped:
         """Begin a job on the version that it names, else on the one that is active."""
         active, now = await self._apps.active(connection, start.app_id)
         version = start.version or active
@@ -200,7 +201,9 @@ class GraphSteps:
             )
         return await self._begin(connection, start, version, from_datetime(now))
 
-    async def _begin(self, connection: Any, start: Start, version: str, now: float) -> Stepped:
+    async def _begin(
+        self, connection: Connection, start: Start, version: str, now: float
+    ) -> Stepped:
         plan = (await self._plans(connection, start.app_id, version)).get(start.topic)
         if plan is None:
             raise UnknownTopic(
@@ -315,7 +318,7 @@ class GraphSteps:
             handled += len(asked.messages)
             step.skipped = len(rows) - handled
 
-    async def _suspects(self, connection: Any, rows: Sequence[Row], step: Step) -> bool:
+    async def _suspects(self, connection: Connection, rows: Sequence[Row], step: Step) -> bool:
         """Whether an engine had some of these and did not finish: see the interpreter.
 
         The one that was lost with the fewest engines is reserved: so the innocent are cleared
@@ -331,7 +334,7 @@ class GraphSteps:
         return True
 
     async def _step_jobs(
-        self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch
+        self, connection: Connection, app_id: str, rows: Sequence[Row], batch: _Batch
     ) -> None:
         """Walk on the jobs to which messages are addressed."""
         targets = await self._targets(connection, app_id, rows, batch)
@@ -360,7 +363,7 @@ class GraphSteps:
             self._feed(batch, batch.walks[run_id], row)
 
     async def _targets(
-        self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch
+        self, connection: Connection, app_id: str, rows: Sequence[Row], batch: _Batch
     ) -> dict[int, int]:
         """Message -> run to which it is addressed; interruptions may name their target by id."""
         targets = {row["id"]: row["run_id"] for row in rows if row["run_id"] is not None}
@@ -380,7 +383,7 @@ class GraphSteps:
         return targets
 
     async def _instances(
-        self, connection: Any, rows: Sequence[Row], jobs: Mapping[int, Row]
+        self, connection: Connection, rows: Sequence[Row], jobs: Mapping[int, Row]
     ) -> dict[int, dict[tuple[str, str], Instance]]:
         wanted = {
             (row["run_id"], dad)
@@ -394,7 +397,7 @@ class GraphSteps:
         return found
 
     async def _walk(
-        self, connection: Any, row: Row, instances: dict[tuple[str, str], Instance]
+        self, connection: Connection, row: Row, instances: dict[tuple[str, str], Instance]
     ) -> Walk:
         plans = await self._plans(connection, row["app_id"], row["graph_version"])
         if row["graph"] not in plans:
@@ -425,7 +428,7 @@ class GraphSteps:
             walk.reply(aid, dad, read(row["message"]))
 
     async def _begin_children(
-        self, connection: Any, app_id: str, rows: Sequence[Row], batch: _Batch
+        self, connection: Connection, app_id: str, rows: Sequence[Row], batch: _Batch
     ) -> None:
         asked = [row for row in rows if row["msg_type"] == MessageKind.AWAIT]
         if not asked:
@@ -488,11 +491,5 @@ class GraphSteps:
 
 def interruption_of(message: Mapping[str, Any]) -> Interruption:
     """An interruption that came as a message."""
-    return Interruption(
-        message["reason"],
-        message["code"],
-        message["throw"],
-        message["descend"],
-        message["stack"],
-        message["expire"],
-    )
+    names = ("reason", "code", "throw", "descend", "stack", "expire")
+    return Interruption(*(message[name] for name in names))

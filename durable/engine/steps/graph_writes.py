@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from durable.descriptor.plan import Plan
 from durable.engine.effects import (
@@ -33,6 +33,7 @@ from durable.engine.steps.graph_rows import saved_instance, saved_job, saved_sta
 from durable.engine.steps.graph_starts import new_job
 from durable.engine.steps.workflow_starts import WorkflowStarts
 from durable.engine.steps.workflow_stops import WorkflowStops
+from durable.postgres.connections import Connection
 from durable.protocol.frozen import changed
 from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
@@ -97,7 +98,7 @@ class GraphWriter:
         self._stops = WorkflowStops(schema)
 
     async def lock(
-        self, connection: Any, steps: Sequence[Stepped], keys: Iterable[SignalKey] = ()
+        self, connection: Connection, steps: Sequence[Stepped], keys: Iterable[SignalKey] = ()
     ) -> None:
         """Take every lock that writing these steps, and routing signals of these keys, needs."""
         wanted = [*keys, *(key for step in steps for key, _ in _waits(step))]
@@ -110,7 +111,7 @@ class GraphWriter:
         ]
         await self._hooks.lock(connection, wanted, ids)
 
-    async def write(self, connection: Any, steps: Sequence[Stepped]) -> Written:
+    async def write(self, connection: Connection, steps: Sequence[Stepped]) -> Written:
         """Write these steps, once `lock` was called. A start whose id is taken is not written."""
         written = Written()
         sent: list[Sent] = []
@@ -144,13 +145,13 @@ class GraphWriter:
             written.reached.extend(await self._crossings.holders(connection, runs))
         return written
 
-    async def _place(self, connection: Any, step: Stepped) -> int | None:
+    async def _place(self, connection: Connection, step: Stepped) -> int | None:
         return await self._jobs.start(
             connection,
             new_job(step),
         )
 
-    async def _save(self, connection: Any, placed: Sequence[tuple[Stepped, int]]) -> None:
+    async def _save(self, connection: Connection, placed: Sequence[tuple[Stepped, int]]) -> None:
         jobs = [
             saved_job(s.changes.job, run_id, with_metadata=s.changes.ended)
             for s, run_id in placed
@@ -173,14 +174,14 @@ class GraphWriter:
         if found := [m for s, run_id in placed for m in _measurements(s, run_id)]:
             await self._stats.count(connection, found)
 
-    async def _forget(self, connection: Any, placed: Sequence[tuple[Stepped, int]]) -> None:
+    async def _forget(self, connection: Connection, placed: Sequence[tuple[Stepped, int]]) -> None:
         for step, run_id in placed:
             for gone in step.changes.outlived:
                 ancestor, before = (gone.ancestor, gone.dad), (gone.prefix, gone.before)
                 await self._passes.forget(connection, run_id, ancestor, gone.below, before)
 
     async def _settle_waiting(
-        self, connection: Any, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]
+        self, connection: Connection, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]
     ) -> None:
         removed = [w for step, _ in placed for w in _removed(step)]
         if removed:
@@ -197,7 +198,7 @@ class GraphWriter:
 
     async def _early(
         self,
-        connection: Any,
+        connection: Connection,
         placed: Sequence[tuple[Stepped, int]],
         waits: Sequence[tuple[SignalKey, Waiter]],
     ) -> list[Sent]:
@@ -231,7 +232,7 @@ class GraphWriter:
         return found
 
     async def _dispatch(
-        self, connection: Any, placed: Sequence[tuple[Stepped, int]], written: Written
+        self, connection: Connection, placed: Sequence[tuple[Stepped, int]], written: Written
     ) -> None:
         work = [w for step, run_id in placed for w in work_of(step, run_id, self._retry)]
         if work:
@@ -240,7 +241,7 @@ class GraphWriter:
 
     async def _tell(
         self,
-        connection: Any,
+        connection: Connection,
         step: Stepped,
         run_id: int,
         sent: list[Sent],
@@ -257,7 +258,7 @@ class GraphWriter:
             sent.extend(told_of_end(step.changes.job))
             written.ended.append((changed(step.changes.job, run_id=run_id), step.plan))
 
-    async def _end(self, connection: Any, step: Stepped, run_id: int) -> list[Sent]:
+    async def _end(self, connection: Connection, step: Stepped, run_id: int) -> list[Sent]:
         job = step.changes.job
         if not step.fresh and (job.state != COMPLETED or step.changes.abandons):
             await self._stream.withdraw(connection, [run_id])

@@ -21,6 +21,7 @@ from durable.engine.steps.graph_walk import Walk
 from durable.engine.steps.graph_writes import GraphWriter, Written
 from durable.engine.transitions.checking import insist
 from durable.errors import InternalError
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.messages import MessageKind
@@ -81,7 +82,7 @@ class EscalationSteps:
             return await self._store.read(connection, app_id, ids), written
 
     async def _walked(
-        self, connection: Any, rows: Sequence[Row], replies: Mapping[int, Reply]
+        self, connection: Connection, rows: Sequence[Row], replies: Mapping[int, Reply]
     ) -> list[Stepped]:
         """The jobs behind these rows, locked, and walked on by the replies."""
         waits = [r for r in rows if r["run_id"] is not None and r["status"] == "pending"]
@@ -101,7 +102,7 @@ class EscalationSteps:
                 walk.reply(row["aid"], row["dad"], reply)
         return [Stepped(walk.plan, walk.changes()) for walk in walks.values()]
 
-    async def _walk(self, connection: Any, row: Row, dads: set[str]) -> Walk:
+    async def _walk(self, connection: Connection, row: Row, dads: set[str]) -> Walk:
         plans = await self._plans(connection, row["app_id"], row["graph_version"])
         plan: Plan | None = plans.get(row["graph"])
         if plan is None:

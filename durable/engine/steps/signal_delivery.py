@@ -18,6 +18,7 @@ from durable.engine.steps.graph_rows import error_text, job_of
 from durable.engine.steps.graph_writes import keeps_waiting
 from durable.errors import DescriptorError
 from durable.expressions.values import UNDEFINED
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Row
 from durable.protocol.codes import NOT_FOUND
 from durable.protocol.graphs import Fault
@@ -44,7 +45,7 @@ class SignalDelivery:
         self._jobs = GraphJobStore(schema)
         self._stream = EngineStream(schema)
 
-    async def route(self, connection: Any, app_id: str, rows: Sequence[Row]) -> list[Routed]:
+    async def route(self, connection: Connection, app_id: str, rows: Sequence[Row]) -> list[Routed]:
         """Find out by which keys the waiters of signals that have none yet may wait."""
         signals = [r for r in rows if r["msg_type"] == MessageKind.WEBHOOK and r["run_id"] is None]
         if not signals:
@@ -54,7 +55,7 @@ class SignalDelivery:
         keys = await self._rules.keys(connection, app_id, payloads)
         return list(zip(signals, keys, strict=True))
 
-    async def deliver(self, connection: Any, signals: Sequence[Routed]) -> None:
+    async def deliver(self, connection: Connection, signals: Sequence[Routed]) -> None:
         """Give signals to their waiters, or keep them until one comes."""
         for row, keys in signals:
             only = decode(row["message"]).get("only")
@@ -71,7 +72,7 @@ class SignalDelivery:
                 await self._hooks.remove(connection, [waiter])
 
     async def _keep(
-        self, connection: Any, row: Row, keys: Sequence[SignalKey], waiter: Waiter | None
+        self, connection: Connection, row: Row, keys: Sequence[SignalKey], waiter: Waiter | None
     ) -> Waiter | None:
         """Keep a signal, or put it aside; the waiter if it is for that one after all."""
         meant = await self._meant(connection, keys, row["id"])
@@ -91,7 +92,9 @@ class SignalDelivery:
         await self._stream.bury(connection, row["id"], error_text(fault) or "{}")
         return None
 
-    async def _meant(self, connection: Any, keys: Sequence[SignalKey], sent: int) -> Job | None:
+    async def _meant(
+        self, connection: Connection, keys: Sequence[SignalKey], sent: int
+    ) -> Job | None:
         """The job that a signal, sent as message `sent`, is for by its id; None: whoever comes."""
         names = sorted({name for key in keys for name in key.names})
         found = await self._jobs.latest(connection, keys[0].app_id, names, sent) if names else []

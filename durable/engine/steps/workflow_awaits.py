@@ -23,6 +23,7 @@ from durable.engine.steps.graph_rows import error_text
 from durable.engine.steps.graph_starts import Start
 from durable.engine.steps.graph_writes import Written
 from durable.errors import ConfigurationError, PayloadError
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Row
 from durable.protocol.codes import CONFLICT, NOT_FOUND
 from durable.protocol.graphs import Fault
@@ -82,7 +83,7 @@ class WorkflowAwaits:
         self._jobs = GraphJobStore(schema)
 
     async def ask(
-        self, connection: Any, rows: Sequence[Row], steps: Sequence[Stepped]
+        self, connection: Connection, rows: Sequence[Row], steps: Sequence[Stepped]
     ) -> AskedGraphs:
         """What is to be begun; the runs that these messages and steps concern are locked."""
         begins = [row for row in rows if row["msg_type"] == MessageKind.BEGIN]
@@ -100,7 +101,12 @@ class WorkflowAwaits:
         return AskedGraphs([row["id"] for row in begins], waiting)
 
     async def begin(
-        self, connection: Any, app_id: str, asked: AskedGraphs, steps: list[Stepped], begin: Begin
+        self,
+        connection: Connection,
+        app_id: str,
+        asked: AskedGraphs,
+        steps: list[Stepped],
+        begin: Begin,
     ) -> None:
         """Begin what is waited for, on the version that is active now; `steps` get the first ones.
 
@@ -117,7 +123,7 @@ class WorkflowAwaits:
                 asked.begun[len(steps)] = each
                 steps.append(step)
 
-    async def given_up(self, connection: Any, row: Row) -> tuple[int | None, bool]:
+    async def given_up(self, connection: Connection, row: Row) -> tuple[int | None, bool]:
         """The running job of a step that its workflow has given up; else whether it may yet come.
 
         It may while the message that asks for it is there: then look again.
@@ -128,7 +134,7 @@ class WorkflowAwaits:
             return job["run_id"] if job["state"] == RUNNING else None, False
         return None, await self._store.is_asked(connection, request)
 
-    async def bury(self, connection: Any, message_id: int, error: Fault) -> Written:
+    async def bury(self, connection: Connection, message_id: int, error: Fault) -> Written:
         """Have the step fail whose graph could not be begun, if that is what a message was about.
 
         The message has been put aside by the caller.
@@ -142,7 +148,7 @@ class WorkflowAwaits:
         await self._store.answer(connection, refused.answers)
         return Written(reached=await self._store.holders(connection, [asked.run_id]))
 
-    async def write(self, connection: Any, asked: AskedGraphs, written: Written) -> None:
+    async def write(self, connection: Connection, asked: AskedGraphs, written: Written) -> None:
         """Say in the jobs that were begun who awaits them, and answer for those that were not."""
         awaited = []
         for index, each in asked.begun.items():

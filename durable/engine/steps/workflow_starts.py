@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from durable.engine.effects import Addressed, Reply, StartWorkflow
 from durable.engine.job import Job, compact, encode
 from durable.engine.steps.graph_outbox import Parent, Stepped, to_parent
+from durable.postgres.connections import Connection
 from durable.protocol import channels
 from durable.protocol.ids import new_id
 from durable.protocol.messages import MessageKind
@@ -24,7 +24,7 @@ class WorkflowStarts:
         self._store = CrossingStore(schema)
 
     async def write(
-        self, connection: Any, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]
+        self, connection: Connection, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]
     ) -> Counter[str]:
         """Start what these steps want started; how many each task queue got.
 

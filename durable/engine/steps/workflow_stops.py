@@ -7,10 +7,10 @@ message to the engines of the interrupted job's app, which is due when the time 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from durable.engine.job import decode, encode
 from durable.engine.steps.graph_outbox import Stepped
+from durable.postgres.connections import Connection
 from durable.postgres.pool import Row
 from durable.protocol.failures import Failure
 from durable.protocol.messages import MessageKind
@@ -30,7 +30,7 @@ class WorkflowStops:
         self._sql = SQL.load(schema)
 
     async def ask(
-        self, connection: Any, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]
+        self, connection: Connection, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]
     ) -> list[Holder]:
         """Cancel what those of these jobs awaited that ended by an interruption that descends."""
         ended = [(step, run_id) for step, run_id in placed if step.changes.descend is not None]
@@ -50,7 +50,7 @@ class WorkflowStops:
         return found
 
     async def carry_out(
-        self, connection: Any, rows: Sequence[Row]
+        self, connection: Connection, rows: Sequence[Row]
     ) -> tuple[list[int], list[tuple[int, Terminated]]]:
         """Terminate the workflows that have not ended in time.
 
