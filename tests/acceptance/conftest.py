@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 
 from durable.app import connect
+from tests.acceptance.forked import SECONDS_MAX, run_command
 
 PROJECT = Path(__file__).parents[2]
 Program = Callable[..., subprocess.Popen[str]]
@@ -55,12 +56,11 @@ async def database_url(dsn: str, template: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def program(database_url: str, tmp_path: Path) -> Iterator[Program]:
-    """Start `python …` in an empty directory; what still runs at the end is killed."""
-    started: list[subprocess.Popen[str]] = []
+def surroundings(database_url: str) -> Callable[..., dict[str, str]]:
+    """The variables of a program, with some that differ or, being None, are missing."""
 
-    def start(*arguments: str | Path, **environment: str | None) -> subprocess.Popen[str]:
-        surroundings = {
+    def given(**environment: str | None) -> dict[str, str]:
+        found = {
             **os.environ,
             "PYTHONPATH": str(PROJECT),
             "DURABLE_DATABASE_URL": database_url,
@@ -68,11 +68,21 @@ def program(database_url: str, tmp_path: Path) -> Iterator[Program]:
             "COLUMNS": "100",
             **environment,
         }
-        surroundings = {k: v for k, v in surroundings.items() if v is not None}
+        return {k: v for k, v in found.items() if v is not None}
+
+    return given
+
+
+@pytest.fixture
+def program(surroundings: Callable[..., dict[str, str]], tmp_path: Path) -> Iterator[Program]:
+    """Start `python …` in an empty directory; what still runs at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str | Path, **environment: str | None) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, cwd=tmp_path, env=surroundings,
+            text=True, cwd=tmp_path, env=surroundings(**environment),
         )  # fmt: skip
         started.append(process)
         return process
@@ -84,13 +94,20 @@ def program(database_url: str, tmp_path: Path) -> Iterator[Program]:
 
 
 @pytest.fixture
-def cli(program: Program) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `durable …` to its end."""
+def cli(
+    surroundings: Callable[..., dict[str, str]], program: Program, tmp_path: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `durable …` to its end, in the directory of `program`.
+
+    A fork does so, but where a variable is for Python itself, which reads it when it starts.
+    """
 
     def run(*arguments: str | Path, **environment: str | None) -> subprocess.CompletedProcess[str]:
-        process = program("-m", "durable", *arguments, **environment)
-        out, err = process.communicate(timeout=150)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        if any(name.startswith("PYTHON") for name in environment):
+            process = program("-m", "durable", *arguments, **environment)
+            out, err = process.communicate(timeout=SECONDS_MAX)
+            return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        return run_command([*map(str, arguments)], tmp_path, surroundings(**environment))
 
     return run
 

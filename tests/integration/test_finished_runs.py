@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from durable.postgres.pool import Database
@@ -81,6 +82,12 @@ STATEMENTS: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
         "signals": {**ALL, "limit": 500},
     },
 }
+
+
+@pytest.fixture
+def namespace(unmigrated: str) -> str:
+    """A new schema: rows of earlier tests would be read as dead ones, and change plans."""
+    return unmigrated
 
 
 @pytest_asyncio.fixture

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from durable.engine.steps.workflow_commits import CommitStatements
@@ -106,6 +107,12 @@ def _batch(runs: list[int], revision: int, **more: Any) -> list[Any]:
         for n, run_id in enumerate(runs)
     ]  # fmt: skip
     return list(CommitStatements("durable", metadata_of).batch(ME, 1, commits)[1:])
+
+
+@pytest.fixture
+def namespace(unmigrated: str) -> str:
+    """A new schema: rows of earlier tests would be read as dead ones, and change plans."""
+    return unmigrated
 
 
 @pytest_asyncio.fixture

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from durable.postgres.pool import Database
@@ -53,6 +54,12 @@ FILL = """
     select 'q', 'flow', n, 'signal', 'go', now(), now(), gen_random_uuid()
     from generate_series(1, 50000) n;
 """
+
+
+@pytest.fixture
+def namespace(unmigrated: str) -> str:
+    """A new schema: rows of earlier tests would be read as dead ones, and change plans."""
+    return unmigrated
 
 
 @pytest_asyncio.fixture
