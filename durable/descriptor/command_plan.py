@@ -242,7 +242,7 @@ def _stated(activity: Plain) -> list[tuple[str, Any]]:
             found.append(("task_queue", value))
         elif field == "priority":
             found.append((field, value))
-        elif field == "retry":
+        elif field == "retry" and not isinstance(value, str):
             found.append((field, policy_of(value)))
         elif field in TIMEOUTS:
             found.append((TIMEOUTS[field], seconds(value)))

@@ -23,7 +23,7 @@ from durable.errors import ConfigurationError
 from durable.expressions.pipe import compile_value
 from durable.expressions.values import UNDEFINED
 from durable.postgres.connections import LONG_DEADLINE, Connection
-from durable.postgres.pool import Database, Row
+from durable.postgres.pool import Database
 from durable.protocol.clock import from_datetime
 from durable.store.apps import AppStore
 from durable.store.hooks import HookStore, SignalKey
@@ -96,7 +96,9 @@ class Versions:
                 connection, (app.id, app.version), text, content, generated=generated
             ):
                 row = await self._apps.version(connection, app.id, app.version)
-                if row is not None and not _is_stored(row, content, app):
+                if row is not None and not _is_same(
+                    (row["content_hash"], row["descriptor"]), content, app
+                ):
                     raise ConfigurationError(
                         f"version {app.version} of app {app.id!r} is deployed with other content,"
                         " and jobs may be running on it: give the document a new version"
@@ -189,9 +191,9 @@ async def deploy_generated(database: Database, app_id: str, yaml_text: str, vers
     await Versions(database)._store(app, yaml_text, generated=True)  # noqa: SLF001 - the same module
 
 
-def _is_stored(row: Row, content: str, app: App) -> bool:
-    """Whether a row holds an app; an earlier release may have hashed it in another way."""
-    return row["content_hash"] == content or load_stored(_inline(row["descriptor"])) == app
+def _is_same(stored: tuple[str, str], content: str, app: App) -> bool:
+    """Whether an app has a stored hash, or is the document beside it, hashed in another way."""
+    return stored[0] == content or load_stored(_inline(stored[1])) == app
 
 
 def warn_of_no_effect(line: str) -> None:
