@@ -75,8 +75,7 @@ class CommandPlan:
         other: Target | None, child: Target | None, timers: bool,
     ) -> None:  # fmt: skip
         self.workflow = workflow
-        self.version = version
-        self.edit = edit
+        self.version, self.edit = version, edit
         self._targets = targets
         self._other = other
         self._child = child

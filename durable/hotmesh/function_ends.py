@@ -33,17 +33,12 @@ class FunctionEnds:
     """
 
     def __init__(
-        self,
-        app: tuple[str, str],
-        guid: str,
-        store: FunctionJobStore,
-        declared: Declared,
+        self, app: tuple[str, str], guid: str, store: FunctionJobStore, declared: Declared,
         jobs: FunctionJobs,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._namespace, self._queue = app
         self._guid = guid
-        self._store = store
-        self._declared = declared
+        self._store, self._declared = store, declared
         self._jobs = jobs
 
     async def knows(self, topic: str) -> bool:

@@ -40,10 +40,8 @@ class FunctionSignals:
         announcer: Announcer,
     ) -> None:
         self._queue = queue
-        self._jobs = jobs
-        self._declared = declared
-        self._stream = stream
-        self._announcer = announcer
+        self._jobs, self._declared = jobs, declared
+        self._stream, self._announcer = stream, announcer
 
     async def workflow_of(self, topic: str) -> str | None:
         """The workflow at whose runs a topic is received; None where it is none of them."""

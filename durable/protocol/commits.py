@@ -111,10 +111,10 @@ class Commit:
     children: tuple[ChildStart, ...] = ()
     finish: Finish | None = None
     version: str | None = None
-    hold: int = field(kw_only=True)  # no default: a fence that may be forgotten is none
     attributes: str | None = None
     entity: str | None = None
     aside: tuple[PutAside, ...] = ()
+    hold: int = field(kw_only=True)  # no default: a fence that may be forgotten is none
     graphs: tuple[GraphStep, ...] = ()
 
 

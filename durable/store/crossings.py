@@ -32,8 +32,8 @@ class WorkflowStart:
     """Its arguments, as JSON."""
     awaiter_id: BigInt | None = None
     awaiter: Text | None = None
+    seed: Bytes = field(default_factory=new_seed, kw_only=True)
     channel: Text | None = None
-    seed: Bytes = field(default_factory=new_seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,6 @@ class AwaitedJob:
     run_id: BigInt
     awaiter_id: BigInt
     awaiter: Text
-
-
-@dataclass(frozen=True, slots=True)
-class AwaitingStep:
-    """A step of a workflow."""
-
-    run_id: BigInt
-    number: Integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +62,14 @@ class Holder:
     run_id: int
     member: int | None
     queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingStep:
+    """A step of a workflow."""
+
+    run_id: BigInt
+    number: Integer
 
 
 SQL: Final = SqlFile(

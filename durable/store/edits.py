@@ -34,19 +34,19 @@ class EditInForce:
 
 
 @dataclass(frozen=True, slots=True)
-class _GraphRow:
-    graph: Text
-    version: Text
-    document: Text
-
-
-@dataclass(frozen=True, slots=True)
 class _EditRow:
     graph: Text
     activity: Text
     field: Text
     value: Text | None
     base: Text | None
+
+
+@dataclass(frozen=True, slots=True)
+class _GraphRow:
+    graph: Text
+    version: Text
+    document: Text
 
 
 class EditStore:

@@ -20,12 +20,13 @@ from durable.protocol.messages import PRIORITY, MessageKind
 from durable.protocol.retry import RetryPolicy
 from durable.streams.pacing import Pace
 
-Kind = Annotated[MessageKind, Column("text")]
-
 
 def work_stream(app_id: str, topic: str) -> str:
     """The worker stream of a topic: two apps may use the same topic."""
     return f"{app_id}:{topic}"
+
+
+Kind = Annotated[MessageKind, Column("text")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +154,13 @@ class Taken:
     topic: str
     graph: str
     message: str
+    trace: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), kw_only=True)
     attempt: int
     """Counts from 1."""
     retry: RetryPolicy
     """The policy in force."""
     attempts: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
     """Code -> how many attempts errors of that code may have, where that differs."""
-    trace: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def delay_after(self, code: int, failure: Failure | None = None) -> float | None:
         """Seconds until the attempt that follows an error of this code; None for no other.
@@ -412,5 +413,5 @@ def taken_from(row: Row, own: RetryPolicy | None) -> Taken:
         row["retry_attempt"] + 1,
         policy,
         {int(code): attempts for code, attempts in given.get("attempts", {}).items()},
-        given.get("trace", {}),
+        trace=given.get("trace", {}),
     )

@@ -62,5 +62,5 @@ def taken_by(seat: Seat, work: Work, message_id: int, run_id: int) -> Taken:
         1,
         seat.policy(work),
         work.attempts,
-        work.trace,
+        trace=work.trace,
     )

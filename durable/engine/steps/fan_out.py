@@ -33,8 +33,7 @@ class FanOut:
     """Takes the steps of signals to all, on the connection of the caller."""
 
     def __init__(self, plans: Plans, rules: Rules, stats: StatsStore) -> None:
-        self._plans = plans
-        self._rules = rules
+        self._plans, self._rules = plans, rules
         self._stats = stats
 
     async def choose(
