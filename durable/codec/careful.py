@@ -58,7 +58,7 @@ def text_of(exc: BaseException) -> str:
         return f"<{name_of(type(exc))} whose __str__ raised {name_of(type(error))}>"
 
 
-def cleaned(value: Any) -> str:
+def cleaned(value: object) -> str:
     """A name as text: as it is if it is text, else its `repr`, short."""
     return clean(str.__str__(value), _NAME_MAX) if issubclass(type(value), str) else shown(value)
 
@@ -71,7 +71,7 @@ def shown(value: object) -> str:
         return f"<{name_of(type(value))} whose __repr__ raised {name_of(type(error))}>"
 
 
-def attribute(exc: BaseException, name: str, default: Any = None) -> Any:
+def attribute(exc: BaseException, name: str, default: object = None) -> Any:
     """`exc.name`, or the default where that is missing or raises anything."""
     try:
         return getattr(exc, name, default)
@@ -89,14 +89,14 @@ def set_cause(exc: BaseException, cause: BaseException | None) -> None:
     _EXCEPTION["__cause__"].__set__(exc, cause)
 
 
-def set_args(exc: BaseException, args: Iterable[Any]) -> None:
+def set_args(exc: BaseException, args: Iterable[object]) -> None:
     """`exc.args = args`, past any `__setattr__`."""
     _EXCEPTION["args"].__set__(exc, tuple(args))
 
 
-def dict_of(exc: BaseException) -> dict[str, Any]:
+def dict_of(exc: BaseException) -> dict[str, object]:
     """The attributes themselves: a change of this dict is one of the exception."""
-    found: dict[str, Any] = _EXCEPTION["__dict__"].__get__(exc)
+    found: dict[str, object] = _EXCEPTION["__dict__"].__get__(exc)
     return found
 
 
@@ -160,7 +160,7 @@ def fields_of(exc: BaseException) -> dict[str, Any]:
     `errno` and `filename` of an `OSError`, `start` of a `UnicodeError`; those that are not set are
     left out.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for base in bases_of(type(exc)):
         for name, descriptor in list(names_in(base).items()):
             if name == "args" or (name.startswith("__") and name.endswith("__")):
@@ -175,7 +175,7 @@ def fields_of(exc: BaseException) -> dict[str, Any]:
     return found
 
 
-def set_field(exc: BaseException, name: str, value: Any) -> None:
+def set_field(exc: BaseException, name: str, value: object) -> None:
     """Set what `fields_of` gave. `AttributeError` if there is no such field."""
     for base in bases_of(type(exc)):
         descriptor = names_in(base).get(name)

@@ -34,7 +34,7 @@ _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """The value for a message: short, with its type.
 
     Example:
@@ -44,7 +44,7 @@ def shown(value: Any) -> str:
     return f"{_SHORT.repr(value)} ({type(value).__name__})"
 
 
-def difference(sent: Any, back: Any, path: str = "") -> str | None:
+def difference(sent: object, back: object, path: str = "") -> str | None:
     """What differs, with its path, or None if nothing does.
 
     Args:
@@ -64,14 +64,14 @@ def difference(sent: Any, back: Any, path: str = "") -> str | None:
     return _objects(sent, back, path)
 
 
-def _changed(sent: Any, back: Any, path: str, why: str = "") -> str:
+def _changed(sent: object, back: object, path: str, why: str = "") -> str:
     where = f"at {path}: " if path else ""
     if isinstance(sent, SecretStr | SecretBytes):
         why = f": a secret is written masked{ADVICE}.get_secret_value(), or the key that finds it"
     return f"{where}{shown(sent)} would come back as {shown(back)}{why}"
 
 
-def _stands_for(sent: Any, back: Any) -> bool:
+def _stands_for(sent: object, back: object) -> bool:
     if type(sent) is int and type(back) is float:
         return bool(sent == back)  # Python compares these two exactly
     if isinstance(sent, uuid.UUID) and isinstance(back, uuid.UUID):
@@ -80,11 +80,11 @@ def _stands_for(sent: Any, back: Any) -> bool:
     return scalar is not None and type(scalar) is type(back) and difference(scalar, back) is None
 
 
-def _scalars(sent: Any, back: Any, path: str) -> str | None:
+def _scalars(sent: object, back: object, path: str) -> str | None:
     return None if sent == back else _changed(sent, back, path)
 
 
-def _enums(sent: Any, back: Any, path: str) -> str | None:
+def _enums(sent: object, back: object, path: str) -> str | None:
     return None if sent is back else _changed(sent, back, path)
 
 
@@ -130,7 +130,7 @@ def _sequences(sent: Any, back: Any, path: str) -> str | None:
     return _attributes(sent, back, path)
 
 
-def _bound_of(sequence: Any) -> int | None:
+def _bound_of(sequence: object) -> int | None:
     return sequence.maxlen if isinstance(sequence, deque) else None
 
 
@@ -167,7 +167,7 @@ def _models(sent: BaseModel, back: BaseModel, path: str) -> str | None:
     return _attributes(sent, back, path)
 
 
-def _objects(sent: Any, back: Any, path: str) -> str | None:
+def _objects(sent: object, back: object, path: str) -> str | None:
     """Anything else: by its attributes; by its own `==` where it has none or is no dataclass."""
     if not dataclasses.is_dataclass(sent) and "__eq__" in _defined(type(sent)):
         return None if sent == back else _changed(sent, back, path)
@@ -181,7 +181,7 @@ def _defined(cls: type) -> set[str]:
     return {name for base in cls.__mro__[:-1] for name in vars(base)}
 
 
-def _attributes(sent: Any, back: Any, path: str) -> str | None:
+def _attributes(sent: object, back: object, path: str) -> str | None:
     one, other = dict(_state(sent)), dict(_state(back))
     for name in one.keys() | other.keys():
         if name not in other:
@@ -193,7 +193,7 @@ def _attributes(sent: Any, back: Any, path: str) -> str | None:
     return None
 
 
-def _set_by_class(sent: Any, name: str, back: Any, path: str) -> str | None:
+def _set_by_class(sent: object, name: str, back: object, path: str) -> str | None:
     """What is wrong where a class sets a field by itself, and to something else."""
     fields = dataclasses.fields(sent) if dataclasses.is_dataclass(sent) else ()
     if all(field.init or field.name != name for field in fields):
@@ -204,7 +204,7 @@ def _set_by_class(sent: Any, name: str, back: Any, path: str) -> str | None:
     )
 
 
-def _state(value: Any) -> Iterable[tuple[str, Any]]:
+def _state(value: object) -> Iterable[tuple[str, object]]:
     cls = type(value)
     for name, item in getattr(value, "__dict__", {}).items():
         if not isinstance(getattr(cls, name, None), functools.cached_property):

@@ -40,14 +40,14 @@ def is_partial(value: Any) -> bool:
     return not _SCALARS.issuperset(map(type, held)) and any(map(is_partial, held))
 
 
-def marked(text: str, value: Any) -> str:
+def marked(text: str, value: object) -> str:
     """The JSON text of a partial value, with the names of what was given."""
     form = json.loads(text)
     _mark(form, value)
     return json.dumps(form, separators=(",", ":"), ensure_ascii=False)
 
 
-def unmarked(text: str) -> tuple[str, Any]:
+def unmarked(text: str) -> tuple[str, object]:
     """The text as pydantic knows it, and the marked form, for `restore`."""
     form = json.loads(text)
     return json.dumps(_plain(form), separators=(",", ":"), ensure_ascii=False), form
@@ -66,7 +66,7 @@ def plain_value(text: str) -> Any:
     return _shown(value) if KEY in text else value
 
 
-def plain_object(text: str | None) -> dict[str, Any]:
+def plain_object(text: str | None) -> dict[str, object]:
     """The value of a text as data of a graph, which is an object: else it stands in `result`.
 
     Example:
@@ -77,7 +77,7 @@ def plain_object(text: str | None) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"result": value}
 
 
-def restore(value: Any, form: Any) -> None:
+def restore(value: object, form: object) -> None:
     """Tell the models within the value, just read, which of their fields were given."""
     for model, known in _pairs(value, form):
         given = known.get(KEY)
@@ -85,7 +85,7 @@ def restore(value: Any, form: Any) -> None:
             object.__setattr__(model, "__pydantic_fields_set__", set(given))
 
 
-def _mark(form: Any, value: Any) -> None:
+def _mark(form: object, value: object) -> None:
     for model, known in _pairs(value, form):
         if _is_marked(model):
             known[KEY] = sorted(model.__pydantic_fields_set__)
@@ -97,9 +97,9 @@ def _is_marked(model: BaseModel) -> bool:
     return len(model.__pydantic_fields_set__) != count and not isinstance(model, RootModel)
 
 
-def _pairs(value: Any, form: Any) -> list[tuple[BaseModel, dict[str, Any]]]:
+def _pairs(value: object, form: object) -> list[tuple[BaseModel, dict[str, object]]]:
     """The models within a value, each with the object that it is in JSON."""
-    found: list[tuple[BaseModel, dict[str, Any]]] = []
+    found: list[tuple[BaseModel, dict[str, object]]] = []
     open_ = [(value, form)]
     while open_:
         one, known = open_.pop()
@@ -120,7 +120,7 @@ def _pairs(value: Any, form: Any) -> list[tuple[BaseModel, dict[str, Any]]]:
     return found
 
 
-def _fields(value: Any) -> list[tuple[str, Any]]:
+def _fields(value: Any) -> list[tuple[str, object]]:
     if hasattr(type(value), "__pydantic_fields_set__"):
         return [*value.__dict__.items(), *(value.__pydantic_extra__ or {}).items()]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -132,7 +132,7 @@ def _fields(value: Any) -> list[tuple[str, Any]]:
     return []
 
 
-def _shown(form: Any) -> Any:
+def _shown(form: object) -> object:
     if isinstance(form, list):
         return [_shown(item) for item in form]
     if not isinstance(form, dict):
@@ -141,14 +141,14 @@ def _shown(form: Any) -> Any:
     return {key: _shown(item) for key, item in form.items() if key != hidden}
 
 
-def _is_mark(given: Any, form: dict[str, Any]) -> bool:
+def _is_mark(given: object, form: dict[str, object]) -> bool:
     """Whether it names fields of this object; fields that are never written may be among them."""
     if not isinstance(given, list) or len(form) == 1:
         return False
     return not given or any(isinstance(name, str) and name in form for name in given)
 
 
-def _plain(form: Any) -> Any:
+def _plain(form: object) -> object:
     if isinstance(form, dict):
         return {key: _plain(item) for key, item in form.items() if key != KEY}
     return [_plain(item) for item in form] if isinstance(form, list) else form

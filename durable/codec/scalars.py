@@ -6,7 +6,7 @@ Neither library is imported: a value that is here has brought its own.
 from __future__ import annotations
 
 import inspect
-from typing import Any, Final
+from typing import Final
 
 _LIBRARIES: Final = ("numpy", "pandas")
 _UNPLAIN: Final = "ndarray", "Series", "DataFrame", "Index", "NaTType", "NAType"
@@ -23,7 +23,7 @@ _ADVICE: Final = {
 }
 
 
-def builtin_of(value: Any) -> Any:
+def builtin_of(value: object) -> object:
     """The builtin value that a scalar of numpy or pandas is equal to; None if there is none.
 
     Example:
@@ -41,7 +41,7 @@ def builtin_of(value: Any) -> Any:
     return found if type(found).__module__ in ("builtins", "datetime") else None
 
 
-def scalar_of(value: Any) -> Any:
+def scalar_of(value: object) -> object:
     """What to write in place of a value that pydantic does not know. `TypeError` for nothing."""
     found = builtin_of(value)
     if found is None:
@@ -53,7 +53,7 @@ def scalar_of(value: Any) -> Any:
 ANNOTATE: Final = "annotate it with the type that it has"
 
 
-def advice_on(value: Any, otherwise: str = ANNOTATE) -> str:
+def advice_on(value: object, otherwise: str = ANNOTATE) -> str:
     """What to do about a value that cannot be written, or not under its annotation."""
     for one in _within(value):
         kind = type(one)
@@ -72,7 +72,7 @@ def advice_on(value: Any, otherwise: str = ANNOTATE) -> str:
     return otherwise
 
 
-def _advice_on_builtin(one: Any) -> str | None:
+def _advice_on_builtin(one: object) -> str | None:
     """What to do where no annotation would help."""
     if isinstance(one, str) and _has_surrogates(one):
         return (
@@ -88,14 +88,14 @@ def _has_surrogates(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text[:_LOOKED_AT])
 
 
-def _within(value: Any) -> list[Any]:
+def _within(value: object) -> list[object]:
     """The value and what the outermost containers hold: where most mistakes are."""
     if isinstance(value, dict):
         return [value, *value.values(), *(x for v in value.values() for x in _items(v))]
     return [value, *_items(value), *(x for v in _items(value) for x in _items(v))]
 
 
-def _items(value: Any) -> list[Any]:
+def _items(value: object) -> list[object]:
     if isinstance(value, dict):
         return list(value.values())
     if isinstance(value, (list, tuple)):

@@ -25,8 +25,8 @@ _SIZE_MAX = 512 * 1024  # characters and items of all that one failure keeps
 _INT_MAX = 2**63
 _ITEM = 256  # characters that an item counts for: it takes as long to be looked at
 
-WriteError = Callable[[BaseException], Any]
-ReadError = Callable[[Any], BaseException]
+WriteError = Callable[[BaseException], object]
+ReadError = Callable[[object], BaseException]
 
 
 class NotKept(Exception):
@@ -80,7 +80,7 @@ class Writer:
         self._budget = budget
         self.tagged = False  # whether anything was written that JSON alone would not give back
 
-    def write(self, value: Any, depth: int = _DEPTH_MAX) -> Any:
+    def write(self, value: object, depth: int = _DEPTH_MAX) -> Any:
         """The JSON-able form. `NotKept` if there is none."""
         if depth < 0:
             raise NotKept("nested too deep to be kept")
@@ -93,7 +93,7 @@ class Writer:
             return self._scalar(*write(value))
         return self._composed(value, kind, depth)
 
-    def _composed(self, value: Any, kind: type, depth: int) -> Any:
+    def _composed(self, value: Any, kind: type, depth: int) -> object:
         if kind is dict:
             return self._dict(value, depth)
         if kind is list:
@@ -107,15 +107,15 @@ class Writer:
             return self._tag("$error", self._error(value))
         raise NotKept(shown(value))
 
-    def _scalar(self, tag: str, plain: Any) -> Any:
+    def _scalar(self, tag: str, plain: object) -> object:
         self._budget.take(len(plain) if isinstance(plain, str) else 8)
         return self._tag(tag, plain) if tag else plain
 
-    def _tag(self, tag: str, content: Any) -> dict[str, Any]:
+    def _tag(self, tag: str, content: object) -> dict[str, object]:
         self.tagged = True
         return {tag: content}
 
-    def _dict(self, value: dict[Any, Any], depth: int) -> Any:
+    def _dict(self, value: dict[object, object], depth: int) -> object:
         pairs = [
             [self.write(key, depth - 1), self.write(item, depth - 1)]
             for key, item in list(value.items())
@@ -124,7 +124,7 @@ class Writer:
             return dict(pairs)
         return self._tag("$dict", pairs)
 
-    def _enum(self, value: enum.Enum, kind: type) -> Any:
+    def _enum(self, value: enum.Enum, kind: type) -> object:
         path, name = path_of(kind), value._name_
         if type(name) is not str or _member(path, name) is not value:
             raise NotKept(shown(value))
@@ -142,7 +142,7 @@ class Reader:
     def __init__(self, error: ReadError) -> None:
         self._error = error
 
-    def read(self, form: Any) -> Any:
+    def read(self, form: object) -> object:
         """The value. Raises `ValueError`, `TypeError`, `LookupError` for what was never written."""
         if isinstance(form, list):
             return [self.read(item) for item in form]
@@ -153,7 +153,7 @@ class Reader:
             return {key: self.read(item) for key, item in form.items()}
         return self._tagged(tag, form[tag])
 
-    def _tagged(self, tag: str, content: Any) -> Any:
+    def _tagged(self, tag: str, content: Any) -> object:
         if tag == "$dict":
             return {self.read(key): self.read(item) for key, item in content}
         if tag == "$error":
@@ -163,7 +163,7 @@ class Reader:
         return _READERS[tag](content)
 
 
-def readable(form: Any) -> Any:
+def readable(form: object) -> object:
     """The form without its tags, for people: what JSON can say of the value.
 
     Example:
@@ -180,7 +180,7 @@ def readable(form: Any) -> Any:
     return _readable(tag, form[tag])
 
 
-def _readable(tag: str, content: Any) -> Any:
+def _readable(tag: str, content: Any) -> object:
     if tag == "$dict":
         return {str(readable(key)): readable(item) for key, item in content}
     if tag == "$error":
@@ -196,7 +196,7 @@ def _readable(tag: str, content: Any) -> Any:
 def loaded(path: str) -> type | None:
     """The class that is loaded here under "module:qualname", found without running any code."""
     module_name, _, qualname = path.partition(":")
-    module: Any = sys.modules.get(module_name)
+    module: object = sys.modules.get(module_name)
     if not issubclass(type(module), types.ModuleType):
         return None
     names: Any = vars(types.ModuleType)["__dict__"].__get__(module)
@@ -217,15 +217,15 @@ def _member(path: str, name: str) -> enum.Enum:
     return member
 
 
-def _float(value: float) -> tuple[str, Any]:
+def _float(value: float) -> tuple[str, object]:
     return ("", value) if math.isfinite(value) else ("$float", repr(value))
 
 
-def _int(value: int) -> tuple[str, Any]:
+def _int(value: int) -> tuple[str, object]:
     return ("", value) if -_INT_MAX <= value < _INT_MAX else ("$int", hex(value))
 
 
-def _str(value: str) -> tuple[str, Any]:
+def _str(value: str) -> tuple[str, object]:
     if clean(value, len(value)) == value:
         return "", value
     return "$text", _base64(value.encode("utf-8", "surrogatepass"))
@@ -235,13 +235,13 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _datetime(value: dt.datetime) -> tuple[str, Any]:
+def _datetime(value: dt.datetime) -> tuple[str, object]:
     if value.fold or type(value.tzinfo) not in (types.NoneType, dt.timezone):
         raise NotKept(shown(value))
     return "$datetime", value.isoformat()
 
 
-_WRITERS: Final[dict[type, Callable[[Any], tuple[str, Any]]]] = {
+_WRITERS: Final[dict[type, Callable[[Any], tuple[str, object]]]] = {
     str: _str,
     int: _int,
     float: _float,
@@ -257,12 +257,12 @@ _WRITERS: Final[dict[type, Callable[[Any], tuple[str, Any]]]] = {
     PureWindowsPath: lambda v: ("$windowspath", _path(v)),
 }
 _ITERABLES: Final[dict[type, str]] = {tuple: "$tuple", set: "$set", frozenset: "$frozenset"}
-_MAKERS: Final[dict[str, Callable[[list[Any]], Any]]] = {
+_MAKERS: Final[dict[str, Callable[[list[Any]], object]]] = {
     "$tuple": tuple, "$set": set, "$frozenset": frozenset,
     "$timedelta": lambda parts: dt.timedelta(*parts),
     "$enum": lambda parts: _member(*parts),
 }  # fmt: skip
-_READERS: Final[dict[str, Callable[[Any], Any]]] = {
+_READERS: Final[dict[str, Callable[[Any], object]]] = {
     "$float": float,
     "$int": lambda text: int(text, 16),
     "$text": lambda text: base64.b64decode(text).decode("utf-8", "surrogatepass"),
@@ -278,7 +278,7 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
-def _path(value: Any) -> str:
+def _path(value: object) -> str:
     text = str(value)
     if clean(text, len(text)) != text:
         raise NotKept(shown(value))

@@ -30,7 +30,7 @@ Found = tuple[str, str]
 """Where within the type, such as ".options.on_done", and why not."""
 
 
-def check_readable(schema: Any, hint: str) -> None:
+def check_readable(schema: object, hint: str) -> None:
     """Do nothing if a value of the schema could be read, else raise `DefinitionError`.
 
     `hint` is the type as people write it.
@@ -46,7 +46,7 @@ class _Search:
     """One look through a schema, whose parts may refer to each other."""
 
     def __init__(self) -> None:
-        self._shared: dict[str, Any] = {}
+        self._shared: dict[str, object] = {}
         self._known: dict[str, Found | None] = {}
 
     def within(self, schema: Any) -> Found | None:
@@ -131,7 +131,7 @@ class _Search:
         return None
 
 
-_LOOKS: Final[dict[str, Callable[[_Search, Any], Found | None]]] = {
+_LOOKS: Final[dict[str, Callable[[_Search, object], Found | None]]] = {
     "definition-ref": _Search.definition_ref, "literal": _Search.literal, "chain": _Search.chain,
     "union": _Search.union, "tagged-union": _Search.tagged_union, "tuple": _Search.tuple_,
     "model-fields": _Search.model_fields, "typed-dict": _Search.typed_dict,

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import asyncpg
 
@@ -120,7 +119,7 @@ def timed_out(error: BaseException) -> bool:
     return isinstance(error, DeadlinePassed | StatementTimeout)
 
 
-def _severity(error: asyncpg.PostgresError) -> Any:
+def _severity(error: asyncpg.PostgresError) -> object:
     # In the server's language since 7.4, in English since 9.6; a pooler may leave the second out.
     return getattr(error, "severity_en", None) or getattr(error, "severity", None)
 

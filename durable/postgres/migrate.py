@@ -343,7 +343,7 @@ class _Migrator:
             )
 
 
-async def _until_unlocked(where: str, action: Callable[[], Awaitable[Any]]) -> Any:
+async def _until_unlocked(where: str, action: Callable[[], Awaitable[object]]) -> Any:
     """Do it again when others held the lock; they get their turn in between."""
 
     def say(state: RetryCallState) -> None:

@@ -149,7 +149,7 @@ class Parameters:
             for column in self._kinds[name].columns(field, self._where)
         )
 
-    def arguments(self, values: Mapping[str, Any]) -> Sequence[Any]:
+    def arguments(self, values: Mapping[str, object]) -> Sequence[object]:
         """The arguments by number. Raises `InternalError` for a missing or an unknown name."""
         if len(values) != self._count:
             raise self._mismatch(values)
@@ -167,7 +167,7 @@ class Parameters:
             raise self._mismatch(values) from None
         return together
 
-    def _mismatch(self, values: Mapping[str, Any]) -> InternalError:
+    def _mismatch(self, values: Mapping[str, object]) -> InternalError:
         return InternalError(
             f"{self._where} takes {_listed(self.names)}: "
             f"missing {_listed(self.names - values.keys())}, "
@@ -179,7 +179,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f":{name}" for name in sorted(names)) or "nothing"
 
 
-def _picker(names: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+def _picker(names: list[str]) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
     """What takes these values, in this order."""
     if len(names) > 1:
         return itemgetter(*names)

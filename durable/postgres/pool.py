@@ -146,7 +146,7 @@ class Database:
         async with self._connections.use(deadline) as connection:
             yield connection
 
-    async def fetch(self, statement: str, *args: Any, deadline: float = DEADLINE) -> list[Row]:
+    async def fetch(self, statement: str, *args: object, deadline: float = DEADLINE) -> list[Row]:
         """Run one statement; its rows."""
         self._check_open()
         if self.gate is not None:
@@ -155,7 +155,7 @@ class Database:
             rows: list[Row] = await connection.fetch(statement, *args)
             return rows
 
-    async def fetch_past_gate(self, statement: str, *args: Any) -> list[Row]:
+    async def fetch_past_gate(self, statement: str, *args: object) -> list[Row]:
         """Run one statement that needs no table of ours, or asks which there are."""
         self._check_open()
         async with self._connections.use(DEADLINE) as connection:
@@ -168,7 +168,7 @@ class Database:
         async with self._connections.use(DEADLINE) as connection:
             await connection.fetch(_SQL["probe"])
 
-    async def fetch_current(self, statement: str, *args: Any) -> list[Row]:
+    async def fetch_current(self, statement: str, *args: object) -> list[Row]:
         """Run one statement that calls a function whose later parts see what came meanwhile.
 
         Sessions of ours are set for that; in those of others a transaction says so.
@@ -179,7 +179,7 @@ class Database:
                     return list(await connection.fetch(statement, *args))
             return list(await connection.fetch(statement, *args))
 
-    async def read(self, statement: str, *args: Any, deadline: float = DEADLINE) -> list[Row]:
+    async def read(self, statement: str, *args: object, deadline: float = DEADLINE) -> list[Row]:
         """Run one statement that only reads, for a caller: again while the server is away.
 
         Raises `DatabaseError` after a minute, or at once for what waiting does not change.
@@ -190,12 +190,14 @@ class Database:
             limit=CALLER_TIMEOUT,
         )
 
-    async def fetchrow(self, statement: str, *args: Any, deadline: float = DEADLINE) -> Row | None:
+    async def fetchrow(
+        self, statement: str, *args: object, deadline: float = DEADLINE
+    ) -> Row | None:
         """Run one statement; its first row, or None."""
         rows = await self.fetch(statement, *args, deadline=deadline)
         return rows[0] if rows else None
 
-    async def fetchval(self, statement: str, *args: Any, deadline: float = DEADLINE) -> Any:
+    async def fetchval(self, statement: str, *args: object, deadline: float = DEADLINE) -> Any:
         """Run one statement; the first column of its first row, or None."""
         rows = await self.fetch(statement, *args, deadline=deadline)
         return rows[0][0] if rows else None
@@ -220,7 +222,7 @@ class Lane:
         self._in_time = 0
 
     async def fetch(
-        self, statement: str, *args: Any, deadline: float | None = None
+        self, statement: str, *args: object, deadline: float | None = None
     ) -> Sequence[Row]:
         """Run one statement on the held connection, opening it when there is none.
 

@@ -161,7 +161,7 @@ class Statements:
         """The parameters that a block takes."""
         return self._block(name)[1].names
 
-    def bind(self, name: str, /, **values: Any) -> tuple[Any, ...]:
+    def bind(self, name: str, /, **values: object) -> tuple[Any, ...]:
         """The text of a block, and its arguments in the order of their numbers.
 
         Args:

@@ -119,7 +119,7 @@ class Asks(Protocol):
         """The namespace."""
         ...
 
-    async def fetch(self, statement: str, *args: Any) -> list[Any]:
+    async def fetch(self, statement: str, *args: object) -> list[Any]:
         """Run one statement; its rows."""
         ...
 

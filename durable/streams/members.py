@@ -42,7 +42,7 @@ _DEADLY = Failure(
 class Connection(Protocol):
     """What this module needs of a connection: it is used on a thread of its own."""
 
-    async def fetch(self, query: str, *args: Any) -> list[Any]:
+    async def fetch(self, query: str, *args: object) -> list[Any]:
         """Run a statement."""
         ...
 

@@ -48,7 +48,7 @@ PROMPT = 1.0  # seconds: a beat that is answered later says nothing of the lanes
 SAY_AT, SAY_EVERY = 5, 60  # beats in a row that failed, after which somebody should know
 
 
-Ask = Callable[[Callable[[Any], Awaitable[Any]]], Awaitable[Any]]
+Ask = Callable[[Callable[[object], Awaitable[object]]], Awaitable[object]]
 
 
 class Membership:
@@ -75,8 +75,8 @@ class Membership:
 
     def __init__(  # noqa: PLR0913 - built in one place, from what each name says
         self, address: Address, schema: str, name: str, announcer: Announcer, *,
-        busy: Callable[[], bool], on_lost: Callable[[], Any], on_joined: Callable[[int], Any],
-        on_prune: Callable[[], Any], on_broken: Broken,
+        busy: Callable[[], bool], on_lost: Callable[[], object], on_joined: Callable[[int], object],
+        on_prune: Callable[[], object], on_broken: Broken,
     ) -> None:  # fmt: skip
         self.id = 0
         self.place = (0, 1)
@@ -187,16 +187,16 @@ class Membership:
         self._away = False
         self._beat_now()
 
-    def stay(self, work: Callable[[Ask], Coroutine[Any, Any, None]]) -> None:
+    def stay(self, work: Callable[[Ask], Coroutine[object, object, None]]) -> None:
         """Leave when `work` is done, which asks by the member's connection, on its thread."""
         if self._inner is not None:
             with contextlib.suppress(RuntimeError):
                 self._inner.call_soon_threadsafe(self._begin_work, work)
 
-    def _begin_work(self, work: Callable[[Ask], Coroutine[Any, Any, None]]) -> None:
+    def _begin_work(self, work: Callable[[Ask], Coroutine[object, object, None]]) -> None:
         self._work = asyncio.create_task(self._until_done(work), name="durable last work")
 
-    async def _until_done(self, work: Callable[[Ask], Coroutine[Any, Any, None]]) -> None:
+    async def _until_done(self, work: Callable[[Ask], Coroutine[object, object, None]]) -> None:
         try:
             while True:
                 try:
@@ -397,14 +397,14 @@ class Membership:
     def _is_open(self) -> bool:
         return self._connection is not None and not self._connection.is_closed()
 
-    async def _query(self, ask: Callable[[Any], Any]) -> Any:
+    async def _query(self, ask: Callable[[Any], object]) -> Any:
         async with self._using:
             # A line that has gone dead without a word is found out here, before the system would.
             with translating():
                 async with asyncio.timeout(SILENCE):
                     return await self._ask(ask)
 
-    async def _ask(self, ask: Callable[[Any], Any]) -> Any:
+    async def _ask(self, ask: Callable[[object], Any]) -> object:
         if not self._is_open():
             if self._connection is not None:
                 await self._address.jitter()
@@ -414,7 +414,7 @@ class Membership:
             self._connection.add_termination_listener(self._nudge_it)
         return await ask(self._connection)
 
-    def _nudge_it(self, _connection: Any) -> None:
+    def _nudge_it(self, _connection: object) -> None:
         self._quiet = self.clock.monotonic() + RETURN
         if self._nudge is not None:
             self._nudge.set()
@@ -425,7 +425,7 @@ class Membership:
             connection.remove_termination_listener(self._nudge_it)
             connection.terminate()
 
-    def _call(self, callback: Callable[..., Any], *args: Any) -> None:
+    def _call(self, callback: Callable[..., object], *args: object) -> None:
         if self._outer is not None and not self._outer.is_closed():
             with contextlib.suppress(RuntimeError):  # the process's loop is closing
                 self._outer.call_soon_threadsafe(callback, *args)

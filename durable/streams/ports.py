@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.descriptor.edits import Edit
@@ -44,7 +44,7 @@ class Deployed:
 
     queue: str
     version: str
-    app: Mapping[str, Any]
+    app: Mapping[str, object]
 
 
 class Deployer(Protocol):

@@ -52,7 +52,7 @@ class ClaimedRun:
     started_at: float
     losses: int
     hold: int
-    state: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, object] = field(default_factory=dict)
     seed: str | None = None
     edit: int = 0
 

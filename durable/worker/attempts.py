@@ -14,7 +14,6 @@ from concurrent.futures import CancelledError as Cancelled
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from durable.decorators.heartbeats import HEART, Heart
 from durable.definitions import ActivityDefinition
@@ -446,7 +445,7 @@ class Attempts:
         self._threads.run(job)
 
 
-def _awaited(asking: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> bool:
+def _awaited(asking: Coroutine[object, object, None], loop: asyncio.AbstractEventLoop) -> bool:
     """On a thread, wait for what the loop is to do; False if it is closed before."""
     try:
         done = asyncio.run_coroutine_threadsafe(asking, loop)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import ConfigurationError
@@ -26,7 +26,7 @@ class Defined(Protocol):
     """Something decorated with `@workflow` or `@activity`."""
 
     @property
-    def definition(self) -> Any:
+    def definition(self) -> object:
         """Its definition."""
         ...
 

@@ -13,7 +13,6 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from durable.codec.fields_set import plain_object
 from durable.postgres.errors import StatementFault
@@ -193,7 +192,7 @@ class GraphTopics:
             )
 
 
-def _reply(data: dict[str, Any] | None = None, error: Fault | None = None) -> str:
+def _reply(data: dict[str, object] | None = None, error: Fault | None = None) -> str:
     """An answer as a message to the engines."""
     if error is None:
         return json.dumps({"status": "success", "code": OK, "data": data}, ensure_ascii=False)

@@ -379,9 +379,9 @@ class Held:
     def _pending(self, steps: Iterable[Step]) -> str:
         return json.dumps([self._shown(step) for step in steps], separators=(",", ":"))
 
-    def _shown(self, step: Step) -> dict[str, Any]:
+    def _shown(self, step: Step) -> dict[str, object]:
         due = getattr(step, "due", None)
-        shown: dict[str, Any] = {
+        shown: dict[str, object] = {
             "number": step.number, "kind": kind_of(step), "name": step.name, "due": due,
         }  # fmt: skip
         if isinstance(step, StartGraph):

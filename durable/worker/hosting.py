@@ -11,7 +11,6 @@ import asyncio
 import platform
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
-from typing import Any
 
 from durable.definitions import WorkflowDefinition
 from durable.errors import DurableError, InternalError
@@ -381,7 +380,7 @@ class RunHost:
                 otherwise=_told,
             )
 
-    def _answer(self, message: int, answer: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _answer(self, message: int, answer: Callable[[], Coroutine[object, object, None]]) -> None:
         """Have a row answered; from this moment on nobody takes it for one that we forgot."""
         self._answering.add(message)
         task = self._tasks.once(f"answer of attempt {message}", answer, otherwise=_told)

@@ -20,7 +20,7 @@ from durable.worker.attempts import Outcome
 
 LOOK = 0.1  # seconds between two looks for what has ended
 
-Query = Callable[[Callable[[Any], Awaitable[Any]]], Awaitable[Any]]
+Query = Callable[[Callable[[Any], Awaitable[object]]], Awaitable[Any]]
 
 
 class Lingering:
@@ -103,6 +103,8 @@ class _Own:
         self.schema = schema
         self._query = query
 
-    async def fetch(self, statement: str, *args: Any) -> list[Any]:
-        found: list[Any] = await self._query(lambda connection: connection.fetch(statement, *args))
+    async def fetch(self, statement: str, *args: object) -> list[object]:
+        found: list[object] = await self._query(
+            lambda connection: connection.fetch(statement, *args)
+        )
         return found

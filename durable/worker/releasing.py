@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
 
 from durable.codec.failures import failure_of
 from durable.errors import DatabaseError, InternalError
@@ -99,12 +98,12 @@ class Releasing:
         self._begin(run_id, f"release {run_id}", lambda: self._free(run_id, error))
 
     def _start(
-        self, held: Held, what: str, action: Callable[[], Coroutine[Any, Any, None]]
+        self, held: Held, what: str, action: Callable[[], Coroutine[object, object, None]]
     ) -> None:
         self._begin(held.claimed.run_id, f"{what} {held.claimed.jid}", action)
 
     def _begin(
-        self, run_id: int, name: str, action: Callable[[], Coroutine[Any, Any, None]]
+        self, run_id: int, name: str, action: Callable[[], Coroutine[object, object, None]]
     ) -> None:
         self.going.add(run_id)
         task = self._tasks.once(name, action, otherwise=self._failed)

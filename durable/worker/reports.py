@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from datetime import UTC, timedelta
 from pathlib import Path
-from typing import Any
 
 from durable.protocol.clock import to_datetime
 from durable.protocol.commands import PutAside, StartActivity
@@ -76,7 +75,7 @@ def signal_put_aside(claimed: ClaimedRun, aside: PutAside) -> None:
     )  # fmt: skip
 
 
-def _run(claimed: ClaimedRun) -> dict[str, Any]:
+def _run(claimed: ClaimedRun) -> dict[str, object]:
     return {
         "workflow": claimed.workflow, "workflow_id": claimed.jid, "run_id": claimed.run_id,
     }  # fmt: skip

@@ -254,7 +254,7 @@ class GraphCommits:
 
 
 def _passed(
-    run_id: int, out: Outgoing, rows: Mapping[tuple[int, str, str], Row], now: Any
+    run_id: int, out: Outgoing, rows: Mapping[tuple[int, str, str], Row], now: object
 ) -> Passed:
     passed = Passed(run_id, now, {}, set(), bool(out.sent))
     for place, (work, seat) in enumerate(_seated(out)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from durable.engine.effects import Deescalate, Escalate
 from durable.engine.job import encode
@@ -28,7 +27,7 @@ class EscalationWriter:
             await self._store.close(connection, closed)
 
 
-def _opened(changes: Changes, run_id: int) -> list[dict[str, Any]]:
+def _opened(changes: Changes, run_id: int) -> list[dict[str, object]]:
     job = changes.job
     return [
         {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from durable.descriptor.plan import Plan
@@ -118,7 +117,7 @@ def messages(step: Stepped, run_id: int) -> list[Sent]:
 
 
 def _left_text(left: Left) -> str:
-    out: dict[str, Any] = {"cycles": left.cycles}
+    out: dict[str, object] = {"cycles": left.cycles}
     if left.data is not None:
         out["data"] = left.data
     return encode(out, f"what cycles to {left.aid!r}")

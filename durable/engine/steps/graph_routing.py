@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from durable.engine.activities.hook import key_of, names_in
 from durable.errors import ConfigurationError
@@ -35,7 +34,10 @@ class Rules:
         self._compiled: dict[str, tuple[Expression, ...]] = {}
 
     async def keys(
-        self, connection: Connection, app_id: str, signals: Sequence[tuple[str, Mapping[str, Any]]]
+        self,
+        connection: Connection,
+        app_id: str,
+        signals: Sequence[tuple[str, Mapping[str, object]]],
     ) -> list[list[SignalKey]]:
         """For each signal (topic, payload) what its waiters may wait by.
 
@@ -64,7 +66,7 @@ class Rules:
 
 def _keys(
     at: tuple[str, str],
-    payload: Mapping[str, Any],
+    payload: Mapping[str, object],
     rules: Sequence[tuple[str, tuple[Expression, ...]]],
     now: float,
 ) -> list[SignalKey]:
@@ -89,7 +91,7 @@ def _keys(
     return found
 
 
-def evaluate(expression: Expression, payload: Mapping[str, Any], now: float) -> Any:
+def evaluate(expression: Expression, payload: Mapping[str, object], now: float) -> object:
     """The value of a rule's `actual` for a payload, at a moment (Unix seconds)."""
 
     def resolve(reference: Reference) -> object:

@@ -120,7 +120,7 @@ def reply_text(reply: Reply, only: int | None = None) -> str:
 
     `only` is the run for which a signal is, where it is not for whoever waits.
     """
-    out: dict[str, Any] = {"status": reply.status, "code": reply.code, "data": reply.data}
+    out: dict[str, object] = {"status": reply.status, "code": reply.code, "data": reply.data}
     if only is not None:
         out["only"] = only
     if reply.error is not None:
@@ -158,7 +158,7 @@ def reply_of(kind: MessageKind, message: str | None) -> Reply:
     )
 
 
-def reply_from(kind: MessageKind, answer: Any, what: str) -> Reply:
+def reply_from(kind: MessageKind, answer: object, what: str) -> Reply:
     """What a callback or caller gave as an answer, made whole.
 
     Code and status explain each other: 202 is pending, 400 and more are errors. An error's message
@@ -185,7 +185,7 @@ def reply_from(kind: MessageKind, answer: Any, what: str) -> Reply:
     return Reply(kind, data, status, code, error, tuple(answer.get("state", ())))
 
 
-def _explained(status: Any, code: Any, what: str) -> tuple[str, int]:
+def _explained(status: object, code: Any, what: str) -> tuple[str, int]:
     if status not in (None, "success", "pending", "error"):
         raise TypeError(f"{what} has status {status!r}; it is success, pending or error")
     if code is not None and (isinstance(code, bool) or not _is_code(code)):

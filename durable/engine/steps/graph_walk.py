@@ -399,7 +399,7 @@ class Walk:
         state: str,
         status: int,
         error: Fault | None,
-        metadata: dict[str, Any] | None = None,
+        metadata: dict[str, object] | None = None,
     ) -> None:
         self._ahead.clear()
         self.job = changed(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from durable.descriptor.plan import Plan
 from durable.engine.collation import addresses
@@ -47,7 +46,7 @@ class Settlement:
     status: str
     replies: Mapping[int, Reply]
     by: str | None = None
-    metadata: Mapping[str, Any] | None = None
+    metadata: Mapping[str, object] | None = None
 
 
 class EscalationSteps:

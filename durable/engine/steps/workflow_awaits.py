@@ -46,8 +46,8 @@ class AskedGraph:
     run_id: int
     number: int
     topic: str
-    data: Mapping[str, Any]
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, object]
+    metadata: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def request(self) -> UUID:
