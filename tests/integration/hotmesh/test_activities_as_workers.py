@@ -205,3 +205,25 @@ async def test_a_worker_finds_graphs_that_come_later(
         mesh = await begin(GRAPH, app_id="shop")
         data = {"topic": "charge", "amount": 7, "order": {"id": "a"}}
         assert (await mesh.pubsub("pay", data, timeout=60))["metadata"]["js"] == 0
+
+
+async def test_a_paused_topic_is_left_alone(
+    begin: Begin, client: Client, database: Database
+) -> None:
+    """A throttle of a topic holds for the activity that serves it; the others go on."""
+    mesh = await begin(GRAPH, app_id="shop")
+    data = {"amount": 7, "order": {"id": "a"}}
+    async with Worker(client, activities=SERVED, task_queue="shop"):
+        assert await mesh.throttle(throttle=-1, topic="charge")
+        jid = await mesh.pub("pay", {"topic": "charge", **data})
+        await mesh.pubsub("pay", {"topic": "total", **data}, timeout=60)
+        rows = await database.fetch(
+            f"select reserved_by from {database.schema}.worker_streams where topic = 'charge'"
+        )
+        assert [tuple(row) for row in rows] == [(None,)]
+        assert await mesh.throttle(throttle=0, topic="charge")
+
+        async def done() -> bool:
+            return await mesh.get_status(jid) == 0
+
+        await eventually(done)

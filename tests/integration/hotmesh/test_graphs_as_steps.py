@@ -71,6 +71,12 @@ async def typed(n: int) -> Doubled:
 
 
 @durable.workflow
+async def at_home(n: int) -> Any:
+    """A graph of the app that its task queue is."""
+    return (await durable.graph("at.once", {"n": n}))["n"]
+
+
+@durable.workflow
 async def many(n: int) -> list[int]:
     """Several at once, and one of them as a task, beside an activity."""
     task = asyncio.create_task(
@@ -155,6 +161,13 @@ async def test_a_failure_says_what_it_was(
     ):
         found = await client.execute(asks(topic, app, data))
     assert re.match(said, found.replace("\n", " ")), found
+
+
+async def test_a_graph_is_that_of_the_runs_task_queue(begin: Begin, client: Client) -> None:
+    """Without `app` it is looked for where the workflow runs; one worker serves both."""
+    await begin(GRAPHS, app_id="calc")
+    async with Worker(client, workflows=[at_home], activities=[work], task_queue="calc"):
+        assert await client.execute(at_home(5), task_queue="calc") == 5
 
 
 async def test_a_second_job_of_an_id_fails_the_step(begin: Begin, client: Client) -> None:
