@@ -72,13 +72,13 @@ class Jobs:
             rows = await self._store.read(connection, run_ids, ended=True)
             return {row["run_id"]: await self._known(connection, row) for row in rows}
 
-    async def told(
+    async def ends_or_emissions(
         self, app_id: str, ids: Iterable[int], since: float
     ) -> list[tuple[int, Job, Plan, float]]:
         """What ended, or was emitted, since a moment: its id, the job then, its plan, and when.
 
-        The ids are hearsay: those of another app, of functions, of what has not ended, of what
-        ended long ago or of nothing are left out.
+        The ids come by notifications, which any role may send: those of another app, of functions,
+        of what has not ended, of what ended long ago or of nothing are left out.
         """
         async with self._db.connection() as connection:
             ended = [

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 from durable.client.declared import Declared
 from durable.descriptor.document import load, path_of, plain
 from durable.descriptor.files import write_resolved
 from durable.engine.versions import Versions, warn_of_no_effect
 from durable.errors import ConfigurationError
-from durable.protocol.graphs import Data
+from durable.protocol.graphs import Data, Output
 from durable.quorum.activation import activate
 from durable.quorum.bus import Bus
 from durable.quorum.roster import Roster
@@ -39,15 +38,15 @@ class Admin:
         self._versions = versions
         self._bus, self._roster = bus, roster
 
-    def plan(self, source: Source) -> dict[str, Any]:
+    def plan(self, source: Source) -> Output:
         """Read and check a document without storing it; the document as plain data."""
         return {"app": plain(load(source, warn_of_no_effect))}
 
-    async def deploy(self, source: Source) -> dict[str, Any]:
+    async def deploy(self, source: Source) -> Output:
         """Check and store a version; beside a file, it is written with all `$ref`s resolved."""
         await self._check_topics(source)
         app = await self._versions.deploy(source, self._app_id)
-        document: dict[str, Any] = {"app": plain(app)}
+        document: Output = {"app": plain(app)}
         if (path := path_of(source)) is not None:
             try:
                 await asyncio.to_thread(write_resolved, path, app.id, app.version, document)

@@ -15,11 +15,9 @@ from durable.protocol.conditions import conditions as conditions_of
 from durable.protocol.documents import Path
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.extension import extension
-from durable.protocol.graphs import Data
+from durable.protocol.graphs import Data, Output
 from durable.protocol.limits import check_several
 from durable.protocol.searchable import Value
-
-Output = dict[str, Any]
 
 
 class AppJobs:

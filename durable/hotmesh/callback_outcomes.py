@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from durable.engine.effects import Reply
 from durable.engine.job import decode
@@ -13,7 +12,7 @@ from durable.errors import PayloadError
 from durable.hotmesh.settings import Callback, Message
 from durable.postgres.errors import StatementFault
 from durable.postgres.retrying import patiently
-from durable.protocol.graphs import Fault
+from durable.protocol.graphs import Fault, Output
 from durable.protocol.messages import MessageKind
 from durable.runtime.user_code import Ended, code_failure, code_fault
 from durable.streams.graph_messages import Taken, WorkStream
@@ -147,7 +146,7 @@ def message_of(taken: Taken) -> Message:
     return {"metadata": metadata, "data": decode(taken.message)}
 
 
-def _reply(answer: Any, topic: str) -> Reply:
+def _reply(answer: object, topic: str) -> Reply:
     return reply_from(
         MessageKind.RESPONSE,
         {} if answer is None else answer,
@@ -155,7 +154,7 @@ def _reply(answer: Any, topic: str) -> Reply:
     )
 
 
-def _extras(taken: Taken) -> dict[str, Any]:
+def _extras(taken: Taken) -> Output:
     return {
         "workflow": taken.graph, "workflow_id": taken.jid, "run_id": taken.run_id,
         "activity": taken.aid, "step": taken.dad, "attempt": taken.attempt,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 from durable.engine.interpreter import Interpreter
 from durable.engine.steps.graph_road import GraphRoad
@@ -13,6 +12,7 @@ from durable.hotmesh.paced_loop import PacedLoop
 from durable.hotmesh.profiles import described_policy
 from durable.postgres.errors import Conflict
 from durable.protocol.codes import FAILED, OK
+from durable.protocol.graphs import Output
 from durable.protocol.retry import RetryPolicy
 from durable.runtime.supervision import Broken, Tasks
 from durable.streams.pacing import Pace
@@ -77,7 +77,7 @@ class EngineLoop:
         await self._loop.settled()
         await self._engine.road.settled()
 
-    def profile(self) -> dict[str, Any]:
+    def profile(self) -> Output:
         """What only this process knows of the engine."""
         applied, buried = self._engine.interpreter.applied, self._engine.interpreter.buried
         counts = {str(code): n for code, n in ((OK, applied), (FAILED, buried)) if n}

@@ -10,9 +10,10 @@ from typing import Any, Final
 from durable.engine.job import decode
 from durable.errors import EscalationConflict, EscalationError, EscalationNotFound
 from durable.postgres.pool import Database, Row
+from durable.protocol.graphs import Output
 from durable.store.escalations import EscalationStore
 
-Escalation = dict[str, Any]
+Escalation = Output
 Ids = Sequence[str | int]
 WhyNot = Callable[[Row], str | None]
 """Says why something cannot be done to a row; None where it can."""
@@ -68,7 +69,7 @@ def described(row: Row) -> Escalation:
     return {**found, "id": str(row["id"]), "job_id": row["jid"]}
 
 
-def _plain(name: str, value: Any) -> Any:
+def _plain(name: str, value: Any) -> object:
     if name in _JSON:
         return decode(value)
     return value.isoformat() if isinstance(value, datetime) else value

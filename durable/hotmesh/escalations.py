@@ -30,7 +30,7 @@ from durable.hotmesh.escalation_rows import (
 from durable.postgres.pool import Database, Row
 from durable.protocol.codes import OK
 from durable.protocol.durations import Duration, seconds
-from durable.protocol.graphs import Data
+from durable.protocol.graphs import Data, Output
 from durable.protocol.json_values import plain
 from durable.protocol.limits import check_fields
 from durable.protocol.messages import MessageKind
@@ -305,7 +305,7 @@ class Escalations:
         Raises as `resolve` does.
         """
         (number,) = numbers_of([id])
-        data: dict[str, Any] = {"cancelled": True, **({"reason": reason} if reason else {})}
+        data: Output = {"cancelled": True, **({"reason": reason} if reason else {})}
         settlement = Settlement("cancelled", {number: Reply(MessageKind.CANCEL, data)})
         return (await self._settle(settlement, [id], why_closed))[0]
 

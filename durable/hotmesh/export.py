@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from durable.descriptor.plan import Plan
 from durable.engine.collation import addresses
 from durable.engine.job import Instance, Job, began, compact
+from durable.protocol.graphs import Data, Output
 
 
 def exported(
-    job: Job, plan: Plan, now: float, history: Sequence[tuple[Instance, Mapping[str, Any] | None]]
-) -> dict[str, Any]:
+    job: Job, plan: Plan, now: float, history: Sequence[tuple[Instance, Data | None]]
+) -> Output:
     """`{"dependencies", "process", "status", "activities"}`, and `entity` of one that has state.
 
     `process` maps dimensions ("0/0") to activities, beside the job's own `data` and `metadata`;
     `activities` lists the same in the order in which they were entered, with what they were given.
     """
-    process: dict[str, Any] = {}
+    process: Output = {}
     activities = []
     for instance, given in (
         *_trigger(job, plan, history),
@@ -46,14 +46,14 @@ def exported(
 
 
 def _trigger(
-    job: Job, plan: Plan, history: Sequence[tuple[Instance, Mapping[str, Any] | None]]
-) -> list[tuple[Instance, Mapping[str, Any] | None]]:
+    job: Job, plan: Plan, history: Sequence[tuple[Instance, Data | None]]
+) -> list[tuple[Instance, Data | None]]:
     own = next((instance for instance, _ in history if instance.aid == plan.trigger), None)
     return [(own or began(job, plan.trigger, addresses.ROOT), job.input)]
 
 
-def _sections(instance: Instance) -> dict[str, Any]:
-    sections: dict[str, Any] = {}
+def _sections(instance: Instance) -> Output:
+    sections: Output = {}
     for name in ("output", "hook"):
         data = getattr(instance, name)
         if data is not None:
@@ -61,10 +61,8 @@ def _sections(instance: Instance) -> dict[str, Any]:
     return sections
 
 
-def _line(
-    instance: Instance, kind: str, dimension: str, given: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    line: dict[str, Any] = {
+def _line(instance: Instance, kind: str, dimension: str, given: Data | None) -> Output:
+    line: Output = {
         "name": instance.aid,
         "type": kind,
         "dimension": dimension,

@@ -1,7 +1,7 @@
 """The ends of functions' runs, for subscribers to a workflow's name.
 
 A mesh that subscribes leaves its channel in a table, and whoever ends a run notifies it: nothing is
-announced for a topic to which nobody subscribes. What an announcement misses is found by looking.
+announced for a topic without subscribers. What an announcement misses is found by looking.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ANY: Final = "*"
 
 
 class FunctionEnds:
-    """Which runs of one task queue have ended, as one mesh hears of it.
+    """Which runs of one task queue have ended, for the subscribers of one mesh.
 
     Args:
         app: namespace and task queue.
@@ -61,7 +61,7 @@ class FunctionEnds:
         names = None if topic == ANY else _names(topic)
         return await self._store.ended_since(self._queue, names, to_datetime(moment))
 
-    async def told(
+    async def read(
         self, run_ids: Iterable[int], since: float
     ) -> list[tuple[int, Job, Plan, float]]:
         """Those of these runs that ended since a moment: run, job, plan, and the time."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from durable.codec.fields_set import plain_object, plain_value
 from durable.descriptor.commands import CHILD, SIGNAL, START, TIMER
@@ -156,7 +156,7 @@ def plan_of(queue: str, workflow: str) -> Plan:
 
 
 def instances_of(
-    job: Job, facts: Sequence[Fact], open_steps: Iterable[Mapping[str, Any]]
+    job: Job, facts: Sequence[Fact], open_steps: Iterable[Data]
 ) -> Iterator[tuple[Instance, Data | None]]:
     """The function, its settled steps and signals in the order of the facts, its open steps."""
     if not facts:

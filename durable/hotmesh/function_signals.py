@@ -57,15 +57,15 @@ class FunctionSignals:
         Raises `JobNotFound` where no such run is open, `ConfigurationError` for a signal that the
         workflow does not declare, and `PayloadError` for data of another type.
         """
-        who = f"the signal on {workflow + SIGNAL!r}"
-        given = check_fields("data", data, who)
+        what = f"the signal on {workflow + SIGNAL!r}"
+        given = check_fields("data", data, what)
         if unknown := sorted(given.keys() - _FIELDS):
-            raise ConfigurationError(f"{who} has unknown fields {unknown}; known: id, name, data")
+            raise ConfigurationError(f"{what} has unknown fields {unknown}; known: id, name, data")
         if answer != ("success", OK):
-            raise ConfigurationError(f"{who} has no status or code: it is given to the function")
-        jid = check_id("id", given.get("id"), who)
-        name = check_name("name", given.get("name"), who)
-        text = encode(given.get("data"), f"the data of {who}")
+            raise ConfigurationError(f"{what} has no status or code: it is given to the function")
+        jid = check_id("id", given.get("id"), what)
+        name = check_name("name", given.get("name"), what)
+        text = encode(given.get("data"), f"the data of {what}")
         run_id = await self._open(workflow, jid)
         await self._declared.check_signal(run_id, name, text)
         message = Message(run_id, "signal", name, message=text, request_id=request or new_request())

@@ -49,8 +49,8 @@ class FunctionStarts:
         Raises `PayloadError` for data that are not its arguments, and `ConfigurationError` for what
         only jobs of graphs can be given.
         """
-        who = f"the start of {wanted.topic!r}"
-        data = check_fields("data", wanted.data or {}, who)
+        what = f"the start of {wanted.topic!r}"
+        data = check_fields("data", wanted.data or {}, what)
         text = encode(data, f"the arguments of {wanted.topic!r}")
         if not await self._declared.check_named(self._queue, wanted.topic, json.loads(text)):
             return None

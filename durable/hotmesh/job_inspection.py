@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from durable.engine.completion import Jobs, output
 from durable.hotmesh.export import exported
 from durable.hotmesh.job_lookup import JobLookup
-from durable.protocol.graphs import Data
+from durable.protocol.graphs import Data, Output
 from durable.protocol.limits import check_several
 
 
@@ -23,21 +22,21 @@ class JobInspection:
         """The semaphore of the job of an id."""
         return (await self._lookup.find(job_id)).job.status
 
-    async def state(self, topic: str, job_id: str) -> dict[str, Any]:
+    async def state(self, topic: str, job_id: str) -> Output:
         """A job of a topic: `{"metadata": …, "data": …}`."""
         found = await self._lookup.of_topic(topic, job_id)
         return output(found.job, found.plan, found.now)
 
-    async def export(self, job_id: str) -> dict[str, Any]:
+    async def export(self, job_id: str) -> Output:
         """A job as a document: what each activity did."""
         found = await self._lookup.find(job_id)
         return exported(found.job, found.plan, found.now, await self._lookup.history(found))
 
-    async def raw(self, job_id: str) -> dict[str, Any]:
+    async def raw(self, job_id: str) -> Output:
         """A job field by field."""
         found = await self._lookup.find(job_id)
         job = found.job
-        fields: dict[str, Any] = {":": job.status}
+        fields: Output = {":": job.status}
         _flatten(output(job, found.plan, found.now), "", fields)
         if job.entity is not None:
             fields["@entity"] = job.entity
@@ -50,13 +49,13 @@ class JobInspection:
                     _flatten(data, f"{instance.aid}{instance.dad}/{leg}/data/", fields)
         return fields
 
-    async def attributes(self, job_id: str, fields: Sequence[str]) -> dict[str, Any]:
+    async def attributes(self, job_id: str, fields: Sequence[str]) -> Output:
         """Searchable attributes of a job by name, as text; None for those that it lacks."""
         names = check_several("fields", fields, "mesh.query_state()")
         return await self._jobs.query((await self._lookup.find(job_id)).job, names)
 
 
-def _flatten(value: Data, path: str, fields: dict[str, Any]) -> None:
+def _flatten(value: Data, path: str, fields: Output) -> None:
     for key, inner in value.items():
         if isinstance(inner, Mapping) and inner:
             _flatten(inner, f"{path}{key}/", fields)

@@ -40,9 +40,9 @@ class JobSignals:
 
     async def answer(self, message: Data, request_id: str | None) -> str:
         """Answer an open activity, as its callback would; the id of the answer's message."""
-        who = "the answer of add()"
-        message = check_fields("message", message, who)
-        metadata = check_fields("metadata", message.get("metadata", {}), who)
+        what = "the answer of add()"
+        message = check_fields("message", message, what)
+        metadata = check_fields("metadata", message.get("metadata", {}), what)
         if missing := sorted({"jid", "aid", "dad"} - metadata.keys()):
             raise ConfigurationError(
                 f"the message's metadata lacks {missing}, which say whom it is for"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from durable.engine.completion import Finished, failure, output
 from durable.engine.job import Job
 from durable.engine.steps.graph_road import GraphRoad
@@ -14,6 +12,7 @@ from durable.errors import ConfigurationError, JobTimeout
 from durable.hotmesh.function_starts import FunctionStarts
 from durable.hotmesh.publication import Publication
 from durable.protocol.codes import TIMEOUT
+from durable.protocol.graphs import Output
 from durable.protocol.ids import new_request
 from durable.protocol.limits import check_fields
 from durable.runtime.waiting import EndWaiters
@@ -53,7 +52,7 @@ class JobStarts:
         """Start the graph that subscribes to a topic, else the workflow of its name."""
         return (await self._start(wanted, awaited=False))[0]
 
-    async def run(self, wanted: Publication, limit: float) -> dict[str, Any]:
+    async def run(self, wanted: Publication, limit: float) -> Output:
         """Start one and wait for its end, for so many seconds: `{"metadata", "data"}`."""
         job, waiters = await self._start(wanted, awaited=True)
         waiters.started(job.run_id)
@@ -88,9 +87,9 @@ class JobStarts:
             return job, self._functions.waiters
 
     async def _start_graph(self, wanted: Publication, reply_to: tuple[str, ...]) -> Job:
-        topic, who = wanted.topic, f"the start of {wanted.topic!r}"
-        given = check_fields("context", wanted.context or {}, who).get("metadata", {})
-        metadata = check_fields("context.metadata", given, who)
+        topic, what = wanted.topic, f"the start of {wanted.topic!r}"
+        given = check_fields("context", wanted.context or {}, what).get("metadata", {})
+        metadata = check_fields("context.metadata", given, what)
         if unknown := sorted(metadata.keys() - _CONTEXT):
             raise ConfigurationError(
                 f"context.metadata has unknown keys {unknown}; known are {sorted(_CONTEXT)}"
@@ -99,7 +98,7 @@ class JobStarts:
             start = Start(
                 self._app_id,
                 topic,
-                check_fields("data", wanted.data or {}, who),
+                check_fields("data", wanted.data or {}, what),
                 {**metadata, **trace},
                 reply_to,
                 extension=wanted.extension,

@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
-from durable.hotmesh.app_jobs import AppJobs, Output
+from durable.hotmesh.app_jobs import AppJobs
 from durable.hotmesh.composition import MeshParts, compose
 from durable.hotmesh.resources import Resources
 from durable.hotmesh.settings import mesh_settings, worker_settings
 from durable.hotmesh.subscribers import Subscriber
 from durable.protocol.durations import Duration, seconds
-from durable.protocol.graphs import Data
+from durable.protocol.graphs import Data, Output
 from durable.protocol.ids import new_id
 from durable.protocol.retention import Outcome, Pruned, pruning
 from durable.quorum.commands import throttle_of

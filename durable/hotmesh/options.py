@@ -11,12 +11,13 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from durable.errors import ConfigurationError
+from durable.protocol.graphs import Data, Output
 from durable.telemetry.logs import logger
 
-Options = Mapping[str, Any]
+Options = Data
 
 _SAME: Final[Options] = MappingProxyType(
     {
@@ -67,7 +68,7 @@ _PARTS: Final[Options] = MappingProxyType(
 )
 
 
-def configuration(config: Options | None, more: Options) -> dict[str, Any]:
+def configuration(config: Options | None, more: Options) -> Output:
     """The options of `HotMesh.init`: those of one dict, and keywords, which come before them.
 
     Raises `ConfigurationError` for an option that is not known.
@@ -81,14 +82,14 @@ def configuration(config: Options | None, more: Options) -> dict[str, Any]:
     return {**named("HotMesh.init", config or {}, CONFIG), **named("HotMesh.init", given, CONFIG)}
 
 
-def named(where: str, options: Options, known: frozenset[str]) -> dict[str, Any]:
+def named(where: str, options: Options, known: frozenset[str]) -> Output:
     """Options by their names in snake_case.
 
     Raises `ConfigurationError` for one that is not known, and for one that is given twice.
     """
     if not isinstance(options, Mapping):
         raise ConfigurationError(f"{where} takes a dict of options, and got {options!r:.100}")
-    found: dict[str, Any] = {}
+    found: Output = {}
     for key, value in options.items():
         name = _SAME.get(key, key)
         if name not in known:
@@ -112,7 +113,7 @@ def _check_unused(where: str, options: Options) -> None:
             raise ConfigurationError(f"{where}: {name}={value!r} must be a number from 0 on")
 
 
-def connection_of(given: Any) -> Any:
+def connection_of(given: object) -> object:
     """A connection as durable takes it: of `{class, options}` the DSN that the options make.
 
     Raises `ConfigurationError` for options that name no database; what they say is not in it.
@@ -134,7 +135,7 @@ def connection_of(given: Any) -> Any:
     return _from_parts(options)
 
 
-def direct_of(given: Any, connections: Sequence[Any]) -> str | None:
+def direct_of(given: object, connections: Sequence[object]) -> str | None:
     """The way round a pooler: as an option of its own, or of a connection `{class, options}`.
 
     Raises `ConfigurationError` for one that is no DSN, and for two that differ.
@@ -144,11 +145,12 @@ def direct_of(given: Any, connections: Sequence[Any]) -> str | None:
         options = connection.get("options") if isinstance(connection, Mapping) else None
         if isinstance(options, Mapping):
             found += [options[key] for key in _DIRECT if options.get(key) is not None]
-    if not all(isinstance(one, str) and one for one in found):
+    texts = [one for one in found if isinstance(one, str) and one]
+    if len(texts) < len(found):
         raise ConfigurationError("direct_dsn must be text: the DSN of a way round the pooler")
-    if len(set(found)) > 1:
+    if len(set(texts)) > 1:
         raise ConfigurationError("direct_dsn is given several times, and differs")
-    return found[0] if found else None
+    return texts[0] if texts else None
 
 
 def _alone(key: str, options: Options) -> str:
@@ -179,14 +181,14 @@ def _quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
-def guid_of(given: Any) -> str | None:
+def guid_of(given: object) -> str | None:
     """The guid that a caller has chosen for a process; raises `ConfigurationError`."""
     if given is not None and (not isinstance(given, str) or not given):
         raise ConfigurationError(f"guid={given!r} must be text that no other process has")
     return given
 
 
-def set_log_level(given: Any) -> None:
+def set_log_level(given: object) -> None:
     """Have the logger `durable` of this process tell as much as was asked for."""
     if given is None:
         return
@@ -196,7 +198,7 @@ def set_log_level(given: Any) -> None:
     logger.setLevel(level)
 
 
-def listed(given: Any) -> Sequence[Options]:
+def listed(given: object) -> Sequence[Options]:
     """The options of workers; raises `ConfigurationError` for what is no list."""
     if isinstance(given, Mapping | str) or not isinstance(given, Sequence):
         raise ConfigurationError("workers is a list of dicts, one for each topic")

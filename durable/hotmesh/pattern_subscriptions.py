@@ -1,24 +1,24 @@
-"""Who hears of ends on every topic that fits a pattern."""
+"""Subscriptions to ends on every topic that fits a pattern."""
 
 from __future__ import annotations
 
 import asyncio
 from fnmatch import fnmatchcase
-from typing import Any
 
 from durable.engine.versions import Versions
 from durable.hotmesh.function_ends import ANY
 from durable.hotmesh.quorum_member import QuorumMember
 from durable.hotmesh.subscribers import Subscriber, call_subscriber
 from durable.hotmesh.subscriptions import Subscriptions
+from durable.protocol.graphs import Output
 
 
 class PatternSubscriptions:
     """The pattern subscriptions of one mesh.
 
     Args:
-        topics: subscriptions that nobody else adds to.
-        quorum: by which we hear that another version is active, with other topics.
+        topics: subscriptions of its own.
+        quorum: says that another version is active, with other topics.
     """
 
     def __init__(
@@ -36,24 +36,24 @@ class PatternSubscriptions:
         """Call `callback(topic, job)` for each job that ends on a topic that fits."""
         await self._look()
         if not self._callbacks:
-            await self._topics.add(ANY, self._heard)
-            self._quorum.subscribe(self._said)
+            await self._topics.add(ANY, self._on_end)
+            self._quorum.subscribe(self._on_quorum)
         self._callbacks.setdefault(pattern, []).append(callback)
 
     async def remove(self, pattern: str) -> None:
-        """Call nobody any more for a pattern."""
+        """End all subscriptions to a pattern."""
         self._callbacks.pop(pattern, None)
         if not self._callbacks:
-            self._quorum.unsubscribe(self._said)
+            self._quorum.unsubscribe(self._on_quorum)
             self._known.clear()
             await self._topics.close()
 
     async def close(self) -> None:
-        """Call nobody any more."""
+        """End all subscriptions."""
         for pattern in list(self._callbacks):
             await self.remove(pattern)
 
-    async def _said(self, _topic: str, message: dict[str, Any]) -> None:
+    async def _on_quorum(self, _topic: str, message: Output) -> None:
         if message.get("type") == "activate" and message.get("cache_mode") == "cache":
             await self._look()
 
@@ -63,10 +63,10 @@ class PatternSubscriptions:
             plans, _ = await self._versions.published(self._app_id)
             topics = {p.publishes for p in (plans or {}).values() if p.publishes}
             for topic in topics - self._known:
-                await self._topics.add(topic, self._heard)
+                await self._topics.add(topic, self._on_end)
                 self._known.add(topic)
 
-    async def _heard(self, topic: str, job: dict[str, Any]) -> None:
+    async def _on_end(self, topic: str, job: Output) -> None:
         one = f"{topic}.{job['metadata']['jid']}"
         for pattern, callbacks in list(self._callbacks.items()):
             fits = next((t for t in (topic, one) if fnmatchcase(t, pattern)), None)

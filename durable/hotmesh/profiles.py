@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from durable.protocol.codes import FAILED, OK, PENDING
+from durable.protocol.graphs import Output
 from durable.protocol.retry import RetryPolicy
 from durable.runtime.user_code import Ended
 
@@ -39,7 +40,7 @@ def signature_of(callback: Callable[..., Any]) -> str:
     return text[:SIGNATURE_MAX]
 
 
-def described_policy(policy: RetryPolicy | None) -> dict[str, Any] | None:
+def described_policy(policy: RetryPolicy | None) -> Output | None:
     """A retry policy by the names of the language; None where the worker has none."""
     if policy is None:
         return None

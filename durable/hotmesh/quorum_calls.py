@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from durable.engine.job import encode
 from durable.errors import ConfigurationError
 from durable.postgres.pool import Database
 from durable.protocol.clock import to_datetime
+from durable.protocol.graphs import Output
 from durable.quorum.bus import Bus, Message
 from durable.quorum.commands import Throttle
 from durable.quorum.roster import Consumer, Roster
@@ -70,11 +70,11 @@ class QuorumCalls:
             )
         return not called.silent
 
-    async def roll_call(self, delay: float) -> list[dict[str, Any]]:
+    async def roll_call(self, delay: float) -> list[Output]:
         """A profile of each engine and worker that lives, whether it has answered or not."""
         return [*await self._consumers(delay), *await self._function_workers()]
 
-    async def _function_workers(self) -> list[dict[str, Any]]:
+    async def _function_workers(self) -> list[Output]:
         """Those of functions are known by their tables: they take no part in the quorum."""
         workers = await self._roster.function_workers()
         depth = await self._roster.due() if workers else 0
@@ -97,7 +97,7 @@ class QuorumCalls:
             for worker in workers
         ]
 
-    async def _consumers(self, delay: float) -> list[dict[str, Any]]:
+    async def _consumers(self, delay: float) -> list[Output]:
         called = await self._bus.call({"type": "ping", "details": True}, lambda _: True, [delay])
         topics = {c.topic for c in called.present if c.topic is not None}
         depths = await self._roster.depths(topics)
@@ -112,7 +112,7 @@ class QuorumCalls:
             for consumer in called.present
         ]
 
-    def _described(self, consumer: Consumer) -> dict[str, Any]:
+    def _described(self, consumer: Consumer) -> Output:
         topic = consumer.topic
         return {
             "namespace": self._schema,

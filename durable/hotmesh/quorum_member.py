@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, DatabaseError
 from durable.hotmesh.subscribers import Subscriber, call_subscriber
 from durable.postgres.listen import Listener
 from durable.postgres.pool import Database
+from durable.protocol.graphs import Output
 from durable.quorum.bus import Bus, Message
 from durable.quorum.duress import Duress
 from durable.quorum.roster import Roster
@@ -36,7 +37,7 @@ class Consumer(Protocol):
         """Return when it does not claim at this moment."""
         ...
 
-    def profile(self) -> dict[str, Any]:
+    def profile(self) -> Output:
         """What only this process knows of it."""
         ...
 
@@ -158,8 +159,8 @@ class QuorumMember:
         try:
             await self.bus.post(message)
         except DatabaseError as error:
-            logger.warning("the quorum of %r was not told of duress: %s", self._app_id, error)
+            logger.warning("the quorum of %r got no message about duress: %s", self._app_id, error)
 
 
 def _logged(_name: str, _error: BaseException) -> None:
-    """It was logged as critical; a roll call shows who is missing."""
+    """It was logged as critical; a roll call shows what is missing."""

@@ -7,7 +7,6 @@ from durable.engine.retention import Janitor, Retention
 from durable.errors import ConfigurationError
 from durable.hotmesh.settings import MeshSettings
 from durable.postgres.address import Pool
-from durable.postgres.connections import Connection
 from durable.postgres.migrate import migrate, require
 from durable.postgres.pool import Database
 from durable.streams.wakes import Wakes
@@ -53,7 +52,7 @@ class Resources:
         await self.database.close()
 
 
-async def _database(connection: Connection, namespace: str | None, direct: str | None) -> Database:
+async def _database(connection: object, namespace: str | None, direct: str | None) -> Database:
     if isinstance(connection, Client):
         if direct is not None:
             raise ConfigurationError(

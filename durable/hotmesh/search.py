@@ -12,7 +12,7 @@ from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.conditions import Condition, parts
 from durable.protocol.documents import Path
-from durable.protocol.graphs import Data
+from durable.protocol.graphs import Data, Output
 from durable.protocol.json_values import compact_json
 from durable.protocol.searchable import Value, attribute
 from durable.store.states import StateStore, Wanted
@@ -30,7 +30,7 @@ class Search:
         self._db = database
         self._store = StateStore(database.schema)
 
-    async def one(self, entity: str, job_id: str) -> dict[str, Any] | None:
+    async def one(self, entity: str, job_id: str) -> Output | None:
         """The newest job of a kind and an id; None when there is none."""
         async with self._db.connection(LONG_DEADLINE) as connection:
             row = await self._store.of_id(connection, self._app_id, entity, job_id)
@@ -42,7 +42,7 @@ class Search:
         wanted: list[Condition],
         page: tuple[int, int],
         attributes: Mapping[str, Value] | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Output]:
         """Jobs of a kind that fit all conditions, the newest first: (limit, offset) of them."""
         limit, offset = page
         if not 0 <= limit <= LIMIT_MAX or offset < 0:
@@ -63,7 +63,7 @@ class Search:
             return [_found(row) for row in await self._store.find(connection, asked, page)]
 
 
-def _found(row: Row) -> dict[str, Any]:
+def _found(row: Row) -> Output:
     return {
         "jid": row["jid"],
         "tpc": row["graph"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from durable.errors import ConfigurationError
 from durable.hotmesh.options import (
@@ -18,11 +18,11 @@ from durable.hotmesh.options import (
     named,
     set_log_level,
 )
-from durable.postgres.connections import Connection
+from durable.protocol.graphs import Data, Output
 from durable.protocol.retention import RetentionPolicy, retention_policy
 from durable.protocol.retry import RetryPolicy
 
-Message = dict[str, Any]
+Message = Output
 Callback = Callable[[Message], Awaitable[Message | None]]
 
 CONCURRENCY = 50  # callbacks of one topic at a time in one process, where none is given
@@ -58,7 +58,7 @@ class MeshSettings:
     """
 
     app_id: str
-    connection: Connection
+    connection: object
     namespace: str | None
     engine: bool
     retry: RetryPolicy
@@ -68,7 +68,7 @@ class MeshSettings:
     direct: str | None = None
 
 
-def mesh_settings(config: Mapping[str, Any] | None, more: Mapping[str, Any]) -> MeshSettings:
+def mesh_settings(config: Data | None, more: Data) -> MeshSettings:
     """Check the options of `HotMesh.init`: one dict, and keywords.
 
     Raises `ConfigurationError` that says what is wrong, and what would be right.
@@ -98,7 +98,7 @@ def mesh_settings(config: Mapping[str, Any] | None, more: Mapping[str, Any]) -> 
     )
 
 
-def _one_connection(options: Sequence[Mapping[str, Any]]) -> Any:
+def _one_connection(options: Sequence[Data]) -> object:
     connections = [
         connection_of(o["connection"]) for o in options if o.get("connection") is not None
     ]
@@ -115,7 +115,7 @@ def _one_connection(options: Sequence[Mapping[str, Any]]) -> Any:
     return connections[0]
 
 
-def worker_settings(given: Mapping[str, Any]) -> WorkerSettings:
+def worker_settings(given: Data) -> WorkerSettings:
     """Check the options of one worker; raises `ConfigurationError`."""
     options = named("a worker", given, _WORKER)
     topic, callback = options.get("topic"), options.get("callback")
@@ -136,14 +136,14 @@ def worker_settings(given: Mapping[str, Any]) -> WorkerSettings:
     return WorkerSettings(topic, callback, retry_policy(options.get("retry")), concurrency)
 
 
-def is_async(callback: Any) -> TypeGuard[Callback]:
+def is_async(callback: object) -> TypeGuard[Callback]:
     """Whether it is an async function, or an object that is called like one."""
     return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
         type(callback).__call__
     )
 
 
-def retry_policy(given: Any) -> RetryPolicy | None:
+def retry_policy(given: object) -> RetryPolicy | None:
     """A retry policy from what options may say: a `RetryPolicy`, or a dict with HotMesh's keys.
 
     Example:
@@ -156,7 +156,7 @@ def retry_policy(given: Any) -> RetryPolicy | None:
         raise ConfigurationError(
             f"retry={given!r}: give a RetryPolicy, or a dict such as {{'maximumAttempts': 5}}"
         )
-    policy: dict[str, Any] = {_RETRY.get(str(key), str(key)): value for key, value in given.items()}
+    policy: Output = {_RETRY.get(str(key), str(key)): value for key, value in given.items()}
     if unknown := sorted(policy.keys() - set(_RETRY.values())):
         known = sorted(_RETRY.values())
         raise ConfigurationError(f"retry has unknown options {unknown}; known are {known}")

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable
-from typing import Any, Protocol
+from typing import Protocol
 
+from durable.protocol.graphs import Output
 from durable.telemetry.logs import logger
 
 
 class Subscriber(Protocol):
     """Gets a topic, and a job or a message as plain data; it may be async."""
 
-    def __call__(self, topic: str, message: dict[str, Any], /) -> Awaitable[None] | None:
+    def __call__(self, topic: str, message: Output, /) -> Awaitable[None] | None:
         """Take note of it."""
         ...
 
 
 async def call_subscriber(
-    subscriber: Subscriber, topic: str, message: dict[str, Any], subject: str
+    subscriber: Subscriber, topic: str, message: Output, subject: str
 ) -> None:
     """Call one, and wait for it. Its failure is its own: it is logged, naming the `subject`."""
     task = asyncio.ensure_future(_called(subscriber, topic, message))
@@ -28,7 +29,7 @@ async def call_subscriber(
         logger.error("a subscriber of %s failed: %s", subject, error, exc_info=error)
 
 
-async def _called(subscriber: Subscriber, topic: str, message: dict[str, Any]) -> None:
+async def _called(subscriber: Subscriber, topic: str, message: Output) -> None:
     result = subscriber(topic, message)
     if inspect.isawaitable(result):
         await result

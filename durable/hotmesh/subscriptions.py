@@ -1,8 +1,8 @@
-"""Who hears of every job that ends on a topic (`publishes`), or of one (`publishes.<job id>`).
+"""Subscriptions to ends: of every job of a topic (`publishes`), or of one (`publishes.<job id>`).
 
-An end is announced after its commit. What an announcement missed (a crash in between, a lost
-connection) is found by looking, once a second, at what ended since the last look; nobody is told
-twice.
+An end is announced after its commit. What an announcement misses (a crash in between, a lost
+connection) is found by looking, once a second, at what ended since the last look. A subscriber is
+called once for each end.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Subscriptions:
     async def add(self, topic: str, callback: Subscriber) -> None:
         """Call `callback(topic, job)` for each job that ends on the topic from now on.
 
-        As long as no version is active, any topic may be named: who publishes there is to come.
+        As long as no version is active, any topic may be named.
         """
         if topic not in self._topics:
             graphs, now = await self._graphs(topic)
@@ -77,7 +77,7 @@ class Subscriptions:
             own = [] if graphs else await self._functions.subscribe(topic)
             for channel in {*own, self._channel(topic)}:
                 found.channels.append(channel)
-                await self._listener.listen(channel, found.heard)
+                await self._listener.listen(channel, found.on_notification)
             found.start()
         self._topics[topic].callbacks.append(callback)
 
@@ -101,33 +101,33 @@ class Subscriptions:
         functions = await self._functions.since(topic, since) if of_functions else ()
         return {*jobs, *functions}, now
 
-    async def told(
+    async def read(
         self, numbers: set[int], since: float, *, of_functions: bool
     ) -> list[tuple[int, Job, Plan, float]]:
         """What ended, or was emitted, since a moment, oldest first: number, job, plan, when."""
-        found = await self._jobs.told(self._app_id, numbers, since)
+        found = await self._jobs.ends_or_emissions(self._app_id, numbers, since)
         if not of_functions:
             return sorted(found, key=_by_time)
-        functions = await self._functions.told(numbers - {one[0] for one in found}, since)
+        functions = await self._functions.read(numbers - {one[0] for one in found}, since)
         return sorted([*found, *functions], key=_by_time)
 
     async def renew(self, topic: str) -> None:
-        """Say that somebody here subscribes still."""
+        """Renew the subscription to a topic."""
         await self._functions.subscribe(topic)
 
     async def remove(self, topic: str) -> None:
-        """Stop calling anybody for the topic."""
+        """End all subscriptions to a topic."""
         found = self._topics.pop(topic, None)
         if found is not None:
             for channel in found.channels:
-                await self._listener.unlisten(channel, found.heard)
+                await self._listener.unlisten(channel, found.on_notification)
             await found.stop()
             if found.of_functions:
                 with contextlib.suppress(DatabaseError):  # others clear what is left behind
                     await self._functions.unsubscribe(topic)
 
     async def close(self) -> None:
-        """Stop calling anybody."""
+        """End all subscriptions."""
         for topic in list(self._topics):
             await self.remove(topic)
 
@@ -151,7 +151,7 @@ class _Subscription:
         self._seen: dict[int, float] = {}
         self._waiting: set[int] = set()
         self._wake = asyncio.Event()
-        self._tasks = Tasks(f"the subscription to {topic!r}", _nobody)
+        self._tasks = Tasks(f"the subscription to {topic!r}", _logged)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -160,7 +160,7 @@ class _Subscription:
     async def stop(self) -> None:
         await ended(self._task)
 
-    def heard(self, payload: str) -> None:
+    def on_notification(self, payload: str) -> None:
         """Ends, by their numbers; "" when notifications may have been lost."""
         for run_id in row_ids(payload):
             if len(self._waiting) < WAITING_MAX:
@@ -176,14 +176,14 @@ class _Subscription:
                 async with asyncio.timeout(POLL):
                     await self._wake.wait()
             self._wake.clear()
-            told, self._waiting = self._waiting, set()
+            numbers, self._waiting = self._waiting, set()
             try:
                 if clock() - self._looked >= POLL:
-                    told |= await self._look()
+                    numbers |= await self._look()
                     self._looked = clock()
-                await self._tell(told - self._seen.keys(), clock())
+                await self._call_subscribers(numbers - self._seen.keys(), clock())
             except DatabaseError as error:
-                self._waiting |= told
+                self._waiting |= numbers
                 logger.warning("the subscription to %r waits: %s", self._topic, error)
 
     async def _look(self) -> set[int]:
@@ -198,15 +198,15 @@ class _Subscription:
         self._since = max(self._since, now - OVERLAP)
         return ended
 
-    async def _tell(self, numbers: set[int], at: float) -> None:
+    async def _call_subscribers(self, numbers: set[int], at: float) -> None:
         self._seen = {
             number: when for number, when in self._seen.items() if when > at - 2 * OVERLAP
         }
         if not numbers:
             return
         since = self._since - OVERLAP
-        told = await self._ends.told(numbers, since, of_functions=self.of_functions)
-        for number, job, plan, now in told:
+        ends = await self._ends.read(numbers, since, of_functions=self.of_functions)
+        for number, job, plan, now in ends:
             self._seen[number] = at
             if self._topic == ANY or self._topic in topics_of(job, plan):
                 for callback in list(self.callbacks):
@@ -216,9 +216,9 @@ class _Subscription:
                     )
 
 
-def _nobody(_name: str, _error: BaseException) -> None:
-    """It was logged as critical; subscribers hear of no more ends."""
+def _logged(_name: str, _error: BaseException) -> None:
+    """It was logged as critical; subscribers are called no more."""
 
 
-def _by_time(told: tuple[int, Job, Plan, float]) -> tuple[float, int]:
-    return told[1].finished_at or told[3], told[0]
+def _by_time(end: tuple[int, Job, Plan, float]) -> tuple[float, int]:
+    return end[1].finished_at or end[3], end[0]

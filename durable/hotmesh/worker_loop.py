@@ -15,6 +15,7 @@ from durable.hotmesh.callback_outcomes import CallbackOutcomes, end_of, run_call
 from durable.hotmesh.paced_loop import PacedLoop
 from durable.hotmesh.profiles import ERRORS, code_of, described_policy, signature_of
 from durable.hotmesh.settings import WorkerSettings
+from durable.protocol.graphs import Output
 from durable.runtime.reconciler import Reconciler
 from durable.runtime.supervision import Broken, Tasks
 from durable.runtime.user_code import Ended, ended
@@ -26,6 +27,10 @@ from durable.telemetry.logs import logger
 
 POLL = 1.0  # seconds: the net beneath notifications that never came
 UNWIND = 4.0  # seconds that callbacks have to end in after a stop has cancelled them
+
+
+Work = asyncio.Task[Ended] | asyncio.Task[None]
+"""What occupies a slot: a callback, and then the recording of what it came to."""
 
 
 class Member(Protocol):
@@ -91,8 +96,8 @@ class WorkerLoop:
         self._member = host.member
         self._outcomes = CallbackOutcomes(settings.topic, stream, host.on_answered)
         self._road = host.road
-        self._running: dict[asyncio.Task[Any], Taken] = {}
-        self._dropped: set[asyncio.Task[Any]] = set()
+        self._running: dict[Work, Taken] = {}
+        self._dropped: set[Work] = set()
         name = f"the worker of topic {settings.topic!r}"
         self._tasks = Tasks(name, host.on_broken)
         self._loop = PacedLoop(name, self._tasks, pace, self._once)
@@ -188,7 +193,7 @@ class WorkerLoop:
         if self._road is not None:
             await self._road.settled()
 
-    def profile(self) -> dict[str, Any]:
+    def profile(self) -> Output:
         """What only this process knows of the worker."""
         errors = sum(n for code, n in self._counts.items() if code >= ERRORS)
         return {
@@ -296,7 +301,7 @@ class WorkerLoop:
         task = self._tasks.once(
             f"answer of {taken.topic} {taken.jid}",
             lambda: self._outcomes.record(member, taken, end_of(call)),
-            otherwise=_nobody,
+            otherwise=_logged,
         )
         del self._running[call]
         self._running[task] = taken
@@ -307,7 +312,7 @@ class WorkerLoop:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("the worker of topic %r: %s", self._settings.topic, error, exc_info=error)
 
-    def _over(self, task: asyncio.Task[Any]) -> None:
+    def _over(self, task: Work) -> None:
         """A slot is free again."""
         self._running.pop(task, None)
         self._dropped.discard(task)
@@ -321,7 +326,7 @@ class WorkerLoop:
             self._idle.set()
 
 
-def _nobody(_name: str, _error: BaseException) -> None:
+def _logged(_name: str, _error: BaseException) -> None:
     """It was logged; the reconciler finds the row that is left reserved."""
 
 

@@ -13,6 +13,9 @@ from durable.protocol.failures import Failure, report, summary
 Data = Mapping[str, Any]
 """What JSON can hold, under text keys."""
 
+Output = dict[str, Any]
+"""The same, as it is given to a caller, who may change it."""
+
 NOTHING: Data = MappingProxyType({})
 
 
