@@ -14,7 +14,10 @@ _ASCII_ORDER: Final = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789"
 _RANK: Final = {character: rank for rank, character in enumerate(_ASCII_ORDER, start=10)}
 
 
-def collation_key(text: str) -> tuple[list[tuple[int, int]], list[int], list[bool], str]:
+SortKey = tuple[list[tuple[int, int]], list[int], list[bool], str]
+
+
+def collation_key(text: str) -> SortKey:
     """A sort key: letters first, then accents, then case, and the text itself at last.
 
     Example:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from functools import cmp_to_key
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-from durable.expressions.collating import collation_key
+from durable.expressions.collating import SortKey, collation_key
 from durable.expressions.comparing import less, strict_equal
 from durable.expressions.functions.arguments import Arguments, Function, Refusal
 from durable.expressions.functions.string_ import clamp, relative
@@ -87,7 +87,7 @@ def _sort(args: Arguments) -> list[object]:
     return sorted(items, key=cmp_to_key(lambda a, b: sign * _compare(a, b, keys)))
 
 
-def _compare(left: object, right: object, keys: Mapping[str, Any]) -> int:
+def _compare(left: object, right: object, keys: Mapping[str, SortKey]) -> int:
     """Nothing first, then numbers by size and texts as a reader expects them."""
     if is_nullish(left) or is_nullish(right):
         return is_nullish(right) - is_nullish(left)
