@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from durable.cli.command import Session, connected
-from durable.client.deployments import Deployment
 from durable.errors import ConfigurationError
 from durable.telemetry.terminal import shown
+
+if TYPE_CHECKING:
+    from durable.client.deployments import Deployment
 
 
 @connected
@@ -86,6 +88,7 @@ def as_text(found: Deployment) -> str:
     """What is in force, for people.
 
     Example:
+        >>> from durable.client.deployments import Deployment
         >>> print(as_text(Deployment("orders", 0, (), (), "")))
         task queue orders, deployment 0: nothing is changed of what its functions generate
         no live worker serves it

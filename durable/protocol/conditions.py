@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from durable.errors import ConfigurationError, StateError
 from durable.protocol.documents import Path, steps_of
@@ -69,7 +69,8 @@ def conditions(given: Mapping[str, object] | Iterable[object]) -> list[Condition
 Condition(path=('total',), operator='>', value=9.5)]
     """
     if isinstance(given, Mapping):
-        return [condition(path, value) for path, value in given.items()]
+        named = cast("Mapping[str, object]", given)
+        return [condition(path, value) for path, value in named.items()]
     found = []
     for one in given:
         if not isinstance(one, list | tuple) or len(one) != 3:  # noqa: PLR2004 - as it says
