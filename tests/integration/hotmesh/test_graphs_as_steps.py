@@ -7,6 +7,7 @@ import re
 from datetime import date
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import BaseModel
 
@@ -15,6 +16,7 @@ from durable.client.client import Client
 from durable.errors import ChildFailed, JobFailed, WorkflowFailed
 from durable.postgres.pool import Database
 from durable.worker.worker import Worker
+from tests.faults.test_commit_points import Gate, Point
 from tests.integration.hotmesh.conftest import Begin
 from tests.waiting import eventually
 
@@ -118,12 +120,24 @@ async def gives_up() -> str:
 
 
 @durable.workflow
+async def times_out() -> str:
+    """A graph under a timeout that leaves it time to begin."""
+    try:
+        async with asyncio.timeout(3):
+            await durable.graph("wait", {}, app="calc")
+    except TimeoutError:
+        await go.receive()
+        return "gave up"
+    return "none"
+
+
+@durable.workflow
 async def waits() -> None:
     """A graph that takes long."""
     await durable.graph("wait", {}, app="calc")
 
 
-WORKFLOWS = [typed, many, asks, gives_up, waits]
+WORKFLOWS = [typed, many, asks, gives_up, times_out, waits]
 
 
 async def test_a_graph_is_a_step(begin: Begin, client: Client) -> None:
@@ -219,6 +233,41 @@ async def test_a_graph_that_was_given_up_before_it_began_never_begins(
 
     await eventually(empty)
     assert await _states(database) == []
+
+
+async def test_a_graph_that_is_given_up_while_it_begins_is_interrupted(
+    begin: Begin, client: Client, database: Database, direct: asyncpg.Connection
+) -> None:
+    """One engine is about to commit the job when another applies that nobody waits for it."""
+    await begin(GRAPHS, app_id="calc")
+    await begin(None, app_id="calc")
+    gate = Gate(direct, database.schema)
+    point = Point("begins", _nothing, "insert", "jobs", "new.graph = 'wait'")
+    await gate.shut(point)
+    async with Worker(client, workflows=WORKFLOWS):
+        handle = await client.start(times_out())
+        pids = await gate.standing()
+        kept = (
+            f"select xmax::text <> '0' from {database.schema}.engine_streams"
+            " where msg_type = 'abandon'"
+        )
+        try:
+            await eventually(lambda: database.fetchval(kept), within=15)  # the other engine's
+            assert await _states(database) == []
+            assert await gate.standing() == pids
+        finally:
+            await direct.execute("select pg_advisory_unlock_all()")
+
+        async def over() -> bool:
+            return await _states(database) == ["interrupted"]
+
+        await eventually(over)
+        await handle.signal(go)
+        assert await handle.result(timeout=60) == "gave up"
+
+
+async def _nothing(_client: Any, _key: str) -> None:
+    """The point is begun by the test itself."""
 
 
 @pytest.mark.parametrize("how", ["cancel", "terminate"])
