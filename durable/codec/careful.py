@@ -13,7 +13,7 @@ import builtins
 import reprlib
 import types
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 BUILTIN: Final = frozenset(
     {object}
@@ -60,7 +60,9 @@ def text_of(exc: BaseException) -> str:
 
 def cleaned(value: object) -> str:
     """A name as text: as it is if it is text, else its `repr`, short."""
-    return clean(str.__str__(value), _NAME_MAX) if issubclass(type(value), str) else shown(value)
+    # By the type itself: `__class__`, which isinstance() asks, is a user's code.
+    is_text = issubclass(type(value), str)
+    return clean(str.__str__(cast("str", value)), _NAME_MAX) if is_text else shown(value)
 
 
 def shown(value: object) -> str:

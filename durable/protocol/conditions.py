@@ -58,7 +58,7 @@ def condition(path: Path, value: object, operator: str = "=") -> Condition:
     return Condition(steps, operator, kept)
 
 
-def conditions(given: Mapping[str, object] | Iterable[object]) -> list[Condition]:
+def conditions(given: Mapping[str, Any] | Iterable[object]) -> list[Condition]:
     """Conditions that must all hold: a dict of equal values, or a list of (path, operator, value).
 
     Raises `ConfigurationError` for what is neither.
