@@ -111,6 +111,7 @@ class Deployments:
         by = (version, author or _user())
 
         def replaced(in_force: Sequence[EditInForce]) -> tuple[list[Edit], list[Edit]]:
+            """What the document adds to the edits in force, and what it takes back."""
             before = [e.edit for e in in_force]
             return [e for e in edits if e not in before], [e for e in before if e not in edits]
 
@@ -121,6 +122,7 @@ class Deployments:
         check_queue("task_queue", queue, "client.reset_deployment()")
 
         def removed(in_force: Sequence[EditInForce]) -> tuple[list[Edit], list[Edit]]:
+            """Nothing to add, and the edits below the path to take back."""
             gone = [e.edit for e in in_force if e.edit.is_below(path)]
             if path and not gone:
                 known = ", ".join(e.edit.path for e in in_force) or "none"
