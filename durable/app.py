@@ -38,8 +38,8 @@ from durable.store.histories import HistoryStore
 from durable.store.jobs import JobStore
 from durable.streams.activities import ActivityStream
 from durable.streams.graph_topics import TopicStream
-from durable.streams.ports import Deployed, Ports
 from durable.streams.runs import RunStream
+from durable.streams.services import Deployed, WorkerServices
 from durable.streams.wakes import Wakes
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ async def _assemble(
     runs = RunStream(database)
     retention = Retention(database)
     janitor = Janitor(retention)
-    ports = Ports(
+    services = WorkerServices(
         address=database.address,
         schema=namespace,
         runs=runs,
@@ -217,7 +217,7 @@ async def _assemble(
         await asyncio.gather(wakes.listener.close(), database.close())
 
     return Client(
-        database.dsn, namespace, Runs(jobs, ports, waiters, retention, deployments), closing
+        database.dsn, namespace, Runs(jobs, services, waiters, retention, deployments), closing
     )
 
 
@@ -236,7 +236,7 @@ class _Histories:
 
 
 class _Deployer:
-    """Generates, and stores: `streams.ports.Deployer`."""
+    """Generates, and stores: `streams.services.Deployer`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -30,7 +30,7 @@ async def started(client: Client, module: str, options: Sequence[str], **streams
         env={
             **os.environ,  # noqa: TID251 - the child has our surroundings
             "DURABLE_DATABASE_URL": client.dsn,
-            "DURABLE_DIRECT_URL": client.ports.address.direct or "",
+            "DURABLE_DIRECT_URL": client.services.address.direct or "",
             "DURABLE_NAMESPACE": client.namespace,
         },
         **streams,

@@ -32,7 +32,7 @@ from durable.protocol.notifications import QueueKind
 from durable.protocol.options import WorkflowOptions
 from durable.protocol.retention import Outcome, Pruned, pruning
 from durable.store.jobs import RunSummary, Start
-from durable.streams.ports import Ports
+from durable.streams.services import WorkerServices
 
 R = TypeVar("R")
 IfRunning = Literal["raise", "attach"]
@@ -85,10 +85,10 @@ class Client:
         self._closing = closing
 
     @property
-    def ports(self) -> Ports:
+    def services(self) -> WorkerServices:
         """What a `Worker` takes from its client."""
         self._runs.home.check("a client", IN_AN_ACTIVITY)
-        return self._runs.ports
+        return self._runs.services
 
     async def __aenter__(self) -> Self:
         return self
@@ -260,10 +260,10 @@ class Client:
         """
         self._runs.home.check("client.resume()")
         check_sought("id", id, "client.resume()")
-        queues = await self._runs.ports.runs.resume(jid=id)
+        queues = await self._runs.services.runs.resume(jid=id)
         for queue in queues:
-            self._runs.ports.announcer.queue(queue, QueueKind.TURN, amount=0)
-        again = await self._runs.ports.runs.deliver_again(id)
+            self._runs.services.announcer.queue(queue, QueueKind.TURN, amount=0)
+        again = await self._runs.services.runs.deliver_again(id)
         for reached in again:
             self._runs.tell(reached)
         return bool(queues or again)

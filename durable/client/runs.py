@@ -14,8 +14,8 @@ from durable.protocol.notifications import QueueKind
 from durable.runtime.batching import Batch, Batcher, Repeatable
 from durable.runtime.waiting import EndWaiters
 from durable.store.jobs import Ended, JobStore, Start, Started
-from durable.streams.ports import Ports
 from durable.streams.runs import Message, Reached
+from durable.streams.services import WorkerServices
 
 LANES = 2  # of starts, and of signals, that may be in flight at once
 GRACE = 3.0  # seconds that closing waits for what is in flight
@@ -25,17 +25,17 @@ class Runs:
     """What handles need: rows, waiters, and the way into inboxes. Made by `durable.app`."""
 
     def __init__(
-        self, jobs: JobStore, ports: Ports, waiters: EndWaiters[Ended], retention: Retention,
-        deployments: Deployments,
+        self, jobs: JobStore, services: WorkerServices, waiters: EndWaiters[Ended],
+        retention: Retention, deployments: Deployments,
     ) -> None:  # fmt: skip
         self.jobs = jobs
-        self.ports = ports
+        self.services = services
         self.declared = Declared(jobs)
         self.waiters = waiters
         self.retention = retention
         self.deployments = deployments
-        self._terminations = Terminations(jobs, ports.announcer)
-        self.histories: Histories = ports.histories
+        self._terminations = Terminations(jobs, services.announcer)
+        self.histories: Histories = services.histories
         self.home = HomeLoop("the client")
         starts = Repeatable(
             "a start", self._begin, jobs.probe, limit=CALLER_TIMEOUT, weigh=lambda s: len(s.input)
@@ -57,7 +57,7 @@ class Runs:
             started = await self._starts.submit(start)
         if started.started:
             self.waiters.started(started.run_id)
-            self.ports.announcer.queue(start.queue, QueueKind.TURN)
+            self.services.announcer.queue(start.queue, QueueKind.TURN)
         return started
 
     async def arrive(self, run_id: int, name: str, msg_type: str, topic: str, message: str) -> None:
@@ -71,7 +71,7 @@ class Runs:
 
     def tell(self, reached: Reached) -> None:
         """Wake who holds a run that has something in its inbox, or its queue."""
-        self.ports.announcer.arrived(reached.run_id, reached.holder, reached.queue)
+        self.services.announcer.arrived(reached.run_id, reached.holder, reached.queue)
 
     async def terminate(self, run_id: int, reason: str) -> None:
         """End a run from outside."""
@@ -81,7 +81,7 @@ class Runs:
         return await self.jobs.start(batch.items)
 
     async def _send(self, batch: Batch[Message]) -> list[Reached | None]:
-        runs, messages = self.ports.runs, batch.items
+        runs, messages = self.services.runs, batch.items
         reached = await (runs.arrive_again(messages) if batch.again else runs.arrive(messages))
         return [reached.get(m.request_id) for m in messages]
 

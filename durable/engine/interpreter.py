@@ -39,7 +39,7 @@ DEADLY = (
     " delivered again by resume(), or interrupt the job"
 )
 
-Felt = Callable[[Mapping[str, int], float], None]
+Record = Callable[[Mapping[str, int], float], None]
 
 
 class Interpreter:
@@ -48,7 +48,7 @@ class Interpreter:
     Args:
         told: called with what each committed step has written.
         pace: how fast messages may be claimed; the same that `steps` claims by.
-        felt: called after each step with its messages, counted by type, and its milliseconds.
+        record: called after each step with its messages, counted by type, and its milliseconds.
 
     Attributes:
         applied: how many messages were.
@@ -62,12 +62,12 @@ class Interpreter:
         app_id: str,
         told: OnCommitted,
         pace: Pace | None = None,
-        felt: Felt | None = None,
+        record: Record | None = None,
     ) -> None:
         self._steps, self._app_id = steps, app_id
         self._told = told
         self._pace = pace or Pace("")
-        self._felt = felt
+        self._record = record
         self._failures: Counter[int] = Counter()
         self.applied = self.buried = 0
         self.applying: tuple[asyncio.Task[None], Step] | None = None
@@ -116,8 +116,8 @@ class Interpreter:
     ) -> None:
         began = asyncio.get_running_loop().time()
         error = await self._outcome(step, self._steps.apply(self._app_id, step, only, member))
-        if self._felt is not None and step.kinds:
-            self._felt(step.kinds, (asyncio.get_running_loop().time() - began) * 1000)
+        if self._record is not None and step.kinds:
+            self._record(step.kinds, (asyncio.get_running_loop().time() - began) * 1000)
         if error is None:
             self.applied += step.applied
             self._told(step.written)
@@ -171,7 +171,7 @@ class Interpreter:
     async def _bury(self, message_id: int, error: BaseException) -> None:
         described = Fault.of(failure_of(error), FAILED)
         self._say_aside(message_id, described, error)
-        self._told(await self._steps.bury(message_id, described))
+        self._told(await self._steps.dead_letter(message_id, described))
 
     def _say_aside(self, message_id: int, fault: Fault, error: BaseException | None) -> None:
         logger.error(

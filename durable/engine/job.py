@@ -193,7 +193,7 @@ class Scene:
     Args:
         dad: its address; that of an answer, while that answer is mapped.
         find: what it and its ancestors did.
-        now: Unix seconds. dice: a number from 0 up to 1.
+        now: Unix seconds. rng: a number from 0 up to 1.
     """
 
     plan: Plan
@@ -202,11 +202,11 @@ class Scene:
     dad: str
     find: Find = _nobody
     now: float = 0.0
-    dice: Callable[[], float] = lambda: math.nan
+    rng: Callable[[], float] = lambda: math.nan
 
     def evaluate(self, expression: Expression) -> object:
         """The value of an expression here, `UNDEFINED` where there is none."""
-        return expression.evaluate(Context(self._resolve, lambda: self.now * 1000, self.dice))
+        return expression.evaluate(Context(self._resolve, lambda: self.now * 1000, self.rng))
 
     def data(self, maps: Expression | None) -> dict[str, object]:
         """The values of maps, {} where there are none; what is undefined is left out."""

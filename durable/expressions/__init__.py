@@ -10,7 +10,7 @@ A value is compiled once (`pipe.compile_value`) and evaluated often. Functions m
 in JavaScript: see `values` for its conversions.
 
     paths.py      references, and the walk along a path
-    context.py    what an evaluation may ask of its surroundings: data, time, dice
+    context.py    what an evaluation may ask of its surroundings: data, time, rng
     pipe.py       compile_value: raw value -> Expression
     expression.py the kinds of expressions
     rows.py       the rows of a pipe, compiled

@@ -17,7 +17,7 @@ def _no_time() -> float:
 
 
 def _no_dice() -> float:
-    raise InternalError("an expression asked for a random number where no dice were handed in")
+    raise InternalError("an expression asked for a random number where no rng were handed in")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from durable.engine.steps.graph_rows import error_text, given_text, reply_from, 
 from durable.errors import PayloadError
 from durable.hotmesh.settings import Callback, Message
 from durable.postgres.errors import StatementFault
-from durable.postgres.retrying import patiently
+from durable.postgres.retrying import retry_until_connected
 from durable.protocol.graphs import Fault, Output
 from durable.protocol.messages import MessageKind
 from durable.runtime.user_code import Ended, code_failure, code_fault
@@ -63,7 +63,7 @@ class CallbackOutcomes:
                 await self._again(member, taken, reply.error, delay)
                 return
         try:
-            held = await patiently(lambda: self._stream.answer(member, taken, text))
+            held = await retry_until_connected(lambda: self._stream.answer(member, taken, text))
         except StatementFault as refused:  # for good: too large, too deep, …
             await self._failed(member, taken, refused, final=True)
             return
@@ -88,7 +88,9 @@ class CallbackOutcomes:
             extra=_extras(taken),
         )
         reply = Reply(MessageKind.RESPONSE, {}, "error", described.code, described)
-        held = await patiently(lambda: self._stream.give_up(member, taken, reply_text(reply), text))
+        held = await retry_until_connected(
+            lambda: self._stream.give_up(member, taken, reply_text(reply), text)
+        )
         self._after(taken, held=held)
 
     async def _again(self, member: int, taken: Taken, error: Fault, delay: float) -> None:
@@ -102,7 +104,9 @@ class CallbackOutcomes:
             extra=_extras(taken),
         )
         text = error_text(error) or "{}"
-        held = await patiently(lambda: self._stream.try_again(member, taken, text, delay))
+        held = await retry_until_connected(
+            lambda: self._stream.try_again(member, taken, text, delay)
+        )
         self._after(taken, held=held)
 
     def _after(self, taken: Taken, *, held: bool) -> None:

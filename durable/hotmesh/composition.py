@@ -11,8 +11,8 @@ from durable.engine.completion import Finished, Jobs
 from durable.engine.interpreter import Interpreter
 from durable.engine.signals import Signals
 from durable.engine.statistics import Statistics
-from durable.engine.steps.graph_road import GraphRoad, Here
 from durable.engine.steps.graph_steps import GraphSteps
+from durable.engine.steps.local_path import Here, LocalPath
 from durable.engine.steps.resolving import EscalationSteps
 from durable.engine.timers import Timers
 from durable.engine.versions import Versions
@@ -225,13 +225,13 @@ def _engine(ground: _Ground, guid: str) -> GraphEngine:
         on_committed,
         guid,
         ground.membership.clock,
-        duress.felt,
+        duress.record,
         duress.rest,
     )
     return GraphEngine(
-        Interpreter(ground.steps, app_id, on_committed, ground.pace, duress.felt),
+        Interpreter(ground.steps, app_id, on_committed, ground.pace, duress.record),
         Timers(database, ground.pace),
-        GraphRoad(database, app_id, ground.steps, here),
+        LocalPath(database, app_id, ground.steps, here),
         ground.pace,
         ground.settings.retry,
     )

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from durable.engine.interpreter import Interpreter
-from durable.engine.steps.graph_road import GraphRoad
+from durable.engine.steps.local_path import LocalPath
 from durable.engine.timers import Timers
 from durable.hotmesh.paced_loop import PacedLoop
 from durable.hotmesh.profiles import described_policy
@@ -34,7 +34,7 @@ class GraphEngine:
 
     interpreter: Interpreter
     timers: Timers
-    road: GraphRoad
+    road: LocalPath
     pace: Pace
     retry: RetryPolicy
 

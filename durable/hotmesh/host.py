@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import dataclass
 
 from durable.engine.completion import Finished
-from durable.engine.steps.graph_road import GraphRoad
+from durable.engine.steps.local_path import LocalPath
 from durable.errors import ConfigurationError
 from durable.hotmesh.breakage import Breakage
 from durable.hotmesh.commit_announcements import EngineWake
@@ -47,7 +47,7 @@ class Hosted:
 
     membership: Membership
     topics: ServedTopics
-    engine: tuple[EngineLoop, GraphRoad] | None
+    engine: tuple[EngineLoop, LocalPath] | None
     wake: EngineWake
     watch: LoopWatch
     quorum: QuorumMember

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from durable.engine.completion import Finished, failure, output
 from durable.engine.job import Job
-from durable.engine.steps.graph_road import GraphRoad
 from durable.engine.steps.graph_starts import Start
 from durable.engine.steps.graph_steps import GraphSteps, UnknownTopic
 from durable.engine.steps.graph_writes import OnCommitted
+from durable.engine.steps.local_path import LocalPath
 from durable.errors import ConfigurationError, JobTimeout
 from durable.hotmesh.function_starts import FunctionStarts
 from durable.hotmesh.publication import Publication
@@ -37,7 +37,7 @@ class JobStarts:
         self,
         app_id: str,
         steps: GraphSteps,
-        road: GraphRoad | None,
+        road: LocalPath | None,
         waiters: EndWaiters[Finished],
         functions: FunctionStarts,
         on_committed: OnCommitted,

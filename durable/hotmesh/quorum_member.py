@@ -13,8 +13,8 @@ from durable.hotmesh.subscribers import Subscriber, call_subscriber
 from durable.postgres.listen import Listener
 from durable.postgres.pool import Database
 from durable.protocol.graphs import Output
+from durable.quorum.back_pressure import BackPressure
 from durable.quorum.bus import Bus, Message
-from durable.quorum.duress import Duress
 from durable.quorum.roster import Roster
 from durable.quorum.surroundings import surroundings
 from durable.runtime.notifier import Notifier
@@ -68,7 +68,7 @@ class QuorumMember:
         self._posts: set[asyncio.Task[None]] = set()
         self.roster = Roster(database, app_id)
         self.bus = Bus(database, app_id, guid, self._answers)
-        self.duress = Duress(guid, self._post_soon, time.monotonic)
+        self.duress = BackPressure(guid, self._post_soon, time.monotonic)
 
     # --- taking part -----------------------------------------------------------------------------
 

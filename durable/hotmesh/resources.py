@@ -59,7 +59,7 @@ async def _database(connection: object, namespace: str | None, direct: str | Non
                 "a Client has its own direct way: give direct_dsn to durable.connect()"
             )
         schema = namespace or connection.namespace
-        return await Database.at(connection.ports.address, schema=schema)
+        return await Database.at(connection.services.address, schema=schema)
     schema = namespace or "durable"
     if isinstance(connection, str):
         return await Database.open(connection, schema=schema, direct=direct)

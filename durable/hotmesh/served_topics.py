@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from durable.errors import ConfigurationError
 from durable.hotmesh.worker_loop import WorkerLoop
 from durable.streams.graph_messages import Taken
-from durable.streams.seats import Seat
+from durable.streams.work_slots import WorkSlot
 
 
 class ServedTopics:
-    """The worker loops of one process, by their streams; implements `streams.seats.Seats`."""
+    """The worker loops of one process, by their streams; implements `streams.slots.WorkSlots`."""
 
     def __init__(self) -> None:
         self._loops: dict[str, WorkerLoop] = {}
@@ -54,11 +54,11 @@ class ServedTopics:
         """Whether a worker of this process takes work from a stream."""
         return stream in self._loops
 
-    def seat(self, stream: str) -> Seat | None:
+    def slot(self, stream: str) -> WorkSlot | None:
         """A slot of the stream's worker, None where the work has to wait."""
         loop = self._loops.get(stream)
-        return None if loop is None else loop.seat()
+        return None if loop is None else loop.slot()
 
-    def seated(self, stream: str, seat: Seat, taken: Taken | None) -> None:
+    def slot_taken(self, stream: str, slot: WorkSlot, taken: Taken | None) -> None:
         """Work has taken the slot, or nothing came of it."""
-        self._loops[stream].seated(seat, taken)
+        self._loops[stream].slot_taken(slot, taken)

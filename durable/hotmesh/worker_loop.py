@@ -22,7 +22,7 @@ from durable.runtime.user_code import Ended, ended
 from durable.streams.graph_messages import Taken, WorkStream
 from durable.streams.lease import Lease
 from durable.streams.pacing import Pace
-from durable.streams.seats import Seat
+from durable.streams.work_slots import WorkSlot
 from durable.telemetry.logs import logger
 
 POLL = 1.0  # seconds: the net beneath notifications that never came
@@ -76,7 +76,7 @@ class WorkerHost:
 class WorkerLoop:
     """One topic served in this process.
 
-    Work comes by a claim from its stream, or takes a free slot (a *seat*) with the very commit that
+    Work comes by a claim from its stream, or takes a free slot (a *slot*) with the very commit that
     brings it, as long as no other work waits.
 
     Args:
@@ -102,7 +102,7 @@ class WorkerLoop:
         self._tasks = Tasks(name, host.on_broken)
         self._loop = PacedLoop(name, self._tasks, pace, self._once)
         self._reconciler = Reconciler()
-        self._flights: deque[int] = deque()  # seats that are taken and not answered yet
+        self._flights: deque[int] = deque()  # slots that are taken and not answered yet
         self._kept = 0  # slots kept for what is being claimed or committed
         self._backlog = True  # whether work waits in the stream, as far as we know
         self._owed = False  # whether we have to look as soon as a slot is free
@@ -131,17 +131,17 @@ class WorkerLoop:
         self._backlog = True
         self._loop.woken.set()
 
-    def seat(self) -> Seat | None:
+    def slot(self) -> WorkSlot | None:
         """Keep a slot for work that is being committed; None when it has to wait its turn."""
         closed = self._stopping or not self._loop.started or not self._member.id
         if closed or self._backlog or self.free <= 0 or self.pace.delay > 0:
             return None
         self._kept += 1
         self._flights.append(self._reconciler.begin())
-        return Seat(self._member.id, self.pace.consumer, self._settings.retry)
+        return WorkSlot(self._member.id, self.pace.consumer, self._settings.retry)
 
-    def seated(self, seat: Seat, taken: Taken | None) -> None:
-        """What became of a seat: work that begins now, or nothing."""
+    def slot_taken(self, slot: WorkSlot, taken: Taken | None) -> None:
+        """What became of a slot: work that begins now, or nothing."""
         self._kept -= 1
         if self._flights:  # which one does not matter: the youngest is counted out last
             self._reconciler.end(self._flights.popleft())
@@ -150,8 +150,8 @@ class WorkerLoop:
         elif self._stopping:
             self._late.append(taken.id)
             self._check_idle()
-        elif seat.member == self._member.id:  # else it was freed when we were declared dead
-            self._begin(seat.member, taken)
+        elif slot.member == self._member.id:  # else it was freed when we were declared dead
+            self._begin(slot.member, taken)
 
     def start(self) -> None:
         """Begin."""
@@ -207,14 +207,14 @@ class WorkerLoop:
 
     async def _once(self) -> float:
         while (free := self.free) > 0 and (member := self._member.id):
-            # Where nothing is known to wait, half of the slots stay open for seats.
+            # Where nothing is known to wait, half of the slots stay open for slots.
             asked = free if self._backlog else (free + 1) // 2
             taken = await self._claim(member, asked)
             if taken and self.pace.delay > 0:
                 return 0.0
             if taken < asked:
                 # What has come meanwhile is claimed next; what comes from now on may sit down,
-                # else each claim would find what the one before has kept from its seat.
+                # else each claim would find what the one before has kept from its slot.
                 self._backlog = False
                 if self._loop.woken.is_set():
                     return 0.0

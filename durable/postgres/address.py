@@ -86,8 +86,8 @@ class Address:
 
         A server that is just back is not to be met by all of them in one moment.
         """
-        dice = random.random
-        await asyncio.sleep(dice() * JITTER)
+        rng = random.random
+        await asyncio.sleep(rng() * JITTER)
 
     def _gate(self) -> asyncio.Semaphore:
         """Two at a time; of each loop its own, for a semaphore belongs to one."""

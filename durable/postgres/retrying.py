@@ -71,8 +71,3 @@ async def retry_until_connected(
                 raise failed
             return await action()
     raise AssertionError  # pragma: no cover - tenacity never ends without a result or an error
-
-
-async def patiently(action: Callable[[], Awaitable[R]]) -> R:
-    """Run `action` as a host does, for as long as it takes; only for what may happen twice."""
-    return await retry_until_connected(action)

@@ -5,6 +5,6 @@ throttles.py   how fast each may claim, as stored
 roster.py      who takes part, and is alive
 bus.py         what they say to each other: calls, answers, messages
 activation.py  have every engine ready before one commit switches them all
-duress.py      how long everybody rests between claims when the database is overloaded
+back_pressure.py      how long consumers rest between claims when the database is overloaded
 surroundings.py  what a profile says of a process and its machine
 """

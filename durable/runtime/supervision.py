@@ -35,8 +35,8 @@ def backoff(failures: int, *, first: float = PAUSE, most: float = PAUSE_MAX) -> 
     >>> 15.0 <= backoff(99) <= 30.0
     True
     """
-    dice = random.random
-    return min(first * 2.0 ** min(failures - 1, 60), most) * (0.5 + dice() / 2)
+    rng = random.random
+    return min(first * 2.0 ** min(failures - 1, 60), most) * (0.5 + rng() / 2)
 
 
 async def ended(task: asyncio.Task[None] | None) -> None:

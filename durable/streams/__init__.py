@@ -10,10 +10,10 @@
 - `membership`: a process's lease on everything it holds, kept by a thread of its own.
 - `pacing`: how fast one consumer may claim.
 - `wakes`: how a client or a mesh is woken and wakes others.
-- `ports`: what a worker is given by its client: the streams, and ports to who commits and who
-  deploys.
+- `services`: what a worker is given by its client: the streams, and Protocols of committer and
+  deployer.
 - `runs`: wake rows and inboxes: who holds a run, and what has arrived for it.
-- `seats`: work that a worker of the very process takes with the commit that brings it: no claim,
-  no wait.
+- `work_slots`: work that a worker of the very process takes with the commit that brings it: no
+  claim, no wait.
 - `lease`: user code begins only while this process is known to be the member that it was.
 """

@@ -231,10 +231,10 @@ class EngineStream:
         """Delete messages whose effects are written in this transaction."""
         await connection.execute(*self._sql.bind("consume", ids=list(ids)))
 
-    async def bury(self, connection: Connection, message_id: int, error: str) -> int | None:
+    async def dead_letter(self, connection: Connection, message_id: int, error: str) -> int | None:
         """Put a message aside as a dead letter with its error; the run it was for, if any."""
         run_id: int | None = await connection.fetchval(
-            *self._sql.bind("bury", message_id=message_id, error=error)
+            *self._sql.bind("dead_letter", message_id=message_id, error=error)
         )
         return run_id
 

@@ -48,7 +48,7 @@ class Connection(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Burial:
+class Reaped:
     """Whom to wake after a dead member's leases were freed.
 
     Queues by message type, holders of runs, and engines by their apps.
@@ -68,7 +68,7 @@ class Sweep:
         place: how many of the same name came before this one, and how many of that name there are.
         ours: whether it was this member's turn to look; else the rest is empty.
         prunes: whether it is its turn to prune, too.
-        dead: members to bury, and those long gone that still hold something.
+        dead: members to reap, and those long gone that still hold something.
         due: queues, and kinds of message, that hold something due or soon due.
     """
 
@@ -119,25 +119,23 @@ class MemberStore:
             tuple(row["dead"] or ()), tuple((q, kind) for q, kind in row["due"] or ()),
         )  # fmt: skip
 
-    async def condemn(self, connection: Connection, member_id: int, run: int, error: str) -> None:
-        """Blame one run for the burial of this member that follows; `error` is the reason."""
-        await connection.fetch(
-            *self._sql.bind("condemn", member=member_id, run_id=run, error=error)
-        )
+    async def blame(self, connection: Connection, member_id: int, run: int, error: str) -> None:
+        """Blame one run for the reaped of this member that follows; `error` is the reason."""
+        await connection.fetch(*self._sql.bind("blame", member=member_id, run_id=run, error=error))
 
     async def end_transaction(self, connection: Connection, backend: int) -> None:
         """End the session of a step of ours that stands still."""
         await connection.fetch(*self._sql.bind("end_transaction", backend=backend))
 
-    async def bury(self, connection: Connection, member_id: int) -> Burial:
+    async def reap(self, connection: Connection, member_id: int) -> Reaped:
         """Free what a member held that died or leaves, in one transaction."""
         rows = await connection.fetch(
             *self._sql.bind(
-                "bury", member=member_id, unknown=UNKNOWN.to_json(), deadly=_DEADLY.to_json(),
+                "reap", member=member_id, unknown=UNKNOWN.to_json(), deadly=_DEADLY.to_json(),
                 lost=_LOST.to_json(),
             )
         )  # fmt: skip
-        return Burial(
+        return Reaped(
             tuple((r["word"], r["msg_type"]) for r in rows if r["what"] == "queue"),
             tuple(r["id"] for r in rows if r["what"] == "holder"),
             tuple(r["word"] for r in rows if r["what"] == "engine"),

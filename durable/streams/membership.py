@@ -3,7 +3,7 @@
 A member is alive while its session holds an advisory lock, or has beaten lately. The thread has its
 own event loop and its own connection, so that user code which blocks the process's loop does not
 look like death. The connection holds the lock and beats; and once a second one of all members,
-whichever comes first, looks for members to bury.
+whichever comes first, looks for members to reap.
 
 A connection that broke is opened again and the lock taken again; when the member was not buried
 meanwhile it is still the same member, and nothing was lost. When it was, `on_lost` is called: what
@@ -31,7 +31,7 @@ from durable.runtime.silence import SILENT, Silence
 from durable.runtime.supervision import FAILURES_MAX, Broken, Tasks, backoff
 from durable.streams.announce import Announcer
 from durable.streams.lease import Lease
-from durable.streams.members import Burial, MemberStore
+from durable.streams.members import MemberStore, Reaped
 from durable.telemetry.logs import logger
 
 BEAT_BUSY = 0.5  # a third of what makes a beat overdue
@@ -58,7 +58,7 @@ class Membership:
         address: the database.
         schema: the namespace in it.
         name: for people; the task queue, usually.
-        announcer: tells others whom a burial has freed.
+        announcer: tells others whom a reaped has freed.
         busy: whether the member holds anything; read by the thread.
         on_lost: called on the joining loop when this process is that member no more: it was
             declared dead, left by itself, or its thread broke.
@@ -175,10 +175,10 @@ class Membership:
         member, self.id = self.id, 0
         if backend:
             await self._query(lambda c: self._store.end_transaction(c, backend))
-        await self._query(lambda c: self._store.condemn(c, member, run, error))
-        burial = await self._query(lambda c: self._store.bury(c, member))
+        await self._query(lambda c: self._store.blame(c, member, run, error))
+        reaped = await self._query(lambda c: self._store.reap(c, member))
         self._drop()
-        self._call(self._tell, burial)
+        self._call(self._tell, reaped)
         self._call(self._on_lost)
         self._call(self._return)
 
@@ -272,8 +272,8 @@ class Membership:
             await self._pause(BEAT_IDLE if self._resting else BEAT_BUSY)
             self._resting = False
         with contextlib.suppress(DatabaseError):
-            burial = await self._query(lambda c: self._store.bury(c, self.id))
-            self._call(self._tell, burial)
+            reaped = await self._query(lambda c: self._store.reap(c, self.id))
+            self._call(self._tell, reaped)
 
     def _say(self, failures: int, error: DatabaseError) -> None:
         """A refusal that does not pass ends the host in the end; all others are waited out."""
@@ -295,10 +295,10 @@ class Membership:
     async def _leave_for_another(self) -> None:
         """Reap ourselves by the connection that answers; the next beat joins as a new member."""
         self.lease.end()
-        burial = await self._query(lambda c: self._store.bury(c, self.id))
+        reaped = await self._query(lambda c: self._store.reap(c, self.id))
         self._silent = False
         self._call(self._on_lost)
-        self._call(self._tell, burial)
+        self._call(self._tell, reaped)
         self.id = 0
         self._drop()
 
@@ -380,18 +380,18 @@ class Membership:
 
     async def _bury(self, dead: Iterable[int]) -> None:
         for member in dead:
-            burial = await self._query(partial(self._store.bury, member_id=member))
-            self._call(self._tell, burial)
+            reaped = await self._query(partial(self._store.reap, member_id=member))
+            self._call(self._tell, reaped)
 
     def _announce(self, due: Iterable[tuple[str, str]]) -> None:
         for queue, msg_type in due:
             self._announcer.queue(queue, QueueKind.of(msg_type), amount=0)
 
-    def _tell(self, burial: Burial) -> None:
-        self._announce(burial.queues)
-        for holder in burial.holders:
+    def _tell(self, reaped: Reaped) -> None:
+        self._announce(reaped.queues)
+        for holder in reaped.holders:
             self._announcer.inbox(holder, 0)
-        for app in burial.engines:
+        for app in reaped.engines:
             self._announcer.engine(app)
 
     def _is_open(self) -> bool:

@@ -10,15 +10,15 @@
 - `flushing`: which steps that run here without a row have run for long enough to be written down.
 - `graph_topics`: activities as workers of graphs: the topics of an app's graphs that a function
   serves.
-- `held`: a run in memory: what it has committed, what has arrived, and what its next turn would
-  write.
+- `active_run`: a run in memory: what it has committed, what has arrived, and what its next turn
+  would write.
 - `turns`: a turn: what arrived, what it is going to write, and what starts with it.
 - `hints`: what a member is told to let go of is looked up before it lets go.
-- `hosting`: holding runs: turns, commits, timers, inboxes, eviction.
-- `leaving`: giving runs back that this process evicts, without losing what arrives for them
-  meanwhile.
-- `lines`: who of many workers looks when a queue holds something new: as many as there is work
-  for.
+- `workflow_worker`: holding runs: turns, commits, timers, inboxes, eviction.
+- `eviction_queue`: giving runs back that this process evicts, without losing what arrives for
+  them meanwhile.
+- `claim_dispatch`: which of many workers look when a queue holds something new: as many as there
+  is work for.
 - `worker`: the worker: claims what its queue holds, and runs it.
 - `outcomes`: what an attempt that ran in this process brings its run: a fact, or another attempt.
 - `reports`: what the log says of attempts and runs that failed: each once, with what a handler

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from durable.postgres.errors import StatementFault
-from durable.postgres.retrying import patiently
+from durable.postgres.retrying import retry_until_connected
 from durable.protocol.clock import Clock
 from durable.protocol.commands import StartActivity
 from durable.protocol.failures import Failure
 from durable.protocol.notifications import QueueKind
 from durable.streams.activities import Attempt, FailedAttempt, Settlement
-from durable.streams.ports import Ports
 from durable.streams.runs import ClaimedRun, Reached
+from durable.streams.services import WorkerServices
 from durable.worker.attempts import Outcome, timed_out
 from durable.worker.reports import attempt_failed, step_overdue
 
@@ -26,13 +26,13 @@ class Answers:
     """Sends the answers of one member.
 
     Args:
-        ports: the streams, and whom to tell.
+        services: the streams, and whom to tell.
         clock: the database's time.
         member: the id under which this process holds rows now.
     """
 
-    def __init__(self, ports: Ports, clock: Clock, member: Callable[[], int]) -> None:
-        self._ports = ports
+    def __init__(self, services: WorkerServices, clock: Clock, member: Callable[[], int]) -> None:
+        self._services = services
         self._clock = clock
         self._member = member
         self._pending: set[int] = set()
@@ -57,10 +57,12 @@ class Answers:
                 error = _unwritable(refused).to_json()
                 written = await self._retry(FailedAttempt(message, error, delay))
         for queue, _ in written:
-            self._ports.announcer.queue(queue, QueueKind.ACTIVITY)
+            self._services.announcer.queue(queue, QueueKind.ACTIVITY)
 
     async def _retry(self, failed: FailedAttempt) -> list[tuple[str, datetime]]:
-        return await patiently(lambda: self._ports.activities.retry(self._member(), [failed]))
+        return await retry_until_connected(
+            lambda: self._services.activities.retry(self._member(), [failed])
+        )
 
     async def elsewhere(self, attempt: Attempt, message: int, outcome: Outcome) -> None:
         """The run is held by another member, or by none: its inbox takes the answer."""
@@ -83,14 +85,14 @@ class Answers:
     async def _settled(self, settlements: Sequence[Settlement]) -> list[tuple[int, Reached | None]]:
         """What Postgres refuses to write of one attempt becomes its failure, and no other's."""
         try:
-            return await patiently(
-                lambda: self._ports.activities.settle(self._member(), settlements)
+            return await retry_until_connected(
+                lambda: self._services.activities.settle(self._member(), settlements)
             )
         except StatementFault as refused:
             if len(settlements) == 1:
                 failed = Settlement(settlements[0].id, None, _unwritable(refused).to_json())
-                return await patiently(
-                    lambda: self._ports.activities.settle(self._member(), [failed])
+                return await retry_until_connected(
+                    lambda: self._services.activities.settle(self._member(), [failed])
                 )
         found = []
         for settlement in settlements:
@@ -103,8 +105,8 @@ class Answers:
         """A step's limit has come: if no worker runs it, it has failed."""
         failure = timed_out(step.name, kind, limit)
         run_id, error = claimed.run_id, failure.to_json()
-        reached = await patiently(
-            lambda: self._ports.activities.overdue(run_id, step.number, kind, error)
+        reached = await retry_until_connected(
+            lambda: self._services.activities.overdue(run_id, step.number, kind, error)
         )
         if reached:
             step_overdue(claimed, step, failure)
@@ -112,7 +114,7 @@ class Answers:
             self._tell(who)
 
     def _tell(self, who: Reached) -> None:
-        self._ports.announcer.arrived(who.run_id, who.holder, who.queue)
+        self._services.announcer.arrived(who.run_id, who.holder, who.queue)
 
     @contextmanager
     def _answering(self, messages: list[int]) -> Iterator[None]:

@@ -69,7 +69,7 @@ class _Running:
     """An attempt and its code: a task, or (`task` None) a job on a thread.
 
     `verdict`: how it ends unless its code returns a value yet; `settled`: it has ended, though its
-    code may go on. `returned`: its thread is done; `heir`: who is told then, instead of the loop.
+    code may go on. `returned`: its thread is done; `successor` is called then, not the loop.
     """
 
     attempt: Attempt
@@ -80,7 +80,7 @@ class _Running:
     verdict: Outcome | None = None
     settled: bool = False
     returned: bool = False
-    heir: Done | None = None
+    successor: Done | None = None
     timers: dict[str, Alarm] = field(default_factory=dict)
 
 
@@ -258,13 +258,13 @@ class Attempts:
         await self._until_idle(CANCELLED)
         self._threads.close()
 
-    def detach(self, heir: Done) -> list[Attempt]:
-        """Hand over what still runs and has a row: `heir` is told how each ended, on any thread."""
+    def detach(self, successor: Done) -> list[Attempt]:
+        """Hand over what still runs and has a row; `successor` gets each outcome, on any thread."""
         detached = []
         with self._handing:
             for entry in list(self._running.values()):
                 if entry.attempt.id is not None and not entry.returned:
-                    entry.heir = heir
+                    entry.successor = successor
                     self._forget(entry)
                     detached.append(entry.attempt)
         return detached
@@ -368,8 +368,8 @@ class Attempts:
 
     def _code_ended(self, entry: _Running, outcome: Outcome) -> None:
         self._take(entry.definition, -1)
-        if entry.heir is not None and entry.task is not None:
-            entry.heir(entry.attempt, outcome if entry.verdict is None else _ABANDONED)
+        if entry.successor is not None and entry.task is not None:
+            entry.successor(entry.attempt, outcome if entry.verdict is None else _ABANDONED)
         verdict = entry.verdict
         if verdict is not None and (verdict.abandoned or outcome.data is None):
             outcome = verdict
@@ -434,8 +434,8 @@ class Attempts:
                 outcome = context.run(_on_thread, entry)
             with self._handing:
                 entry.returned = True
-            if entry.heir is not None:
-                entry.heir(entry.attempt, outcome)
+            if entry.successor is not None:
+                entry.successor(entry.attempt, outcome)
                 return
             with contextlib.suppress(RuntimeError):  # the loop has been closed
                 # One turn of the loop later, as the end of a task is told: of attempts that were

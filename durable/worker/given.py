@@ -8,17 +8,17 @@ from typing import Protocol, TypeVar
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import ConfigurationError
 from durable.protocol.limits import check_several
-from durable.streams.ports import Ports
+from durable.streams.services import WorkerServices
 
 Definition = TypeVar("Definition", WorkflowDefinition, ActivityDefinition)
 
 
-class HasPorts(Protocol):
+class HasServices(Protocol):
     """A client: it carries what a worker needs."""
 
     @property
-    def ports(self) -> Ports:
-        """The streams, and ports to the engine."""
+    def services(self) -> WorkerServices:
+        """The streams, and services to the engine."""
         ...
 
 

@@ -16,7 +16,7 @@ from functools import partial
 
 from durable.codec.fields_set import plain_object
 from durable.postgres.errors import StatementFault
-from durable.postgres.retrying import patiently
+from durable.postgres.retrying import retry_until_connected
 from durable.protocol.clock import Clock
 from durable.protocol.codes import OK
 from durable.protocol.failures import Failure, given_details
@@ -27,7 +27,7 @@ from durable.runtime.supervision import Broken, Tasks
 from durable.streams.activities import Attempt
 from durable.streams.graph_messages import Taken, work_stream
 from durable.streams.pacing import Pace
-from durable.streams.ports import Ports
+from durable.streams.services import WorkerServices
 from durable.telemetry.logs import logger
 from durable.worker import reports
 from durable.worker.attempts import Attempts, Outcome
@@ -43,7 +43,7 @@ class GraphTopics:
     """Serves the topics of one app with the activities of one worker.
 
     Args:
-        ports: the streams, and whom to tell.
+        services: the streams, and whom to tell.
         queue: the task queue, which is the app's id.
         attempts: where the activities run; not those of functions, but with their slots.
         clock: the database's time.
@@ -53,10 +53,10 @@ class GraphTopics:
     """
 
     def __init__(  # noqa: PLR0913 - built in one place, from what each name says
-        self, ports: Ports, queue: str, attempts: Attempts, *, clock: Clock,
+        self, services: WorkerServices, queue: str, attempts: Attempts, *, clock: Clock,
         member: Callable[[], int], awake: Callable[[], None], broken: Broken,
     ) -> None:  # fmt: skip
-        self._announcer = ports.announcer
+        self._announcer = services.announcer
         self._queue = queue
         self._attempts = attempts
         self._clock = clock
@@ -64,7 +64,7 @@ class GraphTopics:
         self._awake = awake
         self._pace = Pace(new_id())
         policies = [(name, d.options.retry) for name, d in attempts.definitions.items()]
-        self._stream = ports.topics(queue, policies, self._pace)
+        self._stream = services.topics(queue, policies, self._pace)
         self._wake = asyncio.Event()
         self._answering: set[int] = set()
         self._heard: set[str] = set()
@@ -165,7 +165,7 @@ class GraphTopics:
         if failure is None:
             text = _reply(data=plain_object(outcome.data))
             try:
-                await patiently(lambda: self._stream.work.answer(member, taken, text))
+                await retry_until_connected(lambda: self._stream.work.answer(member, taken, text))
             except StatementFault as refused:
                 failure = _unwritable(refused)
         if failure is not None:
@@ -181,9 +181,9 @@ class GraphTopics:
         work = self._stream.work
         if delay is None:
             reply = _reply(error=fault)
-            held = await patiently(lambda: work.give_up(member, taken, reply, error))
+            held = await retry_until_connected(lambda: work.give_up(member, taken, reply, error))
         else:
-            held = await patiently(lambda: work.try_again(member, taken, error, delay))
+            held = await retry_until_connected(lambda: work.try_again(member, taken, error, delay))
             if delay <= SOON:  # what comes later is found by the poll
                 asyncio.get_running_loop().call_later(delay, self.wake)
         if not held:

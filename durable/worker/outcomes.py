@@ -7,12 +7,14 @@ from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import step_failed
 from durable.streams.activities import Attempt
 from durable.worker import reports
+from durable.worker.active_run import ActiveRun
 from durable.worker.attempts import Outcome
-from durable.worker.held import Held
 from durable.worker.turns import Arrived, Retry
 
 
-def bring(held: Held, attempt: Attempt, outcome: Outcome, message: int | None, now: float) -> None:
+def bring(
+    held: ActiveRun, attempt: Attempt, outcome: Outcome, message: int | None, now: float
+) -> None:
     """Note how an attempt ended, for the next turn of its run; `message` is its row, if any."""
     failure = outcome.failure
     if failure is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
-from durable.postgres.retrying import patiently
+from durable.postgres.retrying import retry_until_connected
 from durable.streams.runs import ClaimedRun
 
 R = TypeVar("R")
@@ -41,7 +41,7 @@ async def read_apart(
     if not run_ids:
         return {}, {}
     try:
-        return await patiently(lambda: read(run_ids)), {}
+        return await retry_until_connected(lambda: read(run_ids)), {}
     except Exception as error:  # noqa: BLE001 - it is the one run's whose error it is
         if len(run_ids) == 1:
             return {}, {run_ids[0]: error}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from durable.postgres.retrying import patiently
+from durable.postgres.retrying import retry_until_connected
 from durable.runtime.clocks import SYSTEM, HostClock
 from durable.runtime.reconciler import APART, Reconciler
 from durable.streams.runs import Look, RunStream
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
 from durable.worker.horizon import Horizon
-from durable.worker.hosting import RunHost
+from durable.worker.workflow_worker import WorkflowWorker
 
 
 class Reconciling:
@@ -28,7 +28,7 @@ class Reconciling:
     def __init__(
         self,
         runs: RunStream,
-        host: RunHost,
+        host: WorkflowWorker,
         attempts: Attempts,
         freed: Callable[[], None],
         graphs: Callable[[], set[int]] = set,
@@ -58,7 +58,7 @@ class Reconciling:
             return
         if not self.flights.is_due(reserved, self._host.reserved() | self._rows()):
             return
-        held = await patiently(lambda: self._runs.held(member))
+        held = await retry_until_connected(lambda: self._runs.held(member))
         if member != self._host.member:
             return
         running = self._rows()
@@ -79,7 +79,7 @@ class Reconciling:
                 len(found.forgotten),
             )
             rows = list(found.forgotten)
-            await patiently(lambda: self._runs.release(member, rows))
+            await retry_until_connected(lambda: self._runs.release(member, rows))
             self._freed()
 
     def _is_settled(self, row: int) -> bool:

@@ -14,17 +14,17 @@ from collections.abc import Callable, Coroutine
 from durable.codec.failures import failure_of
 from durable.errors import DatabaseError, InternalError
 from durable.postgres.errors import StatementFault
-from durable.postgres.retrying import patiently
+from durable.postgres.retrying import retry_until_connected
 from durable.protocol.facts import UnknownKind
 from durable.protocol.notifications import QueueKind
 from durable.runtime.clocks import MemberClock
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Settlement
-from durable.streams.ports import Ports
+from durable.streams.services import WorkerServices
 from durable.telemetry.logs import logger
 from durable.worker import reports
+from durable.worker.active_run import ActiveRun
 from durable.worker.answers import Answers
-from durable.worker.held import Held
 
 _ENVIRONMENT = (DatabaseError, InternalError, MemoryError, OSError)
 
@@ -49,7 +49,7 @@ class Releasing:
     """Runs on their way out.
 
     Args:
-        ports: the streams.
+        services: the streams.
         answers: what becomes of results in hand.
         queue: the task queue whose workers are told of runs that are free.
         clock: the database's time.
@@ -58,17 +58,17 @@ class Releasing:
     """
 
     def __init__(
-        self, ports: Ports, answers: Answers, queue: str, clock: MemberClock,
+        self, services: WorkerServices, answers: Answers, queue: str, clock: MemberClock,
         member: Callable[[], int], tasks: Tasks,
     ) -> None:  # fmt: skip
-        self._ports = ports
+        self._services = services
         self._answers = answers
         self._queue = queue
         self._clock, self._member = clock, member
         self._tasks = tasks
         self.going: set[int] = set()  # while it is under way nobody takes a run for a forgotten one
 
-    def let_go(self, held: Held, error: BaseException, *, of_turn: bool) -> None:
+    def let_go(self, held: ActiveRun, error: BaseException, *, of_turn: bool) -> None:
         """The run cannot go on here; nothing of its turn is written."""
         if isinstance(error, UnknownKind):
             self._start(held, "release", lambda: self._release(held, error))
@@ -81,11 +81,11 @@ class Releasing:
             )  # fmt: skip
             self._start(held, "release", lambda: self._release(held, error))
 
-    def give_back(self, held: Held) -> None:
+    def give_back(self, held: ActiveRun) -> None:
         """A fence refused the run: whoever claims it next reads how it stands."""
         self._start(held, "give back", lambda: self._give_back(held))
 
-    def rescue(self, held: Held) -> None:
+    def rescue(self, held: ActiveRun) -> None:
         """Save what is in hand of a run that is held anew."""
         self._tasks.once(
             f"rescue of {held.claimed.jid}", lambda: self._rescue(held), otherwise=self._failed
@@ -98,7 +98,7 @@ class Releasing:
         self._begin(run_id, f"release {run_id}", lambda: self._free(run_id, error))
 
     def _start(
-        self, held: Held, what: str, action: Callable[[], Coroutine[object, object, None]]
+        self, held: ActiveRun, what: str, action: Callable[[], Coroutine[object, object, None]]
     ) -> None:
         self._begin(held.claimed.run_id, f"{what} {held.claimed.jid}", action)
 
@@ -112,28 +112,28 @@ class Releasing:
     def _failed(self, _name: str, _error: BaseException) -> None:
         """It has been logged; the reconciler finds what is still reserved, and frees it."""
 
-    async def _suspend(self, held: Held, error: BaseException) -> None:
+    async def _suspend(self, held: ActiveRun, error: BaseException) -> None:
         await self._rescue(held)
-        claimed, runs, failure = held.claimed, self._ports.runs, failure_of(error)
-        if await patiently(
+        claimed, runs, failure = held.claimed, self._services.runs, failure_of(error)
+        if await retry_until_connected(
             lambda: runs.suspend(self._member(), claimed.run_id, held.revision, failure.to_json())
         ):
             reports.run_suspended(claimed, error)  # now the table says so, too
         else:
             await self._free_now(claimed.run_id)  # the history has gone on without us
 
-    async def _release(self, held: Held, error: BaseException) -> None:
+    async def _release(self, held: ActiveRun, error: BaseException) -> None:
         await self._rescue(held)
         await self._free(held.claimed.run_id, error)
 
-    async def _give_back(self, held: Held) -> None:
+    async def _give_back(self, held: ActiveRun) -> None:
         await self._rescue(held)
         await self._free_now(held.claimed.run_id)
 
     async def _free(self, run_id: int, error: BaseException) -> None:
-        runs, failure = self._ports.runs, failure_of(error)
+        runs, failure = self._services.runs, failure_of(error)
         later = isinstance(error, UnknownKind)  # another build can go on with it, however late
-        released = await patiently(
+        released = await retry_until_connected(
             lambda: runs.release_run(self._member(), run_id, failure.to_json(), for_good=later)
         )
         if released is None:
@@ -150,13 +150,15 @@ class Releasing:
 
     async def _free_now(self, run_id: int) -> None:
         now = self._clock.now()
-        if await patiently(lambda: self._ports.runs.give_back(self._member(), {run_id: now})):
+        if await retry_until_connected(
+            lambda: self._services.runs.give_back(self._member(), {run_id: now})
+        ):
             self._announce()
 
     def _announce(self) -> None:
-        self._ports.announcer.queue(self._queue, QueueKind.TURN)
+        self._services.announcer.queue(self._queue, QueueKind.TURN)
 
-    async def _rescue(self, held: Held) -> None:
+    async def _rescue(self, held: ActiveRun) -> None:
         """Put results that no commit has written into the inbox: nothing done is done again."""
         await self._answers.settle(
             [Settlement(message, data, None) for message, data in held.in_hand()]

@@ -11,13 +11,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from durable.postgres.retrying import patiently
+from durable.postgres.retrying import retry_until_connected
 from durable.protocol.facts import Fact
 from durable.runtime.clocks import HostClock
 from durable.runtime.slices import CpuSlice
 from durable.runtime.supervision import Tasks
-from durable.streams.ports import Ports
 from durable.streams.runs import ClaimedRun
+from durable.streams.services import WorkerServices
 from durable.worker.command_plans import CommandPlans
 from durable.worker.reading import pages, read_apart
 
@@ -59,7 +59,7 @@ class Taking:
     """The way of claimed runs into memory.
 
     Args:
-        ports: histories and the stream of runs.
+        services: histories and the stream of runs.
         host: holds them.
         clock: measures how long the others are waited for.
         tasks: where it does what has to be waited for.
@@ -68,9 +68,11 @@ class Taking:
         coming: runs that are ours, though not folded yet.
     """
 
-    def __init__(self, ports: Ports, host: Taker, clock: HostClock, tasks: Tasks) -> None:
+    def __init__(
+        self, services: WorkerServices, host: Taker, clock: HostClock, tasks: Tasks
+    ) -> None:
         self.coming: set[int] = set()
-        self._ports = ports
+        self._services = services
         self._host = host
         self._clock = clock
         self._tasks = tasks
@@ -92,7 +94,7 @@ class Taking:
         lost = [c for c in lost if not self._host.holds(c.run_id)]  # where this is done again
         if self._host.closing:
             ids = [c.run_id for c in lost]
-            await patiently(lambda: self._ports.runs.release(member, ids))
+            await retry_until_connected(lambda: self._services.runs.release(member, ids))
             self.coming.difference_update(ids)
             return
         await self._take(member, lost)
@@ -102,7 +104,9 @@ class Taking:
     def _survived(self, member: int, run_ids: list[int]) -> None:
         """Runs that may have taken a process down have not taken this one down."""
         if member == self._host.member:
-            self._tasks.once("note of survival", lambda: self._ports.runs.survived(member, run_ids))
+            self._tasks.once(
+                "note of survival", lambda: self._services.runs.survived(member, run_ids)
+            )
 
     async def _take(self, member: int, claimed: Sequence[ClaimedRun]) -> None:
         try:
@@ -116,7 +120,7 @@ class Taking:
     async def _know_edits(self, claimed: Sequence[ClaimedRun]) -> bool:
         """Read the edits by which the runs are carried out; False: the runs are released."""
         try:
-            await patiently(lambda: self._host.plans.know(c.edit for c in claimed))
+            await retry_until_connected(lambda: self._host.plans.know(c.edit for c in claimed))
         except Exception as error:  # noqa: BLE001 - of the table's content: the claims go on
             for c in claimed:
                 self._host.unreadable(c.run_id, error)
@@ -126,7 +130,7 @@ class Taking:
     async def _take_page(self, member: int, page: Sequence[ClaimedRun]) -> None:
         """One run with a past a turn of the loop; of new ones as many as take no time."""
         behind = [c.run_id for c in page if c.revision]
-        facts, unreadable = await read_apart(self._ports.histories.facts, behind)
+        facts, unreadable = await read_apart(self._services.histories.facts, behind)
         piece = CpuSlice(TURN)
         for c in page:
             if member != self._host.member:

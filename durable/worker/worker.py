@@ -11,7 +11,7 @@ from typing import Self
 
 from durable.definitions import ActivityDefinition, WorkflowDefinition, check
 from durable.errors import ConfigurationError, InternalError
-from durable.postgres.retrying import patiently
+from durable.postgres.retrying import retry_until_connected
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.failures import Failure
 from durable.protocol.limits import BIGINT_MAX, check_count, check_name
@@ -19,19 +19,19 @@ from durable.protocol.notifications import MemberKind, QueueKind, member_news, q
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Attempt
 from durable.streams.membership import Membership
-from durable.streams.ports import ClosingCommitter
+from durable.streams.services import ClosingCommitter
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
+from durable.worker.claim_dispatch import Rank, WakeEvent, claim_delay
 from durable.worker.command_plans import CommandPlans
-from durable.worker.given import Defined, HasPorts, by_name
+from durable.worker.given import Defined, HasServices, by_name
 from durable.worker.graph_topics import GraphTopics
 from durable.worker.hints import Hints
-from durable.worker.hosting import RunHost
 from durable.worker.lacking import Lacking
-from durable.worker.lines import Bell, Place, patience
 from durable.worker.lingering import Lingering
 from durable.worker.reconciling import Reconciling
 from durable.worker.watchdog import Watchdog
+from durable.worker.workflow_worker import WorkflowWorker
 
 POLL = 1.0  # the net beneath the notifications while runs are held, in seconds
 REST = 5.0  # the same for who holds nothing: the sweeper watches the queues, too
@@ -67,7 +67,7 @@ class Worker:
     """
 
     def __init__(  # noqa: PLR0913 - the options that users know, each by its name
-        self, client: HasPorts, *, workflows: Iterable[Defined] = (),
+        self, client: HasServices, *, workflows: Iterable[Defined] = (),
         activities: Iterable[Defined] = (), task_queue: str = "default", max_activities: int = 1000,
         max_threads: int | None = None, max_runs: int = 10_000, max_bytes: int = 512 << 20,
         grace: Duration = 10, yield_timeout: Duration = 30,
@@ -78,7 +78,7 @@ class Worker:
         check_count("max_bytes", max_bytes, "Worker()", most=BIGINT_MAX)
         if max_threads is not None:
             check_count("max_threads", max_threads, "Worker()")
-        self._ports = client.ports
+        self._services = client.services
         self._workflows = by_name(workflows, WorkflowDefinition, "workflows", "@durable.workflow")
         self._activities = by_name(
             activities, ActivityDefinition, "activities", "@durable.activity"
@@ -90,9 +90,9 @@ class Worker:
         self._grace = seconds(grace)
         self._bounds = (max_runs, max_bytes)
         self._membership = Membership(
-            self._ports.address, self._ports.schema, task_queue, self._ports.announcer,
+            self._services.address, self._services.schema, task_queue, self._services.announcer,
             busy=self._busy, on_lost=self._lost, on_joined=self._rejoined,
-            on_prune=self._ports.prune, on_broken=self._break,
+            on_prune=self._services.prune, on_broken=self._break,
         )  # fmt: skip
         self._attempts = Attempts(
             self._activities, self._membership.clock, self._membership.lease, tasks=max_activities,
@@ -100,24 +100,24 @@ class Worker:
         )  # fmt: skip
         self._attempts.on_freed(self._freed)
         self._graphs = GraphTopics(
-            self._ports, task_queue, self._attempts.sharing(), clock=self._membership.clock,
+            self._services, task_queue, self._attempts.sharing(), clock=self._membership.clock,
             member=self._member, awake=self._membership.awake, broken=self._break,
         )  # fmt: skip
         self._yield_timeout = seconds(yield_timeout)
         self._watchdog: Watchdog | None = None
         self._on_stuck: Callable[[], None] = lambda: None
-        self._host: RunHost | None = None
+        self._host: WorkflowWorker | None = None
         self._lingering: Lingering | None = None
         self._hints: Hints | None = None
         self._committer: ClosingCommitter | None = None
         self._reconciling: Reconciling | None = None
-        self._turns = Bell()
-        self._due = Bell()
+        self._turns = WakeEvent()
+        self._due = WakeEvent()
         self._again = asyncio.Event()
         self._starved = False
         self._stopping = False
         self._lacking = Lacking(
-            self._ports.runs, task_queue, list(self._workflows), list(self._activities)
+            self._services.runs, task_queue, list(self._workflows), list(self._activities)
         )
         who = f"the worker of task queue {task_queue!r}"
         self._loops = Tasks(who, self._break)
@@ -160,19 +160,19 @@ class Worker:
             raise ConfigurationError("this worker has been started already; make another one")
         list(map(check, self._workflows.values()))
         list(map(check, self._activities.values()))
-        await self._ports.migrate()
-        deployed = await self._ports.deployer.deploy(
+        await self._services.migrate()
+        deployed = await self._services.deployer.deploy(
             self.task_queue, list(self._workflows.values()), list(self._activities.values())
         )
-        plans = CommandPlans(deployed, self._ports.deployer, self._activities)
-        self._host = RunHost(
-            self._ports, self._workflows, self._attempts, queue=self.task_queue, plans=plans,
+        plans = CommandPlans(deployed, self._services.deployer, self._activities)
+        self._host = WorkflowWorker(
+            self._services, self._workflows, self._attempts, queue=self.task_queue, plans=plans,
             clock=self._membership.clock, count_max=self._bounds[0], bytes_max=self._bounds[1],
             tasks=self._work,
         )  # fmt: skip
-        self._hints = Hints(self._host, self._attempts, self._ports.runs)
+        self._hints = Hints(self._host, self._attempts, self._services.runs)
         self._reconciling = Reconciling(
-            self._ports.runs, self._host, self._attempts, self._look_again, self._graphs.rows
+            self._services.runs, self._host, self._attempts, self._look_again, self._graphs.rows
         )
         self._watchdog = Watchdog(
             self._host.drains, self._attempts.of_task, self._busy, self._yield_timeout, self._part
@@ -180,11 +180,11 @@ class Worker:
         self._attempts.blamed = lambda: "" if self._watchdog is None else self._watchdog.seen
         self._begin(await self._membership.join())
         self._watchdog.start()
-        await self._ports.announcer.hear_queue(self.task_queue, self._heard_queue)
-        for queue in await self._ports.runs.resume(
+        await self._services.announcer.hear_queue(self.task_queue, self._heard_queue)
+        for queue in await self._services.runs.resume(
             queue=self.task_queue, workflows=list(self._workflows)
         ):
-            self._ports.announcer.queue(queue, QueueKind.TURN, amount=0)
+            self._services.announcer.queue(queue, QueueKind.TURN, amount=0)
         self._look_again()
         if self._workflows:
             self._loops.keep("turns", self._claim_turns)
@@ -224,7 +224,7 @@ class Worker:
         started = {a.id for a in self._attempts.running() if a.last} | self._graphs.last()
         await asyncio.gather(self._attempts.drain(self._grace), self._graphs.stop(self._grace))
         clock, outer = self._membership.clock, asyncio.get_running_loop()
-        lingering = Lingering(self._ports.schema, self._membership.id, clock, outer.is_closed)
+        lingering = Lingering(self._services.schema, self._membership.id, clock, outer.is_closed)
         lingering.add(self._attempts.detach(lingering.ended))
         self._lingering = lingering
         try:
@@ -242,7 +242,7 @@ class Worker:
             await self._membership.leave(max(1.0, end - outer.time()))
 
     async def _wind_up(self, started: set[int | None]) -> None:
-        await self._ports.announcer.unhear_queue(self.task_queue, self._heard_queue)
+        await self._services.announcer.unhear_queue(self.task_queue, self._heard_queue)
         host = self._started_host
         await host.give_all_back()
         await self._release_the_rest(started | {a.id for a in self._lingering_attempts})
@@ -273,7 +273,7 @@ class Worker:
         """Close what was made for one member."""
         if committer is not None:
             await committer.close(COMMITS)
-        await self._ports.announcer.unhear_own(self._ports.announcer.member_channel(member))
+        await self._services.announcer.unhear_own(self._services.announcer.member_channel(member))
 
     async def _release_the_rest(self, started: set[int | None]) -> None:
         """Give back, uncounted, what was claimed and never started, or may be repeated.
@@ -281,12 +281,10 @@ class Worker:
         What had started and may not be repeated stays: leaving then says "outcome unknown" of it.
         """
         member = self._membership.id
-        rest = [
-            i for i in await patiently(lambda: self._ports.runs.held(member)) if i not in started
-        ]
-        if rest:
-            await patiently(lambda: self._ports.runs.release(member, rest))
-            self._ports.announcer.queue(self.task_queue, QueueKind.ANY, amount=0)
+        held = await retry_until_connected(lambda: self._services.runs.held(member))
+        if rest := [i for i in held if i not in started]:
+            await retry_until_connected(lambda: self._services.runs.release(member, rest))
+            self._services.announcer.queue(self.task_queue, QueueKind.ANY, amount=0)
 
     def on_stuck(self, callback: Callable[[], None]) -> None:
         """Have `callback()` called, on a thread, once all was given back: code holds the loop.
@@ -318,17 +316,17 @@ class Worker:
         return self._reconciling
 
     @property
-    def _started_host(self) -> RunHost:
+    def _started_host(self) -> WorkflowWorker:
         if self._host is None:
             raise InternalError("a worker that was not started has no host to work with")
         return self._host
 
     def _begin(self, member: int) -> None:
-        self._committer = self._ports.committer(member)
+        self._committer = self._services.committer(member)
         self._started_host.begin(member, self._committer)
         self._membership.silence.watch(*self._committer.pulses)
-        channel = self._ports.announcer.member_channel(member)
-        announcer = self._ports.announcer
+        channel = self._services.announcer.member_channel(member)
+        announcer = self._services.announcer
         self._loops.once("hearing", lambda: announcer.hear_own(channel, self._heard_own))
 
     def _busy(self) -> bool:
@@ -367,19 +365,19 @@ class Worker:
     async def _claim_turns(self) -> None:
         host, loop = self._started_host, asyncio.get_running_loop()
         claimed_at, ahead = 0.0, CLAIM_AHEAD
-        self._turns.ring()  # begun again after an error, there may be something that nobody took
+        self._turns.set()  # begun again after an error, there may be something that nobody took
         while True:
-            await self._turns.rung()
+            await self._turns.wait()
             # What comes within this time goes with one claim; who comes after a rest does not wait.
             await asyncio.sleep(max(0.0, claimed_at + GATHER - loop.time()))
-            waiting = self._turns.hush()
+            waiting = self._turns.drain()
             claimed_at = loop.time()
             full = True
             while full and host.member:
                 limit = host.room(CLAIM_MAX, ahead)
                 member = host.member
                 with self._reserved.flights.reserving():
-                    claimed = await self._ports.runs.claim(
+                    claimed = await self._services.runs.claim(
                         member, self.task_queue, list(self._workflows), limit, waiting
                     )
                     host.taking.expect(claimed)
@@ -394,10 +392,10 @@ class Worker:
 
     async def _claim_activities(self) -> None:
         host = self._started_host
-        self._due.ring()
+        self._due.set()
         while True:
-            await self._due.rung()
-            waiting = self._due.hush()
+            await self._due.wait()
+            waiting = self._due.drain()
             full = True
             while full and host.member:
                 limit = min(CLAIM_MAX, self._attempts.free())
@@ -416,7 +414,7 @@ class Worker:
     async def _claim(self, limit: int, waiting: float) -> list[Attempt]:
         host = self._started_host
         member = host.member
-        attempts = await self._ports.activities.take(
+        attempts = await self._services.activities.take(
             member, self.task_queue, list(self._activities), limit, waiting
         )
         if member != host.member:
@@ -433,7 +431,7 @@ class Worker:
             if self._membership.clock.now() - looked >= UNSERVED_EVERY:
                 looked = self._membership.clock.now()
                 await self._lacking.say()
-            look = await self._ports.runs.look(
+            look = await self._services.runs.look(
                 host.member, self.task_queue, list(self._workflows), list(self._activities),
                 self._reserved.after,
             )  # fmt: skip
@@ -465,9 +463,9 @@ class Worker:
 
     def _wake(self, *, turns: bool, due: bool) -> None:
         if turns:
-            self._turns.ring()
+            self._turns.set()
         if due:
-            self._due.ring()
+            self._due.set()
 
     def _look_again(self) -> None:
         self._wake(turns=True, due=True)
@@ -475,16 +473,16 @@ class Worker:
 
     def _freed(self) -> None:
         if self._starved:
-            self._due.ring()
+            self._due.set()
 
     def _heard_queue(self, payload: str) -> None:
         news = queue_news(payload)
-        delay = None if news is None else patience(Place(*self._membership.place), news)
+        delay = None if news is None else claim_delay(Rank(*self._membership.place), news)
         if news is None or delay is None:
             return
-        for bell, its in ((self._turns, QueueKind.TURN), (self._due, QueueKind.ACTIVITY)):
+        for event, its in ((self._turns, QueueKind.TURN), (self._due, QueueKind.ACTIVITY)):
             if news.kind in (its, QueueKind.ANY):
-                bell.ring_later(delay) if delay else bell.ring()
+                event.set_later(delay) if delay else event.set()
 
     def _heard_own(self, payload: str) -> None:
         """Our own channel: an inbox to read, a run that ended, an attempt that nobody waits for."""

@@ -9,10 +9,10 @@ import pytest
 
 import durable
 from durable.client.client import Client
-from durable.worker.hosting import RunHost
 from durable.worker.reading import pages
 from durable.worker.taking import Taking
 from durable.worker.worker import Worker
+from durable.worker.workflow_worker import WorkflowWorker
 from tests.waiting import eventually
 
 go = durable.Signal("go", int)
@@ -60,9 +60,9 @@ async def test_runs_with_a_past_are_replayed_one_a_loop_turn(
             turn += 1
             await asyncio.sleep(0)
 
-    begin, take = RunHost.take_up, Taking._take_page
+    begin, take = WorkflowWorker.take_up, Taking._take_page
 
-    def beginning(host: RunHost, claimed: Any, facts: Any) -> None:
+    def beginning(host: WorkflowWorker, claimed: Any, facts: Any) -> None:
         if claimed.revision:
             turns.append(turn)
         begin(host, claimed, facts)
@@ -71,7 +71,7 @@ async def test_runs_with_a_past_are_replayed_one_a_loop_turn(
         taken.append(len(page))
         await take(way, member, page)
 
-    monkeypatch.setattr(RunHost, "take_up", beginning)
+    monkeypatch.setattr(WorkflowWorker, "take_up", beginning)
     monkeypatch.setattr(Taking, "_take_page", taking)
     ticking = asyncio.create_task(turning())
     async with Worker(client, **ALL):

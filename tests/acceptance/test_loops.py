@@ -265,7 +265,7 @@ async def test_a_run_that_a_thread_ended_replays_to_where_it_waited(client: Clie
         with pytest.raises(durable.WorkflowFailed):
             await handle.result(timeout=60)
     run_id = await handle.run_id()
-    facts = (await client.ports.histories.facts([run_id]))[run_id]
+    facts = (await client.services.histories.facts([run_id]))[run_id]
     again = Run(waits.definition, RunIdentity(run_id, handle.id, "waits"))
     for fact in [replace(facts[0], input="{}"), *facts[1:]]:
         again.apply(fact)

@@ -106,7 +106,7 @@ async def test_a_copy_of_a_database_draws_differently(database_url: str) -> None
 async def test_a_first_turn_that_is_taken_again_draws_the_same(client: Client) -> None:
     """Claimed, lost and claimed again before any commit: the seed is the run's still."""
     await client.start(draws(), id="lost")
-    runs = client.ports.runs
+    runs = client.services.runs
     (first,) = await runs.claim(1, "default", ["draws"], 10)
     await runs.release(1, [first.run_id])
     (again,) = await runs.claim(2, "default", ["draws"], 10)

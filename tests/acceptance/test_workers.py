@@ -225,7 +225,7 @@ async def test_lost_notifications_cost_seconds_and_nothing_else(
         await connect(client.dsn, namespace=client.namespace) as two,
     ):
         for each in (client, one, two):
-            monkeypatch.setattr(each.ports.announcer._notifier, "_send", nothing)
+            monkeypatch.setattr(each.services.announcer._notifier, "_send", nothing)
         async with (
             Worker(one, workflows=[job]),
             Worker(two, activities=[step], task_queue="far"),

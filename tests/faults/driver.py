@@ -224,14 +224,14 @@ class Observer:
             )
         )  # fmt: skip
 
-    async def cut(self, kind: str, dice: Random) -> None:
+    async def cut(self, kind: str, rng: Random) -> None:
         """Cut one connection of that kind, whichever process has it, or cancel what it does."""
         found = await self.rows(
             "select pid from pg_stat_activity where application_name = $1 order by pid", kind
         )
         if found:
-            how = "cancel" if dice.random() < 0.2 else "terminate"
-            await self.rows(f"select pg_{how}_backend($1)", dice.choice(found)["pid"])
+            how = "cancel" if rng.random() < 0.2 else "terminate"
+            await self.rows(f"select pg_{how}_backend($1)", rng.choice(found)["pid"])
 
     async def is_free(self, jid: str) -> None:
         """Return when nobody holds a run any more."""

@@ -59,7 +59,7 @@ async def _prepare(dsn: str) -> None:
     await admin.close()
 
 
-async def _break(breakages: Breakages, seconds: float, dice: Random) -> Counter[str]:
+async def _break(breakages: Breakages, seconds: float, rng: Random) -> Counter[str]:
     """Break things for so long; how often what was broken."""
     counted: Counter[str] = Counter()
     lasting: set[asyncio.Task[Any]] = set()
@@ -68,7 +68,7 @@ async def _break(breakages: Breakages, seconds: float, dice: Random) -> Counter[
         name = breakages.draw()
         counted[name] += 1
         lasting.add(asyncio.create_task(breakages.named[name][1](), name=name))
-        await asyncio.sleep(dice.uniform(*PAUSE))
+        await asyncio.sleep(rng.uniform(*PAUSE))
         while len(lasting) >= AT_ONCE:
             done, lasting = await asyncio.wait(lasting, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -100,9 +100,9 @@ async def soak(minutes: float, seed: int, directory: Path, only: Sequence[str]) 
     home = directory / ".durable"
     embedded = await ensure_running(home)
     await _prepare(embedded.dsn)
-    dice, journal = Random(seed), Journal(directory)
+    rng, journal = Random(seed), Journal(directory)
     actors = Actors(embedded.dsn, NAMESPACE, journal, directory)
-    breakages = Breakages(embedded.dsn, home, NAMESPACE, actors, dice)
+    breakages = Breakages(embedded.dsn, home, NAMESPACE, actors, rng)
     if only:
         breakages.only(only)
     begun = time.monotonic()
@@ -110,7 +110,7 @@ async def soak(minutes: float, seed: int, directory: Path, only: Sequence[str]) 
         for n in range(count):
             words = (str(directory / "calls"),) if module == "caller" else ()
             await actors.add(f"{module}-{n}", module, *words)
-    counted = await _break(breakages, minutes * 60, dice)
+    counted = await _break(breakages, minutes * 60, rng)
     print(f"broken in {time.monotonic() - begun:.0f} s:", dict(counted), flush=True)  # noqa: T201
     observer = Observer(await asyncpg.connect(embedded.dsn), NAMESPACE)
     await _peace(observer, actors)

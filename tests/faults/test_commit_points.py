@@ -180,7 +180,7 @@ async def test_a_worker_killed_around_each_kind_of_commit(dsn: str, tmp_path: Pa
 async def _killed_at_each(dsn: str, journal: Journal, *, happened: bool) -> None:
     async with _house(dsn, journal) as (client, observer, gate, spawn):
         await observer.deaths_count()
-        worker, heir = await spawn(), await spawn()
+        worker, successor = await spawn(), await spawn()
         await worker.serve()
         for n, point in enumerate(POINTS):
             await gate.shut(point)
@@ -192,7 +192,7 @@ async def _killed_at_each(dsn: str, journal: Journal, *, happened: bool) -> None
             await gate.open(point, pids)
             for member in await observer.members_of(worker.pid):
                 await observer.beat_was(member, 5)  # else each death would take two seconds
-            worker, heir = heir, await spawn()
+            worker, successor = successor, await spawn()
             await worker.serve()
             assert await handle.result(timeout=60) in expected, point.name
         await observer.nothing_is_left()
@@ -207,7 +207,7 @@ async def test_a_commit_that_outlives_its_worker(dsn: str, tmp_path: Path) -> No
     journal = Journal(tmp_path)
     async with _house(dsn, journal) as (client, observer, gate, spawn):
         await observer.deaths_count()
-        worker, heir = await spawn(), await spawn()
+        worker, successor = await spawn(), await spawn()
         await worker.serve()
         for n, point in enumerate(p for p in POINTS if p.name in LATE):
             await gate.shut(point)
@@ -216,7 +216,7 @@ async def test_a_commit_that_outlives_its_worker(dsn: str, tmp_path: Path) -> No
             await worker.kill()
             for member in await observer.members_of(worker.pid):
                 await observer.beat_was(member, 5)
-            worker, heir = heir, await spawn()
+            worker, successor = successor, await spawn()
             await worker.serve()
             await observer.is_free(handle.id)
             await observer.sweeps(1)

@@ -33,7 +33,7 @@ async def test_cutting_any_connection_costs_no_step(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:
     """Every kind of connection is cut again and again under 200 runs: each step runs once."""
-    dice = random.Random(SEED)
+    rng = random.Random(SEED)
     worker = await spawn()
     before = await observer.members_of(worker.pid)
     starting = [
@@ -43,9 +43,9 @@ async def test_cutting_any_connection_costs_no_step(
         for n in range(RUNS)
     ]
     for cut in range(CUTS):  # about one every 40 ms
-        await journal.reaches(journal.size() + dice.randrange(1, 40), within=1, strict=False)
-        kind = KINDS[cut] if cut < len(KINDS) else dice.choice(KINDS)
-        await observer.cut(kind, dice)
+        await journal.reaches(journal.size() + rng.randrange(1, 40), within=1, strict=False)
+        kind = KINDS[cut] if cut < len(KINDS) else rng.choice(KINDS)
+        await observer.cut(kind, rng)
     async with asyncio.timeout(150):
         handles = await asyncio.gather(*starting)
         results = await asyncio.gather(*[h.result() for h in handles])

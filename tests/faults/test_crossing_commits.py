@@ -90,7 +90,7 @@ async def test_a_process_killed_around_each_commit_of_a_crossing(dsn: str, tmp_p
 async def _killed_at_each(dsn: str, journal: Journal, *, happened: bool) -> None:
     async with _house(dsn, journal) as (mesh, observer, gate, spawn):
         await observer.deaths_count()
-        worker, heir = await spawn(), await spawn()
+        worker, successor = await spawn(), await spawn()
         await worker.serve()
         for n, point in enumerate(POINTS):
             await gate.shut(point)
@@ -103,7 +103,7 @@ async def _killed_at_each(dsn: str, journal: Journal, *, happened: bool) -> None
             await gate.open(point, pids)
             for member in await observer.members_of(worker.pid):
                 await observer.beat_was(member, 5)  # else each death would take two seconds
-            worker, heir = heir, await spawn()
+            worker, successor = successor, await spawn()
             await worker.serve()
             job = await _ended(mesh, f"p{n}")
             assert job["data"] == {"sum": worth(first) + worth(second)}, point.name

@@ -171,7 +171,7 @@ class House:
         async def free() -> bool:
             return not await self.observer.members_of(pid)
 
-        await eventually(free, "burial")
+        await eventually(free, "reaped")
 
     def calls(self, key: str) -> list[Call]:
         """All calls for a job and those that it started."""
@@ -307,7 +307,7 @@ async def _bury(members: MemberStore, connection: asyncpg.Connection) -> None:
     while True:
         await connection.execute("update sweeps set swept_at = swept_at - interval '1 second'")
         for member in (await members.sweep(connection, 0)).dead:
-            await members.bury(connection, member)
+            await members.reap(connection, member)
         await asyncio.sleep(0.03)
 
 
@@ -336,20 +336,20 @@ async def _killed_at(house: House, key: str, name: str, pid: int, how: str) -> i
     answering = asyncio.create_task(house.answer_again(key))
     standing = await house.commits.standing()
     await house.kill(pid)
-    heir = await house.fork() if how == "late" else 0
+    successor = await house.fork() if how == "late" else 0
     if how == "before":
         await house.commits.end(standing)
     await house.commits.go_on(standing)
     await house.is_buried(pid)
     left, before = await house.open_messages(), {call.guid for call in house.calls(key)}
-    heir = heir or await house.fork()
+    successor = successor or await house.fork()
     await answering
     await eventually(lambda: house.ended(key), "the end of the job")
-    again = {c.guid: c.aid for c in house.calls(key) if c.pid == heir and c.guid in before}
-    if how != "late":  # then nobody can look between commit and burial
+    again = {c.guid: c.aid for c in house.calls(key) if c.pid == successor and c.guid in before}
+    if how != "late":  # then nobody can look between commit and reaped
         assert left.issuperset(again), f"answered, and called again: {again}"
     house.repeated.update(again.values())
-    return heir
+    return successor
 
 
 @pytest.mark.timeout(600)  # some fifty deaths each

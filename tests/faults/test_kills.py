@@ -60,17 +60,17 @@ async def test_killing_the_worker_at_random_moments_changes_no_result(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:
     """Kill -9 at random moments: exact results, no recorded step again, no charge twice."""
-    dice = random.Random(SEED)
+    rng = random.Random(SEED)
     await observer.deaths_count()
     load = Load(client)
     await load.more()
     worker = await spawn()
     for _ in range(KILLS):
-        if dice.random() < 0.2:
-            await worker.lives(dice.uniform(0, 0.3))
+        if rng.random() < 0.2:
+            await worker.lives(rng.uniform(0, 0.3))
         else:
             await load.more()
-            await journal.reaches(journal.size() + dice.randrange(1, 90))
+            await journal.reaches(journal.size() + rng.randrange(1, 90))
         await asyncio.gather(worker.kill(), _into(spawn, fresh := []))
         worker = fresh[0]
     await load.results_are_exact()

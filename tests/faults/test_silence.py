@@ -143,7 +143,7 @@ async def test_the_end_of_a_members_thread_ends_its_worker(
 
 async def test_two_connections_at_a_time_are_opened(client: Client) -> None:
     """Whoever reconnects waits for its turn: a server that is back is not met by all at once."""
-    address = client.ports.address
+    address = client.services.address
     most, now = 0, 0
     real = address._connect
 

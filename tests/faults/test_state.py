@@ -24,7 +24,7 @@ async def test_killed_workers_change_state_exactly_once(
     client: Client, spawn: Spawn, journal: Journal, observer: Observer
 ) -> None:
     """Kill -9 at random moments: sums, lists and products are those of an undisturbed run."""
-    dice = random.Random(11)
+    rng = random.Random(11)
     await observer.deaths_count()
     handles = [
         await client.start(
@@ -36,7 +36,7 @@ async def test_killed_workers_change_state_exactly_once(
     for n in range(KILLS):
         if n < RUNS:
             await handles[n].signal(approval, n)
-        await journal.reaches(journal.size() + dice.randrange(1, 9), within=2, strict=False)
+        await journal.reaches(journal.size() + rng.randrange(1, 9), within=2, strict=False)
         fresh: list[Any] = []
 
         async def replaced(into: list[Any] = fresh) -> None:

@@ -35,14 +35,14 @@ async def test_a_second_worker_takes_over_within_four_seconds(
     took = []
     for _ in range(3):  # a machine that is busy for a moment may be late; not each time
         await _pids(journal, doomed.pid, at_least=10)
-        heir = await spawn()
+        successor = await spawn()
         await doomed.kill()
         killed = time.monotonic()
-        await _pids(journal, heir.pid)
+        await _pids(journal, successor.pid)
         took.append(time.monotonic() - killed)
         if took[-1] < NOTICED:
             break
-        doomed = heir
+        doomed = successor
     assert min(took) < NOTICED
     assert [await h.result(timeout=60) for h in handles] == [
         steps_worth(f"r{n}", 200) for n in range(5)
@@ -59,10 +59,10 @@ async def test_a_process_that_only_seemed_dead_is_fenced(
     handles = [await client.start(steps(f"r{n}", 80, 0.03)) for n in range(5)]
     await _pids(journal, sleeper.pid, at_least=20)
     sleeper.send(signal.SIGSTOP)
-    heir = await spawn()  # while nothing goes on: on a busy machine this may take long
+    successor = await spawn()  # while nothing goes on: on a busy machine this may take long
     (member,) = await observer.members_of(sleeper.pid)
     assert await observer.terminate_member(member)
-    await _pids(journal, heir.pid, at_least=10)
+    await _pids(journal, successor.pid, at_least=10)
     sleeper.send(signal.SIGCONT)
 
     async def reborn() -> bool:
@@ -74,7 +74,7 @@ async def test_a_process_that_only_seemed_dead_is_fenced(
     ]
     await observer.nothing_is_left()
     await observer.no_recorded_step_ran_again(journal)
-    await heir.kill()
+    await successor.kill()
     assert await client.execute(steps("after", 3)) == steps_worth("after", 3)
 
 
@@ -87,7 +87,7 @@ async def test_a_stopped_process_whose_lock_is_held_has_a_minute(
     handle = await client.start(steps("r", 40, 0.05))
     await _pids(journal, sleeper.pid, at_least=3)
     sleeper.send(signal.SIGSTOP)
-    heir = await spawn()  # while nothing goes on: on a busy machine this may take long
+    successor = await spawn()  # while nothing goes on: on a busy machine this may take long
     (member,) = await observer.members_of(sleeper.pid)
     await observer.beat_was(member, 30)
     await observer.sweeps(2)
@@ -97,7 +97,7 @@ async def test_a_stopped_process_whose_lock_is_held_has_a_minute(
     await observer.sweeps(2)
     assert await observer.members_of(sleeper.pid) == [member], "nobody has watched for that long"
     await observer.have_swept(26)
-    await _pids(journal, heir.pid)
+    await _pids(journal, successor.pid)
     sleeper.send(signal.SIGCONT)
     assert await handle.result(timeout=60) == steps_worth("r", 40)
     await observer.no_recorded_step_ran_again(journal)

@@ -160,4 +160,4 @@ async def test_what_goes_wrong_is_told_without_the_password(
             assert "s3cret" not in f"{error!r} {error}"
             error = error.__cause__ or error.__context__
     assert "s3cret" not in caplog.text
-    assert "s3cret" not in repr(secretive) + repr(secretive.ports)
+    assert "s3cret" not in repr(secretive) + repr(secretive.services)

@@ -16,8 +16,8 @@ from durable.app import connect
 from durable.client.client import Client
 from durable.protocol.commits import Arrival, Histories
 from durable.protocol.facts import Fact
-from durable.streams.ports import Ports
 from durable.streams.runs import Look, Message, RunStream
+from durable.streams.services import WorkerServices
 from durable.worker import horizon
 from durable.worker.worker import Worker
 from tests.integration.proxy import Proxy
@@ -113,7 +113,7 @@ async def test_a_copy_that_comes_after_its_first_was_folded_is_dropped(
             await handle.run_id(), "signal", "number", message="1",
             request_id=await direct.fetchval(folded),
         )  # fmt: skip
-        assert await client.ports.runs.arrive([copy])
+        assert await client.services.runs.arrive([copy])
         assert await direct.fetchval("select count(*) from engine_streams") == 1
         await handle.signal(number, 2)
         if cold:
@@ -188,17 +188,17 @@ class _Held(Histories):
 
 @dataclasses.dataclass
 class _Carrier:
-    """What a worker takes from its client: ports."""
+    """What a worker takes from its client: services."""
 
-    ports: Ports
+    services: WorkerServices
 
 
 async def test_a_row_that_is_read_again_while_its_commit_is_answered_is_folded_once(
     client: Client, direct: asyncpg.Connection
 ) -> None:
     """The second reading of the inbox began before the first row's commit and is heard after it."""
-    histories = _Held(client.ports.histories)
-    carrier = _Carrier(dataclasses.replace(client.ports, histories=histories))
+    histories = _Held(client.services.histories)
+    carrier = _Carrier(dataclasses.replace(client.services, histories=histories))
     async with Worker(carrier, workflows=[collect]):
         handle = await client.start(collect(3), id="c")
         await eventually(lambda: direct.fetchval("select count(reserved_by) from worker_streams"))
@@ -241,6 +241,6 @@ async def test_what_nobody_told_of_is_read_though_much_is_held(
         handle = await client.start(collect(1), id="c")
         await eventually(lambda: _is(looked[-1:] not in ([], [None])))
         sent = Message(await handle.run_id(), "signal", "number", message="1")
-        assert await client.ports.runs.arrive([sent])
+        assert await client.services.runs.arrive([sent])
         assert await handle.result(timeout=60) == [1]
         assert None not in looked[-2:]

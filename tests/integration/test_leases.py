@@ -119,7 +119,7 @@ async def test_an_activity_begins_under_a_fresh_lease(
             assert await _held(direct, "run", "activity") == member
             assert began == []
             if taken_for_dead:
-                await MemberStore(client.namespace).bury(locking, member)
+                await MemberStore(client.namespace).reap(locking, member)
         result = await handle.result(timeout=30)
     if taken_for_dead and step == "once":
         assert "OutcomeUnknown" in result
@@ -154,7 +154,7 @@ async def test_a_callback_begins_under_a_fresh_lease(
             assert await _held(direct, "job", "worker") == member
             assert began == []
             if taken_for_dead:
-                await MemberStore(client.namespace).bury(locking, member)
+                await MemberStore(client.namespace).reap(locking, member)
 
         async def ended() -> bool:
             return await mesh.get_status("job") == 0

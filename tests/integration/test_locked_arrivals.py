@@ -207,6 +207,6 @@ async def test_the_last_attempt_of_a_member_that_was_lost(
         await eventually(lambda: direct.fetchval(held))
         member = await direct.fetchval(held)
         async with locked.wake_row(await locked.run_id("run")):
-            reaping = asyncio.create_task(MemberStore(client.namespace).bury(direct, member))
+            reaping = asyncio.create_task(MemberStore(client.namespace).reap(direct, member))
         await reaping
         assert "is unknown" in await handle.result(timeout=60)

@@ -58,7 +58,7 @@ async def test_one_of_all_members_sweeps(database: Database, session: asyncpg.Co
     assert (second.due, second.dead) == ((), ())
     await _again(session)
     assert (await members.sweep(session, me)).ours
-    await members.bury(session, me)
+    await members.reap(session, me)
     assert (await members.sweep(session, me)).place == (0, 1)
 
 
@@ -142,8 +142,8 @@ async def test_a_blamed_run_comes_after_those_that_it_held_up(
         assert len(await runs.claim(me, "q", ["flow"], 9)) == 2
         assert len(await activities.claim(me, "q", ["act"], 9)) == 1
         before = await session.fetchval("select clock_timestamp()")
-        await members.condemn(session, me, guilty, '{"type": "Spun", "message": "it spun"}')
-        await members.bury(session, me)
+        await members.blame(session, me, guilty, '{"type": "Spun", "message": "it spun"}')
+        await members.reap(session, me)
         found = await session.fetchval(moments, [guilty, innocent, step])
         after = await session.fetchval("select clock_timestamp()")
         assert before <= found[1] <= after

@@ -4,7 +4,7 @@
 - `workflow_commits`: those statements, scalar and batched.
 - `commit_rows`: what a commit writes, as rows: one class for each kind.
 - `graph_steps`: the steps of hand-written graphs, on the slow road: claim, lock, walk, write.
-- `graph_road`: their fast road: steps in memory, many in a statement.
+- `local_path`: their local path: steps in memory, many in a statement.
 - `graph_commits`: its statements.
 - `graph_escalations`, `resolving`: what steps write of escalations; closing them with their jobs.
 - `fan_out`: a signal to all jobs with a facet, as a message: it becomes a signal to each, part by

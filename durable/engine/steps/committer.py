@@ -13,7 +13,7 @@ import asyncio
 from durable.engine.steps.workflow_commits import BatchOutcome, CommitStatements
 from durable.postgres.address import Address
 from durable.postgres.pool import Lane
-from durable.postgres.retrying import patiently
+from durable.postgres.retrying import retry_until_connected
 from durable.protocol.commits import Commit, Committed
 from durable.runtime.batching import AGAIN, Again, Batch, Batcher
 from durable.runtime.silence import Pulse
@@ -75,7 +75,7 @@ class _CommitLane:
     async def look_up(self, batch: Batch[Commit], _error: Exception) -> list[Committed | Again]:
         """Own token, it happened; old revision, it did not; else it was refused."""
         ids = [commit.run_id for commit in batch.items]
-        found = await patiently(
+        found = await retry_until_connected(
             lambda: self._statements.outcomes(self.connection, self._member, ids)
         )
         results: list[Committed | Again] = []

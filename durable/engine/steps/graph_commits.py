@@ -24,7 +24,7 @@ from durable.protocol.carriers import carrier
 from durable.protocol.retry import RetryPolicy
 from durable.store.graph_jobs import NewJob, SavedInstance
 from durable.streams.graph_messages import Sent, Taken, Work, WorkRow, work_row, work_stream
-from durable.streams.seats import Seat, Seats, taken_by
+from durable.streams.work_slots import WorkSlot, WorkSlots, taken_by
 
 PLAIN_FIRST = (Dispatch, ArmTimer, SendSignal, Interrupt)  # a child's start carries the run's id
 PLAIN = (*PLAIN_FIRST, StartJob)
@@ -65,12 +65,12 @@ def _is_plain(changes: Changes, plain: tuple[type, ...]) -> bool:
 
 @dataclass(slots=True)
 class Outgoing:
-    """What a step writes beside its job; `seats` are kept for its work, None where it waits."""
+    """What a step writes beside its job; `slots` are kept for its work, None where it waits."""
 
     instances: list[SavedInstance]
     work: list[Work]
     sent: list[Sent]
-    seats: list[Seat | None] = field(default_factory=list)
+    slots: list[WorkSlot | None] = field(default_factory=list)
 
     @classmethod
     def of(cls, step: Stepped, retry: RetryPolicy) -> Outgoing:
@@ -94,16 +94,16 @@ class Outgoing:
             size += len(one.input or "") + len(one.output or "")
         return size
 
-    def sit_down(self, seats: Seats) -> None:
-        """Keep a seat for each piece of work, where there is one."""
-        self.seats = [seats.seat(work_stream(w.app_id, w.topic)) for w in self.work]
+    def reserve_slots(self, slots: WorkSlots) -> None:
+        """Keep a slot for each piece of work, where there is one."""
+        self.slots = [slots.slot(work_stream(w.app_id, w.topic)) for w in self.work]
 
-    def stand_up(self, seats: Seats) -> None:
-        """Give all kept seats back."""
-        for work, seat in zip(self.work, self.seats, strict=True):
-            if seat is not None:
-                seats.seated(work_stream(work.app_id, work.topic), seat, None)
-        self.seats = []
+    def release_slots(self, slots: WorkSlots) -> None:
+        """Give all kept slots back."""
+        for work, slot in zip(self.work, self.slots, strict=True):
+            if slot is not None:
+                slots.slot_taken(work_stream(work.app_id, work.topic), slot, None)
+        self.slots = []
 
 
 @dataclass(slots=True)
@@ -154,8 +154,8 @@ class StartRow:
 
 
 @carrier
-class SeatRow:
-    """A worker of this process that keeps seats for the work of a stream."""
+class SlotRow:
+    """A worker of this process that keeps slots for the work of a stream."""
 
     stream_name: Text
     topic: Text
@@ -165,7 +165,7 @@ class SeatRow:
 
 SQL = SqlFile(
     "durable.engine.steps", "sql/graph_commits.sql",
-    seats=SeatRow, starts=StartRow, steps=Advance, instances=SavedInstance, work=WorkRow,
+    slots=SlotRow, starts=StartRow, steps=Advance, instances=SavedInstance, work=WorkRow,
     messages=Sent,
 )  # fmt: skip
 
@@ -175,7 +175,7 @@ class Passed:
     """One that was committed.
 
     Args:
-        now: when, Unix seconds' datetime. taken: the work that took its seat, by place. streams:
+        now: when, Unix seconds' datetime. taken: the work that took its slot, by place. streams:
             those that hold new work. sent: whether engines have something to look at.
     """
 
@@ -199,14 +199,15 @@ class GraphCommits:
     ) -> list[Passed | None]:
         """Commit starts; None for those that were not, because another version is active."""
         outs = [s.out for s in starts]
-        seats = _seats(outs)
+        slots = _slots(outs)
         rows = await lane.fetch(
             *self._sql.bind(
-                "begin", app_id=self._app_id, version=version, seats=seats,
+                "begin", app_id=self._app_id, version=version, slots=slots,
                 starts=[_start(s.job, s.request) for s in starts],
                 instances_of=[s.job.jid for s in starts for _ in s.out.instances],
                 instances=[i for s in starts for i in s.out.instances],
-                work=_work(outs), seated=[seat is not None for out in outs for seat in out.seats],
+                work=_work(outs),
+                slot_taken=[slot is not None for out in outs for slot in out.slots],
                 messages_of=[s.job.jid for s in starts for _ in s.out.sent],
                 messages=[m for s in starts for m in s.out.sent],
             )
@@ -228,12 +229,13 @@ class GraphCommits:
     async def advance(self, lane: Lane, steps: Sequence[Advance]) -> list[Passed | None]:
         """Commit answers with their steps; None for those that were refused."""
         outs = [s.out for s in steps]
-        seats = _seats(outs)
+        slots = _slots(outs)
         rows = await lane.fetch(
             *self._sql.bind(
-                "advance", app_id=self._app_id, consumer=self._consumer, seats=seats,
+                "advance", app_id=self._app_id, consumer=self._consumer, slots=slots,
                 steps=steps, instances=[i for s in steps for i in s.out.instances],
-                work=_work(outs), seated=[seat is not None for out in outs for seat in out.seats],
+                work=_work(outs),
+                slot_taken=[slot is not None for out in outs for slot in out.slots],
                 messages_of=[s.run_id for s in steps for _ in s.out.sent],
                 messages=[m for s in steps for m in s.out.sent],
             )
@@ -257,38 +259,38 @@ def _passed(
     run_id: int, out: Outgoing, rows: Mapping[tuple[int, str, str], Row], now: object
 ) -> Passed:
     passed = Passed(run_id, now, {}, set(), bool(out.sent))
-    for place, (work, seat) in enumerate(_seated(out)):
+    for place, (work, slot) in enumerate(_seated(out)):
         row = rows[run_id, work.aid, work.dad]
-        if seat is not None and row["reserved"]:
-            passed.taken[place] = taken_by(seat, work, row["id"], run_id)
+        if slot is not None and row["reserved"]:
+            passed.taken[place] = taken_by(slot, work, row["id"], run_id)
         else:
             passed.streams.add(work_stream(work.app_id, work.topic))
     return passed
 
 
-def _seated(out: Outgoing) -> Iterable[tuple[Work, Seat | None]]:
-    return zip(out.work, out.seats, strict=True)
+def _seated(out: Outgoing) -> Iterable[tuple[Work, WorkSlot | None]]:
+    return zip(out.work, out.slots, strict=True)
 
 
-def _seats(outs: Iterable[Outgoing]) -> list[SeatRow]:
-    """The streams of which seats are kept, each with the worker that keeps them."""
-    found: dict[str, SeatRow] = {}
+def _slots(outs: Iterable[Outgoing]) -> list[SlotRow]:
+    """The streams of which slots are kept, each with the worker that keeps them."""
+    found: dict[str, SlotRow] = {}
     for out in outs:
-        for place, (work, seat) in enumerate(_seated(out)):
-            if seat is None:
+        for place, (work, slot) in enumerate(_seated(out)):
+            if slot is None:
                 continue
             name = work_stream(work.app_id, work.topic)
-            row = SeatRow(name, work.topic, seat.consumer, seat.member)
-            if found.setdefault(name, row).member != seat.member:
-                out.seats[place] = None  # it became another member just now: that work waits
+            row = SlotRow(name, work.topic, slot.consumer, slot.member)
+            if found.setdefault(name, row).member != slot.member:
+                out.slots[place] = None  # it became another member just now: that work waits
     return list(found.values())
 
 
 def _work(outs: Iterable[Outgoing]) -> list[WorkRow]:
     return [
-        work_row(work, work.retry if seat is None else seat.policy(work))
+        work_row(work, work.retry if slot is None else slot.policy(work))
         for out in outs
-        for work, seat in _seated(out)
+        for work, slot in _seated(out)
     ]
 
 

@@ -48,7 +48,7 @@ class Start:
 
 
 def first_step(
-    plan: Plan, start: Start, version: str, now: float, dice: Callable[[], float]
+    plan: Plan, start: Start, version: str, now: float, rng: Callable[[], float]
 ) -> Stepped:
     """Begin a job, and walk it on until every branch waits; a pending one waits at once.
 
@@ -67,7 +67,7 @@ def first_step(
         created_at=now,
         reply_to=start.reply_to,
     )
-    scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, dice=dice)
+    scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, rng=rng)
     metadata = {**start.metadata, **trigger.lifetime(scene)}
     if (parent := start.parent) is not None:
         metadata |= {
@@ -90,7 +90,7 @@ def first_step(
     pending = start.extension.pending
     if pending is not None:
         job = changed(job, state=PENDING, status=semaphore.PENDING)
-    walk = Walk(plan, job, {}, now, dice)
+    walk = Walk(plan, job, {}, now, rng)
     walk.create(start.extension)
     if pending is None:
         walk.start()
@@ -110,13 +110,13 @@ def first_step(
     )
 
 
-def resumed(plan: Plan, job: Job, now: float, dice: Callable[[], float]) -> Stepped:
+def resumed(plan: Plan, job: Job, now: float, rng: Callable[[], float]) -> Stepped:
     """Have a pending job begin: it is counted now, as what it was created for."""
-    scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, dice=dice)
+    scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, rng=rng)
     counted = measuring.counted(scene)
     if counted is not None:
         counted = replace(counted, key=job.metadata.get("key", counted.key))
-    walk = Walk(plan, job, {}, now, dice)
+    walk = Walk(plan, job, {}, now, rng)
     walk.resume()
     return Stepped(plan, replace(walk.changes(), counted=counted))
 

@@ -115,7 +115,7 @@ class GraphSteps:
     Args:
         plans: where plans come from.
         retry: the policy of work for which neither its activity nor its worker has one.
-        dice: gives a number from 0 up to 1, for `@math.random`.
+        rng: gives a number from 0 up to 1, for `@math.random`.
         pace: that of the engine that applies; who only starts jobs needs none.
         member: as which it reserves messages that are to be applied alone; 0: not in this moment.
     """
@@ -125,13 +125,13 @@ class GraphSteps:
         database: Database,
         plans: Plans,
         retry: RetryPolicy,
-        dice: Callable[[], float],
+        rng: Callable[[], float],
         pace: Pace | None = None,
         member: Callable[[], int] = lambda: 0,
     ) -> None:
         self._db = database
         self._member = member
-        self._plans, self._dice = plans, dice
+        self._plans, self._rng = plans, rng
         self._apps = AppStore(database.schema)
         self._jobs = GraphJobStore(database.schema)
         self._stream = EngineStream(database.schema, pace)
@@ -210,7 +210,7 @@ class GraphSteps:
                 f"no graph of app {start.app_id!r}, version {version},"
                 f" subscribes to {start.topic!r}"
             )
-        return first_step(plan, start, version, now, self._dice)
+        return first_step(plan, start, version, now, self._rng)
 
     async def interrupt(self, app_id: str, jid: str, how: Interruption) -> tuple[Job, Written]:
         """End a running job.
@@ -257,7 +257,7 @@ class GraphSteps:
                     f"Job {jid} is not pending: it has begun", code=CONFLICT, job_id=jid
                 )
             walk = await self._walk(connection, row, {})
-            step = resumed(walk.plan, walk.job, walk.now, self._dice)
+            step = resumed(walk.plan, walk.job, walk.now, self._rng)
             await self._writer.lock(connection, [step])
             written = await self._writer.write(connection, [step])
         return step.changes.job, written
@@ -405,7 +405,7 @@ class GraphSteps:
                 f"job {row['jid']!r} runs graph {row['graph']!r}, which its version lacks"
             )
         return Walk(
-            plans[row["graph"]], job_of(row), instances, from_datetime(row["now"]), self._dice
+            plans[row["graph"]], job_of(row), instances, from_datetime(row["now"]), self._rng
         )
 
     def _feed(self, batch: _Batch, walk: Walk, row: Row) -> None:
@@ -471,14 +471,16 @@ class GraphSteps:
     async def put_aside(self, message_id: int, error: Fault) -> None:
         """Put a message aside that engines die of; its job waits for who delivers it again."""
         async with self._db.connection() as connection:
-            await self._stream.bury(connection, message_id, error_text(error) or "{}")
+            await self._stream.dead_letter(connection, message_id, error_text(error) or "{}")
 
-    async def bury(self, message_id: int, error: Fault) -> Written:
+    async def dead_letter(self, message_id: int, error: Fault) -> Written:
         """Put a message aside that cannot be applied, and end its job with the error."""
         async with self._db.connection() as connection, connection.transaction():
-            run_id = await self._stream.bury(connection, message_id, error_text(error) or "{}")
+            run_id = await self._stream.dead_letter(
+                connection, message_id, error_text(error) or "{}"
+            )
             if run_id is None:
-                return await self._awaits.bury(connection, message_id, error)
+                return await self._awaits.dead_letter(connection, message_id, error)
             row = await self._jobs.lock_one(connection, run_id)
             if row is None or row["state"] != RUNNING:
                 return Written()

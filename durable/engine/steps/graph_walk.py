@@ -117,7 +117,7 @@ class Walk:
     job: Job
     instances: dict[tuple[str, str], Instance]
     now: float
-    dice: Callable[[], float]
+    rng: Callable[[], float]
     _changed: set[tuple[str, str]] = field(default_factory=set)
     _wanted: list[Addressed] = field(default_factory=list)
     _disarmed: list[tuple[str, str]] = field(default_factory=list)
@@ -232,7 +232,7 @@ class Walk:
             self._guarded(scene, partial(self._step_into, scene, left))
 
     def _scene(self, node: Node, dad: str) -> Scene:
-        return Scene(self.plan, self.job, node, dad, self._find, self.now, self.dice)
+        return Scene(self.plan, self.job, node, dad, self._find, self.now, self.rng)
 
     def _find(self, node: Node, dad: str) -> Instance | None:
         at, found = self._place(node, dad)

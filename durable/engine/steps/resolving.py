@@ -53,10 +53,10 @@ class EscalationSteps:
     """Commits the closing of escalations, with the steps of the jobs that wait by them."""
 
     def __init__(
-        self, database: Database, plans: Plans, retry: RetryPolicy, dice: Callable[[], float]
+        self, database: Database, plans: Plans, retry: RetryPolicy, rng: Callable[[], float]
     ) -> None:
         self._db = database
-        self._plans, self._dice = plans, dice
+        self._plans, self._rng = plans, rng
         self._jobs = GraphJobStore(database.schema)
         self._store = EscalationStore(database.schema)
         self._writer = GraphWriter(database.schema, retry)
@@ -111,4 +111,4 @@ class EscalationSteps:
             (r["dad"], r["aid"]): instance_of(r)
             for r in await self._jobs.instances(connection, wanted)
         }
-        return Walk(plan, job_of(row), found, from_datetime(row["now"]), self._dice)
+        return Walk(plan, job_of(row), found, from_datetime(row["now"]), self._rng)

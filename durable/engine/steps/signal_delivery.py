@@ -89,7 +89,7 @@ class SignalDelivery:
         )
         logger.warning("%s: message %d is put aside", message, row["id"])
         fault = Fault(NOT_FOUND, message, meant.jid)
-        await self._stream.bury(connection, row["id"], error_text(fault) or "{}")
+        await self._stream.dead_letter(connection, row["id"], error_text(fault) or "{}")
         return None
 
     async def _meant(

@@ -134,7 +134,7 @@ class WorkflowAwaits:
             return job["run_id"] if job["state"] == RUNNING else None, False
         return None, await self._store.is_asked(connection, request)
 
-    async def bury(self, connection: Connection, message_id: int, error: Fault) -> Written:
+    async def dead_letter(self, connection: Connection, message_id: int, error: Fault) -> Written:
         """Have the step fail whose graph could not be begun, if that is what a message was about.
 
         The message has been put aside by the caller.

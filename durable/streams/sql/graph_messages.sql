@@ -78,7 +78,7 @@ with answered as (
 )
 delete from durable.engine_streams e where e.id = any(:ids::bigint[]) and e.request_id is null
 
--- name: bury
+-- name: dead_letter
 -- A message that cannot be applied stays, with its error, out of everybody's way.
 update durable.engine_streams e
 set expired_at = durable.now(), dead_lettered_at = durable.now(), error = :error::json, reserved_by = null

@@ -22,7 +22,7 @@ select extract(epoch from durable.now())::float8
 -- `dead`: members whose lock is free and whose beat is overdue, or that have not beaten for a minute, of which
 -- somebody watched the last part: a machine that was asleep as a whole wakes with every beat overdue. Within
 -- ten seconds of a server's start nobody is dead: members need time to come back. And holders that are no
--- members any more: what they claimed in the moment of their burial is held by nobody.
+-- members any more: what they claimed in the moment of their reaped is held by nobody.
 -- `due`: queues that hold something due, or soon: whose writer died before its notification, or whose time has
 -- come while nobody held it. One probe for each queue, kind and priority, however much waits in them.
 with recursive quick as materialized (
@@ -94,8 +94,8 @@ select (select count(*) from durable.members) as members,
     case when s.prunes is not null then array(select array[stream_name, msg_type] from due) end as due
 from quick left join swept s on true left join durable.members m on m.member_id = :member
 
--- name: condemn
--- The code of one run has taken this member's event loop for good: the burial that follows counts it as a
+-- name: blame
+-- The code of one run has taken this member's event loop for good: the reaped that follows counts it as a
 -- loss (retry_attempt), and finds the reason there, should it be the tenth. Other runs are above suspicion, and
 -- whoever takes them over is to get through with them before that code takes its loop too: the run (by a
 -- retry_attempt of 2) and its attempts come later, after 1 s, then twice that each time, up to five minutes.
@@ -116,7 +116,7 @@ where id = :run_id and reserved_by = :member and msg_type = 'turn'
 select pg_terminate_backend(a.pid, 1000) from pg_stat_activity a
 where a.pid = :backend and a.state = 'idle in transaction' and a.datname = current_database() and a.usename = current_user
 
--- name: bury
+-- name: reap
 -- Takes from a dead member, or one that leaves, everything it held: runs and attempts that may be repeated
 -- become visible again; an attempt that may not be repeated ends with "outcome unknown", and its run is told.
 -- Of one that is run again a copy stays, expired, with what may have happened, for people to see.

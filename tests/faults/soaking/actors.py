@@ -60,9 +60,9 @@ class Actors:
         self._keeping.append(asyncio.create_task(self._keep(actor)))
         return actor
 
-    def some(self, dice: Random, module: str = "") -> Actor:
+    def some(self, rng: Random, module: str = "") -> Actor:
         """One of them that runs."""
-        return dice.choice([a for a in self.all if module in a.module and not a.frozen])
+        return rng.choice([a for a in self.all if module in a.module and not a.frozen])
 
     async def close(self) -> None:
         """Kill all that is left."""

@@ -32,17 +32,15 @@ class Breakages:
         home: of the embedded Postgres.
         namespace: the schema.
         actors: the processes.
-        dice: what decides.
+        rng: what decides.
     """
 
-    def __init__(
-        self, admin: str, home: Path, namespace: str, actors: Actors, dice: Random
-    ) -> None:
+    def __init__(self, admin: str, home: Path, namespace: str, actors: Actors, rng: Random) -> None:
         self._admin = admin
         self._home = home
         self._namespace = namespace
         self._actors = actors
-        self._dice = dice
+        self._rng = rng
         self._server = asyncio.Lock()  # what concerns the whole server comes one after the other
         self.named: dict[str, tuple[int, Callable[[], Awaitable[None]]]] = {
             "kill a worker": (12, lambda: self._kill("worker")),
@@ -66,7 +64,7 @@ class Breakages:
     def draw(self) -> str:
         """The name of one, the frequent ones more often."""
         names = list(self.named)
-        return self._dice.choices(names, [self.named[n][0] for n in names])[0]
+        return self._rng.choices(names, [self.named[n][0] for n in names])[0]
 
     async def query(self, statement: str) -> list[Any]:
         """Run a statement as the superuser, whatever the server is going through."""
@@ -89,7 +87,7 @@ class Breakages:
         return list(rows)
 
     async def _kill(self, module: str) -> None:
-        actor = self._actors.some(self._dice, module)
+        actor = self._actors.some(self._rng, module)
         assert actor.process is not None
         _send(actor.process, signal.SIGKILL)
 
@@ -98,14 +96,14 @@ class Breakages:
             f"select pid, application_name from pg_stat_activity where usename = '{ROLE}'"
         )
         if rows:
-            how = "cancel" if self._dice.random() < 0.2 else "terminate"
-            pid = self._dice.choice(rows)["pid"]
+            how = "cancel" if self._rng.random() < 0.2 else "terminate"
+            pid = self._rng.choice(rows)["pid"]
             await self.query(f"select pg_{how}_backend({pid})")
 
     async def _half_open(self) -> None:
-        actor = self._actors.some(self._dice)
+        actor = self._actors.some(self._rng)
         actor.proxy.freeze()
-        await asyncio.sleep(self._dice.uniform(*SILENT))
+        await asyncio.sleep(self._rng.uniform(*SILENT))
         actor.proxy.drop_frozen()
 
     async def _restart(self, how: int) -> None:
@@ -150,17 +148,17 @@ class Breakages:
             await self.query(f"grant all {tables} to {ROLE}")
 
     async def _step(self) -> None:
-        actor = self._actors.some(self._dice)
-        await asyncio.to_thread(actor.clock.write_text, self._dice.choice(STEPS))
+        actor = self._actors.some(self._rng)
+        await asyncio.to_thread(actor.clock.write_text, self._rng.choice(STEPS))
 
     async def _freeze(self) -> None:
-        await self._stand_still(self._dice.uniform(*FROZEN))
+        await self._stand_still(self._rng.uniform(*FROZEN))
 
     async def _freeze_long(self) -> None:
         await self._stand_still(LONG_FREEZE)
 
     async def _stand_still(self, seconds: float) -> None:
-        actor = self._actors.some(self._dice, "worker")
+        actor = self._actors.some(self._rng, "worker")
         process = actor.process
         assert process is not None
         if process.exited is not None:

@@ -605,15 +605,15 @@ async def test_a_value_of_the_wrong_kind_fails_the_job_and_says_where(begin: Beg
 async def test_people_and_engines_never_wait_in_a_circle(begin: Begin, database: Database) -> None:
     """Claims, passings-on, gangs, signals and timers on the same forty waits, in any order: no deadlock, each closed once."""
     meshes = [await begin(GRAPH), await begin(None), await begin(None)]
-    dice = random.Random(7)
-    rows = [await _one(meshes[0], f"j{n}", patience=dice.uniform(0.05, 0.6)) for n in range(40)]
+    rng = random.Random(7)
+    rows = [await _one(meshes[0], f"j{n}", patience=rng.uniform(0.05, 0.6)) for n in range(40)]
     ids = [row["id"] for row in rows]
 
     async def act(mesh: HotMesh) -> None:
         for _ in range(15):
-            some = dice.sample(ids, 6)
+            some = rng.sample(ids, 6)
             with contextlib.suppress(EscalationError):
-                match dice.randrange(4):
+                match rng.randrange(4):
                     case 0:
                         await mesh.escalations.claim_many(some, "ann", "1s")
                     case 1:
@@ -622,7 +622,7 @@ async def test_people_and_engines_never_wait_in_a_circle(begin: Begin, database:
                         items = [{"id": one, "payload": {"by": "gang"}} for one in some[:3]]
                         await mesh.escalations.resolve_all_or_none(items)
                     case _:
-                        jid = f"j{dice.randrange(40)}"
+                        jid = f"j{rng.randrange(40)}"
                         await mesh.hook("approve", {"id": jid, "by": "signal"})
 
     await asyncio.gather(*(act(mesh) for mesh in meshes for _ in range(4)))

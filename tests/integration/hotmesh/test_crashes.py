@@ -116,7 +116,7 @@ async def member(database: Database) -> AsyncIterator[int]:
 async def _bury(database: Database, member_id: int) -> None:
     connection = await open_connection(database.address, "test")
     try:
-        await MemberStore(database.schema).bury(connection, member_id)
+        await MemberStore(database.schema).reap(connection, member_id)
     finally:
         connection.terminate()
 

@@ -17,8 +17,8 @@ import pytest
 import pytest_asyncio
 
 from durable.engine.interpreter import LOSSES_MAX, Interpreter
-from durable.engine.steps.graph_road import GraphRoad
 from durable.engine.steps.graph_steps import GraphSteps, Plans, Step
+from durable.engine.steps.local_path import LocalPath
 from durable.engine.versions import Versions
 from durable.errors import JobFailed, JobNotFound
 from durable.hotmesh import loop_watch
@@ -106,7 +106,7 @@ class Engines:
     async def reap(self, member: int) -> tuple[str, ...]:
         """A member is reaped; the apps whose engines are woken."""
         async with self.database.connection() as connection:
-            return (await self.members.bury(connection, member)).engines
+            return (await self.members.reap(connection, member)).engines
 
     async def rows(self, columns: str, where: str = "jid = 'poison'") -> list[tuple[Any, ...]]:
         """Messages as they are."""
@@ -313,9 +313,9 @@ async def test_a_step_in_memory_that_holds_the_loop_is_given_up(
     monkeypatch.setattr(loop_watch, "STEP_MAX", 1.0)
     calls: list[str] = []
     given_up = threading.Event()
-    following, give_up = GraphRoad._following, Membership.give_up
+    following, give_up = LocalPath._following, Membership.give_up
 
-    def held(self: GraphRoad, *args: Any) -> Any:
+    def held(self: LocalPath, *args: Any) -> Any:
         given_up.wait(100)
         return following(self, *args)
 
@@ -325,7 +325,7 @@ async def test_a_step_in_memory_that_holds_the_loop_is_given_up(
         finally:
             given_up.set()
 
-    monkeypatch.setattr(GraphRoad, "_following", held)
+    monkeypatch.setattr(LocalPath, "_following", held)
     monkeypatch.setattr(Membership, "give_up", noticed)
 
     async def answers(message: dict[str, Any]) -> dict[str, Any]:

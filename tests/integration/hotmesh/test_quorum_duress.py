@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - graphs, statements, and what tests prove, are wider than code
-"""Duress and the emergency stop: what really consumes slows down, stops, and comes back without loss."""
+"""BackPressure and the emergency stop: what really consumes slows down, stops, and comes back without loss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ import pytest
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from durable.quorum.duress import EASE, EVERY, LAPSE, LEVELS, Duress, Gauge, level_of, rest_of
+from durable.quorum.back_pressure import (
+    EASE,
+    EVERY,
+    LAPSE,
+    LEVELS,
+    BackPressure,
+    LoadMonitor,
+    level_of,
+    rest_of,
+)
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.waiting import eventually
 
@@ -44,9 +53,9 @@ HOOKED = (
 STORM = 6  # steps of which the average of a calm engine is above what it is told
 
 
-def _storm(duress: Duress | Gauge, milliseconds: float, steps: int = STORM) -> None:
+def _storm(duress: BackPressure | LoadMonitor, milliseconds: float, steps: int = STORM) -> None:
     for _ in range(steps):
-        duress.felt({"response": EVERY}, milliseconds)
+        duress.record({"response": EVERY}, milliseconds)
 
 
 # --- the gauge, by counting ----------------------------------------------------------------------
@@ -67,49 +76,49 @@ def test_levels_and_rests(score: float, level: int, rest: float) -> None:
 
 def test_the_average_follows_slowly_and_by_type() -> None:
     """One slow step is no duress; the average of a type takes 0.3 of each new step, less 2 ms a message; the worst type counts."""
-    gauge = Gauge()
-    gauge.felt({"response": 20}, 540)
+    gauge = LoadMonitor()
+    gauge.record({"response": 20}, 540)
     assert (gauge.averages, gauge.level) == ({"response": 150.0}, 0)
-    gauge.felt({"webhook": 20}, 140)
+    gauge.record({"webhook": 20}, 140)
     assert gauge.averages == {"response": 150.0, "webhook": 30.0}
-    gauge.felt({"response": 20}, 540)
+    gauge.record({"response": 20}, 540)
     assert gauge.averages["response"] == pytest.approx(255)
     assert (gauge.level, gauge.score) == (1, pytest.approx(255))
 
 
 def test_it_is_evaluated_every_ten_messages() -> None:
     """Nine messages of slow steps change nothing; the tenth does."""
-    gauge = Gauge()
-    looked = [gauge.felt({"response": 1}, 3000) for _ in range(EVERY)]
+    gauge = LoadMonitor()
+    looked = [gauge.record({"response": 1}, 3000) for _ in range(EVERY)]
     assert looked == [False] * (EVERY - 1) + [True]
     assert gauge.level == 2
 
 
 def test_it_rises_at_once_and_falls_when_three_evaluations_agree() -> None:
     """Better twice, then worse: the level stays; three times better: it falls to what is found."""
-    gauge = Gauge()
+    gauge = LoadMonitor()
     _storm(gauge, 8000, 10)
     assert LEVELS[gauge.level] == "severe"
     levels = []
     while gauge.level:
-        gauge.felt({"response": 1}, 0)
+        gauge.record({"response": 1}, 0)
         levels.append((level_of(gauge.score), gauge.level))
     fell = next(n for n, (_, level) in enumerate(levels) if level < 3)
     assert [found < 3 for found, _ in levels[fell - EASE + 1 : fell + 1]] == [True] * EASE
     assert levels[fell - EASE][0] == 3
     _storm(gauge, 1500, 10)
     for _ in range(3):
-        gauge.felt({"response": 1}, 0)
-        gauge.felt({"response": 1}, 0)
+        gauge.record({"response": 1}, 0)
+        gauge.record({"response": 1}, 0)
         gauge.averages["response"] = 1500
-        gauge.felt({"response": 1}, 1500)
+        gauge.record({"response": 1}, 1500)
     assert LEVELS[gauge.level] == "moderate"
 
 
 def test_others_hear_of_it_at_most_every_five_seconds_and_at_once_when_it_is_over() -> None:
     """By a clock of the test's own: the first message, none within five seconds, one after, one at the end."""
     now, said = [100.0], list[Mapping[str, Any]]()
-    duress = Duress("me", said.append, lambda: now[0])
+    duress = BackPressure("me", said.append, lambda: now[0])
     _storm(duress, 3000, 20)
     assert [m["level"] for m in said] == ["mild"]
     now[0] += 5
@@ -125,7 +134,7 @@ def test_others_hear_of_it_at_most_every_five_seconds_and_at_once_when_it_is_ove
 def test_the_longest_rest_counts_and_what_is_old_does_not() -> None:
     """Reports of others are in force until they are taken back, or have not been renewed for long."""
     now = [100.0]
-    duress = Duress("me", lambda _: None, lambda: now[0])
+    duress = BackPressure("me", lambda _: None, lambda: now[0])
     for guid, rest in (("a", 300), ("b", 700), ("me", 9000)):
         duress.heard({"originator": guid, "throttle_ms": rest})
     assert duress.rest() == 0.7

@@ -241,14 +241,14 @@ def test_kinds_that_never_wait_take_no_replies(kind: str) -> None:
 
 
 def test_expressions_see_the_job() -> None:
-    """`$job.metadata`, `$self`, an ancestor's metadata, the time and the dice are there."""
+    """`$job.metadata`, `$self`, an ancestor's metadata, the time and the rng are there."""
     plan = plan_of(
         "w: {type: worker, topic: x, input: {maps: {jid: '{$job.metadata.jid}', js: '{$job.metadata.js}',"
-        " at: '{t1.output.metadata.ac}', dice: '{@math.random}', none: '{$job.data.none}'}}}",
+        " at: '{t1.output.metadata.ac}', rng: '{@math.random}', none: '{$job.data.none}'}}}",
         "{t1: [{to: w}]}",
     )
     [dispatch] = wanted(started(plan).changes())
-    assert dispatch.data == {"jid": "j", "js": 1, "at": "19700101000140.000", "dice": 0.25}
+    assert dispatch.data == {"jid": "j", "js": 1, "at": "19700101000140.000", "rng": 0.25}
 
 
 def test_a_trigger_needs_no_row() -> None:

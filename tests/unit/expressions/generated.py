@@ -61,62 +61,60 @@ TEXTS = [
 KEYS = ["a", "b", "10", "2", "length", "k"]
 
 
-def number(dice: random.Random) -> object:
-    return dice.choice(NUMBERS) if dice.random() < 0.6 else dice.uniform(-50, 50)
+def number(rng: random.Random) -> object:
+    return rng.choice(NUMBERS) if rng.random() < 0.6 else rng.uniform(-50, 50)
 
 
-def small(dice: random.Random) -> object:
-    return dice.choice([UNDEFINED, -2, -1, 0, 1, 2, 3, 5, 1.5, NAN, INF, "1"])
+def small(rng: random.Random) -> object:
+    return rng.choice([UNDEFINED, -2, -1, 0, 1, 2, 3, 5, 1.5, NAN, INF, "1"])
 
 
-def digits(dice: random.Random) -> object:
-    return dice.choice([UNDEFINED, 0, 1, 2, 3, 10, 20, 100, 101, -1])
+def digits(rng: random.Random) -> object:
+    return rng.choice([UNDEFINED, 0, 1, 2, 3, 10, 20, 100, 101, -1])
 
 
-def text(dice: random.Random) -> object:
-    if dice.random() < 0.5:
-        return dice.choice(TEXTS)
-    return "".join(dice.choices("abcAB ,12\U0001f642\u00e9\n", k=dice.randint(0, 6)))
+def text(rng: random.Random) -> object:
+    if rng.random() < 0.5:
+        return rng.choice(TEXTS)
+    return "".join(rng.choices("abcAB ,12\U0001f642\u00e9\n", k=rng.randint(0, 6)))
 
 
-def part(dice: random.Random) -> object:
-    return dice.choice(["", "a", "b", ",", " ", "lo", "\U0001f642", 1, "$&", UNDEFINED, None])
+def part(rng: random.Random) -> object:
+    return rng.choice(["", "a", "b", ",", " ", "lo", "\U0001f642", 1, "$&", UNDEFINED, None])
 
 
-def scalar(dice: random.Random) -> object:
+def scalar(rng: random.Random) -> object:
     kinds: list[Generator] = [number, text, lambda d: d.choice([None, True, False, UNDEFINED])]
-    return dice.choice(kinds)(dice)
+    return rng.choice(kinds)(rng)
 
 
-def array(dice: random.Random) -> object:
-    items = (
-        anything(dice) if dice.random() < 0.2 else scalar(dice) for _ in range(dice.randint(0, 5))
-    )
+def array(rng: random.Random) -> object:
+    items = (anything(rng) if rng.random() < 0.2 else scalar(rng) for _ in range(rng.randint(0, 5)))
     return [None if item is UNDEFINED else item for item in items]
 
 
-def mapping(dice: random.Random) -> object:
-    pairs = ((dice.choice(KEYS), scalar(dice)) for _ in range(dice.randint(0, 4)))
+def mapping(rng: random.Random) -> object:
+    pairs = ((rng.choice(KEYS), scalar(rng)) for _ in range(rng.randint(0, 4)))
     return {key: value for key, value in pairs if value is not UNDEFINED}
 
 
-def anything(dice: random.Random) -> object:
-    return dice.choice([scalar, scalar, array, mapping])(dice)
+def anything(rng: random.Random) -> object:
+    return rng.choice([scalar, scalar, array, mapping])(rng)
 
 
-def pairs(dice: random.Random) -> object:
-    return [[dice.choice(KEYS), scalar(dice)] for _ in range(dice.randint(0, 3))]
+def pairs(rng: random.Random) -> object:
+    return [[rng.choice(KEYS), scalar(rng)] for _ in range(rng.randint(0, 3))]
 
 
-def key(dice: random.Random) -> object:
-    return dice.choice([*KEYS, 0, 1])
+def key(rng: random.Random) -> object:
+    return rng.choice([*KEYS, 0, 1])
 
 
-def pattern(dice: random.Random) -> object:
-    return dice.choice(["[0-9]+", "b$", "^a", ".", "\\s", "(?<x>l)l", "\\w\\b", "[^]", ""])
+def pattern(rng: random.Random) -> object:
+    return rng.choice(["[0-9]+", "b$", "^a", ".", "\\s", "(?<x>l)l", "\\w\\b", "[^]", ""])
 
 
-def json_text(dice: random.Random) -> object:
+def json_text(rng: random.Random) -> object:
     texts = [
         "",
         "[1, 2.0, -0]",
@@ -134,11 +132,11 @@ def json_text(dice: random.Random) -> object:
         '"\t"',
         "[[]]",
     ]
-    return dice.choice(texts)
+    return rng.choice(texts)
 
 
-def date(dice: random.Random) -> object:
-    at = dice.randint(-6_000_000_000_000, 6_000_000_000_000)
+def date(rng: random.Random) -> object:
+    at = rng.randint(-6_000_000_000_000, 6_000_000_000_000)
     texts = [
         "2026-01-31",
         "2024-02-29T23:59:59.999Z",
@@ -154,15 +152,15 @@ def date(dice: random.Random) -> object:
         "1969-12-31T24:00:00",
         "0099-01-01T00:00:00Z",
     ]
-    return dice.choice([at, at, 0, -1, 8.64e15, -8.64e15, 8.64e15 + 1, NAN, dice.choice(texts)])
+    return rng.choice([at, at, 0, -1, 8.64e15, -8.64e15, 8.64e15 + 1, NAN, rng.choice(texts)])
 
 
-def modern(dice: random.Random) -> object:
-    return dice.randint(-2_000_000_000_000, 4_000_000_000_000)
+def modern(rng: random.Random) -> object:
+    return rng.randint(-2_000_000_000_000, 4_000_000_000_000)
 
 
-def field(dice: random.Random) -> object:
-    return dice.choice([-13, -1, 0, 1, 2, 11, 12, 29, 31, 59, 60, 99, 2024, 1.9, "3", NAN, None])
+def field(rng: random.Random) -> object:
+    return rng.choice([-13, -1, 0, 1, 2, 11, 12, 29, 31, 59, 60, 99, 2024, 1.9, "3", NAN, None])
 
 
 DAYS = [
@@ -236,12 +234,12 @@ ZONES = [
 ]
 
 
-def written_date(dice: random.Random) -> object:
-    return "".join(dice.choice(parts) for parts in (DAYS, CLOCKS, ZONES))
+def written_date(rng: random.Random) -> object:
+    return "".join(rng.choice(parts) for parts in (DAYS, CLOCKS, ZONES))
 
 
-def options(dice: random.Random) -> object:
-    return dice.choice(
+def options(rng: random.Random) -> object:
+    return rng.choice(
         [
             UNDEFINED,
             {},

@@ -41,7 +41,7 @@ NO_COUNTERPART = {
     "math.subtract": "flattens arrays",
     "math.multiply": "flattens arrays",
     "math.divide": "flattens arrays",
-    "math.random": "dice",
+    "math.random": "rng",
     "object.create": "not Object.create",
     "object.defineProperty": "allows what is left out",
     "object.freeze": "marks are not JSON",
@@ -56,7 +56,7 @@ NO_COUNTERPART = {
 
 
 def calls(seed: int, names: list[str]) -> Iterator[tuple[str, list[object]]]:
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     for name in names:
         domain, _, function = name.partition(".")
         is_setter = domain == "date" and function.startswith("set") and function != "setTime"
@@ -65,8 +65,8 @@ def calls(seed: int, names: list[str]) -> Iterator[tuple[str, list[object]]]:
         )
         for _ in range(EACH * 10 if name == "date.parse" else EACH):
             least = min(len(makers), 2 if is_setter else 1)
-            count = dice.randint(least, len(makers)) if makers else 0
-            yield name, [make(dice) for make in makers[:count]]
+            count = rng.randint(least, len(makers)) if makers else 0
+            yield name, [make(rng) for make in makers[:count]]
 
 
 def encode(value: object) -> object:

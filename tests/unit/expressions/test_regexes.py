@@ -31,16 +31,16 @@ const search = ([text, pattern]) => {
 process.stdout.write(JSON.stringify(cases.map(search)))"""
 
 
-def pattern(dice: random.Random, depth: int) -> str:
+def pattern(rng: random.Random, depth: int) -> str:
     """A pattern of random parts, by no means always a valid one."""
     written = ""
-    for _ in range(dice.randint(0, 4)):
-        part = dice.choice(ATOMS.split())
-        if depth and dice.random() < 0.3:
-            part = dice.choice(["({})", "(?:{})", "(?<n>{})"]).format(pattern(dice, depth - 1))
-        if dice.random() < 0.35:
-            part += dice.choice(COUNTS.split())
-        written += part + ("|" if dice.random() < 0.12 else "")
+    for _ in range(rng.randint(0, 4)):
+        part = rng.choice(ATOMS.split())
+        if depth and rng.random() < 0.3:
+            part = rng.choice(["({})", "(?:{})", "(?<n>{})"]).format(pattern(rng, depth - 1))
+        if rng.random() < 0.35:
+            part += rng.choice(COUNTS.split())
+        written += part + ("|" if rng.random() < 0.12 else "")
     return written if written.count("(?<n>") < 2 else ""
 
 
@@ -54,9 +54,9 @@ def ours(text: str, wanted: str) -> int | str:
 @pytest.mark.skipif(NODE is None, reason="no Node here to compare with")
 def test_finds_what_node_finds():
     """Of 8,000 generated patterns each finds the place, or is refused, as in Node."""
-    dice = random.Random(7)
-    texts = ["".join(dice.choices("aab1 _-.\n\u2028éx{}]/\t", k=n % 9)) for n in range(8000)]
-    cases = [(text, pattern(dice, 2)) for text in texts]
+    rng = random.Random(7)
+    texts = ["".join(rng.choices("aab1 _-.\n\u2028éx{}]/\t", k=n % 9)) for n in range(8000)]
+    cases = [(text, pattern(rng, 2)) for text in texts]
     done = subprocess.run(
         [NODE or "", "-e", SEARCH],
         input=json.dumps(cases),

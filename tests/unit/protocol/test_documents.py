@@ -178,14 +178,14 @@ def test_paths() -> None:
 
 def test_any_sequence_of_operations_keeps_to_json() -> None:
     """Whatever is done, the document survives a round trip, and its noted size is never too small."""
-    dice = Random(11)
+    rng = Random(11)
     entity = Entity()
     paths = ["a", "a.b", "a.b.c", "l", "l.0", "n", ("x.y", "z")]
     for _ in range(3000):
-        path = dice.choice(paths)
-        operation = dice.choice([
-            lambda p: entity.increment(p, dice.choice([1, -2, 0.1])), entity.toggle, entity.delete,
-            lambda p: entity.append(p, dice.choice([1, "é", None, {"k": [1]}])),
+        path = rng.choice(paths)
+        operation = rng.choice([
+            lambda p: entity.increment(p, rng.choice([1, -2, 0.1])), entity.toggle, entity.delete,
+            lambda p: entity.append(p, rng.choice([1, "é", None, {"k": [1]}])),
             lambda p: entity.prepend(p, "p"), lambda p: entity.remove(p, 0),
             lambda p: entity.set_if_not_exists(p, {}), lambda p: entity.merge({"a": {"b": {}}, "last": p}),
         ])  # fmt: skip

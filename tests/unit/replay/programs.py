@@ -370,12 +370,12 @@ async def wait_until() -> Any:
 @case([True, True, 3])
 async def randomness() -> Any:
     context = here()
-    dice = context.random()
-    rolls = [dice.randrange(6) for _ in range(3)]
+    rng = context.random()
+    rolls = [rng.randrange(6) for _ in range(3)]
     order = ["a", "b", "c"]
-    dice.shuffle(order)
+    rng.shuffle(order)
     await do(f"{rolls} {order} {context.uuid4()} {context.now().isoformat()}")
-    return [context.random() is dice, context.uuid4() != context.uuid4(), len(rolls)]
+    return [context.random() is rng, context.uuid4() != context.uuid4(), len(rolls)]
 
 
 def told() -> dict[str, list[str]]:

@@ -93,7 +93,7 @@ WATCHED = {
     "streams/membership.py": "a member's last work: tried until it is done",
     "virtual/calls.py": "a call: awaited by who called",
     "worker/attempts.py": "attempts: whatever they raise is their outcome",
-    "worker/hosting.py": "commits: answered whatever happens",
+    "worker/workflow_worker.py": "commits: answered whatever happens",
     "worker/worker.py": "the stop: awaited by who asks for it",
 }
 PACKAGE = Path(durable.__file__).parent

@@ -7,13 +7,21 @@ import asyncio
 import pytest
 
 from durable.protocol.notifications import queue_news
-from durable.worker.lines import BEHIND, MOMENT, TURNS, WAITING, Bell, Place, patience
+from durable.worker.claim_dispatch import (
+    BEHIND,
+    MOMENT,
+    TURNS,
+    WAITING,
+    Rank,
+    WakeEvent,
+    claim_delay,
+)
 
 
 def _looks(payload: str, of: int) -> list[float | None]:
     news = queue_news(payload)
     assert news is not None
-    return [patience(Place(rank, of), news) for rank in range(of)]
+    return [claim_delay(Rank(rank, of), news) for rank in range(of)]
 
 
 @pytest.mark.parametrize("number", [0, 1, 7, 1000])
@@ -53,35 +61,35 @@ def test_one_worker_always_looks() -> None:
 
 async def test_a_bell_rung_at_once_has_everything_claimed() -> None:
     """What is due this very moment is taken; a ring at once outdoes one that was to come later."""
-    bell = Bell()
-    bell.ring_later(60)
-    bell.ring()
-    await bell.rung()
-    assert bell.hush() == 0.0
+    event = WakeEvent()
+    event.set_later(60)
+    event.set()
+    await event.wait()
+    assert event.drain() == 0.0
 
 
 async def test_a_bell_rung_later_leaves_what_is_new() -> None:
     """Who looks a moment later takes only what has been waiting; after a ring at once, again."""
-    bell = Bell()
+    event = WakeEvent()
     for _ in range(2):
-        bell.ring_later(0.001)
-        await bell.rung()
-        assert bell.hush() == WAITING
-        bell.ring()
-        await bell.rung()
-        assert bell.hush() == 0.0
+        event.set_later(0.001)
+        await event.wait()
+        assert event.drain() == WAITING
+        event.set()
+        await event.wait()
+        assert event.drain() == 0.0
 
 
 async def test_a_bell_rung_later_twice_rings_twice() -> None:
     """What the second ring was for may be new at the first: it is looked for once more."""
-    bell = Bell()
+    event = WakeEvent()
     for _ in range(3):
-        bell.ring_later(0.001)
-    await bell.rung()
-    bell.hush()
-    await bell.rung()
-    assert bell.hush() == WAITING
-    bell.ring_later(60)
+        event.set_later(0.001)
+    await event.wait()
+    event.drain()
+    await event.wait()
+    assert event.drain() == WAITING
+    event.set_later(60)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
-            await bell.rung()
+            await event.wait()

@@ -1,8 +1,9 @@
 """Holding runs: turns, commits, timers, inboxes, eviction.
 
-One `RunHost` serves one task queue in one process. Every held run is a small state machine (`Held`)
-that this module moves: what arrives is noted, and when no commit of the run is in flight, a turn is
-taken, its commit is handed to the committer, and when that is on disk the next steps start.
+One `WorkflowWorker` serves one task queue in one process. Every run that it holds is a small state
+machine (`ActiveRun`), which this module moves: what arrives is noted, and when no commit of the run
+is in flight, a turn is taken, its commit is handed to the committer, and when that is on disk the
+next steps start.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import partial
 from durable.definitions import WorkflowDefinition
 from durable.errors import DurableError, InternalError
 from durable.postgres.loops import call_on
-from durable.postgres.retrying import patiently
+from durable.postgres.retrying import retry_until_connected
 from durable.protocol.commands import StartActivity, StartTimer
 from durable.protocol.commits import Commit, Committed, StepCommitter
 from durable.protocol.facts import Fact, FactKind
@@ -28,17 +29,17 @@ from durable.runtime.clocks import MemberClock
 from durable.runtime.interrupts import is_interrupt
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Attempt
-from durable.streams.ports import Ports
 from durable.streams.runs import ClaimedRun
+from durable.streams.services import WorkerServices
 from durable.telemetry.logs import logger
 from durable.worker import reports
+from durable.worker.active_run import ActiveRun
 from durable.worker.alarms import Alarms, Item
 from durable.worker.answers import Answers
 from durable.worker.attempts import Attempts, Outcome
 from durable.worker.command_plans import CommandPlans
+from durable.worker.eviction_queue import EvictionQueue
 from durable.worker.flushing import Flushes
-from durable.worker.held import Held
-from durable.worker.leaving import Leaving
 from durable.worker.outcomes import bring
 from durable.worker.reading import read_apart
 from durable.worker.releasing import Releasing
@@ -49,11 +50,11 @@ COMMITS = 10.0  # seconds that giving all runs back waits for their commits
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 
-class RunHost:
+class WorkflowWorker:
     """The runs that this member holds for one queue.
 
     Args:
-        ports: the streams and the rest of what the client gave.
+        services: the streams and the rest of what the client gave.
         workflows: the definitions served, by name.
         attempts: where activities run.
         queue: the task queue.
@@ -71,23 +72,23 @@ class RunHost:
     """
 
     def __init__(  # noqa: PLR0913 - built in one place, from what each name says
-        self, ports: Ports, workflows: Mapping[str, WorkflowDefinition], attempts: Attempts, *,
-        queue: str, plans: CommandPlans, clock: MemberClock, count_max: int, bytes_max: int,
-        tasks: Tasks,
+        self, services: WorkerServices, workflows: Mapping[str, WorkflowDefinition],
+        attempts: Attempts, *, queue: str, plans: CommandPlans, clock: MemberClock,
+        count_max: int, bytes_max: int, tasks: Tasks,
     ) -> None:  # fmt: skip
         self.member = 0
         self.closing = False
         self.backlogged = False
-        self._ports = ports
+        self._services = services
         self._workflows = workflows
         self._attempts = attempts
         self._queue = queue
         self.plans = plans
         self._clock = clock
-        self._held: dict[int, Held] = {}
+        self._held: dict[int, ActiveRun] = {}
         self._cache = RunCache(count_max, bytes_max, evict=self._evicted, busy=self._is_busy)
         self._committer: StepCommitter | None = None
-        self._answers = Answers(ports, clock, lambda: self.member)
+        self._answers = Answers(services, clock, lambda: self.member)
         self._timers = Alarms(clock.now, self._timer_due, clock.doubtful)
         self._limits = Alarms(clock.now, self._limit_due, clock.doubtful)
         self._flushes = Flushes(clock.monotonic, self._flush_due)
@@ -95,10 +96,12 @@ class RunHost:
         self._unread: set[int] = set()
         self.drains = Drains()
         self._reader: asyncio.Task[None] | None = None
-        self._leaving = Leaving(ports, queue, clock, lambda: self.member, tasks)
-        self.taking = Taking(ports, self, clock.host, tasks)
+        self._evictions = EvictionQueue(services, queue, clock, lambda: self.member, tasks)
+        self.taking = Taking(services, self, clock.host, tasks)
         self._answering: set[int] = set()
-        self._releasing = Releasing(ports, self._answers, queue, clock, lambda: self.member, tasks)
+        self._releasing = Releasing(
+            services, self._answers, queue, clock, lambda: self.member, tasks
+        )
 
     # --- beginning and end -------------------------------------------------------------------
 
@@ -128,7 +131,7 @@ class RunHost:
         """
         if message in self.taking.coming or message in self._answering:
             return True
-        if run_id in self._releasing.going or run_id in self._leaving:
+        if run_id in self._releasing.going or run_id in self._evictions:
             return True
         if self._answers.pending(message):
             return True
@@ -140,7 +143,7 @@ class RunHost:
         known = {*self._held, *self.taking.coming, *self._answering, *self._releasing.going}
         for held in self._held.values():
             known.update(held.messages.values())
-        return known | self._leaving.runs
+        return known | self._evictions.runs
 
     def settled(self) -> set[int]:
         """Those runs of them of which nothing is under way: somebody reserved them for us."""
@@ -172,8 +175,8 @@ class RunHost:
         for held in list(self._held.values()):
             self._forget(held)
         if due:
-            await patiently(lambda: self._ports.runs.give_back(self.member, due))
-            self._ports.announcer.queue(self._queue, QueueKind.TURN, amount=0)
+            await retry_until_connected(lambda: self._services.runs.give_back(self.member, due))
+            self._services.announcer.queue(self._queue, QueueKind.TURN, amount=0)
         self._timers.close()
         self._limits.close()
         self._flushes.close()
@@ -203,14 +206,14 @@ class RunHost:
         except DurableError as error:  # an edit that this build cannot read
             self.unreadable(claimed.run_id, error)
             return
-        held = Held(claimed, run, slots=self, plan=plan)
+        held = ActiveRun(claimed, run, slots=self, plan=plan)
         run.on_reached(partial(call_on, asyncio.get_running_loop(), partial(self._pump, held)))
         if (stale := self._held.get(claimed.run_id)) is not None:
             # The database has forgotten that we held it: claims need not survive its crash.
             self._forget(stale)
             self._releasing.rescue(stale)
         self._held[claimed.run_id] = held
-        turn = self._turn_of(held, lambda: held.fold(facts, PYTHON))
+        turn = self._turn_of(held, lambda: held.replay(facts, PYTHON))
         if turn is not None:
             self._carry_out(held, turn)
             self._cache.put(run)  # only now: what is on its way must not be evicted
@@ -240,7 +243,7 @@ class RunHost:
 
     # --- turns -------------------------------------------------------------------------------
 
-    def _pump(self, held: Held) -> None:
+    def _pump(self, held: ActiveRun) -> None:
         """Take a turn, if there is something to do and no commit in flight."""
         held.woken = False
         if (
@@ -254,7 +257,7 @@ class RunHost:
             self._carry_out(held, turn)
             self._cache.put(held.run)
 
-    def _turn_of(self, held: Held, take: Callable[[], Turn]) -> Turn | None:
+    def _turn_of(self, held: ActiveRun, take: Callable[[], Turn]) -> Turn | None:
         """What came of a turn; whatever it raises is this run's alone, but for an interrupt."""
         try:
             return take()
@@ -265,13 +268,13 @@ class RunHost:
             self._suspend(held, error)
             return None
 
-    def _pump_soon(self, held: Held) -> None:
+    def _pump_soon(self, held: ActiveRun) -> None:
         """Take a turn once this moment's other results are in too: they share the commit."""
         if not held.woken:
             held.woken = True
             asyncio.get_running_loop().call_soon(self._pump, held)
 
-    def _carry_out(self, held: Held, turn: Turn) -> None:
+    def _carry_out(self, held: ActiveRun, turn: Turn) -> None:
         for number in turn.stopped:
             self._attempts.stop(held.claimed.run_id, number)
         if turn.commit is None:
@@ -283,7 +286,7 @@ class RunHost:
         future.add_done_callback(partial(self._committed, held, turn, turn.commit))
 
     def _committed(
-        self, held: Held, turn: Turn, commit: Commit, future: asyncio.Future[Committed]
+        self, held: ActiveRun, turn: Turn, commit: Commit, future: asyncio.Future[Committed]
     ) -> None:
         held.commit = None
         if held.gone:
@@ -321,7 +324,7 @@ class RunHost:
             self.finished(attempt, outcome)
         self._pump(held)
 
-    def _start(self, held: Held, turn: Turn) -> None:
+    def _start(self, held: ActiveRun, turn: Turn) -> None:
         run_id = held.claimed.run_id
         for timer in turn.timers:
             self._timers.add(timer.due, (run_id, timer.number))
@@ -368,7 +371,7 @@ class RunHost:
         bring(held, attempt, outcome, message, self._clock.now())
         self._pump_soon(held)
 
-    def _interrupted(self, attempt: Attempt, held: Held | None) -> None:
+    def _interrupted(self, attempt: Attempt, held: ActiveRun | None) -> None:
         """The process ends, which is no failure of the attempt: given back, uncounted."""
         if held is not None:
             self._drop(held)
@@ -376,7 +379,7 @@ class RunHost:
             row = attempt.id
             self._tasks.once(
                 f"release of attempt {row}",
-                lambda: self._ports.runs.release(self.member, [row]),
+                lambda: self._services.runs.release(self.member, [row]),
                 otherwise=_told,
             )
 
@@ -400,8 +403,8 @@ class RunHost:
             self._unread.update(self._held)
         elif run_id in self._held:
             self._unread.add(run_id)
-        elif run_id in self._leaving:
-            self._leaving.heard(run_id)
+        elif run_id in self._evictions:
+            self._evictions.heard(run_id)
         if self._unread and (self._reader is None or self._reader.done()):
             self._reader = self._tasks.once("inboxes", self._read_inboxes)
 
@@ -411,7 +414,7 @@ class RunHost:
             self._unread.clear()
             before = [(held, held.reading()) for held in runs]
             ids = [held.claimed.run_id for held in runs]
-            inboxes, unreadable = await read_apart(self._ports.histories.inboxes, ids)
+            inboxes, unreadable = await read_apart(self._services.histories.inboxes, ids)
             for held, gone in before:
                 if (error := unreadable.get(held.claimed.run_id)) is not None:
                     self._forget(held)
@@ -454,17 +457,17 @@ class RunHost:
 
     # --- letting go --------------------------------------------------------------------------
 
-    def _suspend(self, held: Held, error: BaseException) -> None:
+    def _suspend(self, held: ActiveRun, error: BaseException) -> None:
         """The run cannot go on with this code or this payload: nothing of the turn is written."""
         self._forget(held)
         self._releasing.let_go(held, error, of_turn=True)
 
-    def _drop(self, held: Held) -> None:
+    def _drop(self, held: ActiveRun) -> None:
         """A fence refused the run: give it back."""
         self._forget(held)
         self._releasing.give_back(held)
 
-    def _forget(self, held: Held) -> None:
+    def _forget(self, held: ActiveRun) -> None:
         run_id = held.claimed.run_id
         held.gone = True
         self._held.pop(run_id, None)
@@ -484,7 +487,7 @@ class RunHost:
             return
         due = held.next_due()
         self._forget(held)
-        self._leaving.add(run.identity.run_id, due)
+        self._evictions.add(run.identity.run_id, due)
 
 
 def _told(_name: str, _error: BaseException) -> None:

@@ -1,6 +1,6 @@
 """Work that a worker of the very process takes with the commit that brings it: no claim, no wait.
 
-Whoever commits a step asks for a seat for each piece of work. With a seat, the row is written as
+Whoever commits a step asks for a slot for each piece of work. With a slot, the row is written as
 reserved by the worker's member, unless a throttle says otherwise, and the worker begins when the
 commit is through. Without one, the row waits in its stream for whoever claims it.
 """
@@ -15,7 +15,7 @@ from durable.streams.graph_messages import Taken, Work
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class WorkSlot:
     """A free slot of a worker.
 
     Args:
@@ -28,27 +28,27 @@ class Seat:
     retry: RetryPolicy | None = None
 
     def policy(self, work: Work) -> RetryPolicy:
-        """The policy in force for work that takes this seat."""
+        """The policy in force for work that takes this slot."""
         return work.retry if work.own or self.retry is None else self.retry
 
 
-class Seats(Protocol):
+class WorkSlots(Protocol):
     """The workers of a process."""
 
     def serves(self, stream: str) -> bool:
         """Whether a worker of this process takes work from a stream."""
         ...
 
-    def seat(self, stream: str) -> Seat | None:
-        """Keep a slot for work of a stream until `seated` is called; None: it has to wait."""
+    def slot(self, stream: str) -> WorkSlot | None:
+        """Keep a slot for work of a stream until `slot_taken` is called; None: it has to wait."""
         ...
 
-    def seated(self, stream: str, seat: Seat, taken: Taken | None) -> None:
-        """Work has taken the seat and may begin; None: nothing came of it."""
+    def slot_taken(self, stream: str, slot: WorkSlot, taken: Taken | None) -> None:
+        """Work has taken the slot and may begin; None: nothing came of it."""
         ...
 
 
-def taken_by(seat: Seat, work: Work, message_id: int, run_id: int) -> Taken:
+def taken_by(slot: WorkSlot, work: Work, message_id: int, run_id: int) -> Taken:
     """The work as a worker has it that takes it at once: its first attempt."""
     return Taken(
         message_id,
@@ -60,7 +60,7 @@ def taken_by(seat: Seat, work: Work, message_id: int, run_id: int) -> Taken:
         work.graph,
         work.message,
         1,
-        seat.policy(work),
+        slot.policy(work),
         work.attempts,
         trace=work.trace,
     )

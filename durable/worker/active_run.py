@@ -43,7 +43,7 @@ _WITH_INPUT = (StartActivity, StartChild, StartGraph)
 FAST_STEPS_MAX = 100  # then one step goes over the stream, so that a long run lets others in
 
 
-class Held:
+class ActiveRun:
     """One run that this member holds.
 
     Args:
@@ -130,7 +130,7 @@ class Held:
 
     # --- the first turn ----------------------------------------------------------------------
 
-    def fold(self, facts: Sequence[Fact], python: str) -> Turn:
+    def replay(self, facts: Sequence[Fact], python: str) -> Turn:
         """Bring the coroutine to where its history ends, or begin it; what is to be started then.
 
         Raises whatever `Run.apply` raises: the code does not fit the history.

@@ -1,4 +1,4 @@
-"""What a worker is given by its client: the streams, and ports to who commits and who deploys."""
+"""What a worker is given by its client: the streams, and Protocols of committer and deployer."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Topics(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class WorkerServices:
     """Everything a worker needs, built by `durable.app`.
 
     Attributes:

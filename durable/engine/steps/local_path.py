@@ -45,7 +45,7 @@ from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
 from durable.runtime.batching import Batch, Batcher, Repeatable
 from durable.streams.graph_messages import Taken, work_stream
-from durable.streams.seats import Seats
+from durable.streams.work_slots import WorkSlots
 from durable.telemetry.logs import logger
 
 NOTHING_BESIDE = Extension()
@@ -64,21 +64,21 @@ class Here:
     """What the road needs of its process.
 
     Args:
-        plans: those that are at hand. retry: the policy of work that has none. dice: a number from
-            0 up to 1. seats: the workers. told: called with what each commit has written.
+        plans: those that are at hand. retry: the policy of work that has none. rng: a number from
+            0 up to 1. slots: the workers. told: called with what each commit has written.
             consumer: the guid of the engine. clock: the database's time, as it is known here.
-            felt: told of each commit's messages, by type, and its milliseconds. resting: seconds
+            record: told of each commit's messages, by type, and its milliseconds. resting: seconds
             that engines rest between claims for duress; then the other road is taken.
     """
 
     plans: Plans
     retry: RetryPolicy
-    dice: Callable[[], float]
-    seats: Seats
+    rng: Callable[[], float]
+    slots: WorkSlots
     told: OnCommitted
     consumer: str
     clock: Clock
-    felt: Callable[[Mapping[str, int], float], None]
+    record: Callable[[Mapping[str, int], float], None]
     resting: Callable[[], float]
 
 
@@ -124,7 +124,7 @@ class _Next:
     advance: Advance
 
 
-class GraphRoad:
+class LocalPath:
     """The fast road of one app in one process, and the way on to the other where it ends.
 
     Attributes:
@@ -155,12 +155,12 @@ class GraphRoad:
         """Start a job on the active version. Raises what `GraphSteps.start` raises."""
         first = None if self._closed else self._first(start)
         if first is not None:
-            first.beginning.out.sit_down(self._here.seats)
+            first.beginning.out.reserve_slots(self._here.slots)
             try:
                 job = await self._starts.submit(first)
-            except Exception:  # whatever it is: the seats are of use to others
-                if first.beginning.out.seats:
-                    first.beginning.out.stand_up(self._here.seats)
+            except Exception:  # whatever it is: the slots are of use to others
+                if first.beginning.out.slots:
+                    first.beginning.out.release_slots(self._here.slots)
                 raise
             if job is not None:
                 return job
@@ -180,7 +180,7 @@ class GraphRoad:
         # Both roads go on from what is in the tables, so this one must too.
         start = changed(start, data=decode(encode(start.data, f"the input for {start.topic!r}")))
         try:
-            step = first_step(plan, start, version, self._here.clock.now(), self._here.dice)
+            step = first_step(plan, start, version, self._here.clock.now(), self._here.rng)
             job = new_job(step)
             if not is_plain_start(step, job):
                 return None
@@ -231,7 +231,7 @@ class GraphRoad:
         if following is not None:
             known.queue.popleft()
             known.busy = True
-            following.advance.out.sit_down(self._here.seats)
+            following.advance.out.reserve_slots(self._here.slots)
             self._answers.submit(following).add_done_callback(partial(self._sent, following))
 
     def _sent(self, one: _Next, sent: asyncio.Future[bool]) -> None:
@@ -245,7 +245,7 @@ class GraphRoad:
 
     def _following(self, known: _Known, answer: _Answer) -> _Next | None:
         taken, now = answer.taken, self._here.clock.now()
-        walk = Walk(known.plan, known.job, dict(known.instances), now, self._here.dice)
+        walk = Walk(known.plan, known.job, dict(known.instances), now, self._here.rng)
         if not walk.takes(taken.aid, taken.dad):
             return None
         walk.reply(taken.aid, taken.dad, reply_of(MessageKind.RESPONSE, answer.text))
@@ -274,7 +274,7 @@ class GraphRoad:
 
     def _remember(self, known: _Known, out: Outgoing) -> None:
         for work in out.work:
-            if self._here.seats.serves(work_stream(work.app_id, work.topic)):
+            if self._here.slots.serves(work_stream(work.app_id, work.topic)):
                 self._known[known.job.run_id] = known
                 self._grow(known, out)
                 break
@@ -321,21 +321,21 @@ class GraphRoad:
         out = first.beginning.out
         if passed is None:
             self._active = None
-            out.stand_up(self._here.seats)
+            out.release_slots(self._here.slots)
             return None
         now = from_datetime(passed.now)
         job = changed(first.step.changes.job, run_id=passed.run_id, created_at=now)
         instances = {(i.dad, i.aid): i for i in first.step.changes.instances}
         self._remember(_Known(job, first.step.plan, instances), out)
         written.legs.extend(first.step.changes.legs)
-        self._seat(out, passed, written)
+        self._slot(out, passed, written)
         return job
 
     async def _send_answers(self, batch: Batch[_Next]) -> list[bool]:
         flew = asyncio.get_running_loop().time()
         steps = [one.advance for one in batch.items]
         passed = await self._commits.advance(self._step_lane, steps)
-        self._felt(MessageKind.RESPONSE, len(batch.items), flew)
+        self._record(MessageKind.RESPONSE, len(batch.items), flew)
         written = Written()
         for one, result in zip(batch.items, passed, strict=True):
             self._stepped(one, result, written)
@@ -346,7 +346,7 @@ class GraphRoad:
         known, out = one.known, one.advance.out
         known.busy = False
         if passed is None:
-            out.stand_up(self._here.seats)
+            out.release_slots(self._here.slots)
             self._forget(known)
             _pass(one.answer, passed=False)
             return
@@ -363,25 +363,25 @@ class GraphRoad:
         if known.queue:
             asyncio.get_running_loop().call_soon(self._go_on, known)
         written.legs.extend(one.step.changes.legs)
-        self._seat(out, passed, written)
+        self._slot(out, passed, written)
         _pass(one.answer, passed=True)
 
     def _go_on(self, known: _Known) -> None:
         if known.queue and not known.busy:
             self._step(known)
 
-    def _seat(self, out: Outgoing, passed: Passed, written: Written) -> None:
-        """Have the work begin that took its seat; the rest waits in its stream."""
-        seats = zip(out.work, out.seats, strict=True)
-        for place, (work, seat) in enumerate(seats):
-            if seat is not None:
+    def _slot(self, out: Outgoing, passed: Passed, written: Written) -> None:
+        """Have the work begin that took its slot; the rest waits in its stream."""
+        slots = zip(out.work, out.slots, strict=True)
+        for place, (work, slot) in enumerate(slots):
+            if slot is not None:
                 stream = work_stream(work.app_id, work.topic)
-                self._here.seats.seated(stream, seat, passed.taken.get(place))
+                self._here.slots.slot_taken(stream, slot, passed.taken.get(place))
         written.streams |= passed.streams
         written.sent = written.sent or passed.sent
 
-    def _felt(self, kind: str, messages: int, since: float) -> None:
-        self._here.felt({kind: messages}, (asyncio.get_running_loop().time() - since) * 1000)
+    def _record(self, kind: str, messages: int, since: float) -> None:
+        self._here.record({kind: messages}, (asyncio.get_running_loop().time() - since) * 1000)
 
 
 def _pass(answer: _Answer, *, passed: bool) -> None:

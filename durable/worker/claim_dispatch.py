@@ -1,4 +1,4 @@
-"""Who of many workers looks when a queue holds something new: as many as there is work for.
+"""Which of many workers look when a queue holds something new: as many as there is work for.
 
 A notification reaches every worker of a queue. Were all of them to look, twenty would ask the
 database for the one message that one of them gets. So each works out, from what the notification
@@ -22,14 +22,14 @@ WAITING = MOMENT / 2
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Rank:
     """A worker's place among those of its queue: `rank` of 0 … `of` - 1."""
 
     rank: int = 0
     of: int = 1
 
 
-def patience(place: Place, news: QueueNews) -> float | None:
+def claim_delay(place: Rank, news: QueueNews) -> float | None:
     """Seconds after which a worker looks; None: others do.
 
     Args:
@@ -38,9 +38,9 @@ def patience(place: Place, news: QueueNews) -> float | None:
             that moves the head of the line on.
 
     >>> one = QueueNews(QueueKind.TURN, 1, 40)
-    >>> patience(Place(0, 20), one), patience(Place(2, 20), one), patience(Place(7, 20), one)
+    >>> claim_delay(Rank(0, 20), one), claim_delay(Rank(2, 20), one), claim_delay(Rank(7, 20), one)
     (0.0, 0.02, None)
-    >>> patience(Place(7, 20), QueueNews(QueueKind.TURN))
+    >>> claim_delay(Rank(7, 20), QueueNews(QueueKind.TURN))
     0.0
     """
     if not news.amount:
@@ -50,44 +50,44 @@ def patience(place: Place, news: QueueNews) -> float | None:
     return 0.0 if behind <= 0 else MOMENT if behind <= BEHIND else None
 
 
-class Bell:
-    """Rung when there may be messages to claim: all that are due, or those that have been waiting.
+class WakeEvent:
+    """Set when there may be messages to claim: all that are due, or those that have been waiting.
 
     Example:
-        >>> bell = Bell()
-        >>> bell.ring()  # doctest: +SKIP
-        >>> await bell.rung()  # doctest: +SKIP
+        >>> event = WakeEvent()
+        >>> event.set()  # doctest: +SKIP
+        >>> await event.wait()  # doctest: +SKIP
     """
 
     def __init__(self) -> None:
         self._waiting = WAITING
-        self._rung = asyncio.Event()
+        self._set = asyncio.Event()
         self._late: asyncio.TimerHandle | None = None
         self._again = False
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """Have what is due claimed."""
         self._waiting = 0.0
-        self._rung.set()
+        self._set.set()
 
-    def ring_later(self, delay: float) -> None:
-        """Have what is still there after `delay` seconds claimed; rung again, once more later."""
+    def set_later(self, delay: float) -> None:
+        """Have what is still there after `delay` seconds claimed; set again, once more later."""
         self._again = self._late is not None
         if self._late is None:
-            self._late = asyncio.get_running_loop().call_later(delay, self._ring_late, delay)
+            self._late = asyncio.get_running_loop().call_later(delay, self._set_late, delay)
 
-    def _ring_late(self, delay: float) -> None:
+    def _set_late(self, delay: float) -> None:
         self._late = None
-        self._rung.set()
+        self._set.set()
         if self._again:
-            self.ring_later(delay)
+            self.set_later(delay)
 
-    async def rung(self) -> None:
-        """Wait until it has been rung since `hush`."""
-        await self._rung.wait()
+    async def wait(self) -> None:
+        """Wait until it has been set since `drain`."""
+        await self._set.wait()
 
-    def hush(self) -> float:
+    def drain(self) -> float:
         """What the claim that follows is to take: messages due for so many seconds."""
-        self._rung.clear()
+        self._set.clear()
         waiting, self._waiting = self._waiting, WAITING
         return waiting

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from durable.postgres.retrying import patiently
+from durable.postgres.retrying import retry_until_connected
 from durable.protocol.notifications import QueueKind
 from durable.runtime.clocks import MemberClock
 from durable.runtime.supervision import Tasks
-from durable.streams.ports import Ports
+from durable.streams.services import WorkerServices
 
 SOON = 1.0  # a run given back that is due within so many seconds is announced: polls are slower
 
 
-class Leaving:
+class EvictionQueue:
     """Runs on their way back, from their eviction until the database knows.
 
     Args:
-        ports: the streams.
+        services: the streams.
         queue: the task queue whose workers are told of runs that are due soon.
         clock: the database's time.
         member: who holds the runs.
@@ -26,13 +26,13 @@ class Leaving:
 
     def __init__(
         self,
-        ports: Ports,
+        services: WorkerServices,
         queue: str,
         clock: MemberClock,
         member: Callable[[], int],
         tasks: Tasks,
     ) -> None:
-        self._ports = ports
+        self._services = services
         self._queue = queue
         self._clock, self._tasks = clock, tasks
         self._member = member
@@ -65,11 +65,11 @@ class Leaving:
         while self._due or self._going:
             self._going.update(self._due)  # what an earlier try left, too
             self._due = {}
-            await patiently(self._write)
+            await retry_until_connected(self._write)
             soon = self._clock.now() + SOON
             early = any(at is not None and at < soon for at in self._going.values())
             if early or not self._missed.isdisjoint(self._going):
-                self._ports.announcer.queue(self._queue, QueueKind.TURN, len(self._going))
+                self._services.announcer.queue(self._queue, QueueKind.TURN, len(self._going))
             self._missed.difference_update(self._going)
             self._going = {}
         self._busy = False
@@ -79,4 +79,4 @@ class Leaving:
         self._due, self._going, self._busy = {}, {}, False
 
     async def _write(self) -> None:
-        await self._ports.runs.give_back(self._member(), self._going)
+        await self._services.runs.give_back(self._member(), self._going)

@@ -1,4 +1,4 @@
-"""Duress: how an app's consumers answer to overload, by resting between their claims.
+"""BackPressure: how an app's consumers answer to overload, by resting between their claims.
 
 Each engine keeps, by type of message, a moving average of how long a step takes: what its messages
 wait for the database. When that is long, its process rests after each claim, about as long as the
@@ -18,7 +18,7 @@ OWN: Final = 2.0  # milliseconds of work that each message may cost: a large bat
 EVERY: Final = 10  # messages between two evaluations while all is well; else each step is one
 EASE: Final = 3  # evaluations in a row that must find it better before it counts as better
 TELL: Final = 5.0  # seconds between two broadcasts of the same process
-LAPSE: Final = 15.0  # seconds after which what was felt or heard counts no more
+LAPSE: Final = 15.0  # seconds after which what was record or heard counts no more
 
 LEVELS: Final = ("healthy", "mild", "moderate", "severe")
 _FROM: Final = (0.0, 200.0, 1000.0, 5000.0)  # milliseconds at which each level begins
@@ -45,7 +45,7 @@ def rest_of(level: int, score: float) -> float:
 
 
 @dataclass
-class Gauge:
+class LoadMonitor:
     """What one process feels: averages by type of message, and the level that follows; pure."""
 
     averages: dict[str, float] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Gauge:
         """The worst of the averages, in milliseconds."""
         return max(self.averages.values(), default=0.0)
 
-    def felt(self, kinds: Mapping[str, int], milliseconds: float) -> bool:
+    def record(self, kinds: Mapping[str, int], milliseconds: float) -> bool:
         """A step with so many messages of each type took so long; whether the level was looked at.
 
         It rises at once, and falls when `EASE` evaluations in a row have found it lower.
@@ -85,7 +85,7 @@ class _Report:
     until: float
 
 
-class Duress:
+class BackPressure:
     """What this process feels and has heard of, and how long its consumers rest for it.
 
     Args:
@@ -100,16 +100,16 @@ class Duress:
         self._guid = guid
         self._tell = tell
         self._clock = clock
-        self._gauge = Gauge()
+        self._monitor = LoadMonitor()
         self._reports: dict[str, _Report] = {}
         self._told_at = -TELL
         self._told_level = 0
 
-    def felt(self, kinds: Mapping[str, int], milliseconds: float) -> None:
+    def record(self, kinds: Mapping[str, int], milliseconds: float) -> None:
         """A step of an engine with so many messages of each type took so long."""
-        if kinds and self._gauge.felt(kinds, milliseconds):
-            level = self._gauge.level
-            self._note(self._guid, rest_of(level, self._gauge.score))
+        if kinds and self._monitor.record(kinds, milliseconds):
+            level = self._monitor.level
+            self._note(self._guid, rest_of(level, self._monitor.score))
             self._broadcast(level)
 
     def _broadcast(self, level: int) -> None:
@@ -117,7 +117,7 @@ class Duress:
         over = level == 0 and self._told_level > 0
         if over or (level > 0 and self._clock() - self._told_at >= TELL):
             self._told_at, self._told_level = self._clock(), level
-            score = self._gauge.score
+            score = self._monitor.score
             self._tell(
                 {
                     "type": "duress",
@@ -150,8 +150,8 @@ class Duress:
     def profile(self) -> dict[str, object]:
         """What roll call says of it."""
         return {
-            "duress_level": LEVELS[self._gauge.level],
-            "duress_score_ms": round(self._gauge.score, 3),
-            "duress_per_type": {k: round(v, 3) for k, v in self._gauge.averages.items()},
+            "duress_level": LEVELS[self._monitor.level],
+            "duress_score_ms": round(self._monitor.score, 3),
+            "duress_per_type": {k: round(v, 3) for k, v in self._monitor.averages.items()},
             "duress_throttle_ms": round(self.rest() * 1000, 3),
         }
