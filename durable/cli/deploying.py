@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +11,12 @@ import typer
 
 from durable.cli.command import Session, connected
 from durable.errors import ConfigurationError
+from durable.protocol.retry import RetryPolicy
 from durable.telemetry.terminal import shown
 
 if TYPE_CHECKING:
-    from durable.client.deployments import Deployment
+    from durable.client.deployments import Change, Deployment
+from durable.descriptor.commands import RETRY
 
 
 @connected
@@ -32,6 +35,9 @@ async def deploy(  # noqa: PLR0913 - options of the command
         bool, typer.Option("--document", help="Print the descriptor in force, to be edited.")
     ] = False,
     reset: Annotated[bool, typer.Option("--reset", help="Take changes back.")] = False,
+    build: Annotated[
+        str | None, typer.Option(help="With --document: of this version, where several are live.")
+    ] = None,
     path: Annotated[
         str, typer.Option(help='With --reset: only there and below, such as "shared.charge".')
     ] = "",
@@ -49,6 +55,8 @@ async def deploy(  # noqa: PLR0913 - options of the command
         )
     if path and not reset:
         raise ConfigurationError("--path goes with --reset")
+    if build is not None and not document:
+        raise ConfigurationError("--build goes with --document")
     client = session.client
     if file is not None:
         if queue is not None:
@@ -57,7 +65,7 @@ async def deploy(  # noqa: PLR0913 - options of the command
     elif reset:
         found = await client.reset_deployment(_named(queue), path, open_runs=open_runs)
     else:
-        found = await client.deployment(_named(queue))
+        found = await client.deployment(_named(queue), build)
     if document:
         _print_document(session, found)
     else:
@@ -69,18 +77,13 @@ def _named(queue: str | None) -> str:
 
 
 def _print_document(session: Session, found: Deployment) -> None:
-    if not found.document:
-        raise ConfigurationError(
-            f"no worker has generated a descriptor for the task queue {found.task_queue!r}: start"
-            " one first"
-        )
     session.out.answer({"document": found.document}, found.document.rstrip("\n"))
 
 
 def _as_data(found: Deployment) -> dict[str, object]:
     return {
         "task_queue": found.task_queue, "deployment": found.number, "changes": found.changes,
-        "builds": found.builds,
+        "builds": found.builds, "taken_back": found.taken_back,
     }  # fmt: skip
 
 
@@ -89,7 +92,7 @@ def as_text(found: Deployment) -> str:
 
     Example:
         >>> from durable.client.deployments import Deployment
-        >>> print(as_text(Deployment("orders", 0, (), (), "")))
+        >>> print(as_text(Deployment("orders", 0, (), (), "", "")))
         task queue orders, deployment 0: nothing is changed of what its functions generate
         no live worker serves it
     """
@@ -101,9 +104,11 @@ def as_text(found: Deployment) -> str:
         for change in found.changes:
             made = f"{change.made_at:%Y-%m-%d %H:%M:%S}"
             lines.append(
-                f"  {shown(change.path)}: {_value(change.generated)} → {_value(change.value)}"
+                f"  {shown(change.path)}: {_difference(change)}"
                 f"  (deployment {change.deployment}, {shown(change.author)}, {made} UTC)"
             )
+            lines += [f"    attention: {warning}" for warning in _warnings(change)]
+    lines += [f"  taken back by this: {shown(path)}" for path in found.taken_back]
     for build in found.builds:
         workers = "1 worker" if build.workers == 1 else f"{build.workers} workers"
         lines.append(f"build {build.version}: {workers}")
@@ -117,5 +122,25 @@ def as_text(found: Deployment) -> str:
     return "\n".join(lines)
 
 
-def _value(value: object) -> str:
-    return "unset" if value is None else shown(json.dumps(value, ensure_ascii=False))
+def _difference(change: Change) -> str:
+    if change.suspends:
+        return "taken out"
+    field = change.path.rpartition(".")[2]
+    return f"{_value(change.generated, field)} → {_value(change.value, field)}"
+
+
+def _warnings(change: Change) -> Iterator[str]:
+    """What may surprise whoever deploys a change."""
+    if change.suspends:
+        yield "runs that call it are suspended, until it is led somewhere again"
+    if change.path.endswith("maximumAttempts") and change.generated == 1 and change.value != 1:
+        yield "what was run at most once may be run again"
+
+
+def _value(value: object, field: str = "") -> str:
+    """A value; in the place of none, the default that holds."""
+    if value is not None:
+        return shown(json.dumps(value, ensure_ascii=False))
+    if field in RETRY and (usual := getattr(RetryPolicy(), RETRY[field])):
+        return f"default ({usual})"
+    return "unset"

@@ -206,7 +206,11 @@ def _next(run: RunDescription) -> Iterator[str]:
     """What to do about it, where there is something to do."""
     if run.state == "suspended":
         yield ""
-        yield f"Next: mend the code, restart the worker, or: durable resume {quote(run.id)}"
+        if run.failure is not None and run.failure.type == "DescriptorError":
+            wanted = "durable deploy FILE --open-runs, or --reset --open-runs"
+        else:
+            wanted = "fix the code and restart the worker"
+        yield f"Next: {wanted}; then: durable resume {quote(run.id)}"
     elif run.finished_at is None and run.worker is None:
         is_due = run.wakes_at is not None and run.wakes_at <= wall_clock()
         if is_due or run.revision == 0:

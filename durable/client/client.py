@@ -312,10 +312,19 @@ class Client:
         self._runs.home.check("client.reset_deployment()")
         return await self._runs.deployments.reset(task_queue, path, open_runs=open_runs)
 
-    async def deployment(self, task_queue: str) -> Deployment:
-        """What is in force for a task queue: changes, what live workers serve, and the document."""
+    async def deployment(self, task_queue: str, version: str | None = None) -> Deployment:
+        """What is in force for a task queue: changes, what live workers serve, and the document.
+
+        Args:
+            task_queue: the task queue.
+            version: of the generated descriptor whose document is wanted, where several builds are
+                at work; that with most workflows unless given.
+
+        Raises `ConfigurationError` when no worker has generated a descriptor for the task queue, or
+        none of that version.
+        """
         self._runs.home.check("client.deployment()")
-        return await self._runs.deployments.shown(task_queue)
+        return await self._runs.deployments.shown(task_queue, version)
 
     async def _begin(
         self, who: str, call: Call[Any] | str, args: tuple[Any, ...], given: _Given

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from durable.descriptor.commands import Plain
-from durable.descriptor.edits import Edit, lay_over
+from durable.descriptor.edits import TRANSITION, Edit, lay_over
 from durable.errors import ConfigurationError
 from durable.postgres.connections import LONG_DEADLINE, Connection
 from durable.postgres.pool import Database
-from durable.protocol.limits import check_queue
+from durable.protocol.limits import check_queue, check_text
 from durable.protocol.notifications import QueueKind
 from durable.store.edits import EditInForce, EditStore
 from durable.streams.announce import Announcer
@@ -32,6 +32,7 @@ class Change:
         author: who deployed it.
         made_at: when.
         deployment: the number of the deployment that brought it.
+        suspends: runs that call what it takes out are suspended.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Change:
     author: str
     made_at: datetime
     deployment: int
+    suspends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,10 @@ class Deployment:
         changes: what is edited of the generated descriptor, in the order of paths.
         builds: what live workers serve.
         document: the descriptor with the changes, as YAML: edit it, and deploy it again. Where live
-            workers serve several, the one with most workflows; "" where no worker has stored one.
+            workers serve several, that of the version that was asked for, else the one with most
+            workflows.
+        version: of the descriptor that `document` shows.
+        taken_back: paths of changes that this deployment has taken back.
     """
 
     task_queue: str
@@ -79,6 +84,8 @@ class Deployment:
     changes: tuple[Change, ...]
     builds: tuple[Build, ...]
     document: str
+    version: str
+    taken_back: tuple[str, ...] = ()
 
 
 class Deployments:
@@ -99,21 +106,34 @@ class Deployments:
     ) -> Deployment:
         """Put an edited descriptor in force; see `Client.deploy`."""
         # Brings YAML and the models of the language, which no other method of a client needs.
-        from durable.descriptor.differences import EditedDocument  # noqa: PLC0415
+        from durable.descriptor.differences import EditedDocument, plain_of  # noqa: PLC0415
 
+        if author is not None:
+            check_text("author", author, "client.deploy()")
+        if not isinstance(source, (str, Path, Mapping)):
+            raise ConfigurationError(
+                f"client.deploy(): document is of type {type(source).__name__}: give YAML text, a"
+                " path, or plain data"
+            )
         document = await asyncio.to_thread(EditedDocument.read, source)
         queue, version = document.queue, document.version
         async with self._db.connection(LONG_DEADLINE) as connection:
             generated = await self._store.generated(connection, queue, version)
             if generated is None:
                 raise ConfigurationError(await self._unknown(connection, queue, version))
-        edits = await asyncio.to_thread(document.edits, generated[1])
+        base = await asyncio.to_thread(plain_of, generated[1])
+        edits = await asyncio.to_thread(document.edits, base)
         by = (version, author or _user())
 
-        def replaced(in_force: Sequence[EditInForce]) -> tuple[list[Edit], list[Edit]]:
+        def replaced(number: int, in_force: Sequence[EditInForce]) -> tuple[list[Edit], list[Edit]]:
             """What the document adds to the edits in force, and what it takes back."""
+            if document.printed is not None and document.printed != number:
+                raise ConfigurationError(_overtaken(document.printed, number, version, in_force))
             before = [e.edit for e in in_force]
-            return [e for e in edits if e not in before], [e for e in before if e not in edits]
+            # What other builds alone have is not in the document: it stays.
+            elsewhere = lay_over(base, before).inert
+            gone = [e for e in before if e not in edits and e not in elsewhere]
+            return [e for e in edits if e not in before], gone
 
         return await self._put(queue, replaced, by, open_runs=open_runs)
 
@@ -121,7 +141,7 @@ class Deployments:
         """Take edits back; see `Client.reset_deployment`."""
         check_queue("task_queue", queue, "client.reset_deployment()")
 
-        def removed(in_force: Sequence[EditInForce]) -> tuple[list[Edit], list[Edit]]:
+        def removed(_number: int, in_force: Sequence[EditInForce]) -> tuple[list[Edit], list[Edit]]:
             """Nothing to add, and the edits below the path to take back."""
             gone = [e.edit for e in in_force if e.edit.is_below(path)]
             if path and not gone:
@@ -134,16 +154,16 @@ class Deployments:
 
         return await self._put(queue, removed, ("", ""), open_runs=open_runs)
 
-    async def shown(self, queue: str) -> Deployment:
+    async def shown(self, queue: str, version: str | None) -> Deployment:
         """What is in force; see `Client.deployment`."""
         check_queue("task_queue", queue, "client.deployment()")
         async with self._db.connection(LONG_DEADLINE) as connection:
-            return await self._shown(connection, queue)
+            return await self._shown(connection, queue, version)
 
     async def _put(
         self,
         queue: str,
-        change: Callable[[Sequence[EditInForce]], tuple[list[Edit], list[Edit]]],
+        change: Callable[[int, Sequence[EditInForce]], tuple[list[Edit], list[Edit]]],
         by: tuple[str, str],
         *,
         open_runs: bool,
@@ -151,7 +171,7 @@ class Deployments:
         async with self._db.connection(LONG_DEADLINE) as connection:
             async with connection.transaction():
                 number, opened = await self._store.lock(connection, queue)
-                new, gone = change(await self._store.in_force(connection, queue))
+                new, gone = change(number, await self._store.in_force(connection, queue))
                 if new or gone:
                     number += 1
                     await self._store.end(connection, queue, number, [*new, *gone])
@@ -159,37 +179,40 @@ class Deployments:
                 if new or gone or (open_runs and opened < number):
                     await self._store.put_in_force(connection, queue, number, open_runs=open_runs)
             self._announcer.queue(queue, QueueKind.TURN, amount=0)
-            return await self._shown(connection, queue)
+            found = await self._shown(connection, queue, by[0] or None)
+        set_anew = {(e.graph, e.activity, e.field) for e in new}
+        lost = [e.path for e in gone if (e.graph, e.activity, e.field) not in set_anew]
+        return replace(found, taken_back=tuple(sorted(lost)))
 
-    async def _shown(self, connection: Connection, queue: str) -> Deployment:
+    async def _shown(
+        self, connection: Connection, queue: str, version: str | None = None
+    ) -> Deployment:
         from durable.descriptor.differences import plain_of, written  # noqa: PLC0415 - as above
 
         in_force = await self._store.in_force(connection, queue)
         number = await self._store.number(connection, queue)
         served = await self._store.served(connection, queue)
         apps: dict[str, Plain] = {}
-        newest = await self._store.generated(connection, queue)
-        for version in served:
-            stored = await self._store.generated(connection, queue, version)
+        for one in served:
+            stored = await self._store.generated(connection, queue, one)
             if stored is not None:
-                apps[version] = await asyncio.to_thread(plain_of, stored[1])
+                apps[one] = await asyncio.to_thread(plain_of, stored[1])
         edits = [e.edit for e in in_force]
-        document = ""
-        if newest is not None:
-            # Of several builds that are at work, the one that says most.
-            app = max(apps.values(), key=_size, default=None)
-            if app is None:
-                app = await asyncio.to_thread(plain_of, newest[1])
-            edited = lay_over(app, edits).app
-            document = await asyncio.to_thread(written, edited)
         builds = [_build(v, served[v], said, edits) for v, said in apps.items()]
-        changes = [
-            Change(e.edit.path, e.edit.value, e.edit.base, e.author, e.made_at, e.deployment)
-            for e in in_force
-        ]
+        # Of several builds that are at work, the one that says most.
+        chosen = version or max(apps, key=lambda v: _size(apps[v]), default=None)
+        if chosen not in apps:
+            stored = await self._store.generated(connection, queue, chosen)
+            if stored is None:
+                raise ConfigurationError(await self._unknown(connection, queue, chosen or ""))
+            chosen, text = stored
+            apps[chosen] = await asyncio.to_thread(plain_of, text)
+        edited = lay_over(apps[chosen], edits).app
+        changes = sorted((_change(e) for e in in_force), key=lambda c: c.path)
         return Deployment(
-            queue, number, tuple(sorted(changes, key=lambda c: c.path)), tuple(builds), document
-        )
+            queue, number, tuple(changes), tuple(builds),
+            await asyncio.to_thread(written, edited, number), chosen,
+        )  # fmt: skip
 
     async def _unknown(self, connection: Connection, queue: str, version: str) -> str:
         known = await self._store.generated_versions(connection, queue)
@@ -208,6 +231,23 @@ class Deployments:
 
 def _size(app: Plain) -> tuple[int, int]:
     return len(app.get("graphs", ())), len(app.get("shared", {}).get("activities", ()))
+
+
+def _change(e: EditInForce) -> Change:
+    suspends = e.edit.field in ("", TRANSITION) and e.edit.value is None
+    return Change(
+        e.edit.path, e.edit.value, e.edit.base, e.author, e.made_at, e.deployment, suspends
+    )
+
+
+def _overtaken(printed: int, number: int, version: str, in_force: Sequence[EditInForce]) -> str:
+    last = max(in_force, key=lambda e: e.deployment, default=None)
+    by = f" by {last.author}" if last is not None and last.deployment == number else ""
+    return (
+        f"app.version: the document shows deployment {printed}, and deployment {number}{by} came"
+        " since: print the document again and edit that; or, to take back what came since, write"
+        f" app.version: {version}"
+    )
 
 
 def _build(version: str, workers: int, app: Mapping[str, Any], edits: Sequence[Edit]) -> Build:

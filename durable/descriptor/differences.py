@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from durable.descriptor.commands import START, Plain
+from durable.descriptor.commands import START, Plain, is_generated_id
 from durable.descriptor.document import load_marked, load_stored, plain
 from durable.descriptor.edits import (
     SHARED,
@@ -20,6 +20,7 @@ from durable.descriptor.edits import (
     same,
 )
 from durable.descriptor.findings import Finding, refuse
+from durable.descriptor.identifiers import is_topic
 from durable.descriptor.layout import to_yaml
 from durable.descriptor.marks import Mark
 
@@ -31,10 +32,12 @@ class EditedDocument:
     Attributes:
         queue: the task queue.
         version: of the generated descriptor that was edited.
+        printed: the deployment that it shows, None where it does not say so.
     """
 
     queue: str
     version: str
+    printed: int | None
     _app: Plain
     _marks: Mark | None
 
@@ -42,14 +45,15 @@ class EditedDocument:
     def read(cls, source: str | Path | Mapping[str, object]) -> EditedDocument:
         """Read YAML text, a path, or plain data. Raises `DescriptorError`."""
         app, marks = load_marked(source)
-        return cls(app.id, app.version, plain(app), marks)
+        version, _, number = app.version.partition(NUMBER)
+        return cls(app.id, version, int(number) if number.isdecimal() else None, plain(app), marks)
 
-    def edits(self, generated: str) -> list[Edit]:
-        """What was edited of the generated descriptor, given as YAML.
+    def edits(self, generated: Plain) -> list[Edit]:
+        """What was edited of the generated descriptor.
 
         Raises `DescriptorError` for what only code can change, with paths and lines.
         """
-        edits, findings = differences(plain_of(generated), self._app)
+        edits, findings = differences(generated, self._app)
         refuse(findings, self._marks)
         return edits
 
@@ -59,9 +63,13 @@ def plain_of(stored: str) -> Plain:
     return plain(load_stored(stored))
 
 
-def written(app: Plain) -> str:
-    """A descriptor as YAML."""
-    return to_yaml({"app": app})
+def written(app: Plain, number: int) -> str:
+    """A descriptor as YAML, with the deployment that it shows."""
+    return to_yaml({"app": {**app, "version": f"{app['version']}{NUMBER}{number}"}})
+
+
+NUMBER: Final = "+"
+"""What stands in `app.version` of a printed document before the number of the deployment."""
 
 
 _FROM_CODE: Final = "it follows from the code of the functions: change it there"
@@ -152,18 +160,28 @@ class _Differences:
         before, after = fields_of(base), fields_of(edited)
         if base.get("reentrant") or base["type"] not in ("worker", "await"):
             before, after = {}, {}
+        if is_generated_id(name):  # whatever is called through it keeps its own name
+            before.pop("topic", None)
+            after.pop("topic", None)
         changed = {key.partition(".")[0] for key in (*before, *after)}
         self._others(base, edited, where, changed)
         for field in sorted(before.keys() | after.keys()):
             one, other = before.get(field), after.get(field)
-            if not same(field, one, other):
-                self.edits.append(Edit(graph, name, field, other, one))
+            if same(field, one, other):
+                continue
+            if why := _unusable(field, other):
+                self._refuse((*where, *field.split(".")), why)
+            self.edits.append(Edit(graph, name, field, other, one))
 
     def _of_ways(
         self, graph: str, ways: tuple[Any, Any], where: tuple[str | int, ...], removed: set[str]
     ) -> None:
         before = {command_of(t): t["to"] for t in ways[0]}
         after = {command_of(t): t["to"] for t in ways[1]}
+        if graph != SHARED:  # one workflow may lead a command elsewhere than the others do
+            shared = self._base.get("shared", {}).get("transitions", ())
+            said = {command_of(t): t["to"] for t in shared}
+            before |= {c: said[c] for c in after.keys() - before.keys() if c in said}
         for command in after.keys() - before.keys():
             place = next(n for n, t in enumerate(ways[1]) if command_of(t) == command)
             self._refuse((*where, place), f"no function is registered as {command!r}; {_FROM_CODE}")
@@ -181,6 +199,15 @@ class _Differences:
 
     def _refuse(self, where: tuple[str | int, ...], message: str) -> None:
         self.findings.append(Finding(where, message))
+
+
+def _unusable(field: str, value: object) -> str:
+    """Why an edit cannot set a field to a value that the language allows; "" if it can."""
+    if isinstance(value, str) and value.startswith("{"):
+        return "it can refer to nothing but what stood there: write a value"
+    if field == "topic" and not (isinstance(value, str) and is_topic(value)):
+        return "no activity can have this name"
+    return ""
 
 
 def _changed(base: Plain, edited: Plain) -> Iterator[str]:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from durable.descriptor.commands import TIMEOUTS, Plain
+from durable.descriptor.commands import COMMAND, TIMEOUTS, Plain
+from durable.protocol.codes import PENDING
 from durable.protocol.durations import seconds
 
 SHARED: Final = ""
@@ -212,6 +213,10 @@ class _Draft:
                 else:
                     way[place] = {**transition, "to": edit.value}
                 return
+        if edit.value is not None:  # of one workflow, where the shared one leads elsewhere
+            match = {"expected": edit.activity, "actual": COMMAND}
+            conditions = {"code": PENDING, "match": [match]}
+            way.append({"to": edit.value, "conditions": conditions})
 
 
 def _copy(graph: Plain) -> dict[str, Any]:

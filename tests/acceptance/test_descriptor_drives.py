@@ -117,10 +117,8 @@ async def test_a_fleet_of_processes_changes_over_at_one_moment(
     client = await durable.connect(database_url)
     direct = await asyncpg.connect(database_url, server_settings={"search_path": "durable"})
 
-    async def served() -> bool:
-        return sum(b.workers for b in (await client.deployment("default")).builds) == 2
-
-    await eventually(served)
+    both = "select count(*) = 2 from members where app_version is not null"
+    await eventually(lambda: direct.fetchval(both))
     old = [await client.start(fulfil(f"late {n}")) for n in range(4)]
 
     async def waiting() -> bool:
@@ -135,7 +133,7 @@ async def test_a_fleet_of_processes_changes_over_at_one_moment(
     file.write_text(yaml.safe_dump(document), encoding="utf-8")
     done = await asyncio.to_thread(cli, "deploy", file, "--author", "ann")
     assert done.returncode == 0, done.stderr
-    assert "shared.charge.retry.maximumAttempts: unset → 5" in done.stdout
+    assert "shared.charge.retry.maximumAttempts: default (3) → 5" in done.stdout
     assert "ann" in done.stdout
 
     new = [await client.start(fulfil(str(n))) for n in range(20)]
@@ -146,8 +144,7 @@ async def test_a_fleet_of_processes_changes_over_at_one_moment(
         await handle.signal(go, "now")
         assert await handle.result(60) == "ActivityFailed"
         assert await attempts(direct, handle) == [(n, 3, "default") for n in range(3)]
-    both = await direct.fetchval("select count(*) from members")
-    assert both == 2
+    assert sum(b.workers for b in (await client.deployment("default")).builds) == 2
     await direct.close()
     await client.close()
 
@@ -402,7 +399,77 @@ async def test_deployments_that_cannot_be_are_refused_whole(client: Client) -> N
             await client.deploy({"app": {"id": "other", "version": "1", "graphs": graphs}})
         with pytest.raises(durable.ConfigurationError, match="there are: none"):
             await client.reset_deployment("default", "shared.charge")
+        for author in ("", "a\0b", 3):
+            with pytest.raises(durable.ConfigurationError, match="author"):
+                await client.deploy(found.document, author=author)  # type: ignore[arg-type]
+        with pytest.raises(durable.ConfigurationError, match="is of type bytes"):
+            await client.deploy(b"app: {}")  # type: ignore[arg-type]
+        with pytest.raises(durable.DescriptorError, match=r"charge\.topic: no activity can have"):
+            await client.deploy(edited(found, "shared", "activities", "charge", topic="a b"))
+        child = ("graphs", 0, "activities", ".child")
+        with pytest.raises(durable.DescriptorError, match=r"\.child\.topic: topic: deployments"):
+            await client.deploy(edited(found, *child, topic="nap"))
+        other = "{fulfil.output.data.topic}"
+        with pytest.raises(durable.DescriptorError, match="it can refer to nothing but"):
+            await client.deploy(edited(found, *child, taskQueue=other))
         assert (await client.deployment("default")).number == 0
+    with pytest.raises(durable.ConfigurationError, match="no worker has generated"):
+        await client.deployment("shpo")
+
+
+async def test_a_document_that_was_overtaken_is_refused(client: Client) -> None:
+    """Of two operators who edit one document, the second is told of the first, by name."""
+    async with durable.Worker(client, workflows=WORKFLOWS, activities=ACTIVITIES):
+        found = await client.deployment("default")
+        part = ("shared", "activities")
+        await client.deploy(edited(found, *part, "charge", priority=7), author="ann")
+        late = edited(found, *part, "where", priority=8)
+        with pytest.raises(durable.ConfigurationError, match="deployment 1 by ann came since"):
+            await client.deploy(late, author="bob")
+        late["app"]["version"] = found.version
+        done = await client.deploy(late, author="bob")
+        assert done.taken_back == ("shared.charge.priority",)
+
+
+async def test_a_document_takes_back_what_its_own_build_has_and_nothing_else(
+    client: Client,
+) -> None:
+    """Where builds with different functions share a task queue, each document is of one."""
+    async with (
+        durable.Worker(client, workflows=[fulfil], activities=[charge]),
+        durable.Worker(client, workflows=[locate, nap], activities=[where]),
+    ):
+        await eventually(lambda: _builds(client, 2))
+        most = await client.deployment("default")
+        one, other = sorted(b.version for b in most.builds)
+        first = await client.deployment("default", version=one)
+        name = "charge" if "charge" in first.document else "where"
+        await client.deploy(edited(first, "shared", "activities", name, priority=5))
+        second = await client.deployment("default", version=other)
+        assert f" {name}:" not in second.document
+        done = await client.deploy(second.document, author="bob")
+        assert [(c.path, c.author != "bob") for c in done.changes] == [
+            (f"shared.{name}.priority", True)
+        ]
+        assert done.taken_back == ()
+
+
+async def _builds(client: Client, count: int) -> bool:
+    return len((await client.deployment("default")).builds) == count
+
+
+async def test_one_workflow_leads_a_command_elsewhere(client: Client) -> None:
+    """A transition of one graph stands before the shared one, for this workflow alone."""
+    async with durable.Worker(client, workflows=WORKFLOWS, activities=ACTIVITIES):
+        document: Any = yaml.safe_load((await client.deployment("default")).document)
+        graph = next(g for g in document["app"]["graphs"] if g["subscribes"] == "think")
+        match = [{"expected": "ponder", "actual": "{$self.output.data.command}"}]
+        way = {"to": "where", "conditions": {"code": 202, "match": match}}
+        graph["transitions"]["think"].append(way)
+        done = await client.deploy(document)
+        assert [c.path for c in done.changes] == ["think.ponder.transition"]
+        assert await client.execute(think()) == "ran"
+        assert (await client.deploy(done.document)).number == 1
 
 
 async def test_deploying_the_same_twice_is_one_deployment(client: Client) -> None:
