@@ -39,8 +39,8 @@ from durable.store.jobs import JobStore
 from durable.streams.activities import ActivityStream
 from durable.streams.graph_topics import TopicStream
 from durable.streams.runs import RunStream
-from durable.streams.services import Deployed, WorkerServices
 from durable.streams.wakes import Wakes
+from durable.streams.worker_services import Deployed, WorkerServices
 
 if TYPE_CHECKING:
     from durable.compiler.generate import Generated
@@ -236,7 +236,7 @@ class _Histories:
 
 
 class _Deployer:
-    """Generates, and stores: `streams.services.Deployer`."""
+    """Generates, and stores: `streams.worker_services.Deployer`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -32,7 +32,7 @@ from durable.protocol.notifications import QueueKind
 from durable.protocol.options import WorkflowOptions
 from durable.protocol.retention import Outcome, Pruned, pruning
 from durable.store.jobs import RunSummary, Start
-from durable.streams.services import WorkerServices
+from durable.streams.worker_services import WorkerServices
 
 R = TypeVar("R")
 IfRunning = Literal["raise", "attach"]

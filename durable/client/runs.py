@@ -15,7 +15,7 @@ from durable.runtime.batching import Batch, Batcher, Repeatable
 from durable.runtime.waiting import EndWaiters
 from durable.store.jobs import Ended, JobStore, Start, Started
 from durable.streams.runs import Message, Reached
-from durable.streams.services import WorkerServices
+from durable.streams.worker_services import WorkerServices
 
 LANES = 2  # of starts, and of signals, that may be in flight at once
 GRACE = 3.0  # seconds that closing waits for what is in flight

@@ -10,8 +10,8 @@
 - `membership`: a process's lease on everything it holds, kept by a thread of its own.
 - `pacing`: how fast one consumer may claim.
 - `wakes`: how a client or a mesh is woken and wakes others.
-- `services`: what a worker is given by its client: the streams, and Protocols of committer and
-  deployer.
+- `worker_services`: what a worker is given by its client: the streams, and Protocols of
+  committer and deployer.
 - `runs`: wake rows and inboxes: who holds a run, and what has arrived for it.
 - `work_slots`: work that a worker of the very process takes with the commit that brings it: no
   claim, no wait.

@@ -17,7 +17,7 @@ from durable.protocol.failures import Failure
 from durable.protocol.notifications import QueueKind
 from durable.streams.activities import Attempt, FailedAttempt, Settlement
 from durable.streams.runs import ClaimedRun, Reached
-from durable.streams.services import WorkerServices
+from durable.streams.worker_services import WorkerServices
 from durable.worker.attempts import Outcome, timed_out
 from durable.worker.reports import attempt_failed, step_overdue
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from durable.definitions import ActivityDefinition
 from durable.descriptor.command_plan import CommandPlan, compile_commands
 from durable.descriptor.edits import Edit, Edited, lay_over
-from durable.streams.services import Deployed, Deployer
+from durable.streams.worker_services import Deployed, Deployer
 from durable.telemetry.logs import logger
 
 DEPLOYMENTS_MAX = 64  # of edits kept laid over; those that open runs still use are read again

@@ -8,7 +8,7 @@ from durable.postgres.retrying import retry_until_connected
 from durable.protocol.notifications import QueueKind
 from durable.runtime.clocks import MemberClock
 from durable.runtime.supervision import Tasks
-from durable.streams.services import WorkerServices
+from durable.streams.worker_services import WorkerServices
 
 SOON = 1.0  # a run given back that is due within so many seconds is announced: polls are slower
 

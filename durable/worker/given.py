@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import ConfigurationError
 from durable.protocol.limits import check_several
-from durable.streams.services import WorkerServices
+from durable.streams.worker_services import WorkerServices
 
 Definition = TypeVar("Definition", WorkflowDefinition, ActivityDefinition)
 

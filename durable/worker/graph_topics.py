@@ -27,7 +27,7 @@ from durable.runtime.supervision import Broken, Tasks
 from durable.streams.activities import Attempt
 from durable.streams.graph_messages import Taken, work_stream
 from durable.streams.pacing import Pace
-from durable.streams.services import WorkerServices
+from durable.streams.worker_services import WorkerServices
 from durable.telemetry.logs import logger
 from durable.worker import reports
 from durable.worker.attempts import Attempts, Outcome

@@ -20,7 +20,7 @@ from durable.protocol.notifications import QueueKind
 from durable.runtime.clocks import MemberClock
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Settlement
-from durable.streams.services import WorkerServices
+from durable.streams.worker_services import WorkerServices
 from durable.telemetry.logs import logger
 from durable.worker import reports
 from durable.worker.active_run import ActiveRun

@@ -17,7 +17,7 @@ from durable.runtime.clocks import HostClock
 from durable.runtime.slices import CpuSlice
 from durable.runtime.supervision import Tasks
 from durable.streams.runs import ClaimedRun
-from durable.streams.services import WorkerServices
+from durable.streams.worker_services import WorkerServices
 from durable.worker.command_plans import CommandPlans
 from durable.worker.reading import pages, read_apart
 

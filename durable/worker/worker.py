@@ -19,7 +19,7 @@ from durable.protocol.notifications import MemberKind, QueueKind, member_news, q
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Attempt
 from durable.streams.membership import Membership
-from durable.streams.services import ClosingCommitter
+from durable.streams.worker_services import ClosingCommitter
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
 from durable.worker.claim_dispatch import Rank, WakeEvent, claim_delay

@@ -30,7 +30,7 @@ from durable.runtime.interrupts import is_interrupt
 from durable.runtime.supervision import Tasks
 from durable.streams.activities import Attempt
 from durable.streams.runs import ClaimedRun
-from durable.streams.services import WorkerServices
+from durable.streams.worker_services import WorkerServices
 from durable.telemetry.logs import logger
 from durable.worker import reports
 from durable.worker.active_run import ActiveRun

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -37,6 +38,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 async def dsn(home: Path) -> str:
     """Where it listens."""
     return (await ensure_running(home)).dsn
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A schema that is never taken back: its server is thrown away."""
+    return f"t_{secrets.token_hex(6)}"
 
 
 @pytest_asyncio.fixture

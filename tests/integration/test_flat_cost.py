@@ -34,7 +34,7 @@ ROWS = 500  # that one scan reads and may throw away
 HOT = {
     "streams/runs": "claim look inboxes arrive give_back",
     "streams/activities": "claim settle",
-    "streams/members": "sweep bury",
+    "streams/members": "sweep reap",
     "streams/graph_messages": (
         "claim take answer next_due look_for_work consume send dispatch disarm"
     ),

@@ -17,7 +17,7 @@ from durable.client.client import Client
 from durable.protocol.commits import Arrival, Histories
 from durable.protocol.facts import Fact
 from durable.streams.runs import Look, Message, RunStream
-from durable.streams.services import WorkerServices
+from durable.streams.worker_services import WorkerServices
 from durable.worker import horizon
 from durable.worker.worker import Worker
 from tests.integration.proxy import Proxy

@@ -63,7 +63,7 @@ class Broken:
         self._proxy.deaf_after = last
         calling = asyncio.ensure_future(call)
         query = happened.format(s=f'"{self._db.schema}"')
-        await eventually(lambda: self._db.fetchval(query), limit=15)
+        await eventually(lambda: self._db.fetchval(query), within=15)
         self._proxy.deaf_after, self._proxy.swallowing = None, False
         self._proxy.cut()
         return await calling
