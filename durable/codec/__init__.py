@@ -4,8 +4,8 @@ The promise: a value comes back as it went in, or `PayloadError` says which part
 
     adapters     `Adapter(T)`: one type; results and signals
     signature    `Signature.of(fn)`: a function's arguments, by name, and its result
-    guards       says at a glance that a value is sure to survive: the fast road
-    differences  compares what came back with what went in: the sure road
+    guards       says at a glance that a value is sure to survive: the fast path
+    differences  compares what came back with what went in: the sure path
     fields_set   which fields of pydantic models were given
     given_fields dataclass fields that nobody gives, and the class sets
     unreadable   types of which no value could come back, such as code
@@ -17,6 +17,6 @@ The promise: a value comes back as it went in, or `PayloadError` says which part
     tracebacks   as text, of a size that is bounded
     payloads     `PayloadCodec`: encryption or compression around the text
 
-Most values never leave the fast road: the guard looks at exact types, then one pass writes the
+Most values never leave the fast path: the guard looks at exact types, then one pass writes the
 text. Whatever a guard is not sure of is written, read back and compared before it is let go.
 """

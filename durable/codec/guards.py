@@ -2,7 +2,7 @@
 
 A guard may be wrong in one direction only. True means that pydantic's JSON of the value, read
 back under the same hint, gives an equal value of the same types. False means only "not sure", and
-the value takes the slow road, where it is written, read back and compared. That is why guards look
+the value takes the slow path, where it is written, read back and compared. That is why guards look
 at exact types, and give up early on whatever has validators, aliases, constraints or subclasses.
 """
 
@@ -27,7 +27,7 @@ from pydantic_core import TzInfo
 
 Guard = Callable[[Any], bool]
 
-_INT_MAX = 2**63  # beyond it, text and parser have limits of their own: let the slow road see
+_INT_MAX = 2**63  # beyond it, text and parser have limits of their own: let the slow path see
 _PLAIN_DEPTH_MAX = 100  # the JSON parser stops at 200 levels; also ends on a list within itself
 _MISSING = object()  # fits no guard
 
@@ -161,12 +161,12 @@ _SCALARS: dict[Any, Guard] = {
     object: plain,
 }
 
-# Members that a union tells apart in JSON by themselves; any other mixture takes the slow road.
+# Members that a union tells apart in JSON by themselves; any other mixture takes the slow path.
 _TOLD_APART = {_is_none, _is_str, _is_int, _is_bool, _is_float}
 
 
 class _Compiler:
-    """Builds the guard of one hint; a type that contains itself is left to the slow road."""
+    """Builds the guard of one hint; a type that contains itself is left to the slow path."""
 
     def __init__(self) -> None:
         self._open: list[Any] = []
@@ -293,7 +293,7 @@ class _Compiler:
         try:
             hints = typing_extensions.get_type_hints(hint, include_extras=True)
         except (NameError, TypeError):
-            return None  # pydantic may still know the names: let it, on the slow road
+            return None  # pydantic may still know the names: let it, on the slow path
         return {name: self.compile(inner) for name, inner in hints.items()}
 
 

@@ -139,7 +139,7 @@ def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
         starts=JobStarts(
             app_id,
             ground.steps,
-            None if engine is None else engine.road,
+            None if engine is None else engine.local,
             ground.waiters,
             ground.function_starts,
             on_committed,
@@ -247,7 +247,7 @@ def _hosted(ground: _Ground, engine: GraphEngine | None) -> Hosted:
     return Hosted(
         ground.membership,
         ground.topics,
-        None if engine is None or loop is None else (loop, engine.road),
+        None if engine is None or loop is None else (loop, engine.local),
         ground.wake,
         LoopWatch(ground.membership, ground.topics, engine),
         ground.quorum,

@@ -27,14 +27,14 @@ class GraphEngine:
     Attributes:
         interpreter: applies what is claimed.
         timers: says when the next timer is due.
-        road: steps jobs in memory, where this process does their work too.
+        local: steps jobs in memory, where this process does their work too.
         pace: how fast this engine may claim.
         retry: the policy of work that has none.
     """
 
     interpreter: Interpreter
     timers: Timers
-    road: LocalPath
+    local: LocalPath
     pace: Pace
     retry: RetryPolicy
 
@@ -75,7 +75,7 @@ class EngineLoop:
     async def settled(self) -> None:
         """Return once what is being claimed and applied now is committed."""
         await self._loop.settled()
-        await self._engine.road.settled()
+        await self._engine.local.settled()
 
     def profile(self) -> Output:
         """What only this process knows of the engine."""

@@ -118,8 +118,8 @@ class MeshHost:
         pace = Pace(new_id(), parts.quorum.duress.rest)
         database = self._resources.database
         stream = WorkStream(database, app_id, worker.topic, worker.retry, pace)
-        road = None if parts.engine is None else parts.engine[1]
-        host = WorkerHost(parts.membership, parts.wake, parts.breakage.record, road)
+        local = None if parts.engine is None else parts.engine[1]
+        host = WorkerHost(parts.membership, parts.wake, parts.breakage.record, local)
         loop = WorkerLoop(worker, stream, pace, host)
         parts.topics.add(stream_name, loop)
         await self._resources.listener.listen(
@@ -140,8 +140,8 @@ class MeshHost:
         parts = self._parts
         await parts.topics.stop(grace)
         if parts.engine is not None:
-            loop, road = parts.engine
-            await road.close()
+            loop, local = parts.engine
+            await local.close()
             await loop.stop()
         parts.watch.stop()
         await parts.quorum.leave()

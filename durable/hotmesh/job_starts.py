@@ -27,7 +27,7 @@ class JobStarts:
     Args:
         app_id: the app.
         steps: starts them in a transaction each.
-        road: starts many in one statement, where this process is an engine; else None.
+        local: starts many in one statement, where this process is an engine; else None.
         waiters: the calls that wait for an end.
         functions: starts workflows, whose topics no graph has.
         on_committed: called with what each commit has written.
@@ -37,13 +37,13 @@ class JobStarts:
         self,
         app_id: str,
         steps: GraphSteps,
-        road: LocalPath | None,
+        local: LocalPath | None,
         waiters: EndWaiters[Finished],
         functions: FunctionStarts,
         on_committed: OnCommitted,
     ) -> None:
         self._app_id = app_id
-        self._steps, self._road = steps, road
+        self._steps, self._local = steps, local
         self._waiters = waiters
         self._functions = functions
         self._on_committed = on_committed
@@ -115,8 +115,8 @@ class JobStarts:
         self._on_committed(written)
 
     async def _begun(self, start: Start) -> Job:
-        if self._road is not None:
-            return await self._road.start(start)
+        if self._local is not None:
+            return await self._local.start(start)
         job, written = await self._steps.start(start)
         self._on_committed(written)
         return job

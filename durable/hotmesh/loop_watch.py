@@ -55,7 +55,7 @@ class LoopWatch:
     def busy(self) -> bool:
         """Whether a step is being taken, or a callback runs."""
         engine = self._engine
-        if engine is not None and (engine.road.walking or engine.interpreter.applying is not None):
+        if engine is not None and (engine.local.walking or engine.interpreter.applying is not None):
             return True
         return self._topics.busy()
 
@@ -96,7 +96,7 @@ class LoopWatch:
         """The backend of the step that runs on the loop in this moment, None when there is none."""
         if self._engine is None:
             return None
-        if self._engine.road.walking:
+        if self._engine.local.walking:
             return IN_MEMORY
         applying = self._engine.interpreter.applying
         if applying is None or applying[0] is not asyncio.current_task(loop):

@@ -44,7 +44,7 @@ class Member(Protocol):
         ...
 
 
-class Road(Protocol):
+class LocalAnswers(Protocol):
     """The local path of answers, where this process is an engine too."""
 
     def answer(self, member: int, taken: Taken, text: str) -> asyncio.Future[bool] | None:
@@ -64,13 +64,13 @@ class WorkerHost:
         member: under whose id messages are reserved.
         on_answered: called when something is on its way to the engines.
         on_broken: called when the loop cannot go on.
-        road: the local path of answers; None where this process is no engine.
+        local: the local path of answers; None where this process is no engine.
     """
 
     member: Member
     on_answered: Callable[[], None]
     on_broken: Broken
-    road: Road | None = None
+    local: LocalAnswers | None = None
 
 
 class WorkerLoop:
@@ -95,7 +95,7 @@ class WorkerLoop:
         self._stream = stream
         self._member = host.member
         self._outcomes = CallbackOutcomes(settings.topic, stream, host.on_answered)
-        self._road = host.road
+        self._local = host.local
         self._running: dict[Work, Taken] = {}
         self._dropped: set[Work] = set()
         name = f"the worker of topic {settings.topic!r}"
@@ -190,8 +190,8 @@ class WorkerLoop:
     async def settled(self) -> None:
         """Return once what is being claimed now has begun to run."""
         await self._loop.settled()
-        if self._road is not None:
-            await self._road.settled()
+        if self._local is not None:
+            await self._local.settled()
 
     def profile(self) -> Output:
         """What only this process knows of the worker."""
@@ -278,11 +278,11 @@ class WorkerLoop:
     def _fast_answer(
         self, member: int, taken: Taken, call: asyncio.Task[Ended]
     ) -> asyncio.Future[bool] | None:
-        text = None if self._road is None else self._outcomes.success(end_of(call))
-        if self._road is None or text is None:
+        text = None if self._local is None else self._outcomes.success(end_of(call))
+        if self._local is None or text is None:
             return None
         try:
-            return self._road.answer(member, taken, text)
+            return self._local.answer(member, taken, text)
         except (TypeError, PayloadError):
             return None  # the engine finds the same where it steps the job, and puts it aside
 

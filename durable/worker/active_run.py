@@ -233,7 +233,7 @@ class ActiveRun:
         return not known
 
     def _complete(self, fact: Fact) -> Fact:
-        """The same fact whichever road it came: not before the last, with the step's arguments."""
+        """The same fact whichever path it came: not before the last, with the step's arguments."""
         if fact.input is None and isinstance(step := self.run.open.get(fact.number), _WITH_INPUT):
             fact = replace(fact, input=step.input)
         if fact.at >= self.run.time:

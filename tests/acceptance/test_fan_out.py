@@ -43,7 +43,7 @@ async def test_each_activity_of_a_gather_runs_once_and_in_order(client: Client, 
 async def test_no_more_activities_run_at_once_than_the_worker_allows(
     client: Client, slots: int
 ) -> None:
-    """`max_activities` bounds what runs, on whichever road it came."""
+    """`max_activities` bounds what runs, on whichever path it came."""
     running = peak = 0
 
     @durable.activity(name="square")

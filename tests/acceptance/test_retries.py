@@ -65,17 +65,17 @@ POLICY_COLUMNS = """
 """
 
 
-@pytest.mark.parametrize("road", ["fast", "slow"])
+@pytest.mark.parametrize("path", ["fast", "slow"])
 async def test_each_attempt_is_a_row_that_shows_the_policy_in_force(
-    client: Client, rows: Callable[[str], Any], road: str
+    client: Client, rows: Callable[[str], Any], path: str
 ) -> None:
-    """While a payment is flaky, select shows its policy and one row per attempt, on both roads."""
+    """While a payment is flaky, select shows its policy and one row per attempt, on both paths."""
     failures.clear()
     later = charge.options(
         retry=durable.RetryPolicy(
             maximum_attempts=5, backoff_coefficient=3, maximum_interval="300s", initial_interval=30
         ),
-        task_queue="payments" if road == "slow" else None,
+        task_queue="payments" if path == "slow" else None,
     )
 
     @durable.workflow(name="pay")

@@ -74,7 +74,7 @@ async def failing(call: durable.Call[None]) -> durable.ActivityFailed:
 
 @durable.workflow
 async def once_and_twice(kind: str) -> list[str]:
-    """By either policy, on either road."""
+    """By either policy, on either path."""
     errors = [
         await failing(as_task.options(retry=ONCE)(kind)),
         await failing(on_thread.options(retry=ONCE)(kind)),

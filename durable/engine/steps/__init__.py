@@ -3,7 +3,7 @@
 - `committer`: gathers the commits of function workflows and sends them as one statement.
 - `workflow_commits`: those statements, scalar and batched.
 - `commit_rows`: what a commit writes, as rows: one class for each kind.
-- `graph_steps`: the steps of hand-written graphs, on the slow road: claim, lock, walk, write.
+- `graph_steps`: the steps of hand-written graphs, on the queue path: claim, lock, walk, write.
 - `local_path`: their local path: steps in memory, many in a statement.
 - `graph_commits`: its statements.
 - `graph_escalations`, `resolving`: what steps write of escalations; closing them with their jobs.

@@ -1,7 +1,7 @@
 """The two statements that commit plain steps of graph jobs: starts, and answers with their steps.
 
 A step is plain when it writes nothing but its job, activities, work, and messages to engines:
-whatever needs a lock of its own, or tables beside these, takes the road of `graph_steps`. What this
+whatever needs a lock of its own, or tables beside these, takes the path of `graph_steps`. What this
 module does not know is not plain.
 """
 

@@ -1,12 +1,12 @@
-"""The fast road of graph jobs: starts and answers of one process, many in a statement.
+"""The local path of graph jobs: starts and answers of one process, many in a statement.
 
 A job that this process started, and whose work its own workers do, is kept in memory as it was last
 written. When such a worker answers, the step is taken in memory, and one statement ends the
 attempt, writes the step and reserves the work that follows for this process: nothing is claimed,
 read or announced in between. What gathers while a statement is in flight goes with the next.
 
-It is an optimistic road: the statement passes for a job only if nobody has stepped it since, the
-attempt is still ours, and no throttle forbids it. All else takes the road of `graph_steps`, which
+It is an optimistic path: the statement passes for a job only if nobody has stepped it since, the
+attempt is still ours, and no throttle forbids it. All else takes the path of `graph_steps`, which
 locks, reads and walks; both write the same.
 """
 
@@ -61,14 +61,14 @@ Plans = Callable[[str, str], Mapping[str, Plan] | None]
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What the road needs of its process.
+    """What the path needs of its process.
 
     Args:
         plans: those that are at hand. retry: the policy of work that has none. rng: a number from
             0 up to 1. slots: the workers. told: called with what each commit has written.
             consumer: the guid of the engine. clock: the database's time, as it is known here.
             record: told of each commit's messages, by type, and its milliseconds. resting: seconds
-            that engines rest between claims for duress; then the other road is taken.
+            that engines rest between claims for duress; then the other path is taken.
     """
 
     plans: Plans
@@ -97,7 +97,7 @@ class _Known:
 
 @dataclass(slots=True)
 class _Answer:
-    """What a worker answered; `passed` becomes False when it has to take the other road."""
+    """What a worker answered; `passed` becomes False when it has to take the other path."""
 
     member: int
     taken: Taken
@@ -125,7 +125,7 @@ class _Next:
 
 
 class LocalPath:
-    """The fast road of one app in one process, and the way on to the other where it ends.
+    """The local path of one app in one process, and the way on to the other where it ends.
 
     Attributes:
         pulses: signs of life of its two lanes.
@@ -177,7 +177,7 @@ class LocalPath:
             return None
         if start.extension != NOTHING_BESIDE or start.version is not None or start.named:
             return None
-        # Both roads go on from what is in the tables, so this one must too.
+        # Both paths go on from what is in the tables, so this one must too.
         start = changed(start, data=decode(encode(start.data, f"the input for {start.topic!r}")))
         try:
             step = first_step(plan, start, version, self._here.clock.now(), self._here.rng)
@@ -186,7 +186,7 @@ class LocalPath:
                 return None
             return _First(step, version, Beginning(job, Outgoing.of(step, self._here.retry)))
         except Exception:  # noqa: BLE001 - that version may not be active any more
-            return None  # the other road judges by the one that is, and fails where it must
+            return None  # the other path judges by the one that is, and fails where it must
 
     def answer(self, member: int, taken: Taken, text: str) -> asyncio.Future[bool] | None:
         """Have an attempt end with its answer, and its job step on.
@@ -209,7 +209,7 @@ class LocalPath:
         await self._answers.settled()
 
     async def close(self) -> None:
-        """Finish what is in flight; what is started from now on takes the other road."""
+        """Finish what is in flight; what is started from now on takes the other path."""
         self._closed = True
         await self._starts.close(GRACE)
         await self._answers.close(GRACE)
@@ -219,7 +219,7 @@ class LocalPath:
     # --- steps in memory -------------------------------------------------------------------------
 
     def _step(self, known: _Known) -> None:
-        """Take the step of the next answer, if it is a plain one; else all go the other road."""
+        """Take the step of the next answer, if it is a plain one; else all go the other path."""
         following = None
         self.walking = True
         try:
@@ -235,11 +235,11 @@ class LocalPath:
             self._answers.submit(following).add_done_callback(partial(self._sent, following))
 
     def _sent(self, one: _Next, sent: asyncio.Future[bool]) -> None:
-        """An answer that could not be committed takes the other road, where it may be put aside."""
+        """An answer that could not be committed takes the other path, where it may be put aside."""
         error = None if sent.cancelled() else sent.exception()
         if error is not None:
             jid = one.known.job.jid
-            logger.warning("job %r goes on by the slow road: %s", jid, error, exc_info=_bug(error))
+            logger.warning("job %r goes on by the queue path: %s", jid, error, exc_info=_bug(error))
         if sent.cancelled() or error is not None:
             self._stepped(one, None, Written())
 
@@ -290,7 +290,7 @@ class LocalPath:
             self._forget(next(iter(self._known.values())))
 
     def _forget(self, known: _Known) -> None:
-        """The job is not to be stepped here any more; who waits to step it takes the other road."""
+        """The job is not to be stepped here any more; who waits to step it takes the other path."""
         if self._known.pop(known.job.run_id, None) is not None:
             self._size -= known.size
         while known.queue:

@@ -110,7 +110,7 @@ class Launcher:
     short_directories: Sequence[Path] = endpoint.SHORT_DIRECTORIES
 
     def ensure(self) -> Embedded:
-        """Return the running server, after the slow road if need be."""
+        """Return the running server, after the slow path if need be."""
         found = _current(self.home)
         if found is not None:
             return found
@@ -242,7 +242,7 @@ def _current(home: Home) -> Embedded | None:
             return None
         dsn = address.dsn("" if address.is_socket else endpoint.password(home))
     except OSError:
-        return None  # the slow road meets it again, and says what is wrong
+        return None  # the slow path meets it again, and says what is wrong
     return Embedded(dsn, home.root, address.version)
 
 

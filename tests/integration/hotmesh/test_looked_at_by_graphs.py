@@ -11,7 +11,7 @@ import pytest
 from durable.engine.steps.graph_steps import GraphSteps
 from durable.postgres.pool import Database
 from tests.integration.hotmesh.conftest import Begin, echo
-from tests.integration.hotmesh.test_fast_road import MUCH
+from tests.integration.hotmesh.test_local_path import MUCH
 from tests.integration.looking import Looking
 
 JOBS = 300

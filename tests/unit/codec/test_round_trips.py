@@ -241,6 +241,6 @@ def test_every_float_is_kept_by_plain_types(value: float):
 
 
 @pytest.mark.parametrize("pair", SCALARS, ids=lambda pair: str(pair[0]))
-def test_scalars_take_the_fast_road(pair: Pair):
+def test_scalars_take_the_fast_path(pair: Pair):
     """Each scalar has a guard, so that the common call is written in one pass."""
     assert guard_for(pair[0]) is not never

@@ -1,4 +1,4 @@
-"""Two roads from step to step, in memory or over the stream: one and the same history."""
+"""Two paths from step to step, in memory or over the stream: one and the same history."""
 
 from __future__ import annotations
 
@@ -109,19 +109,19 @@ async def _told(client: Client) -> tuple[Any, list[Any]]:
     return result, sorted(events, key=lambda e: (e[0] == "finished", e[1], e[0], repr(e)))
 
 
-@pytest.mark.parametrize("road", ["two workers", "few slots", "few runs"])
-async def test_the_same_facts_are_written_on_either_road(client: Client, road: str) -> None:
+@pytest.mark.parametrize("path", ["two workers", "few slots", "few runs"])
+async def test_the_same_facts_are_written_on_either_path(client: Client, path: str) -> None:
     """Step for step the same kinds, names, arguments and results; times, ids and seeds apart."""
     async with Worker(client, workflows=[everything, sub], activities=ACTIVITIES):
         fast = await _told(client)
-    if road == "two workers":
+    if path == "two workers":
         async with (
             Worker(client, workflows=[everything, sub]),
             Worker(client, activities=ACTIVITIES),
         ):
             slow = await _told(client)
     else:
-        few: Any = {"max_activities": 1} if road == "few slots" else {"max_runs": 1}
+        few: Any = {"max_activities": 1} if path == "few slots" else {"max_runs": 1}
         async with Worker(client, workflows=[everything, sub], activities=ACTIVITIES, **few):
             slow = await _told(client)
     assert fast[0] == slow[0]

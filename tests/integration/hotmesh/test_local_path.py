@@ -1,4 +1,4 @@
-"""The fast road: what a job costs on it, that both roads write the same, and what may break."""
+"""The local path: what a job costs on it, that both paths write the same, and what may break."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ async def direct(dsn: str, database: Database) -> AsyncIterator[asyncpg.Connecti
     await connection.close()
 
 
-async def open_road(mesh: HotMesh) -> None:
-    """Return when jobs take the fast road: the version is known, and no work waits."""
+async def open_local_path(mesh: HotMesh) -> None:
+    """Return when jobs take the local path: the version is known, and no work waits."""
     worker = next(iter(mesh._parts.host._parts.topics))
 
     async def ready() -> bool:
         await mesh.pubsub("t", {"n": 0}, timeout=100)
-        road = mesh._parts.starts._road
-        return not worker._backlog and road is not None and road._active is not None
+        local = mesh._parts.starts._local
+        return not worker._backlog and local is not None and local._active is not None
 
     await eventually(ready)
 
@@ -117,7 +117,7 @@ async def test_a_job_of_one_worker_is_two_statements_and_two_commits(
 ) -> None:
     """One that starts it and reserves the work, one that ends the work and the job; none beside."""
     mesh = await begin(ONE, work=echo)
-    await open_road(mesh)
+    await open_local_path(mesh)
     jobs = 30
     seen, began = counting(monkeypatch), time.monotonic()
     for n in range(jobs):
@@ -130,14 +130,14 @@ async def test_a_job_of_one_worker_is_two_statements_and_two_commits(
     assert rows["activities"] == (everything, everything, 0)
     assert rows["jobs"] == (everything, everything, 0)
     assert rows["worker_streams"][0] == rows["worker_streams"][2] == everything
-    assert rows["worker_streams"][1] <= 5  # those of the first jobs, before the road was open
+    assert rows["worker_streams"][1] <= 5  # those of the first jobs, before the local was open
     assert rows["engine_streams"][0] <= 5
 
 
 def _lanes(mesh: HotMesh) -> Sequence[Any]:
-    road = mesh._parts.starts._road
-    assert road is not None
-    return [road._start_lane._connection, road._step_lane._connection]
+    local = mesh._parts.starts._local
+    assert local is not None
+    return [local._start_lane._connection, local._step_lane._connection]
 
 
 async def _rows(direct: asyncpg.Connection, jobs: int) -> dict[str, tuple[int, int, int]]:
@@ -156,7 +156,7 @@ async def _rows(direct: asyncpg.Connection, jobs: int) -> dict[str, tuple[int, i
 async def test_many_jobs_share_their_commits(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     """200 jobs at once: what gathers while a statement is in flight goes with the next one."""
     mesh = await begin(ONE, work=echo)
-    await open_road(mesh)
+    await open_local_path(mesh)
     seen = counting(monkeypatch)
     results = await asyncio.gather(*[mesh.pubsub("t", {"n": n}, timeout=100) for n in range(200)])
     assert [r["data"]["n"] for r in results] == list(range(200))
@@ -167,20 +167,20 @@ async def test_many_jobs_share_their_commits(begin: Begin, monkeypatch: pytest.M
 async def test_both_roads_write_the_same(
     begin: Begin, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job on the fast road and one on the other leave the same rows, times and ids apart."""
+    """A job on the local path and one on the other leave the same rows, times and ids apart."""
     mesh = await begin(MUCH, work=echo, more=echo)
-    found, whole = [], mesh._parts.starts._road
+    found, whole = [], mesh._parts.starts._local
     seen = counting(monkeypatch)
-    for road in (whole, None):
-        mesh._parts.starts._road = road
+    for local in (whole, None):
+        mesh._parts.starts._local = local
         for worker in mesh._parts.host._parts.topics:
-            worker._road = road
+            worker._local = local
         await mesh.pubsub("t", {"n": 11}, timeout=100)  # it may find out the active version
         job = await mesh.pubsub("t", {"n": 12}, timeout=100)
-        assert (seen[BEGIN[:20]] > 0, seen[ADVANCE[:20]] > 4) == (road is whole, road is whole)
+        assert (seen[BEGIN[:20]] > 0, seen[ADVANCE[:20]] > 4) == (local is whole, local is whole)
         seen.clear()
         found.append((_plain(job), await _dump(database, job["metadata"]["jid"])))
-    mesh._parts.starts._road = whole
+    mesh._parts.starts._local = whole
     assert found[0] == found[1]
     assert found[0][0]["data"] == {"b": "done", "k": 12}
 
@@ -237,9 +237,9 @@ async def test_a_connection_that_breaks_around_a_commit_costs_nothing(
         return {"data": message["data"]}
 
     mesh = await begin(ONE, work=work)
-    await open_road(mesh)
+    await open_local_path(mesh)
     calls.clear()
-    fetch, broken = getattr(mesh._parts.starts._road, lane).fetch, []
+    fetch, broken = getattr(mesh._parts.starts._local, lane).fetch, []
 
     async def breaking(statement: str, *args: Any) -> Any:
         first = not broken
@@ -251,7 +251,7 @@ async def test_a_connection_that_breaks_around_a_commit_costs_nothing(
             raise ConnectionLost("the test broke the connection here")
         return found
 
-    monkeypatch.setattr(getattr(mesh._parts.starts._road, lane), "fetch", breaking)
+    monkeypatch.setattr(getattr(mesh._parts.starts._local, lane), "fetch", breaking)
     results = await asyncio.gather(*[mesh.pubsub("t", {"n": n}, timeout=100) for n in range(1, 6)])
     assert [r["data"]["n"] for r in results] == [1, 2, 3, 4, 5]
     assert sorted(calls) == [1, 2, 3, 4, 5]
@@ -271,7 +271,7 @@ async def test_a_job_that_was_stepped_by_another_is_not_stepped_from_memory(
         return {"data": message["data"]}
 
     mesh, other = await begin(ONE, work=work), await begin(None)
-    await open_road(mesh)
+    await open_local_path(mesh)
     waiting = asyncio.create_task(mesh.pubsub("t", {"n": 7}, timeout=100))
     await running.wait()
     jid = await database.fetchval(
@@ -302,7 +302,7 @@ async def test_a_step_from_an_older_copy_is_refused_and_taken_from_the_tables(
         return {"data": message["data"]}
 
     mesh = await begin(ONE, work=work)
-    await open_road(mesh)
+    await open_local_path(mesh)
     stepped, seen = True, counting(monkeypatch)
     assert (await mesh.pubsub("t", {"n": 4}, timeout=100))["data"] == {"n": 4}
     assert (seen[ADVANCE[:20]], seen["-- The attempt goes "]) == (1, 1)
@@ -322,10 +322,10 @@ async def test_a_paused_worker_takes_no_seat(begin: Begin, database: Database) -
         return {"data": message["data"]}
 
     mesh = await begin(ONE, work=work)
-    await open_road(mesh)
+    await open_local_path(mesh)
     jobs = f'select count(*) from "{database.schema}".jobs'
     for flight in (300, 20):
-        await open_road(mesh)
+        await open_local_path(mesh)
         there = await database.fetchval(jobs)
         waiting = _flight(mesh, flight)
         assert await mesh.throttle(throttle=-1, topic="work")
@@ -347,7 +347,7 @@ async def test_a_paused_engine_takes_no_step(begin: Begin, database: Database) -
         return {"data": message["data"]}
 
     mesh = await begin(ONE, work=work)
-    await open_road(mesh)
+    await open_local_path(mesh)
     gate.clear()
     waiting = _flight(mesh, 20)
     running = f"""select count(*) from "{database.schema}".jobs where state = 'running'"""
@@ -378,7 +378,7 @@ async def test_an_attempt_that_may_not_be_repeated_takes_a_seat_too(
         ONE.replace("topic: work\n", "topic: work\n          retry: {maximumAttempts: 1}\n"),
         work=echo,
     )
-    await open_road(mesh)
+    await open_local_path(mesh)
     seen = counting(monkeypatch)
     for n in range(5):
         await mesh.pubsub("t", {"n": n}, timeout=100)
@@ -391,7 +391,7 @@ async def test_an_attempt_that_may_not_be_repeated_takes_a_seat_too(
 async def test_a_stop_lets_callbacks_with_seats_finish(begin: Begin, database: Database) -> None:
     """Jobs in full flight when the mesh stops: what has begun ends, the rest waits for the next."""
     mesh = await begin(ONE, work=echo)
-    await open_road(mesh)
+    await open_local_path(mesh)
     started = [asyncio.create_task(mesh.pub("t", {"n": n})) for n in range(200)]
     await started[0]
     await mesh.stop(5)
