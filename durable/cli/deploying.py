@@ -16,7 +16,6 @@ from durable.telemetry.terminal import shown
 
 if TYPE_CHECKING:
     from durable.client.deployments import Change, Deployment
-from durable.descriptor.commands import RETRY
 
 
 @connected
@@ -139,6 +138,8 @@ def _warnings(change: Change) -> Iterator[str]:
 
 def _value(value: object, field: str = "") -> str:
     """A value; in the place of none, the default that holds."""
+    from durable.descriptor.commands import RETRY  # noqa: PLC0415 - no other command needs it
+
     if value is not None:
         return shown(json.dumps(value, ensure_ascii=False))
     if field in RETRY and (usual := getattr(RetryPolicy(), RETRY[field])):

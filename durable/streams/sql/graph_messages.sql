@@ -56,10 +56,11 @@ order by e.priority desc, e.visible_at, e.id
 for update of e skip locked
 
 -- name: next_due
--- Seconds until the next message of the app is due, null when there is none, or none may be claimed.
+-- Seconds until the next message of the app is due, null when there is none, or none may be claimed. Never is left
+-- out: before version 17 Postgres cannot subtract from it.
 with recursive
 -- include: ranks(name = ranks; table = durable.engine_streams; stream = :app_id; kind = w.msg_type not in :for_runs)
-select extract(epoch from min(d.visible_at) - durable.now())::float8
+select extract(epoch from min(d.visible_at) filter (where d.visible_at < 'infinity') - durable.now())::float8
 from ranks r cross join lateral (
     select e.visible_at from durable.engine_streams e
     where e.stream_name = :app_id and e.msg_type not in :for_runs and e.priority = r.priority
@@ -236,7 +237,7 @@ returning w.id
 with recursive
 -- include: ranks(name = ranks; table = durable.worker_streams; stream = :stream; kind = w.msg_type = 'worker')
 select (
-    select extract(epoch from min(d.visible_at) - durable.now())::float8
+    select extract(epoch from min(d.visible_at) filter (where d.visible_at < 'infinity') - durable.now())::float8
     from ranks r cross join lateral (
         select w.visible_at from durable.worker_streams w
         where w.stream_name = :stream and w.msg_type = 'worker' and w.priority = r.priority
