@@ -22,6 +22,7 @@ from durable.descriptor.commands import (
     is_generated_id,
 )
 from durable.descriptor.edits import (
+    EDITABLE,
     SHARED,
     TRANSITION,
     Edit,
@@ -210,7 +211,12 @@ def _without_topic(said: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def _option(field: str, value: Any) -> list[tuple[str, Any]]:
-    """One field that an edit sets, or takes out (None), as an option."""
+    """One field that an edit sets, or takes out (None), as an option.
+
+    A field of a later version of durable is left out: its meaning is not known here.
+    """
+    if field not in EDITABLE and field.removeprefix("retry.") not in RETRY:
+        return []
     if field.startswith("retry."):
         name = RETRY[field[6:]]
         policy = policy_of({} if value is None else {field[6:]: value})

@@ -239,7 +239,12 @@ class WorkflowWorker:
         logger.info("task queue %r: open runs follow deployment %d", self._queue, edit)
         for held in self._held.values():
             if held.plan.edit < edit:
-                held.plan = self.plans.plan(held.claimed.workflow, edit)
+                try:
+                    held.plan = self.plans.plan(held.claimed.workflow, edit)
+                except DurableError as error:  # it goes on as it was; a claim of it says the same
+                    logger.error(
+                        "run %s cannot follow deployment %d: %s", held.claimed.jid, edit, error
+                    )
 
     # --- turns -------------------------------------------------------------------------------
 

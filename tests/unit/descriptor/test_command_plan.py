@@ -125,6 +125,19 @@ def test_an_edit_of_what_another_worker_registers_holds_for_its_name() -> None:
         plan(Edit(SHARED, "ship", TRANSITION, None, "ship")).route(call("ship"))
 
 
+def test_edits_of_a_later_version_are_left_out() -> None:
+    """A field that this build does not know changes nothing, where it stands and elsewhere."""
+    later = [
+        Edit(graph, name, field, value, None)
+        for graph, name in ((SHARED, "charge"), (SHARED, "ship"), ("fulfil", ".activity"))
+        for field, value in (("concurrency", 3), ("retry.jitter", 0.5), ("budget", None))
+    ]
+    edited = plan(*later)
+    assert edited.route(call()).options == DECLARED
+    command = call("ship")
+    assert edited.route(command).options == command.options
+
+
 def test_a_topic_says_which_function_serves_a_command() -> None:
     """An edited topic changes who serves the command; its name in the history stays."""
     routed = plan(Edit(SHARED, "charge", "topic", "charge_v2", "charge")).route(call())
