@@ -10,8 +10,6 @@ from durable.descriptor.edits import Edit, Edited, lay_over
 from durable.streams.worker_services import Deployed, Deployer
 from durable.telemetry.logs import logger
 
-DEPLOYMENTS_MAX = 64  # of edits kept laid over; those that open runs still use are read again
-
 
 class CommandPlans:
     """How the commands of runs are carried out, by the descriptor that this worker generated.
@@ -38,6 +36,10 @@ class CommandPlans:
     async def note(self, member: int) -> None:
         """Have it known which descriptor a member serves."""
         await self._deployer.serve(member, self._deployed)
+
+    def in_force(self, edit: int) -> int:
+        """The deployment that a run follows which was claimed under `edit`."""
+        return max(edit, self.open_edit)
 
     async def know(self, numbers: Iterable[int]) -> None:
         """Read the deployments of these numbers, as far as they are not known yet."""
@@ -71,8 +73,5 @@ class CommandPlans:
                 " The edit holds until `durable deploy --reset`",
                 self._deployed.queue, edit.path, edit.value, number, edit.base, said,
             )  # fmt: skip
-        while len(self._edited) >= DEPLOYMENTS_MAX:
-            oldest = min(n for n in self._edited if n)
-            del self._edited[oldest]
-            self._plans = {key: plan for key, plan in self._plans.items() if key[1] != oldest}
+        # Kept for as long as the worker lives: there are no more than operators have deployed.
         self._edited[number] = edited

@@ -202,7 +202,7 @@ class WorkflowWorker:
         )  # fmt: skip
         run = Run(definition, identity, drains=self.drains)
         try:
-            plan = self.plans.plan(claimed.workflow, claimed.edit)
+            plan = self.plans.plan(claimed.workflow, self.plans.in_force(claimed.edit))
         except DurableError as error:  # an edit that this build cannot read
             self.unreadable(claimed.run_id, error)
             return
