@@ -18,8 +18,7 @@ import durable
 from benchmarks.workflows import seq, tick
 from durable.engine.steps import workflow_commits
 from durable.postgres.sql import SqlFile
-from durable.store import jobs, retention
-from durable.streams import members, runs
+from durable.store import jobs, members, retention, runs
 
 NAMESPACE = "durable_bench_kept"
 STATEMENTS: dict[SqlFile, dict[str, dict[str, Any]]] = {

@@ -1,17 +1,18 @@
 """Durable functions: plain async code that survives crashes, restarts and month-long waits.
 
-    cli | virtual | testing | …          doors
-    hotmesh                              the engine's public face
-    app                                  the composition root, and `connect()`
-    client | worker | quorum             hosts: what runs in a process
-    decorators | compiler | engine       functions to graph | graph to facts
-    replay | streams | store             the deterministic loop | the queue | jobs and histories
-    runtime                              what any host needs, once
-    definitions | descriptor | postgres  what both sides share | the one room that knows the driver
-    expressions | codec                  paths and pipes | values to JSON and back
-    protocol                             messages, codes, commands, facts, retry policy, ids
-    telemetry                            logs and spans
-    errors                               the tree of everything that is raised
+    cli | testing | …      doors
+    hotmesh                the engine's public face
+    composition            the composition root, and `connect()`
+    client                 starts, finds and awaits runs
+    worker                 takes turns of runs and runs activities
+    authoring | engine     functions to graph | graph to facts
+    replay | store         the deterministic loop | jobs, histories and streams as rows
+    runtime                what any host needs, once
+    descriptor | postgres  the language of graphs | the one room that knows the driver
+    codec                  values to JSON and back
+    protocol               messages, codes, commands, facts, retry policy, ids
+    telemetry              logs and spans
+    errors                 the tree of everything that is raised
 
 Imports go down only. Everything for users is re-exported here, and nowhere else. A name is imported
 when it is first asked for: `import durable` alone loads no room, and a module of workflows loads
@@ -24,19 +25,19 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from durable.app import connect
+    from durable.authoring.activity import Activity, activity
+    from durable.authoring.calls import Call
+    from durable.authoring.graphs import graph
+    from durable.authoring.heartbeats import heartbeat
+    from durable.authoring.logs import logger
+    from durable.authoring.signals import Signal
+    from durable.authoring.state import attributes, entity, set_attributes
+    from durable.authoring.verbs import info, now, random, sleep, uuid4, wait_until
+    from durable.authoring.workflow import Workflow, workflow
     from durable.client.client import Client
     from durable.client.handle import Handle, HistoryEvent
     from durable.codec.payloads import PayloadCodec
-    from durable.decorators.activity import Activity, activity
-    from durable.decorators.calls import Call
-    from durable.decorators.graphs import graph
-    from durable.decorators.heartbeats import heartbeat
-    from durable.decorators.logs import logger
-    from durable.decorators.signals import Signal
-    from durable.decorators.state import attributes, entity, set_attributes
-    from durable.decorators.verbs import info, now, random, sleep, uuid4, wait_until
-    from durable.decorators.workflow import Workflow, workflow
+    from durable.composition import connect
     from durable.errors import (
         ActivityFailed,
         ActivityTimeout,
@@ -73,6 +74,8 @@ if typing.TYPE_CHECKING:
         WorkflowTerminated,
     )
     from durable.hotmesh.mesh import HotMesh
+    from durable.hotmesh.virtual.context import VirtualContext
+    from durable.hotmesh.virtual.virtual import Virtual
     from durable.protocol.documents import Entity
     from durable.protocol.durations import Duration
     from durable.protocol.retention import Pruned, RetentionPolicy
@@ -81,8 +84,6 @@ if typing.TYPE_CHECKING:
     from durable.protocol.states import RunState
     from durable.replay.context import WorkflowInfo
     from durable.store.jobs import RunDescription, RunSummary
-    from durable.virtual.context import VirtualContext
-    from durable.virtual.virtual import Virtual
     from durable.worker.worker import Worker
 
 __all__ = [
@@ -162,15 +163,15 @@ __all__ = [
 # they are replayed is loaded together, so that nothing is imported in the middle of a turn.
 _ERRORS = "durable.errors"
 _AUTHORING = {
-    "durable.decorators.activity": "Activity activity",
-    "durable.decorators.calls": "Call",
-    "durable.decorators.graphs": "graph",
-    "durable.decorators.heartbeats": "heartbeat",
-    "durable.decorators.logs": "logger",
-    "durable.decorators.signals": "Signal",
-    "durable.decorators.state": "attributes entity set_attributes",
-    "durable.decorators.verbs": "info now random sleep uuid4 wait_until",
-    "durable.decorators.workflow": "Workflow workflow",
+    "durable.authoring.activity": "Activity activity",
+    "durable.authoring.calls": "Call",
+    "durable.authoring.graphs": "graph",
+    "durable.authoring.heartbeats": "heartbeat",
+    "durable.authoring.logs": "logger",
+    "durable.authoring.signals": "Signal",
+    "durable.authoring.state": "attributes entity set_attributes",
+    "durable.authoring.verbs": "info now random sleep uuid4 wait_until",
+    "durable.authoring.workflow": "Workflow workflow",
     "durable.protocol.documents": "Entity",
     "durable.protocol.durations": "Duration",
     "durable.protocol.retention": "Pruned RetentionPolicy",
@@ -180,14 +181,14 @@ _AUTHORING = {
     "durable.replay.context": "WorkflowInfo",
 }
 _HOSTS = {
-    "durable.app": "connect",
+    "durable.composition": "connect",
     "durable.client.client": "Client",
     "durable.client.handle": "Handle HistoryEvent",
     "durable.codec.payloads": "PayloadCodec",
     "durable.hotmesh.mesh": "HotMesh",
     "durable.store.jobs": "RunDescription RunSummary",
-    "durable.virtual.context": "VirtualContext",
-    "durable.virtual.virtual": "Virtual",
+    "durable.hotmesh.virtual.context": "VirtualContext",
+    "durable.hotmesh.virtual.virtual": "Virtual",
     "durable.worker.worker": "Worker",
 }
 _HOMES = dict.fromkeys(__all__, _ERRORS) | {

@@ -18,8 +18,8 @@ import pytest
 import pytest_asyncio
 from hypothesis import settings
 
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
 from tests.schema_pool import SchemaPool
@@ -129,6 +129,6 @@ def no_net(monkeypatch: pytest.MonkeyPatch) -> None:
         "durable.worker.worker.POLL",
         "durable.worker.worker.REST",
         "durable.runtime.waiting.POLL",
-        "durable.streams.membership.SWEEP",
+        "durable.store.membership.SWEEP",
     ):
         monkeypatch.setattr(interval, 3_600.0)

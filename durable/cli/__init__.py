@@ -23,5 +23,5 @@
     supervising `durable worker --processes N`: several workers, each started
                 again when it dies
 
-With `durable.app` this is the only room that reads the environment.
+With `durable.composition` this is the only room that reads the environment.
 """

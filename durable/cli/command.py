@@ -111,7 +111,7 @@ def _with_client(
     ) -> None:
         async def whole(out: Output) -> None:
             """Connect, act, close."""
-            from durable.app import connect  # noqa: PLC0415 - `--help` and usage errors need none
+            from durable.composition import connect  # noqa: PLC0415 - `--help` and usage errors need none
 
             if not creates:
                 _find_database(dsn)
@@ -128,7 +128,7 @@ def _with_client(
 
 def _find_database(dsn: str | None) -> None:
     """Raise `ConfigurationError` where connecting would make an embedded Postgres."""
-    from durable.app import HOME  # noqa: PLC0415 - as in `_with_client`
+    from durable.composition import HOME  # noqa: PLC0415 - as in `_with_client`
 
     if dsn is None and not (Path.cwd() / HOME).exists():
         raise ConfigurationError(

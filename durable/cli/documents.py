@@ -31,7 +31,7 @@ def yaml(out: Output, source: Source, queue: Queue = None) -> None:
 @guarded
 def graph(out: Output, source: Source, queue: Queue = None) -> None:
     """Draw the descriptor as a Mermaid flowchart."""
-    from durable.compiler.mermaid import mermaid  # noqa: PLC0415 - loads the descriptor
+    from durable.authoring.compiler.mermaid import mermaid  # noqa: PLC0415 - loads the descriptor
 
     drawings = [mermaid(app) for app in _apps(source, queue)]
     out.answer([{"mermaid": drawing} for drawing in drawings], "\n".join(drawings).rstrip("\n"))
@@ -46,8 +46,8 @@ async def migrate(session: Session) -> None:
 
 
 def _apps(source: str, queue: str | None) -> list[App]:
+    from durable.authoring.compiler.generate import generate  # noqa: PLC0415
     from durable.cli.importing import collect  # noqa: PLC0415 - loads what workflows are made with
-    from durable.compiler.generate import generate  # noqa: PLC0415
     from durable.descriptor.document import load  # noqa: PLC0415
 
     if source.endswith((".yaml", ".yml")):

@@ -12,11 +12,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from durable.authoring.activity import Activity
+from durable.authoring.workflow import Workflow
 from durable.cli.command import split
-from durable.decorators.activity import Activity
-from durable.decorators.workflow import Workflow
-from durable.definitions import ActivityDefinition
 from durable.errors import ConfigurationError, DurableError
+from durable.replay.definitions import ActivityDefinition
 
 DEFAULT_QUEUE = "default"
 

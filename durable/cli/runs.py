@@ -16,10 +16,10 @@ from durable.protocol.states import RunState
 from durable.telemetry.terminal import shown
 
 if TYPE_CHECKING:
+    from durable.authoring.workflow import Workflow
     from durable.client.choosing import Chosen
     from durable.client.client import Client, IfRunning
     from durable.client.handle import Handle
-    from durable.decorators.workflow import Workflow
 
 PATIENCE = 1.0  # seconds of waiting before the command says that it waits
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, TypedDict
 
-from durable.decorators.workflow import Workflow
+from durable.authoring.workflow import Workflow
 from durable.errors import ConfigurationError
 from durable.protocol.documents import Entity
 from durable.protocol.json_values import compact_json

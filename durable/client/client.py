@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, Unpack, get_args, overload
 
+from durable.authoring.calls import Call, WorkflowCall
+from durable.authoring.workflow import Workflow
 from durable.client.choosing import Begun, Chosen, begun_with, run_filter
 from durable.client.deployments import Deployment
 from durable.client.handle import Handle
 from durable.client.runs import Runs
 from durable.codec.adapters import Adapter
-from durable.decorators.calls import Call, WorkflowCall
-from durable.decorators.workflow import Workflow
 from durable.errors import ConfigurationError, InternalError, WorkflowAlreadyStarted
 from durable.postgres.loops import IN_AN_ACTIVITY
 from durable.protocol.carriers import carrier
@@ -28,11 +28,11 @@ from durable.protocol.limits import (
     check_queue,
     check_sought,
 )
-from durable.protocol.notifications import QueueKind
 from durable.protocol.options import WorkflowOptions
 from durable.protocol.retention import Outcome, Pruned, pruning
+from durable.runtime.notifications import QueueKind
 from durable.store.jobs import RunSummary, Start
-from durable.streams.worker_services import WorkerServices
+from durable.worker.worker_services import WorkerServices
 
 R = TypeVar("R")
 IfRunning = Literal["raise", "attach"]

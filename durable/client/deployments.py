@@ -16,9 +16,9 @@ from durable.errors import ConfigurationError
 from durable.postgres.connections import LONG_DEADLINE, Connection
 from durable.postgres.pool import Database
 from durable.protocol.limits import check_queue, check_text
-from durable.protocol.notifications import QueueKind
+from durable.runtime.notifications import QueueKind
+from durable.store.announce import Announcer
 from durable.store.edits import EditInForce, EditStore
-from durable.streams.announce import Announcer
 
 
 @dataclass(frozen=True, slots=True)

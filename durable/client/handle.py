@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, overload
 
+from durable.authoring.signals import Signal
 from durable.client.runs import Runs
 from durable.codec.adapters import Adapter
 from durable.codec.fields_set import plain_value
 from durable.codec.rebuilding import exception_of
-from durable.decorators.signals import Signal
-from durable.definitions import WorkflowDefinition
 from durable.errors import (
     ConfigurationError,
     ResultTimeout,
@@ -28,6 +27,7 @@ from durable.protocol.facts import Fact
 from durable.protocol.failures import Failure, summary
 from durable.protocol.limits import check_sought
 from durable.protocol.states import RunState
+from durable.replay.definitions import WorkflowDefinition
 from durable.store.jobs import Ended, RunDescription
 
 _A_CHILD = "await the workflow's own call, `await fulfil(order)`, or wait for it in an activity"

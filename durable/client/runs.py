@@ -10,19 +10,19 @@ from durable.errors import WorkflowEnded
 from durable.postgres.loops import HomeLoop
 from durable.postgres.retrying import CALLER_TIMEOUT
 from durable.protocol.commits import Histories
-from durable.protocol.notifications import QueueKind
 from durable.runtime.batching import Batch, Batcher, Repeatable
+from durable.runtime.notifications import QueueKind
 from durable.runtime.waiting import EndWaiters
 from durable.store.jobs import Ended, JobStore, Start, Started
-from durable.streams.runs import Message, Reached
-from durable.streams.worker_services import WorkerServices
+from durable.store.runs import Message, Reached
+from durable.worker.worker_services import WorkerServices
 
 LANES = 2  # of starts, and of signals, that may be in flight at once
 GRACE = 3.0  # seconds that closing waits for what is in flight
 
 
 class Runs:
-    """What handles need: rows, waiters, and the way into inboxes. Made by `durable.app`."""
+    """What handles need: rows, waiters, and the way into inboxes. Made by `durable.composition`."""
 
     def __init__(
         self, jobs: JobStore, services: WorkerServices, waiters: EndWaiters[Ended],

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from durable.protocol.failures import Failure
+from durable.store.announce import Announcer
 from durable.store.jobs import JobStore, Terminated
-from durable.streams.announce import Announcer
 
 
 class Terminations:

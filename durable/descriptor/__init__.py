@@ -13,6 +13,9 @@ What is wrong with a document
     findings        path, line and sentence; pydantic's errors translated
     validation      whether an app holds together: all findings
     values          values of the mapping language: references, literals, durations
+    expressions     the mapping language itself: what may stand where a value is wanted
+    operations      operations on a job's attributes and entity, as data
+    queries         which jobs a question over statistics is about
     function_graphs graphs of functions, and what is shared between them
     stats           whether what a trigger counts, and a signal to all asks for, can be found again
     escalations     what a hook's escalation may say

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from durable.descriptor.commands import Plain
 from durable.descriptor.document_warnings import warnings_of
+from durable.descriptor.expressions.expression import Path as Where
 from durable.descriptor.files import read_file
 from durable.descriptor.findings import Finding, from_pydantic, refuse
 from durable.descriptor.hashes import Hashes, digest
@@ -19,7 +20,6 @@ from durable.descriptor.model import App
 from durable.descriptor.parts import Part
 from durable.descriptor.shared import is_for_functions
 from durable.descriptor.validation import findings_of
-from durable.expressions.expression import Path as Where
 
 _FIRST = (
     "title", "type", "subtype", "topic", "taskQueue", "ancestor", "target", "reentrant", "retry",

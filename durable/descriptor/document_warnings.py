@@ -8,11 +8,11 @@ from typing import Final
 
 from pydantic.alias_generators import to_camel
 
+from durable.descriptor.expressions.expression import Path
 from durable.descriptor.findings import Finding
 from durable.descriptor.function_graphs import ONLY_FUNCTIONS
 from durable.descriptor.model import App, Graph, Trigger
 from durable.descriptor.shared import with_shared
-from durable.expressions.expression import Path
 
 _REFERENCE: Final = re.compile(
     r"\{(\$self|\$job|[\w-]+)\.(?:input|output|hook|data|metadata|entity|attributes)\.[^{}]+\}"

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from durable.descriptor.expressions.expression import Path
+from durable.descriptor.expressions.pipe import compile_into
 from durable.descriptor.model import Graph, Hook
 from durable.descriptor.parts import Escalation
 from durable.descriptor.places import columns
 from durable.errors import ConfigurationError
-from durable.expressions.expression import Path
-from durable.expressions.pipe import compile_into
 from durable.protocol.durations import seconds
 
 TELLING: Final = ("role", "type", "priority", "metadata")

@@ -9,11 +9,11 @@ from typing import Final
 
 from pydantic_core import ErrorDetails
 
+from durable.descriptor.expressions.expression import Path, path_text
 from durable.descriptor.marks import Mark, line_at
 from durable.descriptor.model import FIELDS, KINDS
 from durable.descriptor.parts import RETRY_FORMS
 from durable.errors import DescriptorError
-from durable.expressions.expression import Path, path_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ from durable.descriptor.commands import (
     TIMER,
     is_generated_id,
 )
+from durable.descriptor.expressions.expression import Lookup, Path
+from durable.descriptor.expressions.pipe import compile_into
 from durable.descriptor.findings import Finding
 from durable.descriptor.identifiers import section_in
 from durable.descriptor.model import (
@@ -39,8 +41,6 @@ from durable.descriptor.places import key_of
 from durable.descriptor.shared import command_of
 from durable.descriptor.values import duration_problem
 from durable.errors import ConfigurationError
-from durable.expressions.expression import Lookup, Path
-from durable.expressions.pipe import compile_into
 from durable.protocol.codes import PENDING
 from durable.protocol.durations import seconds
 from durable.protocol.limits import check_priority, check_queue, check_text

@@ -15,8 +15,8 @@ from typing import Final
 
 import yaml
 
+from durable.descriptor.expressions.expression import Path
 from durable.errors import DescriptorError
-from durable.expressions.expression import Path
 
 SIZE_LIMIT = 4 * 1024 * 1024  # characters of a document
 DEPTH_LIMIT = 100  # nested mappings and lists

@@ -8,10 +8,10 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from durable.descriptor.expressions.expression import Expression, Lookup, Path
+from durable.descriptor.expressions.paths import JOB, SELF, Reference
 from durable.descriptor.model import ActivityPart, Graph, Hook, Trigger
 from durable.descriptor.parts import Escalation, MappedPort, Part, Stats
-from durable.expressions.expression import Expression, Lookup, Path
-from durable.expressions.paths import JOB, SELF, Reference
 
 PORTS: Final = ("input", "output", "job", "signal", "resolver")
 """The attributes of activities that may have maps."""
@@ -111,7 +111,7 @@ def measure_name(target: Expression) -> str | None:
     """What a measure of this target is called: the path below the data; None: it has none.
 
     Example:
-        >>> from durable.expressions.pipe import compile_value
+        >>> from durable.descriptor.expressions.pipe import compile_value
         >>> measure_name(compile_value("{t1.output.data.size.width}"))
         'size/width'
     """

@@ -12,6 +12,8 @@ from typing import TypedDict
 
 from pydantic import JsonValue
 
+from durable.descriptor.expressions.expression import Expression, Path
+from durable.descriptor.expressions.pipe import compile_value
 from durable.descriptor.model import (
     Activity,
     App,
@@ -25,6 +27,7 @@ from durable.descriptor.model import (
 )
 from durable.descriptor.parts import MappedPort, Retry, Stats
 from durable.descriptor.places import PORTS, SINGLES, columns, given, key_of, measure_name
+from durable.descriptor.queries import GRANULARITIES
 from durable.descriptor.routes import Routes, compile_routes
 from durable.descriptor.schema_checks import activity_checks, graph_checks
 from durable.descriptor.schemas import Checker
@@ -32,9 +35,6 @@ from durable.descriptor.shared import with_shared
 from durable.descriptor.spreads import Spread, divide
 from durable.descriptor.tree import Tree, tree_of
 from durable.errors import DescriptorError
-from durable.expressions.expression import Expression, Path
-from durable.expressions.pipe import compile_value
-from durable.protocol.queries import GRANULARITIES
 from durable.protocol.retry import RetryPolicy
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
+from durable.descriptor.expressions.expression import Path
 from durable.descriptor.misfits import JsonSchema
 from durable.descriptor.model import Await, Cycle, Graph, Hook, Trigger, Worker
 from durable.descriptor.parts import HookPort, Port
 from durable.descriptor.schema_patterns import pattern_problems
 from durable.descriptor.schemas import MISSING, Checker, problems
-from durable.expressions.expression import Path
 
 Schemas = Iterator[tuple[Path, str, dict[str, JsonValue] | None]]
 """Path of a side, the name by which its checker is found, its schema."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from durable.expressions.expression import Path
-from durable.expressions.regex_syntax import RegexError
-from durable.expressions.regexes import compile_regex
+from durable.descriptor.expressions.expression import Path
+from durable.descriptor.expressions.regex_syntax import RegexError
+from durable.descriptor.expressions.regexes import compile_regex
 
 _NAMES: Final = frozenset(
     {

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from durable.expressions.expression import Expression, Path
-from durable.expressions.pipe import compile_value
+from durable.descriptor.expressions.expression import Expression, Path
+from durable.descriptor.expressions.pipe import compile_value
 
 _KEY: Final = re.compile(r"(?P<key>[^\[\]]+)\[(?P<kind>[1-9][0-9]*|-|_)\]")
 _BRACKETS: Final = re.compile(r".*\[[^\[\]]*\]")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from durable.descriptor.expressions.expression import Path
+from durable.descriptor.expressions.pipe import compile_into
 from durable.descriptor.model import App, Graph, Hook, Signal, Trigger
 from durable.descriptor.parts import Stats
 from durable.descriptor.places import measure_name
-from durable.expressions.expression import Path
-from durable.expressions.pipe import compile_into
 
 
 def stats_problems(stats: Stats) -> Iterator[tuple[Path, str]]:

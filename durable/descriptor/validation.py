@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from durable.descriptor.escalations import escalation_problems
+from durable.descriptor.expressions.expression import Literal, Path
+from durable.descriptor.expressions.pipe import compile_into
 from durable.descriptor.findings import Finding
 from durable.descriptor.function_graphs import (
     ONLY_FUNCTIONS,
@@ -25,14 +27,12 @@ from durable.descriptor.model import (
     Trigger,
     Worker,
 )
+from durable.descriptor.operations import complaints
 from durable.descriptor.places import given, key_of
 from durable.descriptor.schema_checks import schema_problems
 from durable.descriptor.stats import facet_problems, stats_problems
 from durable.descriptor.tree import Tree, tree_of
 from durable.descriptor.values import value_findings
-from durable.expressions.expression import Literal, Path
-from durable.expressions.pipe import compile_into
-from durable.protocol.operations import complaints
 
 
 def findings_of(app: App) -> list[Finding]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from durable.descriptor.expressions.expression import Path
+from durable.descriptor.expressions.paths import Reference
+from durable.descriptor.expressions.pipe import compile_into
 from durable.descriptor.findings import Finding
 from durable.descriptor.model import Graph
 from durable.descriptor.places import Place, places, reference_problem
 from durable.descriptor.spreads import problems as spread_problems
 from durable.descriptor.tree import Tree
 from durable.errors import ConfigurationError
-from durable.expressions.expression import Path
-from durable.expressions.paths import Reference
-from durable.expressions.pipe import compile_into
 from durable.protocol.durations import seconds
 
 _FLAGS: Final = frozenset({"await", "throw", "descend", "emit", "persist", "persistent", "scrub"})

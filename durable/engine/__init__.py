@@ -6,6 +6,9 @@
 - `completion`: jobs as their callers see them: output, status, and what their activities did.
 - `effects`: what an activity wants written: the words between pure handlers and the place that
   commits.
+- `extension`: what a job of a graph may be started with beside its data: HotMesh's `extended`
+  argument.
+- `frozen`: a quick copy of a frozen value.
 - `job`: a job as a step sees it: frozen, loaded before and compared after; and what its
   expressions see.
 - `outcomes`: how a run of a function ended, in the words of graphs: data, and an error with a code.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from durable.descriptor.plan import Plan
+from durable.engine.frozen import changed
 from durable.engine.job import Instance, Job, decode, encode
 from durable.engine.steps.graph_rows import instance_of, job_of, put_aside_of
 from durable.engine.steps.graph_steps import Plans
@@ -14,7 +15,6 @@ from durable.postgres.connections import Connection
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import NOT_FOUND
-from durable.protocol.frozen import changed
 from durable.protocol.graphs import Fault
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.states import StateStore

@@ -29,7 +29,7 @@ from durable.postgres.retrying import retry_until_connected
 from durable.protocol.codes import FAILED
 from durable.protocol.graphs import Fault
 from durable.runtime.supervision import FAILURES_MAX
-from durable.streams.pacing import Pace
+from durable.store.pacing import Pace
 from durable.telemetry.logs import logger
 
 LOSSES_MAX = 3  # engines that may be lost of a message while they apply it alone

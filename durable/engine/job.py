@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from durable.descriptor.expressions.context import Context
+from durable.descriptor.expressions.expression import Expression
+from durable.descriptor.expressions.paths import JOB, SELF, Reference, walk
+from durable.descriptor.expressions.values import UNDEFINED
 from durable.descriptor.plan import Node, Plan
 from durable.errors import DescriptorError, PayloadError
-from durable.expressions.context import Context
-from durable.expressions.expression import Expression
-from durable.expressions.paths import JOB, SELF, Reference, walk
-from durable.expressions.values import UNDEFINED
 from durable.protocol.clock import to_datetime
 from durable.protocol.codes import OK
 from durable.protocol.graphs import Data, Fault, nothing

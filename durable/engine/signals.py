@@ -15,7 +15,7 @@ from durable.protocol.codes import NOT_FOUND
 from durable.protocol.ids import new_request
 from durable.protocol.messages import MessageKind
 from durable.store.apps import AppStore
-from durable.streams.graph_messages import EngineStream, Sent
+from durable.store.graph_messages import EngineStream, Sent
 
 
 class Signals:

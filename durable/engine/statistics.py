@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from durable.descriptor.expressions.values import number
 from durable.descriptor.plan import Plan
+from durable.descriptor.queries import JobsQuery, Selection, granularity_name, slot_text
 from durable.engine.activities.measuring import JOB
 from durable.engine.effects import Everyone
 from durable.engine.steps.fan_out import FanOut, selection
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_steps import Plans
 from durable.errors import ConfigurationError
-from durable.expressions.values import number
 from durable.postgres.connections import Connection
 from durable.postgres.pool import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.graphs import Data
-from durable.protocol.queries import JobsQuery, Selection, granularity_name, slot_text
 from durable.store.apps import AppStore
+from durable.store.graph_messages import EngineStream
 from durable.store.stats import StatsStore
-from durable.streams.graph_messages import EngineStream
 
 Answer = dict[str, object]
 

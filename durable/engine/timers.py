@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from durable.postgres.pool import Database
-from durable.streams.graph_messages import EngineStream
-from durable.streams.pacing import Pace
+from durable.store.graph_messages import EngineStream
+from durable.store.pacing import Pace
 
 POLL = 1.0  # seconds: the net beneath notifications that never came
 

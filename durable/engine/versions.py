@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from durable.descriptor.document import content_hash, dump, load, load_stored
+from durable.descriptor.expressions.pipe import compile_value
+from durable.descriptor.expressions.values import UNDEFINED
 from durable.descriptor.model import App
 from durable.descriptor.plan import Plan, compile_graph, rule_of
 from durable.descriptor.shared import is_for_functions
@@ -20,8 +22,6 @@ from durable.engine.activities.hook import key_of
 from durable.engine.job import decode
 from durable.engine.steps.graph_routing import evaluate
 from durable.errors import ConfigurationError
-from durable.expressions.pipe import compile_value
-from durable.expressions.values import UNDEFINED
 from durable.postgres.connections import LONG_DEADLINE, Connection
 from durable.postgres.pool import Database
 from durable.protocol.clock import from_datetime

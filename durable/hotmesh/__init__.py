@@ -20,6 +20,7 @@ job_inspection.py   status, state, fields, export
 job_removal.py      scrub, prune
 search.py           find: by entity and attributes
 export.py           a job as a document, for people
+conditions.py       conditions on entity documents, checked here and compared by Postgres
 escalations.py      `mesh.escalations`: what waits for a person
 escalation_rows.py  their rows, and what may be done to them
 
@@ -43,6 +44,10 @@ subscribers.py             calls what users subscribe with
 subscriptions.py           to topics
 function_ends.py           the ends of functions' runs, announced and found
 pattern_subscriptions.py   to patterns of topics
+
+Rooms within:
+quorum/    the engines and workers of an app as one body: roll call, throttle, activation
+virtual/   virtual functions: a small face over `HotMesh`
 
 Options:
 settings.py   what `init` was given, checked

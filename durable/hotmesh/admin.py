@@ -10,10 +10,10 @@ from durable.descriptor.document import load, path_of, plain
 from durable.descriptor.files import write_resolved
 from durable.engine.versions import Versions, warn_of_no_effect
 from durable.errors import ConfigurationError
+from durable.hotmesh.quorum.activation import activate
+from durable.hotmesh.quorum.bus import Bus
+from durable.hotmesh.quorum.roster import Roster
 from durable.protocol.graphs import Data, Output
-from durable.quorum.activation import activate
-from durable.quorum.bus import Bus
-from durable.quorum.roster import Roster
 from durable.telemetry.logs import logger
 
 Source = str | Path | Data
@@ -71,7 +71,7 @@ class Admin:
             )
 
     async def activate(self, version: str, delay: float) -> bool:
-        """Switch the app to a version, for all of its engines; see `durable.quorum.activation`."""
+        """Switch the app to a version, for all of its engines; see `quorum.activation`."""
         await activate(
             self._bus,
             self._roster,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from durable.engine.extension import extension
 from durable.hotmesh.composition import MeshParts
+from durable.hotmesh.conditions import condition
+from durable.hotmesh.conditions import conditions as conditions_of
 from durable.hotmesh.job_signals import requested
 from durable.hotmesh.publication import Publication
 from durable.hotmesh.search import Conditions
 from durable.protocol.codes import OK
-from durable.protocol.conditions import condition
-from durable.protocol.conditions import conditions as conditions_of
 from durable.protocol.documents import Path
 from durable.protocol.durations import Duration, seconds
-from durable.protocol.extension import extension
 from durable.protocol.graphs import Data, Output
 from durable.protocol.limits import check_several
 from durable.protocol.searchable import Value

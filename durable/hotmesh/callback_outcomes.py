@@ -15,8 +15,8 @@ from durable.postgres.retrying import retry_until_connected
 from durable.protocol.graphs import Fault, Output
 from durable.protocol.messages import MessageKind
 from durable.runtime.user_code import Ended, code_failure, code_fault
-from durable.streams.graph_messages import Taken, WorkStream
-from durable.streams.lease import Lease
+from durable.store.graph_messages import Taken, WorkStream
+from durable.store.lease import Lease
 from durable.telemetry.logs import logger
 from durable.telemetry.spans import working
 

@@ -11,9 +11,9 @@ from durable.engine.job import Job
 from durable.engine.steps.graph_writes import Written
 from durable.hotmesh.served_topics import ServedTopics
 from durable.hotmesh.subscriptions import topics_of
-from durable.protocol import channels
-from durable.protocol.channels import Channel
-from durable.protocol.notifications import (
+from durable.runtime import channels
+from durable.runtime.channels import Channel
+from durable.runtime.notifications import (
     EngineNews,
     QueueKind,
     QueueNews,
@@ -21,7 +21,7 @@ from durable.protocol.notifications import (
 )
 from durable.runtime.notifier import Notifier
 from durable.runtime.waiting import EndWaiters
-from durable.streams.announce import Announcer
+from durable.store.announce import Announcer
 from durable.telemetry.spans import made
 
 

@@ -41,14 +41,14 @@ from durable.hotmesh.search import Search
 from durable.hotmesh.served_topics import ServedTopics
 from durable.hotmesh.settings import MeshSettings
 from durable.hotmesh.subscriptions import Subscriptions
-from durable.protocol import channels
 from durable.protocol.ids import new_id
+from durable.runtime import channels
 from durable.runtime.waiting import EndWaiters
 from durable.store.function_jobs import FunctionJobStore
 from durable.store.jobs import JobStore
-from durable.streams.membership import Membership
-from durable.streams.pacing import Pace
-from durable.streams.runs import RunStream
+from durable.store.membership import Membership
+from durable.store.pacing import Pace
+from durable.store.runs import RunStream
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from durable.protocol.codes import FAILED, OK
 from durable.protocol.graphs import Output
 from durable.protocol.retry import RetryPolicy
 from durable.runtime.supervision import Broken, Tasks
-from durable.streams.pacing import Pace
+from durable.store.pacing import Pace
 
 SOON = 0.005  # seconds until messages are looked at again that another engine held
 

@@ -13,8 +13,8 @@ from durable.client.declared import Declared
 from durable.descriptor.plan import Plan
 from durable.engine.job import Job
 from durable.hotmesh.function_jobs import FunctionJobs
-from durable.protocol import channels
 from durable.protocol.clock import to_datetime
+from durable.runtime import channels
 from durable.store.function_jobs import FunctionJobStore
 
 ANY: Final = "*"

@@ -14,8 +14,8 @@ from durable.protocol.codes import CONFLICT, NOT_FOUND, OK
 from durable.protocol.graphs import Data
 from durable.protocol.ids import new_request
 from durable.protocol.limits import check_fields, check_id, check_name
-from durable.streams.announce import Announcer
-from durable.streams.runs import Message, Reached, RunStream
+from durable.store.announce import Announcer
+from durable.store.runs import Message, Reached, RunStream
 
 _FIELDS = {"id", "name", "data"}
 

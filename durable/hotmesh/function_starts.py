@@ -13,10 +13,10 @@ from durable.hotmesh.publication import Publication
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
 from durable.protocol.ids import new_id, new_request
 from durable.protocol.limits import check_fields
-from durable.protocol.notifications import QueueKind
+from durable.runtime.notifications import QueueKind
 from durable.runtime.waiting import EndWaiters
+from durable.store.announce import Announcer
 from durable.store.jobs import JobStore, Start
-from durable.streams.announce import Announcer
 
 
 class FunctionStarts:

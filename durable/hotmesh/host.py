@@ -20,12 +20,12 @@ from durable.hotmesh.served_topics import ServedTopics
 from durable.hotmesh.settings import MeshSettings, WorkerSettings
 from durable.hotmesh.subscriptions import Subscriptions
 from durable.hotmesh.worker_loop import WorkerHost, WorkerLoop
-from durable.protocol import channels
 from durable.protocol.ids import new_id
+from durable.runtime import channels
 from durable.runtime.waiting import EndWaiters
-from durable.streams.graph_messages import WorkStream, work_stream
-from durable.streams.membership import Membership
-from durable.streams.pacing import Pace
+from durable.store.graph_messages import WorkStream, work_stream
+from durable.store.membership import Membership
+from durable.store.pacing import Pace
 
 
 @dataclass(frozen=True, slots=True)

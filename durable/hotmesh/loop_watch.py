@@ -14,7 +14,7 @@ from collections.abc import Callable
 from durable.hotmesh.engine_loop import GraphEngine
 from durable.hotmesh.served_topics import ServedTopics
 from durable.runtime.watchdog import Watchdog
-from durable.streams.membership import Membership
+from durable.store.membership import Membership
 from durable.telemetry.logs import logger
 
 STEP_MAX = 10.0  # seconds for which a step may compute: below what a transaction may stand idle

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 from durable.hotmesh.app_jobs import AppJobs
 from durable.hotmesh.composition import MeshParts, compose
+from durable.hotmesh.quorum.commands import throttle_of
 from durable.hotmesh.resources import Resources
 from durable.hotmesh.settings import mesh_settings, worker_settings
 from durable.hotmesh.subscribers import Subscriber
@@ -17,7 +18,6 @@ from durable.protocol.durations import Duration, seconds
 from durable.protocol.graphs import Data, Output
 from durable.protocol.ids import new_id
 from durable.protocol.retention import Outcome, Pruned, pruning
-from durable.quorum.commands import throttle_of
 
 
 class Stopping(Protocol):

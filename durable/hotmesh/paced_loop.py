@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from durable.errors import DatabaseError
 from durable.postgres.errors import retryable
 from durable.runtime.supervision import Tasks, ended
-from durable.streams.pacing import Pace
+from durable.store.pacing import Pace
 from durable.telemetry.logs import logger
 
 TROUBLE = 0.5  # seconds of rest when the database cannot be reached

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from durable.protocol.extension import Extension
+from durable.engine.extension import Extension
 from durable.protocol.graphs import Data
 
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from durable.engine.job import encode
 from durable.errors import ConfigurationError
+from durable.hotmesh.quorum.bus import Bus, Message
+from durable.hotmesh.quorum.commands import Throttle
+from durable.hotmesh.quorum.roster import Consumer, Roster
+from durable.hotmesh.quorum.throttles import Throttles
 from durable.postgres.pool import Database
 from durable.protocol.clock import to_datetime
 from durable.protocol.graphs import Output
-from durable.quorum.bus import Bus, Message
-from durable.quorum.commands import Throttle
-from durable.quorum.roster import Consumer, Roster
-from durable.quorum.throttles import Throttles
-from durable.streams.graph_messages import work_stream
+from durable.store.graph_messages import work_stream
 from durable.telemetry.logs import logger
 
 CONFIRMATION = (0.5, 0.5)  # seconds that consumers have to confirm a throttle

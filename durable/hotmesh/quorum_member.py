@@ -9,17 +9,17 @@ from typing import Protocol
 
 from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, DatabaseError
+from durable.hotmesh.quorum.back_pressure import BackPressure
+from durable.hotmesh.quorum.bus import Bus, Message
+from durable.hotmesh.quorum.roster import Roster
+from durable.hotmesh.quorum.surroundings import surroundings
 from durable.hotmesh.subscribers import Subscriber, call_subscriber
 from durable.postgres.listen import Listener
 from durable.postgres.pool import Database
 from durable.protocol.graphs import Output
-from durable.quorum.back_pressure import BackPressure
-from durable.quorum.bus import Bus, Message
-from durable.quorum.roster import Roster
-from durable.quorum.surroundings import surroundings
 from durable.runtime.notifier import Notifier
 from durable.runtime.supervision import Tasks
-from durable.streams.pacing import Pace
+from durable.store.pacing import Pace
 from durable.telemetry.logs import logger
 
 

@@ -9,7 +9,7 @@ from durable.hotmesh.settings import MeshSettings
 from durable.postgres.address import Pool
 from durable.postgres.migrate import migrate, require
 from durable.postgres.pool import Database
-from durable.streams.wakes import Wakes
+from durable.store.wakes import Wakes
 
 
 class Resources:

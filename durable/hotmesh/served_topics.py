@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from durable.errors import ConfigurationError
 from durable.hotmesh.worker_loop import WorkerLoop
-from durable.streams.graph_messages import Taken
-from durable.streams.work_slots import WorkSlot
+from durable.store.graph_messages import Taken
+from durable.store.work_slots import WorkSlot
 
 
 class ServedTopics:

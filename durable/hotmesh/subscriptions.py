@@ -18,9 +18,9 @@ from durable.errors import ConfigurationError, DatabaseError
 from durable.hotmesh.function_ends import ANY, FunctionEnds
 from durable.hotmesh.subscribers import Subscriber, call_subscriber
 from durable.postgres.listen import Listener
-from durable.protocol import channels
 from durable.protocol.clock import to_datetime
-from durable.protocol.notifications import row_ids
+from durable.runtime import channels
+from durable.runtime.notifications import row_ids
 from durable.runtime.supervision import Tasks, ended
 from durable.telemetry.logs import logger
 

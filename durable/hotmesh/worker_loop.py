@@ -19,10 +19,10 @@ from durable.protocol.graphs import Output
 from durable.runtime.reconciler import Reconciler
 from durable.runtime.supervision import Broken, Tasks
 from durable.runtime.user_code import Ended, ended
-from durable.streams.graph_messages import Taken, WorkStream
-from durable.streams.lease import Lease
-from durable.streams.pacing import Pace
-from durable.streams.work_slots import WorkSlot
+from durable.store.graph_messages import Taken, WorkStream
+from durable.store.lease import Lease
+from durable.store.pacing import Pace
+from durable.store.work_slots import WorkSlot
 from durable.telemetry.logs import logger
 
 POLL = 1.0  # seconds: the net beneath notifications that never came

@@ -10,25 +10,13 @@ Plain frozen values; no loop, clock, dice or socket is imported here.
 - `commands`: what a turn of a workflow asks for.
 - `commits`: what one turn writes, and the ports through which a worker reaches the engine.
 - `carriers`: values that are made once for each turn or attempt, and go one hop.
-- `frozen`: a quick copy of a frozen value.
 - `codes`, `ids`: HotMesh's reply codes; names and random ids.
 - `messages`: the kinds of messages to runs and to engines.
-- `notifications`: what they say, written and read here alone.
-- `channels`: names of notification channels: Postgres allows 63 bytes, so long ones end in their
-  hash.
-- `conditions`: conditions on entity documents: checked here, compared by Postgres; never a part
-  of SQL.
 - `documents`: the entity document: JSON that a run keeps about what it is for, and ten operations
   on it.
-- `extension`: what a job of a graph may be started with beside its data: HotMesh's `extended`
-  argument.
 - `graphs`: words of hand-written graphs: data, and what went wrong.
 - `json_values`: values that JSON and Postgres can hold: copied deep, and refused with the place
   of what is not.
-- `operations`: operations on a job's attributes and entity as data: `{"op": "entity.append",
-  "path": …}`.
-- `queries`: which jobs a question over statistics is about: by the key that data lead to, and by
-  time.
 - `retention`: how long what has ended is kept, and what a pruning is asked for and answers.
 - `searchable`: searchable attributes of a run: named texts, numbers and booleans by which runs
   are found.

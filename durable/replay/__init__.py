@@ -14,6 +14,7 @@ issued. The same facts give the same commands, in every process, on every day. W
 - `mismatch`: the code does other things than its history says.
 - `reaches`: what reaches into a run from outside of its turn ends it, by an error where it awaits.
 - `sites`: "file:line" of the user's call.
+- `definitions`: workflows and activities as the frozen values that decorators return.
 - `run`: one run, from its first fact to its `Finish`.
 - `cache`: the runs that a worker keeps in memory.
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from durable.codec.adapters import Adapter
 from durable.codec.failures import failure_of
-from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import NotDurableError, PayloadError
 from durable.protocol.commands import PutAside, StartActivity, StartChild, StartGraph
 from durable.protocol.documents import Entity
@@ -22,6 +21,7 @@ from durable.protocol.json_values import compact_json
 from durable.protocol.limits import check_id, check_name, check_queue
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.protocol.searchable import Attributes
+from durable.replay.definitions import ActivityDefinition, WorkflowDefinition
 from durable.replay.loop import ReplayLoop
 from durable.replay.mailbox import Mailbox
 from durable.replay.sites import text

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from durable.codec.failures import failure_of
 from durable.codec.rebuilding import exception_of
-from durable.definitions import WorkflowDefinition
 from durable.errors import (
     ActivityFailed,
     ChildFailed,
@@ -22,6 +21,7 @@ from durable.protocol.commands import Command, Finish, Step
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import Failure
 from durable.replay.context import Context, RunIdentity
+from durable.replay.definitions import WorkflowDefinition
 from durable.replay.loop import CALLBACKS_MAX, Drains, ReplayLoop
 from durable.replay.mailbox import Letter, Mailbox
 from durable.replay.mismatch import (

@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterator
 
 from durable.errors import DatabaseError
-from durable.protocol.channels import Channel
-from durable.protocol.notifications import MemberNews, News, QueueKind, QueueNews, RunEnded
+from durable.runtime.channels import Channel
+from durable.runtime.notifications import MemberNews, News, QueueKind, QueueNews, RunEnded
 from durable.telemetry.logs import logger
 
 WORDS = 200  # of one notification: its payload has to stay below 8,000 bytes

@@ -13,8 +13,8 @@ from typing import Generic, Protocol, TypeVar
 
 from durable.errors import DatabaseError, InternalError
 from durable.postgres.retrying import retry_until_connected
-from durable.protocol.channels import Channel
-from durable.protocol.notifications import row_ids
+from durable.runtime.channels import Channel
+from durable.runtime.notifications import row_ids
 from durable.runtime.supervision import Tasks
 
 E = TypeVar("E")

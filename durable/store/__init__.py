@@ -1,16 +1,39 @@
-"""Jobs, histories, apps and members as rows; one method per block of `sql/`.
+"""Everything that durable keeps in Postgres, as rows; one method per block of `sql/`.
 
+Jobs and what they did:
+
+- `jobs`: runs of workflows: started, read, listed, ended from outside.
+- `histories`: the facts of runs, read.
+- `function_jobs`: runs of workflows, read as jobs of the app that their task queue is.
+- `graph_jobs`: jobs of hand-written graphs and what their activities did.
 - `crossings`: jobs that are started, and awaited, by a job of the other kind.
-- `edits`: versions of generated graphs, and what operators changed of them.
-- `escalations`: waits that a person is to end: the table `escalations`.
-- `function_jobs`: runs of functions, read as jobs of the app that their task queue is.
-- `graph_jobs`: jobs of hand-written graphs and what their activities did, as rows.
-- `hooks`: who waits for which signal, and which signals wait for somebody.
-- `jobs`: jobs of function workflows as rows: started, read, listed, ended from outside.
-- `passes`: passes of cycles that are forgotten while their job goes on.
-- `retention`: what is kept for how long, and what of it is over: policies, and the rows that
-  leave.
-- `states`: what jobs of graphs keep of what they are about: written by steps, and found by
-  conditions.
+- `hooks`: which activities wait for which signals, and signals that arrive before their hooks.
+- `escalations`: waits that a person is to end.
+- `passes`: finished passes of cycles, removed while their job goes on.
+- `states`: attributes and entities of jobs of graphs: written by steps, found by conditions.
 - `stats`: what is counted over jobs, and which jobs have what.
+- `retention`: retention policies, and the ended jobs that they remove.
+
+Apps:
+
+- `apps`: descriptors as deployed, and the active version of each app.
+- `edits`: versions of generated graphs, and what operators changed of them.
+
+The streams (claim, complete, retry, give back):
+
+- `runs`: wake rows and inboxes of runs.
+- `activities`: attempts of activities: claimed, settled, tried again.
+- `graph_messages`: messages of the engines of graphs, and work for the workers of a topic.
+- `graph_topics`: work of graphs for a worker of functions: many topics of one app, each with its
+  policy.
+- `work_slots`: work that a worker of this process reserves with the commit that brings it.
+- `pacing`: how fast one consumer may claim.
+
+Members and notifications:
+
+- `members`: the processes that hold leases, and what dead ones held, given to others.
+- `membership`: a process's lease on everything it holds, kept by a thread of its own.
+- `lease`: user code begins only while this process is known to be the member that it was.
+- `announce`: notifications after a commit: names on channels, never data.
+- `wakes`: how a client or a mesh is woken and wakes others.
 """

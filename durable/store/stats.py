@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from durable.descriptor.queries import Selection
 from durable.postgres.columns import BigInt, Float, Text
 from durable.postgres.connections import Connection
 from durable.postgres.pool import Row
 from durable.postgres.sql import SqlFile
-from durable.protocol.queries import Selection
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@
   them meanwhile.
 - `claim_dispatch`: which of many workers look when a queue holds something new: as many as there
   is work for.
+- `worker_services`: what a worker is given by its client: streams, and Protocols of committer and
+  deployer.
 - `worker`: the worker: claims what its queue holds, and runs it.
 - `outcomes`: what an attempt that ran in this process brings its run: a fact, or another attempt.
 - `reports`: what the log says of attempts and runs that failed: each once, with what a handler

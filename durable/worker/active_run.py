@@ -32,8 +32,8 @@ from durable.protocol.commits import Arrival, ChildStart, Commit, Committed, Int
 from durable.protocol.facts import Fact, FactKind
 from durable.replay.mismatch import ExpectedStep
 from durable.replay.run import Run
-from durable.streams.activities import Attempt
-from durable.streams.runs import ClaimedRun
+from durable.store.activities import Attempt
+from durable.store.runs import ClaimedRun
 from durable.worker.open_graphs import OpenGraphs
 from durable.worker.turns import Arrived, Draft, Retry, Slots, Turn
 

@@ -14,12 +14,12 @@ from durable.postgres.retrying import retry_until_connected
 from durable.protocol.clock import Clock
 from durable.protocol.commands import StartActivity
 from durable.protocol.failures import Failure
-from durable.protocol.notifications import QueueKind
-from durable.streams.activities import Attempt, FailedAttempt, Settlement
-from durable.streams.runs import ClaimedRun, Reached
-from durable.streams.worker_services import WorkerServices
+from durable.runtime.notifications import QueueKind
+from durable.store.activities import Attempt, FailedAttempt, Settlement
+from durable.store.runs import ClaimedRun, Reached
 from durable.worker.attempts import Outcome, timed_out
 from durable.worker.reports import attempt_failed, step_overdue
+from durable.worker.worker_services import WorkerServices
 
 
 class Answers:

@@ -15,17 +15,17 @@ from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from durable.decorators.heartbeats import HEART, Heart
-from durable.definitions import ActivityDefinition
+from durable.authoring.heartbeats import HEART, Heart
 from durable.protocol.carriers import carrier
 from durable.protocol.failures import Failure
+from durable.replay.definitions import ActivityDefinition
 from durable.runtime.clocks import Alarm, MemberClock
 from durable.runtime.interrupts import is_interrupt
 from durable.runtime.threads import DaemonThreads, carry_into_threads
 from durable.runtime.user_code import code_failure
-from durable.streams.activities import Attempt
-from durable.streams.lease import Lease
-from durable.streams.members import UNKNOWN
+from durable.store.activities import Attempt
+from durable.store.lease import Lease
+from durable.store.members import UNKNOWN
 from durable.telemetry.logs import logger
 
 UNWIND = 5.0  # seconds that code has to end in after it was cancelled; then it is left behind

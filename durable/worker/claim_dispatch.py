@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from durable.protocol.notifications import QueueKind, QueueNews
+from durable.runtime.notifications import QueueKind, QueueNews
 
 TURNS = 50  # runs that one worker takes at once; of activities each may be long, and fill a worker
 BEHIND = 3  # workers that look a moment later

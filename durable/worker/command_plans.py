@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from durable.definitions import ActivityDefinition
 from durable.descriptor.command_plan import CommandPlan, compile_commands
 from durable.descriptor.edits import Edit, Edited, lay_over
-from durable.streams.worker_services import Deployed, Deployer
+from durable.replay.definitions import ActivityDefinition
 from durable.telemetry.logs import logger
+from durable.worker.worker_services import Deployed, Deployer
 
 
 class CommandPlans:

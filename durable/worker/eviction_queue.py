@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from durable.postgres.retrying import retry_until_connected
-from durable.protocol.notifications import QueueKind
 from durable.runtime.clocks import MemberClock
+from durable.runtime.notifications import QueueKind
 from durable.runtime.supervision import Tasks
-from durable.streams.worker_services import WorkerServices
+from durable.worker.worker_services import WorkerServices
 
 SOON = 1.0  # a run given back that is due within so many seconds is announced: polls are slower
 

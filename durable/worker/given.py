@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.errors import ConfigurationError
 from durable.protocol.limits import check_several
-from durable.streams.worker_services import WorkerServices
+from durable.replay.definitions import ActivityDefinition, WorkflowDefinition
+from durable.worker.worker_services import WorkerServices
 
 Definition = TypeVar("Definition", WorkflowDefinition, ActivityDefinition)
 

@@ -24,13 +24,13 @@ from durable.protocol.graphs import Fault, failed_code
 from durable.protocol.ids import new_id
 from durable.runtime.reconciler import Reconciler
 from durable.runtime.supervision import Broken, Tasks
-from durable.streams.activities import Attempt
-from durable.streams.graph_messages import Taken, work_stream
-from durable.streams.pacing import Pace
-from durable.streams.worker_services import WorkerServices
+from durable.store.activities import Attempt
+from durable.store.graph_messages import Taken, work_stream
+from durable.store.pacing import Pace
 from durable.telemetry.logs import logger
 from durable.worker import reports
 from durable.worker.attempts import Attempts, Outcome
+from durable.worker.worker_services import WorkerServices
 
 CLAIM_MAX = 500  # one claim's worth
 POLL = 1.0  # seconds: the net beneath notifications, where the app has graphs

@@ -12,9 +12,9 @@ import asyncio
 from typing import Protocol
 
 from durable.errors import DatabaseError
-from durable.protocol.notifications import MemberKind, MemberNews
+from durable.runtime.notifications import MemberKind, MemberNews
 from durable.runtime.supervision import Tasks
-from durable.streams.runs import RunStream
+from durable.store.runs import RunStream
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from durable.streams.runs import RunStream
+from durable.store.runs import RunStream
 from durable.telemetry.logs import logger
 
 

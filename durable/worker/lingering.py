@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from durable.protocol.clock import Clock
-from durable.streams.activities import ActivityStream, Attempt, FailedAttempt, Settlement
+from durable.store.activities import ActivityStream, Attempt, FailedAttempt, Settlement
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Outcome
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from durable.protocol.commits import Intent
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import step_failed
-from durable.streams.activities import Attempt
+from durable.store.activities import Attempt
 from durable.worker import reports
 from durable.worker.active_run import ActiveRun
 from durable.worker.attempts import Outcome

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
 from durable.postgres.retrying import retry_until_connected
-from durable.streams.runs import ClaimedRun
+from durable.store.runs import ClaimedRun
 
 R = TypeVar("R")
 

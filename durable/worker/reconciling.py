@@ -7,7 +7,7 @@ from collections.abc import Callable
 from durable.postgres.retrying import retry_until_connected
 from durable.runtime.clocks import SYSTEM, HostClock
 from durable.runtime.reconciler import APART, Reconciler
-from durable.streams.runs import Look, RunStream
+from durable.store.runs import Look, RunStream
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
 from durable.worker.horizon import Horizon

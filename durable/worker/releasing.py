@@ -16,15 +16,15 @@ from durable.errors import DatabaseError, InternalError
 from durable.postgres.errors import StatementFault
 from durable.postgres.retrying import retry_until_connected
 from durable.protocol.facts import UnknownKind
-from durable.protocol.notifications import QueueKind
 from durable.runtime.clocks import MemberClock
+from durable.runtime.notifications import QueueKind
 from durable.runtime.supervision import Tasks
-from durable.streams.activities import Settlement
-from durable.streams.worker_services import WorkerServices
+from durable.store.activities import Settlement
 from durable.telemetry.logs import logger
 from durable.worker import reports
 from durable.worker.active_run import ActiveRun
 from durable.worker.answers import Answers
+from durable.worker.worker_services import WorkerServices
 
 _ENVIRONMENT = (DatabaseError, InternalError, MemoryError, OSError)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from durable.protocol.clock import to_datetime
 from durable.protocol.commands import PutAside, StartActivity
 from durable.protocol.failures import Failure, report, summary
-from durable.streams.activities import Attempt
-from durable.streams.runs import ClaimedRun
+from durable.store.activities import Attempt
+from durable.store.runs import ClaimedRun
 from durable.telemetry.logs import durable_logger
 
 activity_logger = durable_logger("durable.activity")

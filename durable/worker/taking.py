@@ -16,10 +16,10 @@ from durable.protocol.facts import Fact
 from durable.runtime.clocks import HostClock
 from durable.runtime.slices import CpuSlice
 from durable.runtime.supervision import Tasks
-from durable.streams.runs import ClaimedRun
-from durable.streams.worker_services import WorkerServices
+from durable.store.runs import ClaimedRun
 from durable.worker.command_plans import CommandPlans
 from durable.worker.reading import pages, read_apart
+from durable.worker.worker_services import WorkerServices
 
 SURVIVED = 1.0  # seconds after which a run that was held at a death is not suspected any more
 TURN = 0.05  # seconds of CPU for first turns in a row: they share commits; then others have theirs

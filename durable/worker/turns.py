@@ -10,7 +10,7 @@ from durable.protocol.commands import Finish, PutAside, StartActivity, StartTime
 from durable.protocol.commits import ChildStart, Commit, GraphStep, Intent
 from durable.protocol.facts import Fact
 from durable.protocol.failures import Failure
-from durable.streams.activities import Attempt
+from durable.store.activities import Attempt
 
 
 @dataclass(slots=True)

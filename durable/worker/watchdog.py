@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from durable.protocol.failures import Failure
 from durable.replay.loop import Drains
 from durable.runtime.watchdog import Watchdog as LoopWatchdog
-from durable.streams.activities import Attempt
+from durable.store.activities import Attempt
 from durable.telemetry.logs import logger
 
 

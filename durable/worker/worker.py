@@ -9,17 +9,16 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Self
 
-from durable.definitions import ActivityDefinition, WorkflowDefinition, check
 from durable.errors import ConfigurationError, InternalError
 from durable.postgres.retrying import retry_until_connected
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.failures import Failure
 from durable.protocol.limits import BIGINT_MAX, check_count, check_name
-from durable.protocol.notifications import MemberKind, QueueKind, member_news, queue_news
+from durable.replay.definitions import ActivityDefinition, WorkflowDefinition, check
+from durable.runtime.notifications import MemberKind, QueueKind, member_news, queue_news
 from durable.runtime.supervision import Tasks
-from durable.streams.activities import Attempt
-from durable.streams.membership import Membership
-from durable.streams.worker_services import ClosingCommitter
+from durable.store.activities import Attempt
+from durable.store.membership import Membership
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
 from durable.worker.claim_dispatch import Rank, WakeEvent, claim_delay
@@ -31,6 +30,7 @@ from durable.worker.lacking import Lacking
 from durable.worker.lingering import Lingering
 from durable.worker.reconciling import Reconciling
 from durable.worker.watchdog import Watchdog
+from durable.worker.worker_services import ClosingCommitter
 from durable.worker.workflow_worker import WorkflowWorker
 
 POLL = 1.0  # the net beneath the notifications while runs are held, in seconds

@@ -13,24 +13,23 @@ import platform
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 
-from durable.definitions import WorkflowDefinition
 from durable.errors import DurableError, InternalError
 from durable.postgres.loops import call_on
 from durable.postgres.retrying import retry_until_connected
 from durable.protocol.commands import StartActivity, StartTimer
 from durable.protocol.commits import Commit, Committed, StepCommitter
 from durable.protocol.facts import Fact, FactKind
-from durable.protocol.notifications import QueueKind
 from durable.replay.cache import RunCache
 from durable.replay.context import RunIdentity
+from durable.replay.definitions import WorkflowDefinition
 from durable.replay.loop import Drains
 from durable.replay.run import Run
 from durable.runtime.clocks import MemberClock
 from durable.runtime.interrupts import is_interrupt
+from durable.runtime.notifications import QueueKind
 from durable.runtime.supervision import Tasks
-from durable.streams.activities import Attempt
-from durable.streams.runs import ClaimedRun
-from durable.streams.worker_services import WorkerServices
+from durable.store.activities import Attempt
+from durable.store.runs import ClaimedRun
 from durable.telemetry.logs import logger
 from durable.worker import reports
 from durable.worker.active_run import ActiveRun
@@ -45,6 +44,7 @@ from durable.worker.reading import read_apart
 from durable.worker.releasing import Releasing
 from durable.worker.taking import Taking
 from durable.worker.turns import Arrived, Turn
+from durable.worker.worker_services import WorkerServices
 
 COMMITS = 10.0  # seconds that giving all runs back waits for their commits
 PYTHON = ".".join(platform.python_version_tuple()[:2])

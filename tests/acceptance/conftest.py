@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from durable.app import connect
+from durable.composition import connect
 from tests.acceptance.forked import SECONDS_MAX, run_command
 
 PROJECT = Path(__file__).parents[2]

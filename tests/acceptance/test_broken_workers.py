@@ -13,7 +13,7 @@ Program = Callable[..., subprocess.Popen[str]]
 MODULE = """
 import durable
 from durable.runtime import supervision
-from durable.streams.runs import RunStream
+from durable.store.runs import RunStream
 
 @durable.workflow
 async def visit() -> int:

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 import durable
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from durable.worker.worker import Worker
 from tests.waiting import eventually
 

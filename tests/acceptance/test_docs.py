@@ -34,8 +34,8 @@ import pytest
 import typer.main
 
 import durable
+from durable.authoring.overrides import ActivityDeclaration
 from durable.cli.program import program as commands
-from durable.decorators.overrides import ActivityDeclaration
 from tests.acceptance.pages import (
     PAGES,
     PROJECT,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import durable
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from durable.worker.worker import Worker
 
 

@@ -94,7 +94,7 @@ async def test_beats_count_from_any_thread_that_the_activity_started(client: Cli
 
 def heart_of_nobody() -> Callable[[], object]:
     """What a thread of the shared pool finds when nobody's attempt submits."""
-    from durable.decorators.heartbeats import HEART  # noqa: PLC0415
+    from durable.authoring.heartbeats import HEART  # noqa: PLC0415
 
     return HEART.get
 

@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 import durable
-from durable.app import connect
 from durable.cli.program import program
 from durable.client.client import Client
+from durable.composition import connect
 from durable.engine.retention import Retention
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh

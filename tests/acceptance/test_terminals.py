@@ -16,8 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 import durable
+from durable.authoring.compiler.mermaid import mermaid
 from durable.cli.program import program
-from durable.compiler.mermaid import mermaid
 from durable.descriptor.document import load
 from durable.telemetry.logs import logger
 from durable.telemetry.terminal import TerminalFormatter, shown, shown_json, shown_lines

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 import durable
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from durable.worker.worker import Worker
 from tests.waiting import eventually
 

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 import durable
-from durable.app import connect
+from durable.composition import connect
 from durable.hotmesh.mesh import HotMesh
 from durable.worker.worker import Worker
 from tests.faults.programs import SOON, note, worth

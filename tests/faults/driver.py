@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg
 
-from durable.streams.members import lock_class
+from durable.store.members import lock_class
 from tests.faults.programs import BOOTED, JOURNAL
 from tests.waiting import eventually
 

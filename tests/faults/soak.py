@@ -20,7 +20,7 @@ from typing import Any
 
 import asyncpg
 
-from durable.app import connect
+from durable.composition import connect
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.embedded.launcher import ensure_running, release
 from tests.faults.driver import Journal, Observer

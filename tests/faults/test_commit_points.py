@@ -18,8 +18,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from tests.faults.driver import Journal, Observer, WorkerProcess
 from tests.faults.programs import (
     approval,

@@ -35,9 +35,9 @@ from durable.engine.versions import Versions
 from durable.hotmesh.export import exported
 from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
-from durable.protocol import channels
 from durable.protocol.retry import RetryPolicy
-from durable.streams.members import MemberStore
+from durable.runtime import channels
+from durable.store.members import MemberStore
 from tests.faults.driver import ROOT, Observer
 from tests.faults.graphs import EVERY_KIND, TOPICS
 from tests.waiting import eventually

@@ -15,11 +15,11 @@ import pytest
 import pytest_asyncio
 
 import durable
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from durable.postgres.sqlstate import classify
 from durable.runtime import reconciler, supervision
-from durable.streams.runs import RELEASES_MAX, RunStream
+from durable.store.runs import RELEASES_MAX, RunStream
 from durable.worker.worker import Worker
 from tests.waiting import eventually
 

@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from durable.postgres.embedded.launcher import ensure_running, release
 from tests.faults.conftest import Spawn
 from tests.faults.driver import Journal, Observer

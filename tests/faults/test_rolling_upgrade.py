@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from durable.app import connect
+from durable.composition import connect
 from durable.postgres.migrate import migrate, migrations, pending
 from durable.postgres.pool import Database
 from tests.faults.driver import ROOT

@@ -14,12 +14,12 @@ import asyncpg
 import pytest
 
 import durable
-from durable.app import connect
 from durable.client.client import Client
 from durable.client.handle import Handle
+from durable.composition import connect
 from durable.runtime.silence import Pulse, Silence
-from durable.streams import membership
-from durable.streams.membership import Membership
+from durable.store import membership
+from durable.store.membership import Membership
 from durable.worker import worker as workers
 from durable.worker.worker import Worker
 from tests.integration.proxy import Proxy

@@ -13,7 +13,7 @@ import signal
 import sys
 from typing import Any
 
-from durable.app import connect
+from durable.composition import connect
 from durable.worker.worker import Worker
 from tests.faults import programs
 

@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 
 import durable
-from durable.app import connect
 from durable.cli import children
 from durable.client.client import Client
+from durable.composition import connect
 from durable.postgres.errors import AccessRefused
 from tests.integration.proxy import Proxy
 from tests.waiting import eventually

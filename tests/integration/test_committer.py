@@ -28,10 +28,10 @@ from durable.protocol.ids import new_request
 from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
 from durable.runtime.notifier import Notifier
+from durable.store.activities import metadata_of
+from durable.store.announce import Announcer
 from durable.store.jobs import JobStore, Start
-from durable.streams.activities import metadata_of
-from durable.streams.announce import Announcer
-from durable.streams.runs import RunStream
+from durable.store.runs import RunStream
 from tests.integration.proxy import Proxy
 from tests.waiting import eventually
 

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from durable.app import connect
+from durable.composition import connect
 from durable.errors import DatabaseError
 from durable.postgres import listen, pool, pooling
 from durable.postgres.address import Address

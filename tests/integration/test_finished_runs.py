@@ -39,12 +39,12 @@ HELD = FINISHED + 1
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ALL = {"older_than": None, "keep": [], "app_id": None}
 STATEMENTS: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
-    ("durable.streams", "sql/runs.sql"): {
+    ("durable.store", "sql/runs.sql"): {
         "claim": {"member": 9, "queue": "q", "workflows": ["flow"], "limit": 10, "waiting": 0.0},
         "inboxes": {"run_ids": [HELD]},
         "held": {"member": 7},
     },
-    ("durable.streams", "sql/activities.sql"): {
+    ("durable.store", "sql/activities.sql"): {
         "claim": {"member": 9, "queue": "q", "names": ["step"], "limit": 10, "waiting": 0.0}
     },
     ("durable.engine.steps", "sql/commits.sql"): {
@@ -73,7 +73,7 @@ STATEMENTS: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
         "terminate": {"run_id": HELD + 1, "error": "{}", "throws": True, "descend": True},
     },
     ("durable.store", "sql/graph_jobs.sql"): {"open_children": {"run_ids": [HELD]}},
-    ("durable.streams", "sql/members.sql"): {"sweep": {"lock_class": 1, "member": 2}, "tidy": {}},
+    ("durable.store", "sql/members.sql"): {"sweep": {"lock_class": 1, "member": 2}, "tidy": {}},
     ("durable.store", "sql/retention.sql"): {
         "count": {**ALL, "limit": 1, "streams": True},
         "runs": {**ALL, "limit": 500, "facts": 20_000},

@@ -18,8 +18,8 @@ import pytest
 import pytest_asyncio
 
 import durable
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
 from durable.worker.worker import Worker
@@ -32,10 +32,10 @@ FINISHED, WAITING = 1_000_000, 50_000
 PAGES = 150  # the greatest touches about 70; the smallest index of what waits has over 200
 ROWS = 500  # that one scan reads and may throw away
 HOT = {
-    "streams/runs": "claim look inboxes arrive give_back",
-    "streams/activities": "claim settle",
-    "streams/members": "sweep reap",
-    "streams/graph_messages": (
+    "store/runs": "claim look inboxes arrive give_back",
+    "store/activities": "claim settle",
+    "store/members": "sweep reap",
+    "store/graph_messages": (
         "claim take answer next_due look_for_work consume send dispatch disarm"
     ),
     "steps/commits": "commit_step commit_end commit_batch",
@@ -201,7 +201,7 @@ async def _functions(client: Client, explaining: Explaining) -> None:
             await eventually(waits)
 
             async def looked() -> bool:
-                return {"streams/runs: look", "streams/members: sweep"} <= set(explaining.pages)
+                return {"store/runs: look", "store/members: sweep"} <= set(explaining.pages)
 
             await eventually(looked)
         alone, *together = handles

@@ -10,7 +10,7 @@ import pytest
 
 import durable
 from durable.client.client import Client
-from durable.streams.runs import RunStream
+from durable.store.runs import RunStream
 from durable.worker.worker import Worker
 from tests.waiting import eventually
 

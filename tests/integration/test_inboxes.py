@@ -12,14 +12,14 @@ import asyncpg
 import pytest
 
 import durable
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from durable.protocol.commits import Arrival, Histories
 from durable.protocol.facts import Fact
-from durable.streams.runs import Look, Message, RunStream
-from durable.streams.worker_services import WorkerServices
+from durable.store.runs import Look, Message, RunStream
 from durable.worker import horizon
 from durable.worker.worker import Worker
+from durable.worker.worker_services import WorkerServices
 from tests.integration.proxy import Proxy
 from tests.waiting import eventually
 

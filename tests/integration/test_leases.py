@@ -16,7 +16,7 @@ import pytest
 import durable
 from durable.client.client import Client
 from durable.hotmesh.mesh import HotMesh
-from durable.streams.members import MemberStore
+from durable.store.members import MemberStore
 from durable.worker.worker import Worker
 from tests.waiting import eventually
 

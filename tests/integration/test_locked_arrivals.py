@@ -15,7 +15,7 @@ import pytest_asyncio
 
 import durable
 from durable.client.client import Client
-from durable.streams.members import MemberStore
+from durable.store.members import MemberStore
 from durable.worker.worker import Worker
 from tests.waiting import eventually
 

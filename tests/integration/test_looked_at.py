@@ -21,9 +21,9 @@ from durable.protocol.facts import Fact, FactKind
 from durable.protocol.ids import new_request
 from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
+from durable.store.activities import Settlement, metadata_of
 from durable.store.jobs import Start
-from durable.streams.activities import Settlement, metadata_of
-from durable.streams.runs import Message
+from durable.store.runs import Message
 from tests.integration.looking import looked_at
 from tests.sql_files import load
 
@@ -60,11 +60,11 @@ FILL = f"""
 STATEMENTS = {
     "start_runs": ("durable.store", "sql/jobs.sql"),
     "outcomes": ("durable.store", "sql/jobs.sql"),
-    "claim": ("durable.streams", "sql/runs.sql"),
-    "arrive": ("durable.streams", "sql/runs.sql"),
-    "inboxes": ("durable.streams", "sql/runs.sql"),
-    "look": ("durable.streams", "sql/runs.sql"),
-    "settle": ("durable.streams", "sql/activities.sql"),
+    "claim": ("durable.store", "sql/runs.sql"),
+    "arrive": ("durable.store", "sql/runs.sql"),
+    "inboxes": ("durable.store", "sql/runs.sql"),
+    "look": ("durable.store", "sql/runs.sql"),
+    "settle": ("durable.store", "sql/activities.sql"),
     "commit_batch": ("durable.engine.steps", "sql/commits.sql"),
 }
 

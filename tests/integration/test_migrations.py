@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 import durable
-from durable.app import connect
+from durable.composition import connect
 from durable.postgres import migrate as migrating
 from durable.postgres.errors import ConnectionLost
 from durable.postgres.migrate import migrate, migrations, pending

@@ -17,8 +17,8 @@ import pytest
 import pytest_asyncio
 
 import durable
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from durable.errors import ConfigurationError
 from durable.worker.worker import Worker
 from tests.integration.proxy import Proxy

@@ -14,10 +14,10 @@ from tests.integration.looking import literal
 from tests.sql_files import load
 
 STATEMENTS = {
-    ("durable.streams", "sql/runs.sql"): (
+    ("durable.store", "sql/runs.sql"): (
         "claim look survived held release arrive lock_wakes arrived inboxes suspend resume"
     ),
-    ("durable.streams", "sql/activities.sql"): "claim flush settle overdue retry wanted",
+    ("durable.store", "sql/activities.sql"): "claim flush settle overdue retry wanted",
     ("durable.engine.steps", "sql/commits.sql"): "commit_step commit_end commit_batch outcomes",
     ("durable.engine.steps", "sql/graph_commits.sql"): "begin begun advance",
     ("durable.store", "sql/jobs.sql"): (
@@ -120,7 +120,7 @@ async def test_a_claim_reads_what_is_due_and_not_what_waits(
 ) -> None:
     """250 runs are due among 25,000 that wait: the claim of 10 touches a few pages."""
     await filled.execute("analyze worker_streams; set plan_cache_mode = force_generic_plan")
-    claim, *given = load("durable.streams", "sql/runs.sql", database.schema).bind(
+    claim, *given = load("durable.store", "sql/runs.sql", database.schema).bind(
         "claim", member=9, queue="q", workflows=["flow"], limit=10, waiting=0
     )
     await filled.execute(f"prepare claim as {claim}")

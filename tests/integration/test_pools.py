@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 import durable
-from durable.app import connect
+from durable.composition import connect
 from durable.errors import ConfigurationError, DatabaseError
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database

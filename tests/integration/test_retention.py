@@ -11,15 +11,15 @@ import asyncpg
 import pytest
 
 import durable
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from durable.engine import retention
 from durable.engine.retention import Retention
 from durable.errors import ConfigurationError, WorkflowAlreadyStarted, WorkflowNotFound
 from durable.postgres.pool import Database
 from durable.protocol.retention import Pruned, Pruning, RetentionPolicy
+from durable.store.members import MemberStore
 from durable.store.retention import RetentionStore
-from durable.streams.members import MemberStore
 from durable.worker.worker import Worker
 from tests.waiting import eventually
 

@@ -12,8 +12,8 @@ import asyncpg
 import pytest_asyncio
 
 import durable
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
 from durable.worker.worker import Worker

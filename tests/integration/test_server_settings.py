@@ -12,12 +12,12 @@ import pytest
 import pytest_asyncio
 
 import durable
-from durable.app import connect
+from durable.composition import connect
 from durable.errors import ConfigurationError
 from durable.postgres.connections import open_connection
 from durable.postgres.migrate import migrate
 from durable.postgres.pool import Database
-from durable.streams.runs import SQL, Message, RunStream
+from durable.store.runs import SQL, Message, RunStream
 from durable.worker.worker import Worker
 from tests.waiting import eventually
 

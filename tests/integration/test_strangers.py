@@ -12,11 +12,11 @@ import pytest
 import pytest_asyncio
 
 import durable
-from durable.app import connect
+from durable.composition import connect
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from durable.protocol import channels
-from durable.protocol.notifications import member_news, queue_news, row_id
+from durable.runtime import channels
+from durable.runtime.notifications import member_news, queue_news, row_id
 
 WORDS = [
     *["garbage", "-1", "9" * 30, "9223372036854775808", "turn x y", "turn -5 -5", "turn 1"],

@@ -10,10 +10,10 @@ import pytest_asyncio
 
 from durable.postgres.pool import Database
 from durable.protocol.ids import new_request
+from durable.store.activities import ActivityStream
 from durable.store.jobs import JobStore, Start
-from durable.streams.activities import ActivityStream
-from durable.streams.members import MemberStore, lock_class
-from durable.streams.runs import RunStream
+from durable.store.members import MemberStore, lock_class
+from durable.store.runs import RunStream
 
 ME = 1_000_001
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import asyncpg
 
 import durable
-from durable.app import connect
+from durable.composition import connect
 from durable.postgres.pool import Database
 from durable.worker.worker import Worker
 

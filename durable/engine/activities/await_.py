@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from durable.descriptor.expressions.values import truthy
 from durable.engine.effects import Effects, Reply, StartJob, StartWorkflow
 from durable.engine.job import Scene
-from durable.expressions.values import truthy
 
 
 def leg1(scene: Scene) -> Effects:

@@ -7,6 +7,8 @@ import json
 import math
 from collections.abc import Sequence
 
+from durable.descriptor.expressions.expression import Expression
+from durable.descriptor.expressions.values import UNDEFINED, number, to_text
 from durable.descriptor.plan import HookKey
 from durable.engine.activities.escalated import escalated
 from durable.engine.effects import (
@@ -21,8 +23,6 @@ from durable.engine.effects import (
 )
 from durable.engine.job import Scene, compact
 from durable.errors import DescriptorError
-from durable.expressions.expression import Expression
-from durable.expressions.values import UNDEFINED, number, to_text
 from durable.protocol.durations import seconds
 from durable.protocol.graphs import Data
 from durable.protocol.messages import MessageKind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from durable.descriptor.expressions.values import truthy
 from durable.engine.effects import (
     Answer,
     Effects,
@@ -11,7 +12,6 @@ from durable.engine.effects import (
 )
 from durable.engine.job import Scene
 from durable.errors import InternalError
-from durable.expressions.values import truthy
 from durable.protocol.codes import INTERRUPTED
 from durable.protocol.durations import seconds
 

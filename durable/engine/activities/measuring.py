@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from durable.descriptor.expressions.values import to_text
 from durable.descriptor.plan import Plan, StatsPlan
+from durable.descriptor.queries import slot_of
 from durable.engine.collation import addresses
 from durable.engine.job import Job, Scene
 from durable.errors import ConfigurationError, DescriptorError
-from durable.expressions.values import to_text
 from durable.protocol.clock import to_datetime
-from durable.protocol.queries import slot_of
 from durable.protocol.searchable import storable
 
 JOB = "job"  # the kind of a job's own row; the others are measures

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from durable.descriptor.expressions.values import to_text, truthy
+from durable.descriptor.queries import JobsQuery
 from durable.engine.effects import Answer, Effects, Everyone, Reply, SendSignal
 from durable.engine.job import Scene
 from durable.errors import DescriptorError, InternalError
-from durable.expressions.values import to_text, truthy
 from durable.protocol.codes import OK
-from durable.protocol.queries import JobsQuery
 
 
 def leg1(scene: Scene) -> Effects:

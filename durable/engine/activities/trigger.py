@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from durable.descriptor.expressions.values import number, to_number, truthy
 from durable.engine.effects import Answer, Effects, Reply
 from durable.engine.job import Scene
 from durable.errors import DescriptorError, InternalError
-from durable.expressions.values import number, to_number, truthy
 from durable.protocol.durations import seconds
 from durable.protocol.limits import ID_BYTES_MAX
 from durable.protocol.searchable import storable

@@ -17,8 +17,8 @@ from durable.postgres.retrying import retry_until_connected
 from durable.protocol.commits import Commit, Committed
 from durable.runtime.batching import AGAIN, Again, Batch, Batcher
 from durable.runtime.silence import Pulse
-from durable.streams.activities import metadata_of
-from durable.streams.announce import Announcer
+from durable.store.activities import metadata_of
+from durable.store.announce import Announcer
 
 
 class Committer:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from durable.descriptor.plan import Plan
+from durable.descriptor.queries import JobsQuery, Selection, Window
 from durable.engine.activities.measuring import facets_of, key_for
 from durable.engine.effects import Everyone, Reply
 from durable.engine.job import decode, encode
@@ -20,9 +21,8 @@ from durable.postgres.connections import Connection
 from durable.postgres.pool import Row
 from durable.protocol.graphs import Data
 from durable.protocol.messages import MessageKind
-from durable.protocol.queries import JobsQuery, Selection, Window
+from durable.store.graph_messages import Sent
 from durable.store.stats import StatsStore
-from durable.streams.graph_messages import Sent
 
 FAN_OUT = 500  # signals that one step writes
 

@@ -23,8 +23,8 @@ from durable.postgres.sql import SqlFile
 from durable.protocol.carriers import carrier
 from durable.protocol.retry import RetryPolicy
 from durable.store.graph_jobs import NewJob, SavedInstance
-from durable.streams.graph_messages import Sent, Taken, Work, WorkRow, work_row, work_stream
-from durable.streams.work_slots import WorkSlot, WorkSlots, taken_by
+from durable.store.graph_messages import Sent, Taken, Work, WorkRow, work_row, work_stream
+from durable.store.work_slots import WorkSlot, WorkSlots, taken_by
 
 PLAIN_FIRST = (Dispatch, ArmTimer, SendSignal, Interrupt)  # a child's start carries the run's id
 PLAIN = (*PLAIN_FIRST, StartJob)

@@ -25,7 +25,7 @@ from durable.protocol.codes import CONFLICT, PENDING
 from durable.protocol.graphs import Fault
 from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
-from durable.streams.graph_messages import Sent, Work
+from durable.store.graph_messages import Sent, Work
 from durable.telemetry.spans import carried
 
 

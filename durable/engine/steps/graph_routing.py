@@ -11,13 +11,13 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 
+from durable.descriptor.expressions.context import Context
+from durable.descriptor.expressions.expression import Expression
+from durable.descriptor.expressions.paths import Reference, walk
+from durable.descriptor.expressions.pipe import compile_value
+from durable.descriptor.expressions.values import UNDEFINED
 from durable.engine.activities.hook import key_of, names_in
 from durable.errors import ConfigurationError
-from durable.expressions.context import Context
-from durable.expressions.expression import Expression
-from durable.expressions.paths import Reference, walk
-from durable.expressions.pipe import compile_value
-from durable.expressions.values import UNDEFINED
 from durable.postgres.connections import Connection
 from durable.protocol.clock import from_datetime
 from durable.store.apps import AppStore

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from durable.codec.adapters import BYTES_MAX
+from durable.descriptor.operations import complaints
 from durable.engine.effects import Reply
 from durable.engine.job import Instance, Job, decode, encode
 from durable.engine.transitions.keeping import State
@@ -15,7 +16,6 @@ from durable.protocol.codes import FAILED, OK, PENDING
 from durable.protocol.graphs import NOTHING, Fault
 from durable.protocol.limits import COUNT_MAX
 from durable.protocol.messages import MessageKind
-from durable.protocol.operations import complaints
 from durable.store.graph_jobs import SavedInstance, SavedJob
 from durable.store.states import SavedState
 

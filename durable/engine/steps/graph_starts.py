@@ -9,13 +9,13 @@ from uuid import UUID
 from durable.descriptor.plan import Plan
 from durable.engine.activities import measuring, trigger
 from durable.engine.collation import addresses, semaphore
+from durable.engine.extension import Extension
+from durable.engine.frozen import changed
 from durable.engine.job import PENDING, Job, Scene, encode
 from durable.engine.steps.graph_outbox import Parent, Stepped
 from durable.engine.steps.graph_rows import error_text
 from durable.engine.steps.graph_walk import Walk
 from durable.engine.transitions.checking import insist
-from durable.protocol.extension import Extension
-from durable.protocol.frozen import changed
 from durable.protocol.graphs import Data, nothing
 from durable.protocol.ids import new_id
 from durable.store.graph_jobs import NewJob

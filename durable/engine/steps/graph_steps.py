@@ -16,6 +16,7 @@ from typing import Any
 from durable.descriptor.plan import Plan
 from durable.engine.collation import addresses
 from durable.engine.effects import Interruption, Reply
+from durable.engine.frozen import changed
 from durable.engine.job import PENDING, RUNNING, Instance, Job, decode
 from durable.engine.outcomes import outcome_reply
 from durable.engine.steps.fan_out import FanOut
@@ -41,16 +42,15 @@ from durable.postgres.pool import Database, Row
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import CONFLICT, NOT_FOUND
-from durable.protocol.frozen import changed
 from durable.protocol.graphs import Fault
 from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
 from durable.store.apps import AppStore
 from durable.store.graph_jobs import GraphJobStore
+from durable.store.graph_messages import Addressed, EngineStream, Sent
+from durable.store.pacing import Pace
 from durable.store.retention import RetentionStore
 from durable.store.stats import StatsStore
-from durable.streams.graph_messages import Addressed, EngineStream, Sent
-from durable.streams.pacing import Pace
 
 Plans = Callable[[Connection, str, str], Awaitable[Mapping[str, Plan]]]
 """Gives, on a connection, the plans of an app's version, by the topic to which they subscribe."""

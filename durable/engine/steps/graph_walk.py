@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from durable.descriptor.expressions.values import truthy
 from durable.descriptor.plan import Kind, Node, Plan
 from durable.engine.activities.handlers import HANDLERS
 from durable.engine.activities.measuring import Counted
@@ -33,6 +34,8 @@ from durable.engine.effects import (
     StartJob,
     StartWorkflow,
 )
+from durable.engine.extension import Extension
+from durable.engine.frozen import changed
 from durable.engine.job import (
     COMPLETED,
     FAILED,
@@ -49,10 +52,7 @@ from durable.engine.transitions.keeping import State, begun, difference, kept
 from durable.engine.transitions.mapping import settled, shared
 from durable.engine.transitions.tracing import answered, entered
 from durable.errors import ConfigurationError, DescriptorError, PayloadError, StateError
-from durable.expressions.values import truthy
 from durable.protocol.codes import FAILED as FAILED_CODE
-from durable.protocol.extension import Extension
-from durable.protocol.frozen import changed
 from durable.protocol.graphs import Data, Fault
 from durable.protocol.messages import MessageKind
 from durable.telemetry.spans import Leg, tracing

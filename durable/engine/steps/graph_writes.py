@@ -17,6 +17,7 @@ from durable.engine.effects import (
     Addressed,
     AwaitSignal,
 )
+from durable.engine.frozen import changed
 from durable.engine.job import COMPLETED, Job, decode, encode
 from durable.engine.steps.graph_escalations import EscalationWriter
 from durable.engine.steps.graph_outbox import (
@@ -34,17 +35,16 @@ from durable.engine.steps.graph_starts import new_job
 from durable.engine.steps.workflow_starts import WorkflowStarts
 from durable.engine.steps.workflow_stops import WorkflowStops
 from durable.postgres.connections import Connection
-from durable.protocol.frozen import changed
 from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
 from durable.store.crossings import CrossingStore, Holder
 from durable.store.graph_jobs import GraphJobStore
+from durable.store.graph_messages import EngineStream, Sent, Timers, work_stream
 from durable.store.hooks import HookStore, SignalKey, Waiter
 from durable.store.jobs import Terminated
 from durable.store.passes import PassStore
 from durable.store.states import StateStore
 from durable.store.stats import Measurement, StatsStore
-from durable.streams.graph_messages import EngineStream, Sent, Timers, work_stream
 from durable.telemetry.spans import Leg
 
 

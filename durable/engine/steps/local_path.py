@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from durable.descriptor.plan import Plan
+from durable.engine.extension import Extension
+from durable.engine.frozen import changed
 from durable.engine.job import Instance, Job, decode, encode
 from durable.engine.steps.graph_commits import (
     Advance,
@@ -39,13 +41,11 @@ from durable.errors import DatabaseError, PayloadError
 from durable.postgres.pool import Database, Lane
 from durable.postgres.retrying import CALLER_TIMEOUT
 from durable.protocol.clock import Clock, from_datetime
-from durable.protocol.extension import Extension
-from durable.protocol.frozen import changed
 from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
 from durable.runtime.batching import Batch, Batcher, Repeatable
-from durable.streams.graph_messages import Taken, work_stream
-from durable.streams.work_slots import WorkSlots
+from durable.store.graph_messages import Taken, work_stream
+from durable.store.work_slots import WorkSlots
 from durable.telemetry.logs import logger
 
 NOTHING_BESIDE = Extension()

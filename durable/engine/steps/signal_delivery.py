@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from durable.descriptor.expressions.values import UNDEFINED
 from durable.descriptor.plan import HookKey, Plan
 from durable.engine.activities.hook import key_of
 from durable.engine.collation import addresses
@@ -17,7 +18,6 @@ from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import error_text, job_of
 from durable.engine.steps.graph_writes import keeps_waiting
 from durable.errors import DescriptorError
-from durable.expressions.values import UNDEFINED
 from durable.postgres.connections import Connection
 from durable.postgres.pool import Row
 from durable.protocol.codes import NOT_FOUND
@@ -25,8 +25,8 @@ from durable.protocol.graphs import Fault
 from durable.protocol.messages import MessageKind
 from durable.store.apps import AppStore
 from durable.store.graph_jobs import GraphJobStore
+from durable.store.graph_messages import Addressed, EngineStream
 from durable.store.hooks import HookStore, SignalKey, Waiter
-from durable.streams.graph_messages import Addressed, EngineStream
 from durable.telemetry.logs import logger
 
 Plans = Callable[[Any, str, str], Awaitable[Mapping[str, Plan]]]

@@ -29,8 +29,8 @@ from durable.postgres.sql import SqlFile
 from durable.protocol.clock import to_datetime
 from durable.protocol.commands import Finish
 from durable.protocol.commits import Commit, Committed
-from durable.protocol.notifications import QueueKind
 from durable.protocol.options import ActivityOptions
+from durable.runtime.notifications import QueueKind
 
 SQL = SqlFile(
     "durable.engine.steps", "sql/commits.sql",

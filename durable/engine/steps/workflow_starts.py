@@ -9,11 +9,11 @@ from durable.engine.effects import Addressed, Reply, StartWorkflow
 from durable.engine.job import Job, compact, encode
 from durable.engine.steps.graph_outbox import Parent, Stepped, to_parent
 from durable.postgres.connections import Connection
-from durable.protocol import channels
 from durable.protocol.ids import new_id
 from durable.protocol.messages import MessageKind
+from durable.runtime import channels
 from durable.store.crossings import CrossingStore, WorkflowStart
-from durable.streams.graph_messages import Sent
+from durable.store.graph_messages import Sent
 
 
 class WorkflowStarts:

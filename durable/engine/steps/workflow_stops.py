@@ -15,8 +15,8 @@ from durable.postgres.pool import Row
 from durable.protocol.failures import Failure
 from durable.protocol.messages import MessageKind
 from durable.store.crossings import CrossingStore, Holder
+from durable.store.graph_messages import Sent
 from durable.store.jobs import SQL, Terminated, terminated, terminating
-from durable.streams.graph_messages import Sent
 
 GRACE = 10.0  # seconds that a cancelled workflow has to end
 REASON = "the job that awaited it was interrupted"

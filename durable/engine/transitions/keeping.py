@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from durable.descriptor.operations import operate
 from durable.engine.effects import Answer
+from durable.engine.extension import Extension
+from durable.engine.frozen import changed
 from durable.engine.job import Job, Scene
 from durable.engine.transitions.mapping import attributes as spread
 from durable.errors import StateError
 from durable.protocol.documents import Entity
-from durable.protocol.extension import Extension
-from durable.protocol.frozen import changed
 from durable.protocol.graphs import Data, nothing
-from durable.protocol.operations import operate
 from durable.protocol.searchable import Attributes
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from durable.descriptor.expressions.values import UNDEFINED
 from durable.descriptor.plan import Node
 from durable.descriptor.spreads import Spread, SpreadKind
 from durable.engine.effects import Answer
+from durable.engine.frozen import changed
 from durable.engine.job import Instance, Scene, encode, not_finite
 from durable.errors import DescriptorError
-from durable.expressions.values import UNDEFINED
-from durable.protocol.frozen import changed
 
 
 def settled(scene: Scene, answer: Answer) -> Instance:

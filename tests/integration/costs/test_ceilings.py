@@ -14,8 +14,8 @@ import asyncpg
 import pytest
 
 import durable
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from durable.postgres.pool import Database
 from durable.worker import flushing
 from durable.worker.worker import Worker

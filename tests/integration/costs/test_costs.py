@@ -7,8 +7,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from durable.app import connect
 from durable.client.client import Client
+from durable.composition import connect
 from durable.postgres.address import Address
 from durable.postgres.pool import Lane
 from durable.worker import flushing

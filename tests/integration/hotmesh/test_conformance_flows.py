@@ -11,7 +11,7 @@ import pytest
 from durable.errors import ConfigurationError, JobFailed, JobNotFound, JobTimeout
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.pool import Database
-from durable.streams.graph_messages import PRIORITY, EngineStream, Sent
+from durable.store.graph_messages import PRIORITY, EngineStream, Sent
 from tests.integration.hotmesh.conftest import Begin
 from tests.waiting import eventually
 

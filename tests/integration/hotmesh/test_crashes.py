@@ -28,8 +28,8 @@ from durable.postgres.connections import DEADLINE, open_connection
 from durable.postgres.errors import ConnectionLost
 from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
-from durable.streams.graph_messages import WorkStream
-from durable.streams.members import MemberStore
+from durable.store.graph_messages import WorkStream
+from durable.store.members import MemberStore
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.waiting import eventually
 

@@ -26,9 +26,9 @@ from durable.hotmesh.mesh import HotMesh
 from durable.postgres.errors import ConnectionLost
 from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
-from durable.streams.graph_messages import EngineStream
-from durable.streams.members import MemberStore
-from durable.streams.membership import Membership
+from durable.store.graph_messages import EngineStream
+from durable.store.members import MemberStore
+from durable.store.membership import Membership
 from tests.integration.hotmesh import deadly_engine
 from tests.integration.hotmesh.conftest import Begin
 from tests.waiting import eventually

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from durable.app import connect
+from durable.composition import connect
 from durable.errors import (
     ConfigurationError,
     DatabaseError,

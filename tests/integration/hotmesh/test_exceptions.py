@@ -11,8 +11,8 @@ import pytest
 
 from durable.errors import JobFailed
 from durable.hotmesh.mesh import HotMesh
+from durable.hotmesh.virtual.virtual import Virtual
 from durable.postgres.pool import Database
-from durable.virtual.virtual import Virtual
 
 DOCUMENT = """
 app:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from durable.decorators.workflow import workflow
-from durable.definitions import WorkflowDefinition
+from durable.authoring.workflow import workflow
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
+from durable.hotmesh.virtual.virtual import Virtual
 from durable.postgres.pool import Database
-from durable.virtual.virtual import Virtual
+from durable.replay.definitions import WorkflowDefinition
 from durable.worker.given import by_name
 
 Door = Callable[[HotMesh], Awaitable[Any]]

@@ -12,8 +12,7 @@ import pytest
 
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
-from durable.quorum.back_pressure import (
+from durable.hotmesh.quorum.back_pressure import (
     EASE,
     EVERY,
     LAPSE,
@@ -23,6 +22,7 @@ from durable.quorum.back_pressure import (
     level_of,
     rest_of,
 )
+from durable.postgres.pool import Database
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.waiting import eventually
 

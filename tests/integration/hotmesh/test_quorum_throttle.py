@@ -13,8 +13,8 @@ import pytest
 
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
+from durable.hotmesh.quorum.commands import Throttle, throttle_of
 from durable.postgres.pool import Database
-from durable.quorum.commands import Throttle, throttle_of
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.waiting import eventually
 

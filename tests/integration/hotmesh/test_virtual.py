@@ -14,9 +14,9 @@ import pytest_asyncio
 
 from durable.errors import ConfigurationError, JobFailed, JobTimeout, PayloadError
 from durable.hotmesh.mesh import HotMesh
+from durable.hotmesh.virtual.virtual import APP, Virtual
 from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
-from durable.virtual.virtual import APP, Virtual
 from tests.waiting import eventually
 
 Join = Callable[..., Awaitable[Virtual]]
@@ -356,4 +356,4 @@ async def test_who_is_older_leaves_a_later_version_in_place(join: Join, database
 
 
 def _document() -> str:
-    return resources.files("durable.virtual").joinpath("app.yaml").read_text("utf-8")
+    return resources.files("durable.hotmesh.virtual").joinpath("app.yaml").read_text("utf-8")

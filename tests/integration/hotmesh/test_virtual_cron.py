@@ -16,9 +16,9 @@ from urllib.parse import quote
 import pytest
 import pytest_asyncio
 
+from durable.hotmesh.virtual.context import Tick, VirtualContext
+from durable.hotmesh.virtual.virtual import Virtual
 from durable.postgres.pool import Database
-from durable.virtual.context import Tick, VirtualContext
-from durable.virtual.virtual import Virtual
 from tests.waiting import eventually
 
 Join = Callable[..., Awaitable[Virtual]]

@@ -12,7 +12,7 @@ import sys
 
 import asyncpg
 
-from durable.virtual.virtual import Virtual
+from durable.hotmesh.virtual.virtual import Virtual
 
 
 async def main(dsn: str, schema: str, last: str) -> None:

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable.descriptor.document import Document, load
+from durable.descriptor.expressions.comparing import strict_equal
+from durable.descriptor.expressions.context import Context, resolver
+from durable.descriptor.expressions.expression import Expression, Literal
+from durable.descriptor.expressions.pipe import compile_value
 from durable.descriptor.marks import read
 from durable.descriptor.model import Conditions, Match, Transition
 from durable.descriptor.plan import Kind, Plan, compile_graph
 from durable.descriptor.routes import compile_routes
 from durable.errors import DescriptorError
-from durable.expressions.comparing import strict_equal
-from durable.expressions.context import Context, resolver
-from durable.expressions.expression import Expression, Literal
-from durable.expressions.pipe import compile_value
 from durable.protocol.retry import RetryPolicy
 from tests.unit.descriptor.sources import GENERATED, HANDWRITTEN, graph
 

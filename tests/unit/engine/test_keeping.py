@@ -7,10 +7,10 @@ from typing import Any
 from durable.descriptor.document import load
 from durable.descriptor.plan import compile_graph
 from durable.engine.effects import Answer, Reply
+from durable.engine.extension import Extension
 from durable.engine.job import Job
 from durable.engine.steps.graph_walk import Changes, Walk
 from durable.engine.transitions.keeping import State
-from durable.protocol.extension import Extension
 
 GRAPH = """
 app:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from durable.app import connect
+from durable.composition import connect
 from durable.errors import EmbeddedPostgresError
 from durable.postgres.embedded import (
     binaries,

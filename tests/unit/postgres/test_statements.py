@@ -196,7 +196,7 @@ def calls(module: ModuleType) -> Iterator[tuple[str, set[str | None], int]]:
 
 def test_the_list_of_kinds_for_runs_is_the_one_of_the_indexes():
     """A partial index serves only statements that name its list, in its order."""
-    file = sql_files()["durable.streams", "sql/graph_messages.sql"]
+    file = sql_files()["durable.store", "sql/graph_messages.sql"]
     listed = file.load("durable")["claim"]
     (named,) = set(re.findall(r"msg_type not in (\([^)]*\))", listed))
     migration = ROOT.joinpath("postgres/migrations/0001_runs.sql").read_text(encoding="utf-8")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from durable.descriptor.operations import complaints, operate
+from durable.engine.extension import extension
 from durable.errors import ConfigurationError, PayloadError, StateError
-from durable.protocol.conditions import conditions, parts
+from durable.hotmesh.conditions import conditions, parts
 from durable.protocol.documents import Entity
-from durable.protocol.extension import extension
-from durable.protocol.operations import complaints, operate
 from durable.protocol.searchable import Attributes
 
 ALL: list[dict[str, Any]] = [

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from durable.errors import ConfigurationError
-from durable.protocol.queries import (
+from durable.descriptor.queries import (
     GRANULARITIES,
     JobsQuery,
     Window,
@@ -17,6 +16,7 @@ from durable.protocol.queries import (
     slot_of,
     slot_text,
 )
+from durable.errors import ConfigurationError
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).timestamp()
 MINUTE = 60.0

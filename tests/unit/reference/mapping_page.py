@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from durable.expressions.values import UNDEFINED
-from tests.unit.expressions.calling import call
+from durable.descriptor.expressions.values import UNDEFINED
+from tests.unit.descriptor.expressions.calling import call
 from tests.unit.reference.functions import Entry, reference
 
 HEAD = """\

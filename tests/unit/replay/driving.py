@@ -15,7 +15,6 @@ from typing import Any
 from durable.codec.adapters import Adapter
 from durable.codec.failures import failure_of
 from durable.codec.signature import Signature
-from durable.definitions import ActivityDefinition, WorkflowDefinition
 from durable.protocol.commands import (
     CancelStep,
     Command,
@@ -28,6 +27,7 @@ from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import Failure
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.replay.context import Context, RunIdentity, current
+from durable.replay.definitions import ActivityDefinition, WorkflowDefinition
 from durable.replay.run import Run
 
 BEGIN = 1_700_000_000.0

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from durable.protocol.channels import Channel
-from durable.protocol.notifications import (
+from durable.runtime.channels import Channel
+from durable.runtime.notifications import (
     MemberKind,
     MemberNews,
     News,

@@ -11,11 +11,11 @@ import pytest
 import pytest_asyncio
 
 import durable
-from durable.definitions import ActivityDefinition
 from durable.protocol.options import ActivityOptions
+from durable.replay.definitions import ActivityDefinition
 from durable.runtime.clocks import MemberClock
-from durable.streams.activities import Attempt
-from durable.streams.lease import Lease
+from durable.store.activities import Attempt
+from durable.store.lease import Lease
 from durable.worker.attempts import Attempts, Outcome
 from tests.unit.runtime.test_clocks import Hands
 

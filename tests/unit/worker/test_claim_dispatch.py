@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from durable.protocol.notifications import queue_news
+from durable.runtime.notifications import queue_news
 from durable.worker.claim_dispatch import (
     BEHIND,
     MOMENT,

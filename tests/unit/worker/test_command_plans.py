@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from durable.compiler.generate import generate
-from durable.decorators.activity import activity
-from durable.decorators.workflow import workflow
-from durable.definitions import ActivityDefinition, WorkflowDefinition
+from durable.authoring.activity import activity
+from durable.authoring.compiler.generate import generate
+from durable.authoring.workflow import workflow
 from durable.descriptor.edits import SHARED, Edit
 from durable.protocol.commands import StartActivity
-from durable.streams.worker_services import Deployed
+from durable.replay.definitions import ActivityDefinition, WorkflowDefinition
 from durable.worker.command_plans import CommandPlans
+from durable.worker.worker_services import Deployed
 
 
 @activity

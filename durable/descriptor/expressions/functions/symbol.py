@@ -1,0 +1,31 @@
+"""`@symbol`: values that a descriptor cannot write down, or only with difficulty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from durable.descriptor.expressions.functions.arguments import Arguments, Function
+from durable.descriptor.expressions.moment import Moment
+from durable.descriptor.expressions.values import UNDEFINED
+
+
+def _date(args: Arguments) -> Moment:
+    return Moment(float(math.floor(args.context.now())), args.context.zone)
+
+
+FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
+    {
+        "null": lambda _args: None,
+        "undefined": lambda _args: UNDEFINED,
+        "whitespace": lambda _args: " ",
+        "object": lambda _args: {},
+        "array": lambda _args: [],
+        "posInfinity": lambda _args: math.inf,
+        "negInfinity": lambda _args: -math.inf,
+        "NaN": lambda _args: math.nan,
+        "date": _date,
+    }
+)
