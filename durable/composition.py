@@ -30,8 +30,8 @@ from durable.protocol.ids import new_id
 from durable.protocol.retention import RetentionPolicy, retention_policy
 from durable.replay.definitions import ActivityDefinition, WorkflowDefinition
 from durable.runtime import channels
+from durable.runtime.end_waiters import EndWaiters
 from durable.runtime.supervision import Tasks
-from durable.runtime.waiting import EndWaiters
 from durable.store.activities import ActivityStream
 from durable.store.apps import AppStore
 from durable.store.edits import EditStore

@@ -128,7 +128,7 @@ def no_net(monkeypatch: pytest.MonkeyPatch) -> None:
     for interval in (
         "durable.worker.worker.POLL",
         "durable.worker.worker.REST",
-        "durable.runtime.waiting.POLL",
+        "durable.runtime.end_waiters.POLL",
         "durable.store.membership.SWEEP",
     ):
         monkeypatch.setattr(interval, 3_600.0)

@@ -11,8 +11,8 @@ from durable.postgres.loops import HomeLoop
 from durable.postgres.retrying import CALLER_TIMEOUT
 from durable.protocol.commits import Histories
 from durable.runtime.batching import Batch, Batcher, Repeatable
+from durable.runtime.end_waiters import EndWaiters
 from durable.runtime.notifications import QueueKind
-from durable.runtime.waiting import EndWaiters
 from durable.store.jobs import Ended, JobStore, Start, Started
 from durable.store.runs import Message, Reached
 from durable.worker.worker_services import WorkerServices

@@ -13,6 +13,7 @@ from durable.hotmesh.served_topics import ServedTopics
 from durable.hotmesh.subscriptions import topics_of
 from durable.runtime import channels
 from durable.runtime.channels import Channel
+from durable.runtime.end_waiters import EndWaiters
 from durable.runtime.notifications import (
     EngineNews,
     QueueKind,
@@ -20,7 +21,6 @@ from durable.runtime.notifications import (
     RowNews,
 )
 from durable.runtime.notifier import Notifier
-from durable.runtime.waiting import EndWaiters
 from durable.store.announce import Announcer
 from durable.telemetry.spans import made
 

@@ -43,7 +43,7 @@ from durable.hotmesh.settings import MeshSettings
 from durable.hotmesh.subscriptions import Subscriptions
 from durable.protocol.ids import new_id
 from durable.runtime import channels
-from durable.runtime.waiting import EndWaiters
+from durable.runtime.end_waiters import EndWaiters
 from durable.store.function_jobs import FunctionJobStore
 from durable.store.jobs import JobStore
 from durable.store.membership import Membership

@@ -13,8 +13,8 @@ from durable.hotmesh.publication import Publication
 from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
 from durable.protocol.ids import new_id, new_request
 from durable.protocol.limits import check_fields
+from durable.runtime.end_waiters import EndWaiters
 from durable.runtime.notifications import QueueKind
-from durable.runtime.waiting import EndWaiters
 from durable.store.announce import Announcer
 from durable.store.jobs import JobStore, Start
 

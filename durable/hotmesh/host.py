@@ -22,7 +22,7 @@ from durable.hotmesh.subscriptions import Subscriptions
 from durable.hotmesh.worker_loop import WorkerHost, WorkerLoop
 from durable.protocol.ids import new_id
 from durable.runtime import channels
-from durable.runtime.waiting import EndWaiters
+from durable.runtime.end_waiters import EndWaiters
 from durable.store.graph_messages import WorkStream, work_stream
 from durable.store.membership import Membership
 from durable.store.pacing import Pace

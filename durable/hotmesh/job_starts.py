@@ -15,7 +15,7 @@ from durable.protocol.codes import TIMEOUT
 from durable.protocol.graphs import Output
 from durable.protocol.ids import new_request
 from durable.protocol.limits import check_fields
-from durable.runtime.waiting import EndWaiters
+from durable.runtime.end_waiters import EndWaiters
 from durable.telemetry.spans import starting
 
 _CONTEXT = {"trc", "spn", "ngn"}

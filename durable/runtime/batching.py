@@ -26,7 +26,7 @@ from durable.postgres.loops import HomeLoop
 from durable.postgres.retrying import retry_until_connected
 from durable.protocol.carriers import carrier
 from durable.protocol.ids import new_token
-from durable.runtime.silence import Pulse
+from durable.runtime.liveness import Pulse
 from durable.runtime.supervision import backoff
 from durable.telemetry.logs import logger
 

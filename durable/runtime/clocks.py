@@ -17,7 +17,7 @@ from durable.protocol.clock import whole
 LONGEST = 30.0  # seconds: what is due later is looked at again on the way
 
 
-class Alarm(Protocol):
+class Timer(Protocol):
     """Something that is due later, and may be cancelled."""
 
     def cancel(self) -> None:
@@ -36,7 +36,7 @@ class HostClock(Protocol):
         """Seconds since some moment; it never jumps."""
         ...
 
-    def call_at(self, when: float, callback: Callable[..., object], *args: object) -> Alarm:
+    def call_at(self, when: float, callback: Callable[..., object], *args: object) -> Timer:
         """Have `callback` called once `monotonic()` has reached `when`, on the running loop."""
         ...
 
@@ -61,12 +61,12 @@ class SystemClock:
         """Seconds since the machine was started."""
         return time.clock_gettime(self._which)
 
-    def call_at(self, when: float, callback: Callable[..., object], *args: object) -> Alarm:
+    def call_at(self, when: float, callback: Callable[..., object], *args: object) -> Timer:
         """Have `callback(*args)` called once `monotonic()` has reached `when`."""
-        return _LoopAlarm(self, when, lambda: callback(*args))
+        return _LoopTimer(self, when, lambda: callback(*args))
 
 
-class _LoopAlarm:
+class _LoopTimer:
     """Looks again at least every half minute: the loop's own timers do not count a suspension."""
 
     def __init__(self, clock: SystemClock, when: float, callback: Callable[[], object]) -> None:
@@ -136,7 +136,7 @@ class MemberClock:
             self.on_doubt()
         return True
 
-    def told(self, asked: float, now: float) -> None:
+    def synchronize(self, asked: float, now: float) -> None:
         """The database has just said `now`; it was asked at `asked` of elapsed time."""
         answered = self.host.monotonic()
         offset, error = now - (asked + answered) / 2, (answered - asked) / 2

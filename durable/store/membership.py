@@ -26,8 +26,8 @@ from durable.postgres.address import Address
 from durable.postgres.connections import open_connection
 from durable.postgres.errors import ConnectionLost, retryable, translating
 from durable.runtime.clocks import MemberClock
+from durable.runtime.liveness import SILENT, LivenessMonitor
 from durable.runtime.notifications import QueueKind
-from durable.runtime.silence import SILENT, Silence
 from durable.runtime.supervision import FAILURES_MAX, Broken, Tasks, backoff
 from durable.store.announce import Announcer
 from durable.store.lease import Lease
@@ -105,7 +105,7 @@ class Membership:
         self._quiet = 0.0
         self._tries = 0
         self._silent = False
-        self.silence = Silence(self.clock.host)
+        self.silence = LivenessMonitor(self.clock.host)
         self.lease = Lease(self.clock.monotonic, self._beat_now)
         self._on_broken = on_broken
 
@@ -323,7 +323,7 @@ class Membership:
         elif self._known != self.id:
             for _ in range(CLOCK_READINGS):
                 asked = self.clock.monotonic()
-                self.clock.told(asked, await self._query(self._store.clock))
+                self.clock.synchronize(asked, await self._query(self._store.clock))
             self._known = self.id
             joined, self._joined = self._joined, None
             self._call(self._on_joined if joined is None else joined.set_result, self.id)
@@ -333,7 +333,7 @@ class Membership:
         asked = self.clock.monotonic()
         now = await self._query(lambda c: self._store.beat(c, self.id))
         if now is not None:
-            self.clock.told(asked, now)
+            self.clock.synchronize(asked, now)
         return now is not None
 
     async def _take_lock(self) -> None:

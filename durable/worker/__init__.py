@@ -1,42 +1,24 @@
-"""A process that takes turns and runs activities.
+"""A process that takes turns of workflow runs and runs attempts of activities.
 
-- `alarms`: things to be done at a time, in the order of their times, with one timer of the loop.
-- `answers`: what follows from attempts that have rows: the run hears their end, or another is
-  written.
-- `attempts`: running attempts of activities: async ones as tasks, plain ones on threads, within
-  limits.
-- `command_plans`: how the commands of what this worker serves are carried out, for each deployment
-  of edits.
-- `flushing`: which steps that run here without a row have run for long enough to be written down.
-- `graph_topics`: activities as workers of graphs: the topics of an app's graphs that a function
-  serves.
-- `active_run`: a run in memory: what it has committed, what has arrived, and what its next turn
-  would write.
-- `turns`: a turn: what arrived, what it is going to write, and what starts with it.
-- `hints`: what a member is told to let go of is looked up before it lets go.
-- `workflow_worker`: holding runs: turns, commits, timers, inboxes, eviction.
-- `eviction_queue`: giving runs back that this process evicts, without losing what arrives for
-  them meanwhile.
-- `claim_dispatch`: which of many workers look when a queue holds something new: as many as there
-  is work for.
-- `worker_services`: what a worker is given by its client: streams, and Protocols of committer and
-  deployer.
-- `worker`: the worker: claims what its queue holds, and runs it.
-- `outcomes`: what an attempt that ran in this process brings its run: a fact, or another attempt.
-- `reports`: what the log says of attempts and runs that failed: each once, with what a handler
-  may filter by.
-- `reading`: reading for many runs at once, where what one of them has may be unreadable.
-- `reconciling`: what this worker's member has reserved in the tables, against what the worker
-  holds.
-- `releasing`: how a run leaves this process before its end: suspended, given back, or released to
-  try again.
-- `taking`: taking claimed runs into memory: those that were lost before come last.
-- `lingering`: attempts whose code goes on after a stop: their member stays for them, and settles
-  them itself.
-- `lacking`: what waits in a queue that this worker cannot run: left for one that can, and said
-  once.
-- `watchdog`: code that does not yield: found, named, and after a limit parted from what it keeps
-  from moving.
-- `horizon`: how much a poll looks at: all that the worker holds, or what has arrived lately.
-- `open_graphs`: graphs that a run awaits: begun with a commit, and given up when nobody waits.
+- `worker`: the public `Worker`: joins, claims what its queue holds, runs it, and stops.
+- `worker_services`: what a client gives a worker: streams, and Protocols of committer and deployer.
+- `registry`: the decorated functions that a worker serves, by name.
+- `claims`: which of many workers claim when a queue holds something new, and when.
+- `run_loader`: bringing claimed runs into memory; those that were lost with a member come last.
+- `workflow_worker`: the workflow runs held in memory: their turns, commits, timers and inboxes.
+- `active_run`: one run in memory: what is committed, what has arrived, what its next turn writes.
+- `turns`: a turn: what arrived, what its commit writes, and what starts with it.
+- `open_graphs`: graphs that a run awaits: begun with a commit, and interrupted with their run.
+- `command_plans`: how commands are carried out under each deployment of edits.
+- `attempts`: running attempts of activities: async ones as tasks, plain ones on threads.
+- `graph_topics`: activities that serve the topics of an app's graphs.
+- `settlements`: what follows from ended attempts: their run hears of it, or a retry is written.
+- `detached_attempts`: attempts on threads that outlive a stop, and are settled when they end.
+- `timers`: durable timers and step limits, kept in memory and called in the order of their times.
+- `eviction`: how runs leave memory: evicted, given back, suspended, or released to be retried.
+- `reconciler`: reservations in the tables against what this worker holds.
+- `revocations`: notices that a run ended or an attempt is unwanted, verified before acting on them.
+- `unserved_work`: warnings about queued work that this worker cannot run.
+- `blocked_loop`: which run or activity blocks the worker's event loop.
+- `reports`: log records of failed attempts and runs.
 """

@@ -19,7 +19,7 @@ from durable.authoring.heartbeats import HEART, Heart
 from durable.protocol.carriers import carrier
 from durable.protocol.failures import Failure
 from durable.replay.definitions import ActivityDefinition
-from durable.runtime.clocks import Alarm, MemberClock
+from durable.runtime.clocks import MemberClock, Timer
 from durable.runtime.interrupts import is_interrupt
 from durable.runtime.threads import DaemonThreads, carry_into_threads
 from durable.runtime.user_code import code_failure
@@ -81,7 +81,7 @@ class _Running:
     settled: bool = False
     returned: bool = False
     successor: Done | None = None
-    timers: dict[str, Alarm] = field(default_factory=dict)
+    timers: dict[str, Timer] = field(default_factory=dict)
 
 
 class _Slots:

@@ -21,15 +21,15 @@ from durable.store.activities import Attempt
 from durable.store.membership import Membership
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
-from durable.worker.claim_dispatch import Rank, WakeEvent, claim_delay
+from durable.worker.blocked_loop import Watchdog
+from durable.worker.claims import Rank, WakeEvent, claim_delay
 from durable.worker.command_plans import CommandPlans
-from durable.worker.given import Defined, HasServices, by_name
+from durable.worker.detached_attempts import DetachedAttempts
 from durable.worker.graph_topics import GraphTopics
-from durable.worker.hints import Hints
-from durable.worker.lacking import Lacking
-from durable.worker.lingering import Lingering
-from durable.worker.reconciling import Reconciling
-from durable.worker.watchdog import Watchdog
+from durable.worker.reconciler import WorkerReconciler
+from durable.worker.registry import Defined, HasServices, by_name
+from durable.worker.revocations import Revocations
+from durable.worker.unserved_work import UnservedWork
 from durable.worker.worker_services import ClosingCommitter
 from durable.worker.workflow_worker import WorkflowWorker
 
@@ -107,16 +107,16 @@ class Worker:
         self._watchdog: Watchdog | None = None
         self._on_stuck: Callable[[], None] = lambda: None
         self._host: WorkflowWorker | None = None
-        self._lingering: Lingering | None = None
-        self._hints: Hints | None = None
+        self._detached: DetachedAttempts | None = None
+        self._revocations: Revocations | None = None
         self._committer: ClosingCommitter | None = None
-        self._reconciling: Reconciling | None = None
+        self._reconciler: WorkerReconciler | None = None
         self._turns = WakeEvent()
         self._due = WakeEvent()
         self._again = asyncio.Event()
         self._starved = False
         self._stopping = False
-        self._lacking = Lacking(
+        self._unserved = UnservedWork(
             self._services.runs, task_queue, list(self._workflows), list(self._activities)
         )
         who = f"the worker of task queue {task_queue!r}"
@@ -170,8 +170,8 @@ class Worker:
             clock=self._membership.clock, count_max=self._bounds[0], bytes_max=self._bounds[1],
             tasks=self._work,
         )  # fmt: skip
-        self._hints = Hints(self._host, self._attempts, self._services.runs)
-        self._reconciling = Reconciling(
+        self._revocations = Revocations(self._host, self._attempts, self._services.runs)
+        self._reconciler = WorkerReconciler(
             self._services.runs, self._host, self._attempts, self._look_again, self._graphs.rows
         )
         self._watchdog = Watchdog(
@@ -217,16 +217,18 @@ class Worker:
             self._watchdog.stop()
         self._loops.cancel()
         await self._loops.wait(1.0)
-        if self._hints is not None:
-            self._hints.close()
+        if self._revocations is not None:
+            self._revocations.close()
         self._started_host.closing = True
         self._started_host.write_down()
         started = {a.id for a in self._attempts.running() if a.last} | self._graphs.last()
         await asyncio.gather(self._attempts.drain(self._grace), self._graphs.stop(self._grace))
         clock, outer = self._membership.clock, asyncio.get_running_loop()
-        lingering = Lingering(self._services.schema, self._membership.id, clock, outer.is_closed)
-        lingering.add(self._attempts.detach(lingering.ended))
-        self._lingering = lingering
+        detached = DetachedAttempts(
+            self._services.schema, self._membership.id, clock, outer.is_closed
+        )
+        detached.add(self._attempts.detach(detached.ended))
+        self._detached = detached
         try:
             async with asyncio.timeout_at(end - 1.0):
                 await self._wind_up(started | self._attempts.unknown)
@@ -235,9 +237,9 @@ class Worker:
                 "the database does not answer: others will notice that this worker is gone"
             )
         self._work.cancel()  # what could not be sent by now, nobody waits for
-        if lingering.left:
-            lingering.say()
-            self._membership.stay(lingering.settle)
+        if detached.left:
+            detached.say()
+            self._membership.stay(detached.settle)
         else:
             await self._membership.leave(max(1.0, end - outer.time()))
 
@@ -245,17 +247,17 @@ class Worker:
         await self._services.announcer.unhear_queue(self.task_queue, self._heard_queue)
         host = self._started_host
         await host.give_all_back()
-        await self._release_the_rest(started | {a.id for a in self._lingering_attempts})
+        await self._release_the_rest(started | {a.id for a in self._detached_attempts})
         await self._end_membership(host.member, self._committer)
 
     @property
     def lingering(self) -> bool:
         """Whether threads have gone on after `stop`, and have not ended."""
-        return bool(self._lingering_attempts)
+        return bool(self._detached_attempts)
 
     @property
-    def _lingering_attempts(self) -> list[Attempt]:
-        return [] if self._lingering is None else self._lingering.left
+    def _detached_attempts(self) -> list[Attempt]:
+        return [] if self._detached is None else self._detached.left
 
     async def gone(self) -> None:
         """After `stop`: return when threads that went on have ended, and this member has left."""
@@ -310,10 +312,10 @@ class Worker:
             self._begin_stop()
 
     @property
-    def _reserved(self) -> Reconciling:
-        if self._reconciling is None:
+    def _reserved(self) -> WorkerReconciler:
+        if self._reconciler is None:
             raise InternalError("a worker that was not started claims nothing")
-        return self._reconciling
+        return self._reconciler
 
     @property
     def _started_host(self) -> WorkflowWorker:
@@ -332,7 +334,7 @@ class Worker:
     def _busy(self) -> bool:
         held = self._host is not None and self._host.count
         running = self._attempts.count or self._graphs.busy
-        return bool(held or running or self._lingering_attempts)
+        return bool(held or running or self._detached_attempts)
 
     def _member(self) -> int:
         return 0 if self._host is None else self._host.member
@@ -380,11 +382,11 @@ class Worker:
                     claimed = await self._services.runs.claim(
                         member, self.task_queue, list(self._workflows), limit, waiting
                     )
-                    host.taking.expect(claimed)
+                    host.loader.expect(claimed)
                 self._reserved.flights.turned_up(c.run_id for c in claimed)
                 if claimed:
                     self._membership.awake()
-                    await host.taking.take(member, claimed)
+                    await host.loader.take(member, claimed)
                 elif not waiting:
                     self._again.set()  # what woke us may become due within the second
                 full = len(claimed) == limit
@@ -430,7 +432,7 @@ class Worker:
             self._again.clear()
             if self._membership.clock.now() - looked >= UNSERVED_EVERY:
                 looked = self._membership.clock.now()
-                await self._lacking.say()
+                await self._unserved.say()
             look = await self._services.runs.look(
                 host.member, self.task_queue, list(self._workflows), list(self._activities),
                 self._reserved.after,
@@ -489,8 +491,8 @@ class Worker:
         news = member_news(payload)
         if news is not None and news.kind is MemberKind.INBOX:
             self._started_host.heard(news.number)
-        elif news is not None and self._hints is not None:
-            self._hints.heard(news)
+        elif news is not None and self._revocations is not None:
+            self._revocations.heard(news)
 
 
 def _said(_name: str, _error: BaseException) -> None:

@@ -11,7 +11,7 @@ from durable.postgres.address import Address
 from durable.protocol.commits import Histories, StepCommitter
 from durable.protocol.retry import RetryPolicy
 from durable.replay.definitions import ActivityDefinition, WorkflowDefinition
-from durable.runtime.silence import Pulse
+from durable.runtime.liveness import Pulse
 from durable.store.activities import ActivityStream
 from durable.store.announce import Announcer
 from durable.store.graph_topics import TopicStream

@@ -33,16 +33,12 @@ from durable.store.runs import ClaimedRun
 from durable.telemetry.logs import logger
 from durable.worker import reports
 from durable.worker.active_run import ActiveRun
-from durable.worker.alarms import Alarms, Item
-from durable.worker.answers import Answers
 from durable.worker.attempts import Attempts, Outcome
 from durable.worker.command_plans import CommandPlans
-from durable.worker.eviction_queue import EvictionQueue
-from durable.worker.flushing import Flushes
-from durable.worker.outcomes import bring
-from durable.worker.reading import read_apart
-from durable.worker.releasing import Releasing
-from durable.worker.taking import Taking
+from durable.worker.eviction import EvictionQueue, Releases
+from durable.worker.run_loader import RunLoader, read_apart
+from durable.worker.settlements import AttemptSettler, bring
+from durable.worker.timers import FlushTimers, Item, Timers
 from durable.worker.turns import Arrived, Turn
 from durable.worker.worker_services import WorkerServices
 
@@ -88,18 +84,18 @@ class WorkflowWorker:
         self._held: dict[int, ActiveRun] = {}
         self._cache = RunCache(count_max, bytes_max, evict=self._evicted, busy=self._is_busy)
         self._committer: StepCommitter | None = None
-        self._answers = Answers(services, clock, lambda: self.member)
-        self._timers = Alarms(clock.now, self._timer_due, clock.doubtful)
-        self._limits = Alarms(clock.now, self._limit_due, clock.doubtful)
-        self._flushes = Flushes(clock.monotonic, self._flush_due)
+        self._answers = AttemptSettler(services, clock, lambda: self.member)
+        self._timers = Timers(clock.now, self._timer_due, clock.doubtful)
+        self._limits = Timers(clock.now, self._limit_due, clock.doubtful)
+        self._flushes = FlushTimers(clock.monotonic, self._flush_due)
         self._tasks = tasks
         self._unread: set[int] = set()
         self.drains = Drains()
         self._reader: asyncio.Task[None] | None = None
         self._evictions = EvictionQueue(services, queue, clock, lambda: self.member, tasks)
-        self.taking = Taking(services, self, clock.host, tasks)
+        self.loader = RunLoader(services, self, clock.host, tasks)
         self._answering: set[int] = set()
-        self._releasing = Releasing(
+        self._releasing = Releases(
             services, self._answers, queue, clock, lambda: self.member, tasks
         )
 
@@ -129,7 +125,7 @@ class WorkflowWorker:
 
         Whatever is under way for its run counts: a replay, a commit, an answer, a release.
         """
-        if message in self.taking.coming or message in self._answering:
+        if message in self.loader.loading or message in self._answering:
             return True
         if run_id in self._releasing.going or run_id in self._evictions:
             return True
@@ -140,7 +136,7 @@ class WorkflowWorker:
 
     def reserved(self) -> set[int]:
         """The rows that ought to be reserved by us, as far as it can be said at any moment."""
-        known = {*self._held, *self.taking.coming, *self._answering, *self._releasing.going}
+        known = {*self._held, *self.loader.loading, *self._answering, *self._releasing.going}
         for held in self._held.values():
             known.update(held.messages.values())
         return known | self._evictions.runs
@@ -151,7 +147,7 @@ class WorkflowWorker:
 
     def abandon(self) -> None:
         """Drop everything at once: this member was declared dead, and others have its runs."""
-        self.taking.coming.clear()
+        self.loader.loading.clear()
         for held in list(self._held.values()):
             self._forget(held)
 

@@ -9,8 +9,7 @@ import pytest
 
 import durable
 from durable.client.client import Client
-from durable.worker.reading import pages
-from durable.worker.taking import Taking
+from durable.worker.run_loader import RunLoader, pages
 from durable.worker.worker import Worker
 from durable.worker.workflow_worker import WorkflowWorker
 from tests.waiting import eventually
@@ -48,7 +47,7 @@ async def test_runs_with_a_past_are_replayed_one_a_loop_turn(
                 return len(await run.history()) >= 6
 
             await eventually(stepped)
-    monkeypatch.setattr("durable.worker.reading.PAGE", 14)  # the facts of two runs
+    monkeypatch.setattr("durable.worker.run_loader.PAGE", 14)  # the facts of two runs
     monkeypatch.setattr("durable.store.histories.PAGE", 4)
     turns: list[int] = []
     taken: list[int] = []
@@ -60,19 +59,19 @@ async def test_runs_with_a_past_are_replayed_one_a_loop_turn(
             turn += 1
             await asyncio.sleep(0)
 
-    begin, take = WorkflowWorker.take_up, Taking._take_page
+    begin, take = WorkflowWorker.take_up, RunLoader._take_page
 
     def beginning(host: WorkflowWorker, claimed: Any, facts: Any) -> None:
         if claimed.revision:
             turns.append(turn)
         begin(host, claimed, facts)
 
-    async def taking(way: Taking, member: int, page: Any) -> None:
+    async def taking(way: RunLoader, member: int, page: Any) -> None:
         taken.append(len(page))
         await take(way, member, page)
 
     monkeypatch.setattr(WorkflowWorker, "take_up", beginning)
-    monkeypatch.setattr(Taking, "_take_page", taking)
+    monkeypatch.setattr(RunLoader, "_take_page", taking)
     ticking = asyncio.create_task(turning())
     async with Worker(client, **ALL):
         for run in runs:
@@ -102,6 +101,6 @@ def test_pages_hold_so_many_facts(monkeypatch: pytest.MonkeyPatch) -> None:
         def __init__(self, revision: int) -> None:
             self.revision = revision
 
-    monkeypatch.setattr("durable.worker.reading.PAGE", 10)
+    monkeypatch.setattr("durable.worker.run_loader.PAGE", 10)
     claimed: Any = [Claimed(n) for n in (4, 6, 1, 99, 0, 5)]
     assert [[c.revision for c in page] for page in pages(claimed)] == [[4, 6], [1], [99], [0, 5]]

@@ -17,7 +17,7 @@ import durable
 from durable.client.client import Client
 from durable.client.handle import Handle
 from durable.composition import connect
-from durable.runtime.silence import Pulse, Silence
+from durable.runtime.liveness import LivenessMonitor, Pulse
 from durable.store import membership
 from durable.store.membership import Membership
 from durable.worker import worker as workers
@@ -107,7 +107,7 @@ async def test_a_member_whose_commits_are_silent_leaves_and_joins_anew(
 def test_time_that_the_loop_was_blocked_is_no_silence() -> None:
     """Only looks count, each for a second at most; whatever completes something is alive."""
     hands, pulse = Hands(), Pulse()
-    silence = Silence(hands)
+    silence = LivenessMonitor(hands)
     silence.watch(pulse)
     with pulse:
         hands.passes(60)

@@ -16,7 +16,7 @@ from durable.postgres.pool import Lane
 from durable.postgres.retrying import retry_until_connected
 from durable.protocol.commits import Commit, Committed
 from durable.runtime.batching import AGAIN, Again, Batch, Batcher
-from durable.runtime.silence import Pulse
+from durable.runtime.liveness import Pulse
 from durable.store.activities import metadata_of
 from durable.store.announce import Announcer
 

@@ -13,7 +13,7 @@ from durable.hotmesh.mesh import HotMesh
 from durable.hotmesh.virtual.virtual import Virtual
 from durable.postgres.pool import Database
 from durable.replay.definitions import WorkflowDefinition
-from durable.worker.given import by_name
+from durable.worker.registry import by_name
 
 Door = Callable[[HotMesh], Awaitable[Any]]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from durable.runtime.clocks import ASK_EVERY, LONGEST, Alarm, MemberClock, SystemClock
-from durable.worker.alarms import Alarms
+from durable.runtime.clocks import ASK_EVERY, LONGEST, MemberClock, SystemClock, Timer
+from durable.worker.timers import Timers
 
 
 class Rings:
@@ -35,7 +35,7 @@ class Hands:
     def monotonic(self) -> float:
         return self.elapsed
 
-    def call_at(self, when: float, callback: Callable[..., Any], *args: Any) -> Alarm:
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any) -> Timer:
         alarm = Rings(when, partial(callback, *args))
         self.alarms.append(alarm)
         return alarm
@@ -66,7 +66,7 @@ def test_a_step_of_the_wall_clock_moves_nothing() -> None:
     """The database's time goes on by elapsed time alone."""
     hands = Hands()
     clock = MemberClock(hands)
-    clock.told(hands.monotonic(), 2_000_000.0)
+    clock.synchronize(hands.monotonic(), 2_000_000.0)
     hands.passes(10)
     hands.wall += 7200
     assert clock.now() == 2_000_010.0
@@ -77,7 +77,7 @@ def test_a_step_is_asked_about_once_a_second_until_the_database_has_answered() -
     hands, asked = Hands(), []
     clock = MemberClock(hands)
     clock.on_doubt = lambda: asked.append(hands.elapsed)
-    clock.told(hands.monotonic(), 2_000_000.0)
+    clock.synchronize(hands.monotonic(), 2_000_000.0)
     assert not clock.doubtful()
     hands.wall += 600  # the machine slept, and elapsed time has not counted it
     assert clock.doubtful()
@@ -86,7 +86,7 @@ def test_a_step_is_asked_about_once_a_second_until_the_database_has_answered() -
     hands.passes(ASK_EVERY)
     assert clock.doubtful()
     assert len(asked) == 2
-    clock.told(hands.monotonic(), 2_000_601.0)
+    clock.synchronize(hands.monotonic(), 2_000_601.0)
     assert not clock.doubtful()
     assert clock.now() == 2_000_601.0
 
@@ -94,7 +94,7 @@ def test_a_step_is_asked_about_once_a_second_until_the_database_has_answered() -
 async def test_no_alarm_rings_while_the_time_is_in_doubt() -> None:
     """What is due waits until the clock has been confirmed, and rings by the confirmed time."""
     doubtful, rung, now = True, asyncio.Event(), 100.0
-    alarms = Alarms(lambda: now, lambda _due, _item: rung.set(), lambda: doubtful)
+    alarms = Timers(lambda: now, lambda _due, _item: rung.set(), lambda: doubtful)
     alarms.add(99.0, (1, 1))
     await asyncio.sleep(0.15)
     assert not rung.is_set()
@@ -106,7 +106,7 @@ async def test_no_alarm_rings_while_the_time_is_in_doubt() -> None:
 
 async def test_far_alarms_are_looked_at_every_half_minute() -> None:
     """The loop's timers do not count a suspension: none is set for longer than that."""
-    alarms = Alarms(lambda: 0.0, lambda _due, _item: None)
+    alarms = Timers(lambda: 0.0, lambda _due, _item: None)
     alarms.add(1e6, (1, 1))
     assert alarms._handle is not None
     assert alarms._handle.when() - asyncio.get_running_loop().time() <= LONGEST

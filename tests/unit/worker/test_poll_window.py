@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from durable.worker.horizon import RECENT, ROWS, Horizon
+from durable.worker.reconciler import RECENT, ROWS, PollWindow
 from tests.unit.runtime.test_clocks import Hands
 
 
 def test_a_worker_that_holds_little_looks_at_all_of_it_each_second() -> None:
     """What a second is enough for is looked at by each poll."""
     hands = Hands()
-    horizon = Horizon(hands)
+    horizon = PollWindow(hands)
     for last_id in range(10):
         assert horizon.after is None
         horizon.looked(last_id, int(ROWS))
@@ -19,7 +19,7 @@ def test_a_worker_that_holds_little_looks_at_all_of_it_each_second() -> None:
 def test_a_worker_that_holds_much_looks_at_all_of_it_as_often_as_that_allows() -> None:
     """Between two such looks a poll begins at the last id of some seconds ago, no later."""
     hands = Hands()
-    horizon = Horizon(hands)
+    horizon = PollWindow(hands)
     afters = []
     for last_id in range(60):  # an id a second
         afters.append(horizon.after)
@@ -35,7 +35,7 @@ def test_a_worker_that_holds_much_looks_at_all_of_it_as_often_as_that_allows() -
 def test_what_is_in_doubt_is_looked_at_sooner() -> None:
     """A difference that was found is looked at once more, whatever is held."""
     hands = Hands()
-    horizon = Horizon(hands)
+    horizon = PollWindow(hands)
     horizon.looked(1, int(100 * ROWS))
     hands.passes(RECENT)
     assert horizon.after == 1

@@ -40,7 +40,7 @@ class Pulse:
         self.completed += 1
 
 
-class Silence:
+class LivenessMonitor:
     """How long the lanes of a host have completed nothing, with something waiting.
 
     Args:

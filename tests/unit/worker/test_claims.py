@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from durable.runtime.notifications import queue_news
-from durable.worker.claim_dispatch import (
+from durable.worker.claims import (
     BEHIND,
     MOMENT,
     TURNS,

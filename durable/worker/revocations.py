@@ -33,7 +33,7 @@ class Holder(Protocol):
         ...
 
 
-class Hints:
+class Revocations:
     """What one worker was told to let go of, and has not looked up yet."""
 
     def __init__(self, holder: Holder, attempts: Attempts, runs: RunStream) -> None:
@@ -52,7 +52,7 @@ class Hints:
         elif news.kind is MemberKind.UNWANTED and self._attempts.runs(news.number):
             self._messages.add(news.number)
         if (self._runs or self._messages) and (self._task is None or self._task.done()):
-            self._task = self._tasks.once("hints", self._look)
+            self._task = self._tasks.once("revocations", self._look)
 
     async def _look(self) -> None:
         while self._runs or self._messages:

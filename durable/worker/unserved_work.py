@@ -8,7 +8,7 @@ from durable.store.runs import RunStream
 from durable.telemetry.logs import logger
 
 
-class Lacking:
+class UnservedWork:
     """What one worker was not given.
 
     Args:

@@ -23,7 +23,7 @@ LOOK = 0.1  # seconds between two looks for what has ended
 Query = Callable[[Callable[[Any], Awaitable[object]]], Awaitable[Any]]
 
 
-class Lingering:
+class DetachedAttempts:
     """What goes on after a stop.
 
     Args:

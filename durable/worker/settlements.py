@@ -13,16 +13,21 @@ from durable.postgres.errors import StatementFault
 from durable.postgres.retrying import retry_until_connected
 from durable.protocol.clock import Clock
 from durable.protocol.commands import StartActivity
-from durable.protocol.failures import Failure
+from durable.protocol.commits import Intent
+from durable.protocol.facts import Fact, FactKind
+from durable.protocol.failures import Failure, step_failed
 from durable.runtime.notifications import QueueKind
 from durable.store.activities import Attempt, FailedAttempt, Settlement
 from durable.store.runs import ClaimedRun, Reached
+from durable.worker import reports
+from durable.worker.active_run import ActiveRun
 from durable.worker.attempts import Outcome, timed_out
 from durable.worker.reports import attempt_failed, step_overdue
+from durable.worker.turns import Arrived, Retry
 from durable.worker.worker_services import WorkerServices
 
 
-class Answers:
+class AttemptSettler:
     """Sends the answers of one member.
 
     Args:
@@ -131,3 +136,31 @@ def _unwritable(refused: StatementFault) -> Failure:
         type="PayloadError", kind="payload", non_retryable=True,
         message=f"what the activity returned or raised cannot be stored: {refused}",
     )  # fmt: skip
+
+
+def bring(
+    held: ActiveRun, attempt: Attempt, outcome: Outcome, message: int | None, now: float
+) -> None:
+    """Note how an attempt ended, for the next turn of its run; `message` is its row, if any."""
+    failure = outcome.failure
+    if failure is not None:
+        delay = attempt.delay_after(failure, now)
+        reports.attempt_failed(attempt, failure, delay, now)
+        if delay is not None:
+            held.retries.append(Retry(attempt.number, attempt, failure, delay))
+            return
+    fact = Fact(
+        FactKind.ACTIVITY, now, attempt.number, attempt.name, outcome.data,
+        None if failure is None
+        else step_failed("activity", attempt.name, attempt.attempt, failure),
+        attempt.input,
+    )  # fmt: skip
+    failed = None
+    if failure is not None:
+        queue = attempt.options.task_queue or held.claimed.queue
+        failed = Intent(
+            attempt.number, attempt.name, queue, attempt.input, attempt.options,
+            attempt.attempt, failure=failure, dead=True, topic=attempt.topic,
+        )  # fmt: skip
+    held.messages.pop(attempt.number, None)
+    held.arrived.append(Arrived(fact, message=message, failed=failed))

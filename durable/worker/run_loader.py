@@ -8,18 +8,60 @@ again: so what is under way is waited for first, for a while.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from durable.postgres.retrying import retry_until_connected
 from durable.protocol.facts import Fact
 from durable.runtime.clocks import HostClock
-from durable.runtime.slices import CpuSlice
+from durable.runtime.cpu_slice import CpuSlice
 from durable.runtime.supervision import Tasks
 from durable.store.runs import ClaimedRun
 from durable.worker.command_plans import CommandPlans
-from durable.worker.reading import pages, read_apart
 from durable.worker.worker_services import WorkerServices
+
+R = TypeVar("R")
+
+PAGE = 20_000  # facts that are read at once, for however many runs
+
+
+def pages(claimed: Sequence[ClaimedRun]) -> Iterator[list[ClaimedRun]]:
+    """The runs whose histories are read together: so many facts at most, or those of one run.
+
+    >>> list(pages([]))
+    []
+    """
+    page: list[ClaimedRun] = []
+    facts = 0
+    for run in claimed:
+        if page and facts + run.revision > PAGE:
+            yield page
+            page, facts = [], 0
+        page.append(run)
+        facts += run.revision
+    if page:
+        yield page
+
+
+async def read_apart(
+    read: Callable[[Sequence[int]], Awaitable[dict[int, R]]], run_ids: Sequence[int]
+) -> tuple[dict[int, R], dict[int, Exception]]:
+    """What `read` finds for each run, and the error of each for which it cannot be read.
+
+    A server that is away is waited for; anything else is found by halving.
+    """
+    if not run_ids:
+        return {}, {}
+    try:
+        return await retry_until_connected(lambda: read(run_ids)), {}
+    except Exception as error:  # noqa: BLE001 - it is the one run's whose error it is
+        if len(run_ids) == 1:
+            return {}, {run_ids[0]: error}
+    middle = len(run_ids) // 2
+    first, failed = await read_apart(read, run_ids[:middle])
+    second, more = await read_apart(read, run_ids[middle:])
+    return {**first, **second}, {**failed, **more}
+
 
 SURVIVED = 1.0  # seconds after which a run that was held at a death is not suspected any more
 TURN = 0.05  # seconds of CPU for first turns in a row: they share commits; then others have theirs
@@ -27,7 +69,7 @@ OTHERS_FIRST = 1.0  # seconds, at most, that a run which was lost before waits f
 LOOK = 0.01  # seconds between two looks whether they are through
 
 
-class Taker(Protocol):
+class RunHolder(Protocol):
     """Who holds the runs that are taken."""
 
     member: int
@@ -55,7 +97,7 @@ class Taker(Protocol):
         ...
 
 
-class Taking:
+class RunLoader:
     """The way of claimed runs into memory.
 
     Args:
@@ -69,9 +111,9 @@ class Taking:
     """
 
     def __init__(
-        self, services: WorkerServices, host: Taker, clock: HostClock, tasks: Tasks
+        self, services: WorkerServices, host: RunHolder, clock: HostClock, tasks: Tasks
     ) -> None:
-        self.coming: set[int] = set()
+        self.loading: set[int] = set()
         self._services = services
         self._host = host
         self._clock = clock
@@ -79,7 +121,7 @@ class Taking:
 
     def expect(self, claimed: Sequence[ClaimedRun]) -> None:
         """These runs are ours from now on, though not folded yet."""
-        self.coming.update(c.run_id for c in claimed)
+        self.loading.update(c.run_id for c in claimed)
 
     async def take(self, member: int, claimed: Sequence[ClaimedRun]) -> None:
         """Fold runs that `member` has claimed, and let them go on; those lost before come later."""
@@ -95,7 +137,7 @@ class Taking:
         if self._host.closing:
             ids = [c.run_id for c in lost]
             await retry_until_connected(lambda: self._services.runs.release(member, ids))
-            self.coming.difference_update(ids)
+            self.loading.difference_update(ids)
             return
         await self._take(member, lost)
         survivors = [c.run_id for c in lost]
@@ -115,7 +157,7 @@ class Taking:
             for page in pages(claimed):
                 await self._take_page(member, page)
         finally:  # else nobody would ever take what is left for forgotten
-            self.coming.difference_update(c.run_id for c in claimed)
+            self.loading.difference_update(c.run_id for c in claimed)
 
     async def _know_edits(self, claimed: Sequence[ClaimedRun]) -> bool:
         """Read the edits by which the runs are carried out; False: the runs are released."""
@@ -135,7 +177,7 @@ class Taking:
         for c in page:
             if member != self._host.member:
                 return  # declared dead since: others have them
-            self.coming.discard(c.run_id)
+            self.loading.discard(c.run_id)
             if c.run_id in unreadable:
                 self._host.unreadable(c.run_id, unreadable[c.run_id])
                 continue
