@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 import asyncpg
+import pytest
 
 from durable.store.members import lock_class
 from tests.faults.programs import BOOTED, JOURNAL
@@ -71,7 +72,7 @@ class Journal:
 
         try:
             await eventually(there, f"{lines} lines in the journal", within=within, every=0.003)
-        except AssertionError:
+        except pytest.fail.Exception:
             if strict:
                 raise
 
@@ -287,7 +288,7 @@ class Observer:
 
         try:
             await eventually(empty, "empty streams")
-        except AssertionError:
+        except pytest.fail.Exception:
             assert not [dict(row) for row in await self.left()]
             raise
 
