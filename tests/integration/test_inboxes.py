@@ -17,7 +17,7 @@ from durable.composition import connect
 from durable.protocol.commits import Arrival, Histories
 from durable.protocol.facts import Fact
 from durable.store.runs import Look, Message, RunStream
-from durable.worker import horizon
+from durable.worker import reconciler
 from durable.worker.worker import Worker
 from durable.worker.worker_services import WorkerServices
 from tests.integration.proxy import Proxy
@@ -228,7 +228,7 @@ async def test_what_nobody_told_of_is_read_though_much_is_held(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who wrote died before it could notify: a poll that looks only at what is new finds it."""
-    monkeypatch.setattr(horizon, "ROWS", 0.001)  # one run is as much as the most that is held
+    monkeypatch.setattr(reconciler, "ROWS", 0.001)  # one run is as much as the most that is held
     looked: list[int | None] = []
     look = RunStream.look
 

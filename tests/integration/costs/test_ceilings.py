@@ -17,7 +17,7 @@ import durable
 from durable.client.client import Client
 from durable.composition import connect
 from durable.postgres.pool import Database
-from durable.worker import flushing
+from durable.worker import timers
 from durable.worker.worker import Worker
 from tests.integration.costs.costing import costing
 from tests.integration.programs import add, chain
@@ -162,7 +162,7 @@ async def test_a_run_costs_no_more_than_its_ceiling(
     """
     shape, costs, rows = SHAPES[name], [], []
     monkeypatch.setattr(
-        flushing, "FLUSH_AFTER", 60.0
+        timers, "FLUSH_AFTER", 60.0
     )  # a step that a stall holds up costs a row more
     direct = await asyncpg.connect(database.dsn, server_settings={"search_path": database.schema})
     async with _serving(database.dsn, database.schema) as client:

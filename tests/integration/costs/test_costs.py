@@ -11,7 +11,7 @@ from durable.client.client import Client
 from durable.composition import connect
 from durable.postgres.address import Address
 from durable.postgres.pool import Lane
-from durable.worker import flushing
+from durable.worker import timers
 from durable.worker.worker import Worker
 from tests.integration.costs.costing import costing
 from tests.integration.programs import add, chain
@@ -28,7 +28,7 @@ async def test_a_sequential_local_step_costs_one_commit_and_one_round_trip(
 
     Connections are open before; of several runs the least counts, as a stall adds polls.
     """
-    monkeypatch.setattr(flushing, "FLUSH_AFTER", 60.0)  # a step that a stall holds up costs a row
+    monkeypatch.setattr(timers, "FLUSH_AFTER", 60.0)  # a step that a stall holds up costs a row
     costs = []
     async with Worker(client, workflows=[chain], activities=[add]):
         await client.execute(chain(STEPS))
@@ -80,7 +80,7 @@ async def test_a_step_writes_two_rows(
     client: Client, direct: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One row of history, one HOT update of the job; the streams only every hundred steps."""
-    monkeypatch.setattr(flushing, "FLUSH_AFTER", 60.0)  # a step that a stall holds up costs a row
+    monkeypatch.setattr(timers, "FLUSH_AFTER", 60.0)  # a step that a stall holds up costs a row
     steps = 200
     async with Worker(client, workflows=[chain], activities=[add]):
         await client.execute(chain(steps))
