@@ -115,7 +115,12 @@ def _check_names(given: Any, declared: Any, who: str) -> None:
 
 def _check_placement(changes: dict[str, Any], who: str) -> None:
     if changes.get("task_queue") is not None:
-        check_text("task_queue", changes["task_queue"], who)
+        queue = check_text("task_queue", changes["task_queue"], who)
+        if queue.startswith("{"):
+            raise ConfigurationError(
+                f"{who}: task_queue={queue!r}: a brace begins a reference in the generated graph;"
+                " choose another name"
+            )
     check_priority(changes.get("priority", 0), who)
 
 

@@ -219,7 +219,6 @@ class Adapter:
         """The JSON Schema of the type."""
         return (self._machine or self.prepare()).json_schema()
 
-    @property
     def refuses_unknown(self) -> bool:
         """Whether fields that the type does not have are refused, wherever they stand."""
         return (self._machine or self.prepare()).forbids_extra

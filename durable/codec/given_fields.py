@@ -9,22 +9,53 @@ needed, and kept nowhere.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 from pydantic.dataclasses import is_pydantic_dataclass
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import SchemaSerializer
 
 from durable.errors import DefinitionError
 
+_METHODS: Final = {
+    kind: method.__name__
+    for kind, method in GenerateJsonSchema().build_schema_type_to_method().items()
+}
+_PLAIN: Final = frozenset({type(None), bool, int, str})
+
 
 class GivenFields(GenerateJsonSchema):
-    """The JSON Schema of what is written: without fields that nobody gives."""
+    """The JSON Schema of what is written: without fields that are not given."""
+
+    def build_schema_type_to_method(self) -> dict[Any, Any]:
+        """The method for each type of core schema, whose names are put together once."""
+        self._methods = {key: getattr(self, name) for key, name in _METHODS.items()}
+        return self._methods
+
+    def generate_inner(self, schema: Any) -> JsonSchemaValue:
+        """The schema of a part, at once where the part has nothing by which pydantic changes it."""
+        if schema.get("metadata") or "ref" in schema or "serialization" in schema:
+            return super().generate_inner(schema)
+        found: JsonSchemaValue = self._methods[schema["type"]](schema)
+        return found
 
     def field_is_present(self, field: Any) -> bool:
         """Whether a field is a property."""
         return field.get("init", True) is not False and super().field_is_present(field)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
+        """Whether a field's name is made a title, which says nothing new: it is not."""
+        return False
+
+    def encode_default(self, dft: Any) -> Any:
+        """A default as JSON; pydantic builds an adapter for each, which plain ones do not need."""
+        plain = type(dft) in _PLAIN or (type(dft) in (dict, list) and not dft)
+        return dft if plain else super().encode_default(dft)
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:  # noqa: ARG002
+        """As it is: what prints or hashes schemas has an order of its own."""
+        return value
 
 
 def serializer_of(adapter: TypeAdapter[Any], config: Any) -> Any:

@@ -184,7 +184,6 @@ class Signature:
                     schema["x-rest"] = parameter.name
         return schema
 
-    @property
     def refuses_unknown(self) -> bool:
         """Whether fields that an argument's type does not have are refused."""
         return (self._machine or self.prepare()).forbids_extra

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 from durable.descriptor.commands import SIGNAL, Plain, is_generated_id
@@ -59,7 +58,7 @@ def digest(value: object, digits: int = _DIGITS) -> str:
     try:
         text = _json(value)
         if _WHOLE_FLOAT.search(text):
-            text = _json(_canonical(value))
+            text = _json(json.loads(text, parse_float=_number))
     except ValueError as error:
         raise DescriptorError(f"the descriptor holds what JSON cannot: {error}") from error
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
@@ -86,10 +85,7 @@ def _hashed(graph: Plain) -> dict[str, object]:
     }
 
 
-def _canonical(value: object) -> object:
-    """Numbers that are equal are written equally: 1.0 as 1."""
-    if isinstance(value, Mapping):
-        return {key: _canonical(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_canonical(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _number(text: str) -> float:
+    """A number that is written as others that equal it: 1.0 as 1."""
+    value = float(text)
+    return int(value) if value.is_integer() else value

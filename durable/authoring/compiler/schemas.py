@@ -24,8 +24,12 @@ _DATA: Final = frozenset({"default", "const", "enum", "examples", "required"})
 """Keywords that hold data, which is left as it is."""
 
 
-def schema_of(make: Callable[[], JsonSchema]) -> Schema:
+def schema_of(make: Callable[[], JsonSchema], is_closed: Callable[[], bool] = bool) -> Schema:
     """What `make` gives, as plain JSON; `{}`, which any value fits, where there is no schema.
+
+    Args:
+        make: gives a schema as pydantic makes it.
+        is_closed: whether objects that list their properties have no others; they may (`bool()`).
 
     Example:
         >>> schema_of(lambda: {"type": "integer", "title": "N"})
@@ -33,16 +37,15 @@ def schema_of(make: Callable[[], JsonSchema]) -> Schema:
     """
     try:
         schema: Schema = json.loads(json.dumps(make(), allow_nan=False))
+        return _tidied(schema, closed=is_closed())
     except (PydanticUserError, DefinitionError, ValueError, TypeError):
         # Of a type without a JSON Schema nothing can be said; the codec still holds values to it.
         return {}
-    return _untitled(schema)
 
 
 def arguments_schema(signature: Signature) -> Schema:
     """What a function may be called with: a property for each parameter."""
-    schema = schema_of(signature.input_schema)
-    return _closed(schema) if schema and signature.refuses_unknown else schema
+    return schema_of(signature.input_schema, signature.refuses_unknown)
 
 
 def signals_schema(declared: DeclaredSignals) -> Schema | None:
@@ -62,40 +65,25 @@ def signals_schema(declared: DeclaredSignals) -> Schema | None:
 def _payload(adapter: Adapter) -> Schema:
     if adapter.hint is None:
         return {"type": "null"}
-    schema = schema_of(adapter.json_schema)
-    return _closed(schema) if schema and adapter.refuses_unknown else schema
+    return schema_of(adapter.json_schema, adapter.refuses_unknown)
 
 
-def _closed(schema: Schema) -> Schema:
-    """All objects closed that list their properties: others are refused."""
+def _tidied(schema: Schema, *, closed: bool) -> Schema:
+    """The schema with its keys sorted, without the titles that pydantic makes of names."""
 
-    def close(part: Schema) -> Schema:
-        lists = isinstance(part.get("properties"), dict) and "additionalProperties" not in part
-        return {**part, "additionalProperties": False} if lists else part
-
-    return _everywhere(schema, close)
-
-
-def _untitled(schema: Schema) -> Schema:
-    """Without the titles that pydantic makes of names."""
-    return _everywhere(
-        schema, lambda part: {key: value for key, value in part.items() if key != "title"}
-    )
-
-
-def _everywhere(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
-    """The schema with a change made to it, and to every schema within it."""
-
-    def below(value: JsonValue) -> JsonValue:
+    def tidied(value: JsonValue) -> JsonValue:
         if isinstance(value, list):
-            return [below(item) for item in value]
-        return _everywhere(value, change) if isinstance(value, dict) else value
+            return [tidied(item) for item in value]
+        return _tidied(value, closed=closed) if isinstance(value, dict) else value
 
-    def changed(key: str, value: JsonValue) -> JsonValue:
-        if key in _DATA:
-            return value
+    found: Schema = {}
+    for key in sorted(schema):
+        value = schema[key]
         if key in _NAMED and isinstance(value, dict):
-            return {name: below(inner) for name, inner in value.items()}
-        return below(value)
-
-    return change({key: changed(key, value) for key, value in schema.items()})
+            names = value if key == "properties" else sorted(value)
+            found[key] = {name: tidied(value[name]) for name in names}
+        elif key != "title":
+            found[key] = value if key in _DATA else tidied(value)
+    if closed and isinstance(schema.get("properties"), dict):
+        found.setdefault("additionalProperties", False)
+    return found

@@ -97,6 +97,7 @@ def test_workflow_options():
     [
         ({"start_to_close_timeout": "soon"}, "start_to_close_timeout: 'soon' is no duration"),
         ({"heartbeat_timeout": 0}, "leaves no time"),
+        ({"task_queue": "{gpu"}, "a brace begins a reference"),
         ({"heartbeat_timeout": -1}, "not negative"),
         ({"retry": 3}, "RetryPolicy"),
         ({"task_queue": ""}, "task_queue"),
