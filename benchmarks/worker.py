@@ -12,7 +12,7 @@ import sys
 import durable
 from benchmarks.systems.children import end_with_parent
 from benchmarks.workflows import WORKFLOWS, echo, tick
-from durable.cli import loops
+from durable.cli import event_loops
 
 
 async def serve(dsn: str, namespace: str, queue: str = "default") -> None:
@@ -32,4 +32,4 @@ async def serve(dsn: str, namespace: str, queue: str = "default") -> None:
 
 if __name__ == "__main__":
     loop, *arguments = sys.argv[1:]
-    loops.run(serve(*arguments), loops.EventLoop(loop))
+    event_loops.run(serve(*arguments), event_loops.EventLoop(loop))

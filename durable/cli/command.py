@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from durable.cli import loops
+from durable.cli import event_loops
 from durable.cli.output import Output
 from durable.errors import (
     ConfigurationError,
@@ -119,8 +119,8 @@ def _with_client(
             async with await connecting as client:
                 await action(Session(client, out), *args, **kwargs)
 
-        loop = kwargs.get("loop", loops.EventLoop.ASYNCIO)
-        _reported(Output(as_json), lambda out: loops.run(whole(out), loop), kwargs)
+        loop = kwargs.get("loop", event_loops.EventLoop.ASYNCIO)
+        _reported(Output(as_json), lambda out: event_loops.run(whole(out), loop), kwargs)
 
     common = {"dsn": (Dsn, None), "namespace": (Namespace, "durable"), "as_json": (AsJson, False)}
     return _signed(command, action, common)

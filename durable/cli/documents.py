@@ -9,7 +9,7 @@ import typer
 
 from durable.cli.command import Session, creating, guarded
 from durable.cli.output import Output
-from durable.cli.serving import Queue
+from durable.cli.workers import Queue
 
 if TYPE_CHECKING:
     from durable.descriptor.model import App
@@ -47,7 +47,7 @@ async def migrate(session: Session) -> None:
 
 def _apps(source: str, queue: str | None) -> list[App]:
     from durable.authoring.compiler.generate import generate  # noqa: PLC0415
-    from durable.cli.importing import collect  # noqa: PLC0415 - loads what workflows are made with
+    from durable.cli.user_modules import collect  # noqa: PLC0415 - loads what workflows are made with
     from durable.descriptor.document import load  # noqa: PLC0415
 
     if source.endswith((".yaml", ".yml")):

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from durable.cli.deploying import deploy
-from durable.cli.developing import dev
+from durable.cli.deployments import deploy
+from durable.cli.development import dev
 from durable.cli.documents import graph, migrate, yaml
 from durable.cli.output import Output
-from durable.cli.pruning import prune
+from durable.cli.retention import prune
 from durable.cli.runs import cancel, list_runs, result, resume, show, signal, start, terminate
-from durable.cli.serving import worker
+from durable.cli.workers import worker
 
 program = typer.Typer(
     name="durable",

@@ -48,7 +48,7 @@ async def start(
     """Start a workflow; it runs as soon as a worker serves its queue."""
     if_running: IfRunning = "attach" if attach else "raise"
     if ":" in workflow or workflow.endswith(".py"):
-        from durable.cli.importing import workflow_of  # noqa: PLC0415 - loads its own share
+        from durable.cli.user_modules import workflow_of  # noqa: PLC0415 - loads its own share
 
         call = _called(workflow_of(workflow), args)
         handle: Handle[Any] = await session.client.start(
@@ -118,7 +118,7 @@ async def list_runs(  # noqa: PLR0913 - the options of a command
     }
     runs = await session.client.list(limit=limit, **chosen)
     total = await session.client.count(**chosen)
-    from durable.cli.showing import runs_shown  # noqa: PLC0415 - loads rich
+    from durable.cli.run_reports import runs_shown  # noqa: PLC0415 - loads rich
 
     session.out.answer({"runs": runs, "total": total}, runs_shown(runs, total))
 
@@ -128,7 +128,7 @@ async def show(session: Session, run: Id) -> None:
     """Show a run: its state, what has happened, what is open, and what to do about it."""
     handle = session.client.handle(run)
     description, history = await handle.describe(), await handle.history()
-    from durable.cli.showing import run_shown  # noqa: PLC0415 - loads rich
+    from durable.cli.run_reports import run_shown  # noqa: PLC0415 - loads rich
 
     parts = run_shown(description, history)
     session.out.answer({"run": description, "history": history}, parts)

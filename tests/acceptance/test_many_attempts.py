@@ -7,7 +7,7 @@ import io
 import pytest
 
 import durable
-from durable.cli.showing import run_shown
+from durable.cli.run_reports import run_shown
 from durable.cli.tables import laid_out
 from durable.client.client import Client
 from durable.store import jobs

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from durable.cli import supervising
+from durable.cli import supervisor as supervisor_module
 from durable.cli.command import Session
 from durable.cli.output import Output
-from durable.cli.supervising import Supervisor
+from durable.cli.supervisor import Supervisor
 from durable.client.client import Client
 from durable.runtime import supervision
 from tests.waiting import eventually
@@ -126,7 +126,7 @@ def spawned(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
         return processes[-1]
 
     failing: list[OSError] = []
-    monkeypatch.setattr(supervising, "started", started)
+    monkeypatch.setattr(supervisor_module, "started", started)
     monkeypatch.setattr(supervision, "backoff", lambda _failures, **_: 0.0)
     return processes
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 import durable
-from durable.cli import children
+from durable.cli import child_workers
 from durable.client.client import Client
 from durable.composition import connect
 from durable.postgres.errors import AccessRefused
@@ -129,11 +129,13 @@ async def test_a_revoked_right_is_told_at_once(secretive: Client, dsn: str, role
 
 async def test_children_have_the_password_in_no_argument(secretive: Client):
     """What `ps` shows of a worker that a supervisor started has no password in it."""
-    process = await children.started(secretive, "nothing", [], stderr=asyncio.subprocess.DEVNULL)
+    process = await child_workers.started(
+        secretive, "nothing", [], stderr=asyncio.subprocess.DEVNULL
+    )
     try:
         shown = await eventually(lambda: psutil.Process(process.pid).cmdline())
     finally:
-        await children.ended(process, 5)
+        await child_workers.ended(process, 5)
     assert "worker" in shown
     assert "s3cret" not in " ".join(shown)
 

@@ -126,7 +126,7 @@ TOO_LARGE = {
     "app_jobs.AppJobs",
     "attempts.Attempts",
     "command_plan.__init__()",
-    "deploying.deploy()",
+    "deployments.deploy()",
     "graph_steps.GraphSteps",
     "graph_topics.__init__()",
     "graph_walk.Walk",
@@ -137,7 +137,7 @@ TOO_LARGE = {
     "membership.Membership",
     "membership.__init__()",
     "runs.list_runs()",
-    "serving.worker()",
+    "workers.worker()",
     "virtual.cron()",
 }
 """Today's exceptions: none is added, and what has become smaller is taken from here."""

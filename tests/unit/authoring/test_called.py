@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import durable
-from durable.cli.importing import Served, elsewhere
+from durable.cli.user_modules import Served, elsewhere
 from durable.replay.definitions import check
 
 

@@ -78,8 +78,8 @@ async def test_cancelled_tasks_end_and_nobody_is_told() -> None:
 
 
 WATCHED = {
-    "cli/developing.py": "the watch for changes: awaited where it was begun",
-    "cli/loops.py": "what is waited for: awaited where it was begun",
+    "cli/development.py": "the watch for changes: awaited where it was begun",
+    "cli/event_loops.py": "what is waited for: awaited where it was begun",
     "engine/interpreter.py": "one step: awaited where it was begun",
     "hotmesh/host.py": "the end of a mesh that broke",
     "hotmesh/quorum_member.py": "messages about duress: what they raise is logged",

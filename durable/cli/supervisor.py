@@ -10,9 +10,9 @@ from functools import partial
 
 import typer
 
-from durable.cli.children import ended, started
+from durable.cli.child_workers import ended, started
 from durable.cli.command import Session
-from durable.cli.loops import first_of
+from durable.cli.event_loops import first_of
 from durable.runtime.supervision import Tasks
 
 PAUSE = 0.5  # seconds before the first new start; each that follows soon waits twice as long

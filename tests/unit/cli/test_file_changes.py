@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from durable.cli import watching
-from durable.cli.watching import changes
+from durable.cli import file_changes
+from durable.cli.file_changes import changes
 
 SECONDS = 30
 
@@ -39,14 +39,14 @@ async def test_own_python_files_are_seen_and_others_are_not(
 ) -> None:
     """A file below the root counts; of tools, packages and other kinds none does."""
     if polls:
-        told = watching.awatch
+        told = file_changes.awatch
 
         def refusing(*roots: Path, force_polling: bool, **more: object) -> object:
             if not force_polling:
                 raise OSError("OS file watch limit reached.")
             return told(*roots, force_polling=True, poll_delay_ms=20, **more)
 
-        monkeypatch.setattr(watching, "awatch", refusing)
+        monkeypatch.setattr(file_changes, "awatch", refusing)
     venv = tmp_path / "env"
     others = [tmp_path / ".tool", tmp_path / "node_modules" / "a", venv / "lib"]
     for directory in (*others, tmp_path / "shop"):

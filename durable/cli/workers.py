@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from durable.cli.command import Session, creating, duration
-from durable.cli.ending import EXTRA, Ending
-from durable.cli.loops import EventLoop, first_of
+from durable.cli.event_loops import EventLoop, first_of
+from durable.cli.shutdown import EXTRA, Ending
 from durable.protocol.durations import seconds
 from durable.telemetry.terminal import TerminalFormatter
 
 if TYPE_CHECKING:
-    from durable.cli.importing import Served
+    from durable.cli.user_modules import Served
     from durable.worker.worker import Worker
 
 Target = Annotated[
@@ -60,7 +60,7 @@ async def worker(  # noqa: PLR0913 - the command's options
 ) -> None:
     """Run what a module defines, until SIGTERM or Ctrl-C: both let running activities finish."""
     # What serves is loaded by who serves: neither `--help` nor another command waits for it.
-    from durable.cli.importing import collect  # noqa: PLC0415
+    from durable.cli.user_modules import collect  # noqa: PLC0415
     from durable.worker.worker import Worker  # noqa: PLC0415
 
     handler = logging.StreamHandler()
@@ -75,7 +75,7 @@ async def worker(  # noqa: PLR0913 - the command's options
             *("--yield-timeout", yield_timeout),
             *("--loop", loop.value, "--grace", grace, "--hard-limit", f"{limit}s"),
         ]
-        from durable.cli.supervising import supervise  # noqa: PLC0415
+        from durable.cli.supervisor import supervise  # noqa: PLC0415
 
         await supervise(session, module, options, limit, processes)
         return
@@ -104,7 +104,7 @@ async def worker(  # noqa: PLR0913 - the command's options
 async def _serve(
     session: Session, served: Sequence[Served], workers: Sequence[Worker], ending: Ending
 ) -> None:
-    from durable.cli.importing import elsewhere  # noqa: PLC0415 - loaded by now
+    from durable.cli.user_modules import elsewhere  # noqa: PLC0415 - loaded by now
 
     async with AsyncExitStack() as running:
         for one, serving in zip(served, workers, strict=True):

@@ -7,10 +7,10 @@ import signal
 from asyncio.subprocess import Process
 from pathlib import Path
 
-from durable.cli.children import ended, started
+from durable.cli.child_workers import ended, started
 from durable.cli.command import Session, creating, split
 from durable.cli.output import Output
-from durable.cli.serving import Queue, Target
+from durable.cli.workers import Queue, Target
 from durable.postgres.dsn import shown
 
 STOP_SECONDS = 15  # a little more than the worker's own grace
@@ -32,7 +32,7 @@ async def dev(session: Session, module: Target, queue: Queue = None) -> None:
         *(["--queue", queue] if queue is not None else []),
         *(["--json"] if out.as_json else []),
     ]
-    from durable.cli.watching import changes  # noqa: PLC0415 - loads watchfiles
+    from durable.cli.file_changes import changes  # noqa: PLC0415 - loads watchfiles
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
