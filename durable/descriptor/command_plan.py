@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from durable.descriptor.commands import (
     ACTIVITY,
     CHILD,
+    GRAPH,
     RETRY,
     TIMEOUTS,
     TIMER,
@@ -31,12 +32,15 @@ from durable.descriptor.edits import (
     transitions_of,
 )
 from durable.errors import DescriptorError
-from durable.protocol.commands import StartActivity, StartChild, StartTimer
+from durable.protocol.commands import StartActivity, StartChild, StartGraph, StartTimer
 from durable.protocol.durations import seconds
-from durable.protocol.options import ActivityOptions, WorkflowOptions
+from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
 
-Routed = TypeVar("Routed", StartActivity, StartChild, StartTimer)
+Routed = TypeVar(
+    "Routed", StartActivity, StartChild, StartGraph, StartChild | StartGraph, StartTimer
+)
+Called = TypeVar("Called", StartChild, StartGraph, StartChild | StartGraph)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +68,17 @@ class CommandPlan:
         edit: the number of the deployment whose edits are in it, 0 for none.
         targets: the activity behind each command that the graph lists; None where no transition
             leads to one.
-        other: behind the commands of activities that the graph does not list.
-        child: the same of children.
-        timers: whether a transition leads to timers.
     """
 
-    __slots__ = ("_child", "_known", "_other", "_targets", "_timers", "edit", "version", "workflow")
+    __slots__ = ("_known", "_other", "_targets", "edit", "version", "workflow")
 
-    def __init__(  # noqa: PLR0913 - built in one place
-        self, workflow: str, version: str, edit: int, *, targets: Mapping[str, Target | None],
-        other: Target | None, child: Target | None, timers: bool,
-    ) -> None:  # fmt: skip
+    def __init__(
+        self, workflow: str, version: str, edit: int, targets: Mapping[str, Target | None]
+    ) -> None:
         self.workflow = workflow
         self.version, self.edit = version, edit
         self._targets = targets
-        self._other = other
-        self._child = child
-        self._timers = timers
+        self._other = targets.get(ACTIVITY)
         self._known: dict[tuple[str, frozenset[str], ActivityOptions], ActivityOptions] = {}
 
     def route(self, step: Routed) -> Routed:
@@ -90,11 +88,11 @@ class CommandPlan:
         """
         if isinstance(step, StartActivity):
             return self._activity(step)
-        if isinstance(step, StartChild):
-            return self._start(step)
-        if isinstance(step, StartTimer) and not self._timers:
-            raise self._lost(step, TIMER)
-        return step
+        command = _COMMANDS[type(step)]
+        target = self._targets.get(command)
+        if target is None:
+            raise self._lost(step, command)
+        return step if isinstance(step, StartTimer) else _with_fixed(step, target)
 
     def _activity(self, step: StartActivity) -> StartActivity:
         target = self._targets.get(step.name, self._other)
@@ -128,18 +126,7 @@ class CommandPlan:
                 self._known[key] = known
         return known
 
-    def _start(self, step: StartChild) -> StartChild:
-        if self._child is None:
-            raise self._lost(step, CHILD)
-        fixed = {k: v for k, v in self._child.fixed if k not in step.overrides}
-        if not fixed:
-            return step
-        options: WorkflowOptions = dataclasses.replace(step.options, **fixed)
-        return dataclasses.replace(step, options=options)
-
-    def _lost(
-        self, step: StartActivity | StartChild | StartTimer, expected: str
-    ) -> DescriptorError:
+    def _lost(self, step: Routed, expected: str) -> DescriptorError:
         edited = f", edit {self.edit}" if self.edit else ""
         return DescriptorError(
             f"step {step.number} ({step.name}, at {step.site or 'an unknown place'}): no transition"
@@ -149,6 +136,17 @@ class CommandPlan:
         )
 
 
+def _with_fixed(step: Called, target: Target) -> Called:
+    """A child or graph with what its activity fixes, unless the call itself has set it."""
+    fixed = {name: value for name, value in target.fixed if name not in step.overrides}
+    if not fixed:
+        return step
+    if isinstance(step, StartGraph):
+        return dataclasses.replace(step, app=fixed.get("task_queue", step.app))
+    return dataclasses.replace(step, options=dataclasses.replace(step.options, **fixed))
+
+
+_COMMANDS: Final = {StartChild: CHILD, StartTimer: TIMER, StartGraph: GRAPH}
 KNOWN_MAX: Final = 10_000  # sets of overridden options of one graph that are kept put together
 
 
@@ -179,13 +177,8 @@ def compile_commands(
             unchanged = found is activity_of(base, original, name)
             options = declared.get(name) if unchanged else None
             targets[name] = Target(str(found["topic"]), options or options_of(found))
-    other = targets.get(ACTIVITY)
-    targets |= _registered_elsewhere(edited.inert, other)
-    return CommandPlan(
-        workflow, str(graph["version"]), edit,
-        targets=targets, other=other, child=targets.get(CHILD),
-        timers=targets.get(TIMER) is not None,
-    )  # fmt: skip
+    targets |= _registered_elsewhere(edited.inert, targets.get(ACTIVITY))
+    return CommandPlan(workflow, str(graph["version"]), edit, targets)
 
 
 def _registered_elsewhere(edits: Iterable[Edit], other: Target | None) -> dict[str, Target | None]:

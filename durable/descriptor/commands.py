@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from durable.protocol.codes import PENDING
+
 START: Final = ".start"
 ACTIVITY: Final = ".activity"
 CHILD: Final = ".child"
 TIMER: Final = ".timer"
+GRAPH: Final = ".graph"
 SIGNAL: Final = ".signal"
 
 Plain = Mapping[str, Any]
@@ -43,6 +46,30 @@ TIMEOUTS: Final[Mapping[str, str]] = MappingProxyType(
 
 COMMAND: Final = "{$self.output.data.command}"
 """What a transition from a function compares with the name of a command."""
+
+
+def on_command(command: str, to: str) -> dict[str, object]:
+    """The transition of a function for a command."""
+    match = {"expected": command, "actual": COMMAND}
+    return {"to": to, "conditions": {"code": PENDING, "match": [match]}}
+
+
+def carried(function: str, field: str) -> str:
+    """A reference to what a command of a function carries.
+
+    Example:
+        >>> carried("fulfil", "seconds")
+        '{fulfil.output.data.seconds}'
+    """
+    return f"{{{function}.output.data.{field}}}"
+
+
+def graph_activity(function: str) -> dict[str, object]:
+    """The activity behind the hand-written graphs that a function awaits; the queue is their app.
+
+    Releases before it was added stored graphs without it.
+    """
+    return {"type": "await", **{key: carried(function, key) for key in ("topic", "taskQueue")}}
 
 
 def is_generated_id(aid: str) -> bool:

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from durable.descriptor.commands import START, Plain, is_generated_id
+from durable.descriptor.commands import (
+    GRAPH,
+    SIGNAL,
+    START,
+    Plain,
+    graph_activity,
+    is_generated_id,
+    on_command,
+)
 from durable.descriptor.document import load_marked, load_stored, plain
 from durable.descriptor.edits import (
     SHARED,
@@ -46,7 +54,8 @@ class EditedDocument:
         """Read YAML text, a path, or plain data. Raises `DescriptorError`."""
         app, marks = load_marked(source)
         version, _, number = app.version.partition(NUMBER)
-        return cls(app.id, version, int(number) if number.isdecimal() else None, plain(app), marks)
+        printed = int(number) if number.isdecimal() else None
+        return cls(app.id, version, printed, _completed(plain(app)), marks)
 
     def edits(self, generated: Plain) -> list[Edit]:
         """What was edited of the generated descriptor.
@@ -60,7 +69,28 @@ class EditedDocument:
 
 def plain_of(stored: str) -> Plain:
     """A stored descriptor, given as YAML, as plain data."""
-    return plain(load_stored(stored))
+    return _completed(plain(load_stored(stored)))
+
+
+def _completed(app: Plain) -> Plain:
+    """The app with what its graphs have by this release, where an earlier one has written them.
+
+    One that was edited to lead its command nowhere has the activity still.
+    """
+    return {**app, "graphs": [_with_graph_activity(graph) for graph in app.get("graphs", ())]}
+
+
+def _with_graph_activity(graph: Plain) -> Plain:
+    activities, transitions = graph["activities"], graph.get("transitions", {})
+    function = next((aid for aid, said in activities.items() if said.get("reentrant")), None)
+    if function is None or GRAPH in activities:
+        return graph
+    way = [*transitions.get(function, ()), on_command(GRAPH, GRAPH)]
+    return {
+        **graph,
+        "activities": {**activities, GRAPH: graph_activity(function)},
+        "transitions": {**transitions, function: way},
+    }
 
 
 def written(app: Plain, number: int) -> str:
@@ -142,7 +172,7 @@ class _Differences:
                 self._refuse(at, f"no function is registered as {activity!r}; {_FROM_CODE}")
             elif activity in now:
                 self._of_activity(name, activity, (said, now[activity]), at)
-            elif activity in (function, START):
+            elif activity in (function, START, SIGNAL):
                 self._refuse((*where, "activities"), f"{activity!r} is missing; {_FROM_CODE}")
             else:
                 self.edits.append(Edit(name, activity, "", None, None))
@@ -186,7 +216,11 @@ class _Differences:
             place = next(n for n, t in enumerate(ways[1]) if command_of(t) == command)
             self._refuse((*where, place), f"no function is registered as {command!r}; {_FROM_CODE}")
         for command, target in before.items():
-            if after.get(command) != target and target not in removed:
+            if after.get(command) == target or target in removed:
+                continue
+            if command == SIGNAL:
+                self._refuse(where, f"{SIGNAL}: signals arrive whatever is said here: leave it")
+            else:
                 self.edits.append(Edit(graph, command, TRANSITION, after.get(command), target))
 
     def _others(

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from durable.descriptor.commands import COMMAND, TIMEOUTS, Plain
-from durable.protocol.codes import PENDING
+from durable.descriptor.commands import TIMEOUTS, Plain, on_command
 from durable.protocol.durations import seconds
 
 SHARED: Final = ""
@@ -214,9 +213,7 @@ class _Draft:
                     way[place] = {**transition, "to": edit.value}
                 return
         if edit.value is not None:  # of one workflow, where the shared one leads elsewhere
-            match = {"expected": edit.activity, "actual": COMMAND}
-            conditions = {"code": PENDING, "match": [match]}
-            way.append({"to": edit.value, "conditions": conditions})
+            way.append(on_command(edit.activity, edit.value))
 
 
 def _copy(graph: Plain) -> dict[str, Any]:

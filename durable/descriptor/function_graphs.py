@@ -16,6 +16,7 @@ from durable.descriptor.commands import (
     ACTIVITY,
     CHILD,
     COMMAND,
+    GRAPH,
     SIGNAL,
     TIMEOUTS,
     TIMER,
@@ -44,6 +45,7 @@ from durable.errors import ConfigurationError
 from durable.protocol.codes import PENDING
 from durable.protocol.durations import seconds
 from durable.protocol.limits import check_priority, check_queue, check_text
+from durable.protocol.retry import FOR_EVER, RetryPolicy
 
 _TIMEOUTS: Final = tuple(f"{option}_timeout" for option in TIMEOUTS.values())
 
@@ -66,12 +68,17 @@ _GRAPH: Final = frozenset(
     {"subscribes", "version", "title", "input", "output", "activities", "transitions"}
 )
 
+_NO_NUMBER: Final = (
+    "null is no number of attempts: leave it out for the default,"
+    f" {RetryPolicy().maximum_attempts}, or write {FOR_EVER} to try for ever"
+)
 _WANTED: Final[Mapping[str, str]] = MappingProxyType(
     {
         ACTIVITY: "an activity of type worker",
         CHILD: "an activity of type await",
         TIMER: "a hook with `sleep`",
         SIGNAL: "a hook with a topic under `hook`",
+        GRAPH: "an activity of type await",
     }
 )
 """What carries out the commands that do not name an activity."""
@@ -180,7 +187,7 @@ def _transitions(
 
 def _carries_out(activity: Activity, command: str) -> bool:
     match command:
-        case _ if command == CHILD:
+        case _ if command in (CHILD, GRAPH):
             return isinstance(activity, Await)
         case _ if command == TIMER:
             return isinstance(activity, Hook) and activity.sleep is not None
@@ -194,6 +201,8 @@ def _carries_out(activity: Activity, command: str) -> bool:
 def _activity(aid: str, activity: Activity, function: str, at: Path) -> Iterator[Finding]:
     """The fields of an activity: those that functions honour, with values that they may have."""
     honoured = _FUNCTION if is_reentrant(activity) else _HONOURED[type(activity)]
+    if aid == GRAPH:  # jobs of graphs have no priority
+        honoured -= {"priority"}
     yield from _unhonoured(activity, honoured, at)
     source = function if is_generated_id(aid) else ""
     for name in ("topic", "sleep", "retry", *ONLY_FUNCTIONS):
@@ -204,6 +213,8 @@ def _activity(aid: str, activity: Activity, function: str, at: Path) -> Iterator
         if isinstance(value, Retry):
             for code in value.by_code:
                 yield Finding((*where, code), "retries by code are for graphs written by hand")
+            if "maximum_attempts" in value.model_fields_set and value.maximum_attempts is None:
+                yield Finding((*where, "maximumAttempts"), _NO_NUMBER)
         else:
             yield from _value(activity, name, value, source, where)
 

@@ -145,7 +145,7 @@ class Retry(Part):
     """
 
     maximum_attempts: Whole | None = None
-    """How often it is tried, the first time included. Default 3."""
+    """How often it is tried, the first time included; 2147483647 is for ever. Default 3."""
     backoff_coefficient: Whole | Number | None = None
     """By what each delay is longer than the one before. Default 10."""
     maximum_interval: Text | Whole | Number | None = None

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from durable.codec.fields_set import plain_object, plain_value
-from durable.descriptor.commands import CHILD, SIGNAL, START, TIMER
+from durable.descriptor.commands import CHILD, GRAPH, SIGNAL, START, TIMER
 from durable.descriptor.plan import Kind, Node, Plan
 from durable.descriptor.routes import Routes
 from durable.engine.collation.addresses import answer, below
@@ -37,11 +37,16 @@ FUNCTION: Final = ",0,0"
 
 _NO_ROUTES: Final = Routes(MappingProxyType({}), (), ())
 _KINDS: Final = MappingProxyType(
-    {START: Kind.TRIGGER, TIMER: Kind.HOOK, SIGNAL: Kind.HOOK, CHILD: Kind.AWAIT}
-)
-_GENERATED: Final = MappingProxyType({"timer": TIMER, "child": CHILD})
+    {
+        START: Kind.TRIGGER, TIMER: Kind.HOOK, SIGNAL: Kind.HOOK, CHILD: Kind.AWAIT,
+        GRAPH: Kind.AWAIT,
+    }
+)  # fmt: skip
+_GENERATED: Final = MappingProxyType({"timer": TIMER, "child": CHILD, "graph": GRAPH})
 _STEPS: Final = (FactKind.ACTIVITY, FactKind.TIMER, FactKind.CHILD, FactKind.GRAPH)
-_SETTLED: Final = MappingProxyType({FactKind.TIMER: TIMER, FactKind.CHILD: CHILD})
+_SETTLED: Final = MappingProxyType(
+    {FactKind.TIMER: TIMER, FactKind.CHILD: CHILD, FactKind.GRAPH: GRAPH}
+)
 
 
 class FunctionJobs:

@@ -61,13 +61,18 @@ class StartChild:
 
 @dataclass(frozen=True, slots=True)
 class StartGraph:
-    """Run the graph that subscribes to the topic `name` of the app `app`; `input` is its data."""
+    """Run the graph that subscribes to the topic `name` of the app `app`; `input` is its data.
+
+    Args:
+        overrides: "task_queue" if the call itself has named the app.
+    """
 
     number: int
     name: str
     app: str
     input: str
     site: str = ""
+    overrides: frozenset[str] = frozenset()
 
 
 Step = StartActivity | StartTimer | StartChild | StartGraph

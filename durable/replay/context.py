@@ -171,8 +171,9 @@ class Context:
         """
         number = self._steps.next_number()
         step = StartGraph(
-            number, topic, app or self._identity.task_queue, data, text(self._loop.site())
-        )
+            number, topic, app or self._identity.task_queue, data, text(self._loop.site()),
+            frozenset(() if app is None else ("task_queue",)),
+        )  # fmt: skip
         return self._issue(step, result)
 
     def _check_placement(self, name: str, queue: str | None) -> None:

@@ -12,9 +12,9 @@ import json
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
-from durable.descriptor.command_plan import CommandPlan
+from durable.descriptor.command_plan import CommandPlan, Routed
 from durable.errors import DescriptorError
 from durable.protocol.commands import (
     CancelStep,
@@ -36,8 +36,6 @@ from durable.store.activities import Attempt
 from durable.store.runs import ClaimedRun
 from durable.worker.open_graphs import OpenGraphs
 from durable.worker.turns import Arrived, Draft, Retry, Slots, Turn
-
-Routed = TypeVar("Routed", StartActivity, StartChild, StartTimer)
 
 _WITH_INPUT = (StartActivity, StartChild, StartGraph)
 FAST_STEPS_MAX = 100  # then one step goes over the stream, so that a long run lets others in
@@ -154,7 +152,7 @@ class ActiveRun:
                     with contextlib.suppress(DescriptorError):  # it has its row, which says all
                         self._route(step)
             commands: list[Command] = [s for n, s in self.run.open.items() if n > self.issued]
-            self._graphs.found(s for n, s in self.run.open.items() if n <= self.issued)
+            self._restore_graphs()
         else:
             self.run.replaying = False
             started = Fact(
@@ -167,6 +165,14 @@ class ActiveRun:
         turn.timers = [s for s in self.run.open.values() if isinstance(s, StartTimer)]
         turn.limits = [(at, n) for n, limits in self.limits.items() for at in limits.values()]
         return turn
+
+    def _restore_graphs(self) -> None:
+        """Have the graphs that are written down be those of the apps in which they were begun."""
+        for pending in self.claimed.pending:
+            step = self.run.open.get(pending["number"])
+            if isinstance(step, StartGraph):
+                self.run.carry_out(replace(step, app=pending["app"]))
+        self._graphs.found(s for n, s in self.run.open.items() if n <= self.issued)
 
     # --- every turn --------------------------------------------------------------------------
 
@@ -307,10 +313,8 @@ class ActiveRun:
             draft.write = draft.write or not here or not command.options.repeatable
         elif isinstance(command, StartTimer):
             draft.turn.timers.append(self._route(command))
-        elif isinstance(command, StartChild):
+        elif isinstance(command, (StartChild, StartGraph)):
             self._route(command)
-            draft.write = True
-        elif isinstance(command, StartGraph):
             draft.write = True
         elif isinstance(command, CancelStep):
             self._cancel(command.number, draft.turn, draft.cancelled)

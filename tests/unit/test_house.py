@@ -125,7 +125,6 @@ FACES = {"HotMesh", "Client", "Handle", "Worker"}  # what users call, in few lin
 TOO_LARGE = {
     "app_jobs.AppJobs",
     "attempts.Attempts",
-    "command_plan.__init__()",
     "deployments.deploy()",
     "graph_steps.GraphSteps",
     "graph_topics.__init__()",

@@ -18,16 +18,18 @@ from durable.authoring.compiler.schemas import arguments_schema, schema_of, sign
 from durable.descriptor.commands import (
     ACTIVITY,
     CHILD,
-    COMMAND,
+    GRAPH,
     SIGNAL,
     START,
     TIMEOUTS,
     TIMER,
     Plain,
+    carried,
+    graph_activity,
+    on_command,
 )
 from durable.descriptor.hashes import Hashes
 from durable.errors import DefinitionError
-from durable.protocol.codes import PENDING
 from durable.replay.definitions import ActivityDefinition, WorkflowDefinition
 
 Draft = dict[str, object]
@@ -116,7 +118,10 @@ def _shared(steps: Iterable[ActivityDefinition]) -> Draft:
         step.name: {"type": "worker", "topic": step.name, **activity_fields(step.options)}
         for step in steps
     }
-    return {"activities": activities, "transitions": list(map(_on_command, activities))}
+    return {
+        "activities": activities,
+        "transitions": [on_command(name, name) for name in activities],
+    }
 
 
 def _graph(flow: WorkflowDefinition) -> Draft:
@@ -131,7 +136,7 @@ def _graph(flow: WorkflowDefinition) -> Draft:
         "input": {"schema": arguments_schema(flow.signature)},
         "output": {"schema": schema_of(flow.signature.output_schema)},
         "activities": {START: {"type": "trigger"}, name: function, **below},
-        "transitions": {START: [{"to": name}], name: list(map(_on_command, below))},
+        "transitions": {START: [{"to": name}], name: [on_command(a, a) for a in below]},
     }
 
 
@@ -141,21 +146,12 @@ def _carried_out(flow: WorkflowDefinition) -> Draft:
     signals = signals_schema(flow.signals())
     schema = {} if signals is None else {"schema": signals}
     return {
-        ACTIVITY: {"type": "worker", **{key: _data(name, key) for key in _OVERRIDES}},
+        ACTIVITY: {"type": "worker", **{key: carried(name, key) for key in _OVERRIDES}},
         CHILD: {
             "type": "await",
-            **{key: _data(name, key) for key in ("topic", "taskQueue", "priority")},
+            **{key: carried(name, key) for key in ("topic", "taskQueue", "priority")},
         },
-        TIMER: {"type": "hook", "sleep": _data(name, "seconds")},
+        TIMER: {"type": "hook", "sleep": carried(name, "seconds")},
         SIGNAL: {"type": "hook", "hook": {"topic": name + SIGNAL_SUFFIX, **schema}},
+        GRAPH: graph_activity(name),
     }
-
-
-def _data(name: str, key: str) -> str:
-    """A reference to what the workflow's answer carries."""
-    return f"{{{name}.output.data.{key}}}"
-
-
-def _on_command(target: str) -> Draft:
-    match = {"expected": target, "actual": COMMAND}
-    return {"to": target, "conditions": {"code": PENDING, "match": [match]}}

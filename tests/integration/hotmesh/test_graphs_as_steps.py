@@ -10,10 +10,12 @@ from typing import Any
 
 import asyncpg
 import pytest
+import yaml
 from pydantic import BaseModel
 
 import durable
 from durable.client.client import Client
+from durable.client.deployments import Deployment
 from durable.errors import ChildFailed, JobFailed, WorkflowFailed
 from durable.postgres.pool import Database
 from durable.worker.worker import Worker
@@ -191,6 +193,70 @@ async def test_a_second_job_of_an_id_fails_the_step(begin: Begin, client: Client
     await mesh.pub("double", {"id": "one", "n": 1})
     async with Worker(client, workflows=WORKFLOWS):
         assert "409" in await client.execute(asks("double", "calc", {"id": "one", "n": 2}))
+
+
+def _of_graphs(found: Deployment, app: str, *, to: bool = True) -> dict[str, Any]:
+    """The document with another app for graphs, and with or without the way to them."""
+    document: dict[str, Any] = yaml.safe_load(found.document)
+    document["app"]["version"] = found.version
+    for graph in document["app"]["graphs"]:
+        graph["activities"][".graph"]["taskQueue"] = app
+        ways = graph["transitions"][graph["subscribes"]]
+        ways[:] = [t for t in ways if to or t["to"] != ".graph"]
+    return document
+
+
+async def test_operators_say_in_which_app_graphs_run(begin: Begin, client: Client) -> None:
+    """An edited task queue of `.graph` is their app, unless the call has named one."""
+    await begin(GRAPHS, app_id="calc")
+    await begin(None, app_id="idle")
+    async with Worker(client, workflows=[at_home, asks]):
+        generated = await client.deployment("default")
+        await client.deploy(_of_graphs(generated, "calc"))
+        assert await client.execute(at_home(5)) == 5
+        assert "'idle'" in await client.execute(asks("at.once", "idle", {}))
+        await client.deploy(_of_graphs(generated, "calc", to=False), open_runs=True)
+        handle = await client.start(at_home(6))
+
+        async def suspended() -> bool:
+            return await handle.status() == "suspended"
+
+        await eventually(suspended)
+        failure = (await handle.describe()).failure
+        assert failure is not None
+        assert "leads to '.graph'" in failure.message
+        await client.deploy(_of_graphs(generated, "calc"), open_runs=True)
+        assert await client.resume(handle.id)
+        assert await handle.result(timeout=60) == 6
+
+
+async def test_a_graph_that_runs_stays_in_its_app(
+    begin: Begin, client: Client, database: Database
+) -> None:
+    """Another app is for graphs to come: a cold worker interrupts the job where it was begun."""
+
+    @durable.workflow
+    async def waits_here() -> None:
+        await durable.graph("wait")
+
+    await begin(GRAPHS, app_id="calc")
+    await begin(None, app_id="idle")
+
+    async def interrupted() -> bool:
+        return await _states(database) == ["interrupted"]
+
+    async def running() -> bool:
+        return await _states(database) == ["running"]
+
+    async with Worker(client, workflows=[waits_here]):
+        generated = await client.deployment("default")
+        await client.deploy(_of_graphs(generated, "calc"))
+        handle = await client.start(waits_here())
+        await eventually(running)
+        await client.deploy(_of_graphs(generated, "idle"), open_runs=True)
+    async with Worker(client, workflows=[waits_here]):
+        await handle.cancel()
+        await eventually(interrupted)
 
 
 async def _states(database: Database) -> list[str]:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from durable.descriptor.command_plan import CommandPlan, compile_commands
+from durable.descriptor.commands import graph_activity
 from durable.descriptor.edits import SHARED, TRANSITION, Edit, lay_over
 from durable.errors import DescriptorError
-from durable.protocol.commands import StartActivity, StartChild, StartTimer
+from durable.protocol.commands import StartActivity, StartChild, StartGraph, StartTimer
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.protocol.retry import RetryPolicy
 
@@ -49,10 +50,11 @@ APP: dict[str, Any] = {
                 },
                 ".child": {"type": "await", "topic": "{fulfil.output.data.topic}"},
                 ".timer": {"type": "hook", "sleep": "{fulfil.output.data.seconds}"},
+                ".graph": graph_activity("fulfil"),
             },
             "transitions": {
                 ".start": [{"to": "fulfil"}],
-                "fulfil": [_way(".activity"), _way(".child"), _way(".timer")],
+                "fulfil": [_way(".activity"), _way(".child"), _way(".timer"), _way(".graph")],
             },
         }
     ],
@@ -156,6 +158,16 @@ def test_children_take_what_is_fixed_for_all_of_them() -> None:
     assert plan().route(child) is child
 
 
+def test_graphs_run_in_the_app_that_is_fixed_for_all_of_them() -> None:
+    """An edited queue of `.graph` is their app, unless a call has named one."""
+    edited = plan(Edit("fulfil", ".graph", "taskQueue", "new", "{fulfil.output.data.taskQueue}"))
+    graph = StartGraph(2, "double", "here", "{}")
+    assert edited.route(graph) == StartGraph(2, "double", "new", "{}")
+    named = StartGraph(2, "double", "here", "{}", "", frozenset({"task_queue"}))
+    assert edited.route(named) is named
+    assert plan().route(graph) is graph
+
+
 @pytest.mark.parametrize(
     ("edit", "command", "named"),
     [
@@ -172,10 +184,15 @@ def test_children_take_what_is_fixed_for_all_of_them() -> None:
             StartTimer(1, 5.0, "a.py:3"),
             ".timer",
         ),
+        (
+            Edit("fulfil", ".graph", TRANSITION, None, ".graph"),
+            StartGraph(1, "double", "calc", "{}", "a.py:3"),
+            ".graph",
+        ),
     ],
 )
 def test_a_command_without_a_transition_is_refused_by_name(
-    edit: Edit, command: StartActivity | StartChild | StartTimer, named: str
+    edit: Edit, command: StartActivity | StartChild | StartGraph | StartTimer, named: str
 ) -> None:
     """The error says which step, where in the code, what is missing, and what to do."""
     with pytest.raises(DescriptorError) as refused:

@@ -6,8 +6,10 @@ import copy
 from typing import Any
 
 import pytest
+import yaml
 
-from durable.descriptor.differences import differences
+from durable.descriptor.commands import graph_activity, on_command
+from durable.descriptor.differences import EditedDocument, differences, plain_of, written
 from durable.descriptor.edits import SHARED, TRANSITION, Edit, lay_over
 
 
@@ -137,6 +139,53 @@ def test_what_only_code_can_change_is_refused_where_it_stands(
         here[key] = value
     _, findings = differences(app(), wanted)
     assert where in [".".join(map(str, f.path)) for f in findings]
+
+
+@pytest.mark.parametrize("part", ["activity", "transition"])
+def test_signals_cannot_be_taken_out(part: str) -> None:
+    """They arrive whatever the graph says, so an edit of them would have no effect."""
+    generated = app()
+    graph = generated["graphs"][0]
+    graph["activities"][".signal"] = {"type": "hook", "hook": {"topic": "fulfil.signal"}}
+    graph["transitions"]["fulfil"].append(_way(".signal"))
+    wanted = copy.deepcopy(generated)
+    del wanted["graphs"][0]["transitions"]["fulfil"][-1]
+    if part == "activity":
+        del wanted["graphs"][0]["activities"][".signal"]
+    edits, findings = differences(generated, wanted)
+    assert not edits
+    assert len(findings) == 1
+    assert ".signal" in findings[0].message
+
+
+def _stored(*edits: Edit) -> str:
+    return written({**lay_over(app(), edits).app, "version": "51c0ffee51c0ffee"}, 0)
+
+
+def test_a_graph_that_an_earlier_release_stored_has_what_was_added_since() -> None:
+    """Neither a document nor a stored version without `.graph` takes it out."""
+    text = _stored()
+    assert ".graph" not in text
+    stored = plain_of(text)
+    graph = stored["graphs"][0]
+    assert graph["activities"][".graph"] == graph_activity("fulfil")
+    assert graph["transitions"]["fulfil"][-1] == on_command(".graph", ".graph")
+    newer = written({**stored, "version": "51c0ffee51c0ffee"}, 0)
+    assert plain_of(newer) == stored
+    for document, base in ((text, newer), (newer, text), (text, text)):
+        assert EditedDocument.read(document).edits(plain_of(base)) == []
+
+
+def test_graphs_are_edited_as_what_else_a_function_asks_for() -> None:
+    """Their app is the task queue; without a transition none is begun."""
+    document = yaml.safe_load(written(plain_of(_stored()), 0))
+    graph = document["app"]["graphs"][0]
+    graph["activities"][".graph"]["taskQueue"] = "new"
+    del graph["transitions"]["fulfil"][-1]
+    found = EditedDocument.read(document).edits(plain_of(_stored()))
+    assert [(e.path, e.value) for e in found] == [
+        ("fulfil..graph.taskQueue", "new"), ("fulfil..graph.transition", None),
+    ]  # fmt: skip
 
 
 def test_an_edit_that_no_longer_applies_is_inert_and_the_others_hold() -> None:

@@ -131,6 +131,8 @@ MISTAKES = [
     ("{maximumAttempts: 5,", "{maximumAttempts: 0,", "charge.retry: maximum_attempts=0"),
     ("{maximumAttempts: 5,", "{maximumAttempts: 2.5,", "retry.maximumAttempts: it must be a whole"),
     ("{maximumAttempts: 5,", "{maxAttempts: 5,", "retry.maxAttempts: unknown field; did you mean"),
+    ("{maximumAttempts: 5,", "{maximumAttempts: null,",
+     "null is no number of attempts: leave it out for the default, 3, or write 2147483647 to"),
     ("{maximumAttempts: 5,", "{503: [3, x],", "retry.503: retries by code are for graphs written"),
     ("'{fulfil.output.data.retry}'", "often", ".activity.retry: it must be a mapping of names"),
     ("'{fulfil.output.data.retry}'", "'{$job.data.retry}'",
@@ -145,6 +147,11 @@ MISTAKES = [
      "graphs[0].expire: it has no effect in a graph of functions"),
     ("{topic: fulfil.signal}", "{topic: fulfil.signal, schema: {}, validate: true}",
      "hook.validate: functions check data by their own types"),
+    (".signal: {", ".graph: {type: await, topic: calculate, priority: 1}\n        .signal: {",
+     "activities..graph.priority: it has no effect in a graph of functions"),
+    (TIMER, TIMER.replace(".timer", ".graph"), "it leads nowhere: there is no activity '.graph'"),
+    (TIMER, TIMER.replace("expected: .timer", "expected: .graph"),
+     "'.timer' cannot carry out '.graph', which needs an activity of type await"),
 ]  # fmt: skip
 
 

@@ -43,8 +43,9 @@ FUNCTIONS: Final = """\
 `reentrant` activity, its function. A turn of the function answers with code 202 once for each
 command, and the transition whose `expected` names the command leads to the activity that carries it
 out. The command of an activity that is registered with the worker is its name; `.activity` runs one
-that is not, `.child` a workflow, `.timer` sleeps, and `.signal` waits for signals. What such a
-graph cannot do is refused; in other graphs, so are `taskQueue`, `priority` and the timeouts."""
+that is not, `.child` a workflow, `.graph` a hand-written graph (its app is the `taskQueue`),
+`.timer` sleeps, and `.signal` waits for signals. What such a graph cannot do is refused; in other
+graphs, so are `taskQueue`, `priority` and the timeouts."""
 
 WORDS: Final = {
     "JsonValue": "value",

@@ -142,7 +142,7 @@ def test_the_size_grows_with_what_there_is() -> None:
     shared = len(json.dumps(generate("q", [], steps).data))
     assert size <= alone + shared
     assert len(made.data["app"]["shared"]["activities"]) == 150
-    assert {len(graph["activities"]) for graph in made.data["app"]["graphs"]} == {6}
+    assert {len(graph["activities"]) for graph in made.data["app"]["graphs"]} == {7}
 
 
 def test_generating_loads_neither_models_nor_yaml() -> None:

@@ -31,11 +31,13 @@ flowchart LR
     g0_3[[".child<br/>child {fulfil.output.data.topic}"]]
     g0_4{{".timer<br/>sleeps {fulfil.output.data.seconds}"}}
     g0_5{{".signal<br/>waits for fulfil.signal"}}
+    g0_6[[".graph<br/>child {fulfil.output.data.topic}"]]
     g0_0 --> g0_1
     g0_1 <-.-> g0_2
     g0_1 <-.-> g0_3
     g0_1 <-.-> g0_4
     g0_1 <-.-> g0_5
+    g0_1 <-.-> g0_6
   end
   g0_1 <-.-> shared
 """.replace("{.start}", ".start")
@@ -54,8 +56,8 @@ def test_a_graph_that_has_its_own_is_drawn_with_it() -> None:
     app = copy.deepcopy(made.data)
     app["app"]["graphs"][0]["activities"]["charge"] = {"type": "worker", "topic": "charge.eu"}
     text = mermaid(load(app))
-    assert 'g0_6["charge<br/>runs charge.eu"]' in text
-    assert "g0_1 <-.-> g0_6" in text
+    assert 'g0_7["charge<br/>runs charge.eu"]' in text
+    assert "g0_1 <-.-> g0_7" in text
     assert "g0_1 <-.-> shared" not in text
 
 
