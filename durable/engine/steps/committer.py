@@ -92,12 +92,17 @@ class _CommitLane:
 
     def weight(self, commit: Commit) -> int:
         """The length of what a commit writes as text."""
-        size = 200 + len(commit.attributes or "") + len(commit.entity or "")
+        size = 200
         for fact in commit.facts:
             size += len(fact.data or "") + len(fact.input or "")
-        size += sum(len(intent.input) for intent in commit.intents)
-        size += sum(len(step.input or "") for step in commit.graphs)
-        return size + sum(len(child.input) for child in commit.children)
+        for intent in commit.intents:
+            size += len(intent.input)
+        if commit.attributes or commit.entity:
+            size += len(commit.attributes or "") + len(commit.entity or "")
+        if commit.graphs or commit.children:
+            size += sum(len(step.input or "") for step in commit.graphs)
+            size += sum(len(child.input) for child in commit.children)
+        return size
 
     def describe(self, commit: Commit) -> str:
         """A commit in a log line."""
