@@ -132,6 +132,12 @@ def _warnings(change: Change) -> Iterator[str]:
     """What may surprise whoever deploys a change."""
     if change.suspends:
         yield "runs that call it are suspended, until it is led somewhere again"
+    if change.unserved:
+        yield (
+            "the app has no active version: graphs fail until one is activated"
+            if "..graph." in change.path
+            else "no live worker serves it: calls wait until one does"
+        )
     if change.path.endswith("maximumAttempts") and change.generated == 1 and change.value != 1:
         yield "what was run at most once may be run again"
 

@@ -10,14 +10,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from durable.descriptor.commands import Plain
-from durable.descriptor.edits import TRANSITION, Edit, lay_over
+from durable.descriptor.commands import GRAPH, Plain
+from durable.descriptor.edits import TRANSITION, Edit, destination, lay_over
 from durable.errors import ConfigurationError
 from durable.postgres.connections import LONG_DEADLINE, Connection
 from durable.postgres.pool import Database
 from durable.protocol.limits import check_queue, check_text
 from durable.runtime.notifications import QueueKind
 from durable.store.announce import Announcer
+from durable.store.apps import AppStore
 from durable.store.edits import EditInForce, EditStore
 
 
@@ -33,6 +34,8 @@ class Change:
         made_at: when.
         deployment: the number of the deployment that brought it.
         suspends: runs that call what it takes out are suspended.
+        unserved: no live worker serves what it has called: calls wait until one does. Of graphs:
+            the app has no active version, and they fail.
     """
 
     path: str
@@ -42,6 +45,7 @@ class Change:
     made_at: datetime
     deployment: int
     suspends: bool = False
+    unserved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class Deployments:
     def __init__(self, database: Database, announcer: Announcer) -> None:
         self._db = database
         self._store = EditStore(database.schema)
+        self._apps = AppStore(database.schema)
         self._announcer = announcer
 
     async def deploy(
@@ -191,12 +196,7 @@ class Deployments:
 
         in_force = await self._store.in_force(connection, queue)
         number = await self._store.number(connection, queue)
-        served = await self._store.served(connection, queue)
-        apps: dict[str, Plain] = {}
-        for one in served:
-            stored = await self._store.generated(connection, queue, one)
-            if stored is not None:
-                apps[one] = await asyncio.to_thread(plain_of, stored[1])
+        served, apps = await self._live(connection, queue)
         edits = [e.edit for e in in_force]
         builds = [_build(v, served[v], said, edits) for v, said in apps.items()]
         # Of several builds that are at work, the one that says most.
@@ -208,11 +208,54 @@ class Deployments:
             chosen, text = stored
             apps[chosen] = await asyncio.to_thread(plain_of, text)
         edited = lay_over(apps[chosen], edits).app
-        changes = sorted((_change(e) for e in in_force), key=lambda c: c.path)
+        unserved = await self._unserved(connection, edited, edits)
+        changes = sorted((_change(e, e.edit in unserved) for e in in_force), key=lambda c: c.path)
         return Deployment(
             queue, number, tuple(changes), tuple(builds),
             await asyncio.to_thread(written, edited, number), chosen,
         )  # fmt: skip
+
+    async def _unserved(
+        self, connection: Connection, app: Plain, edits: Sequence[Edit]
+    ) -> list[Edit]:
+        """The edits that have something called which no live worker serves."""
+        found: list[Edit] = []
+        names: dict[str, set[str] | None] = {}  # of activities, by task queue; None: no workers
+        for edit in edits:
+            called = destination(app, edit)
+            if called is None:
+                continue
+            queue, name = called
+            if edit.activity == GRAPH:  # engines run them, which serve the version that is active
+                is_served = (await self._apps.active(connection, queue))[0] is not None
+            else:
+                if queue not in names:
+                    names[queue] = await self._names(connection, queue)
+                known = names[queue]
+                is_served = known is not None and (name is None or name in known)
+            if not is_served:
+                found.append(edit)
+        return found
+
+    async def _names(self, connection: Connection, queue: str) -> set[str] | None:
+        """The activities that live workers of a task queue register, None without workers."""
+        served, apps = await self._live(connection, queue)
+        names = {a for one in apps.values() for a in one.get("shared", {}).get("activities", {})}
+        return names if served else None
+
+    async def _live(
+        self, connection: Connection, queue: str
+    ) -> tuple[dict[str, int], dict[str, Plain]]:
+        """How many live workers serve each version, and those of them that functions generated."""
+        from durable.descriptor.differences import plain_of  # noqa: PLC0415 - as above
+
+        served = await self._store.served(connection, queue)
+        apps: dict[str, Plain] = {}
+        for version in served:
+            stored = await self._store.generated(connection, queue, version)
+            if stored is not None:
+                apps[version] = await asyncio.to_thread(plain_of, stored[1])
+        return served, apps
 
     async def _unknown(self, connection: Connection, queue: str, version: str) -> str:
         known = await self._store.generated_versions(connection, queue)
@@ -233,10 +276,17 @@ def _size(app: Plain) -> tuple[int, int]:
     return len(app.get("graphs", ())), len(app.get("shared", {}).get("activities", ()))
 
 
-def _change(e: EditInForce) -> Change:
+def _change(e: EditInForce, unserved: bool) -> Change:  # noqa: FBT001 - one caller
     suspends = e.edit.field in ("", TRANSITION) and e.edit.value is None
     return Change(
-        e.edit.path, e.edit.value, e.edit.base, e.author, e.made_at, e.deployment, suspends
+        e.edit.path,
+        e.edit.value,
+        e.edit.base,
+        e.author,
+        e.made_at,
+        e.deployment,
+        suspends,
+        unserved,
     )
 
 

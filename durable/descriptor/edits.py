@@ -129,6 +129,29 @@ def activity_of(app: Plain, graph: Plain, activity: str) -> Plain | None:
     return found
 
 
+def destination(app: Plain, edit: Edit) -> tuple[str, str | None] | None:
+    """The task queue and the activity's name to which an edit has calls go, None: to none.
+
+    Args:
+        app: the app with the edit laid over it.
+        edit: of a task queue, a topic or a transition; others have calls go where they went.
+
+    The name is None where each call carries it, as those of children do.
+    """
+    is_taken_out = edit.field == TRANSITION and edit.value is None
+    if is_taken_out or edit.field not in ("taskQueue", "topic", TRANSITION):
+        return None
+    target = edit.value if edit.field == TRANSITION else edit.activity
+    graph = next((g for g in app.get("graphs", ()) if g["subscribes"] == edit.graph), None)
+    found = activity_of(app, graph or {"activities": {}}, target)
+    if found is None:  # another build has it
+        found = {"topic": edit.activity, edit.field: edit.value}
+    if "topic" not in found:
+        return None
+    topic, queue = found["topic"], found.get("taskQueue") or "{"
+    return app["id"] if queue.startswith("{") else queue, None if topic[0] == "{" else topic
+
+
 def lay_over(app: Plain, edits: Iterable[Edit]) -> Edited:
     """The app with the edits; what it was given is left as it is.
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 import durable
+from durable.cli.deployments import as_text
 from durable.client.client import Client
 from durable.client.deployments import Deployment
 from tests.waiting import eventually
@@ -415,6 +416,29 @@ async def test_deployments_that_cannot_be_are_refused_whole(client: Client) -> N
         assert (await client.deployment("default")).number == 0
     with pytest.raises(durable.ConfigurationError, match="no worker has generated"):
         await client.deployment("shpo")
+
+
+async def test_a_change_that_no_live_worker_serves_is_reported(client: Client) -> None:
+    """The report of the deployment says so, and no longer does once a worker serves it."""
+
+    def unserved(found: Deployment) -> list[str]:
+        return [change.path for change in found.changes if change.unserved]
+
+    async with durable.Worker(client, workflows=WORKFLOWS, activities=ACTIVITIES):
+        document = edited(await client.deployment("default"), "shared", "activities", "where")
+        activities = document["app"]["shared"]["activities"]
+        activities["where"]["taskQueue"] = "gpu"
+        activities["charge"]["topic"] = "where"
+        activities["ponder"]["topic"] = "pondr"
+        done = await client.deploy(document)
+        assert unserved(done) == ["shared.ponder.topic", "shared.where.taskQueue"]
+        assert "no live worker serves it: calls wait until one does" in as_text(done)
+        async with durable.Worker(client, activities=[where], task_queue="gpu"):
+
+            async def served() -> bool:
+                return unserved(await client.deployment("default")) == ["shared.ponder.topic"]
+
+            await eventually(served)
 
 
 async def test_a_document_that_was_overtaken_is_refused(client: Client) -> None:

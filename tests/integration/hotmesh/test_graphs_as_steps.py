@@ -212,7 +212,10 @@ async def test_operators_say_in_which_app_graphs_run(begin: Begin, client: Clien
     await begin(None, app_id="idle")
     async with Worker(client, workflows=[at_home, asks]):
         generated = await client.deployment("default")
-        await client.deploy(_of_graphs(generated, "calc"))
+        nowhere = await client.deploy(_of_graphs(generated, "nowhere"))
+        assert all(change.unserved for change in nowhere.changes)
+        found = await client.deploy(_of_graphs(generated, "calc"))
+        assert not any(change.unserved for change in found.changes)
         assert await client.execute(at_home(5)) == 5
         assert "'idle'" in await client.execute(asks("at.once", "idle", {}))
         await client.deploy(_of_graphs(generated, "calc", to=False), open_runs=True)

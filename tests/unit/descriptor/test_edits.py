@@ -10,7 +10,7 @@ import yaml
 
 from durable.descriptor.commands import graph_activity, on_command
 from durable.descriptor.differences import EditedDocument, differences, plain_of, written
-from durable.descriptor.edits import SHARED, TRANSITION, Edit, lay_over
+from durable.descriptor.edits import SHARED, TRANSITION, Edit, destination, lay_over
 
 
 def _way(name: str) -> dict[str, Any]:
@@ -186,6 +186,27 @@ def test_graphs_are_edited_as_what_else_a_function_asks_for() -> None:
     assert [(e.path, e.value) for e in found] == [
         ("fulfil..graph.taskQueue", "new"), ("fulfil..graph.transition", None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("edit", "called"),
+    [
+        (Edit(SHARED, "charge", "taskQueue", "gpu", None), ("gpu", "charge")),
+        (Edit(SHARED, "charge", "taskQueue", None, "gpu"), ("orders", "charge")),
+        (Edit(SHARED, "charge", "topic", "charge_v2", "charge"), ("orders", "charge_v2")),
+        (Edit(SHARED, "charge", TRANSITION, "refund", "charge"), ("orders", "refund")),
+        (Edit("fulfil", "charge", "taskQueue", "eu", None), ("eu", "charge")),
+        (Edit("fulfil", ".activity", "taskQueue", "eu", None), ("eu", None)),
+        (Edit(SHARED, "ship", "taskQueue", "eu", None), ("eu", "ship")),
+        (Edit(SHARED, "ship", "topic", "send", "ship"), ("orders", "send")),
+        (Edit(SHARED, "charge", TRANSITION, None, "charge"), None),
+        (Edit(SHARED, "charge", "priority", 3, None), None),
+        (Edit("fulfil", ".timer", TRANSITION, None, ".timer"), None),
+    ],
+)
+def test_an_edit_says_where_calls_go_that_it_moves(edit: Edit, called: object) -> None:
+    """By task queue and name, as far as the descriptor says them."""
+    assert destination(lay_over(app(), [edit]).app, edit) == called
 
 
 def test_an_edit_that_no_longer_applies_is_inert_and_the_others_hold() -> None:
