@@ -126,8 +126,8 @@ async def direct(dsn: str, client: Client) -> AsyncIterator[asyncpg.Connection]:
 def no_net(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody polls or sweeps: what nothing wakes never comes, however long a test waits."""
     for interval in (
-        "durable.worker.worker.POLL",
-        "durable.worker.worker.REST",
+        "durable.worker.poll.POLL",
+        "durable.worker.poll.REST",
         "durable.runtime.end_waiters.POLL",
         "durable.store.membership.SWEEP",
     ):

@@ -1,24 +1,31 @@
 """A process that takes turns of workflow runs and runs attempts of activities.
 
-- `worker`: the public `Worker`: joins, claims what its queue holds, runs it, and stops.
+- `worker`: the public `Worker`, its options and its life.
+- `started_worker`: a worker that has started: a member, which joins, runs, stops and leaves.
 - `worker_services`: what a client gives a worker: streams, and Protocols of committer and deployer.
+- `worker_context`: what the parts of one worker share: its member, queue, clock and tasks.
 - `registry`: the decorated functions that a worker serves, by name.
-- `claims`: which of many workers claim when a queue holds something new, and when.
+- `claims`: claiming what a queue holds; of many workers, as many claim as there is work for.
+- `poll`: the poll beneath the notifications.
 - `run_loader`: bringing claimed runs into memory; those that were lost with a member come last.
-- `workflow_worker`: the workflow runs held in memory: their turns, commits, timers and inboxes.
+- `workflow_worker`: the workflow runs held in memory, and their turns.
+- `active_runs`: those runs by their id, bounded in number and weight.
 - `active_run`: one run in memory: what is committed, what has arrived, what its next turn writes.
+- `open_steps`: the open steps of a run: which run here, which have rows, and what limits them.
 - `turns`: a turn: what arrived, what its commit writes, and what starts with it.
-- `open_graphs`: graphs that a run awaits: begun with a commit, and interrupted with their run.
+- `inboxes`: reading the inboxes of the runs held.
+- `timers`: durable timers and step limits, kept in memory and called in the order of their times.
 - `command_plans`: how commands are carried out under each deployment of edits.
+- `local_slots`: which steps run in the process that holds their run.
 - `attempts`: running attempts of activities: async ones as tasks, plain ones on threads.
+- `attempt_code`: the code of one attempt, and the outcome in which it ends.
+- `attempt_timeouts`: the time limits of attempts, and the silence of their heartbeats.
 - `graph_topics`: activities that serve the topics of an app's graphs.
 - `settlements`: what follows from ended attempts: their run hears of it, or a retry is written.
 - `detached_attempts`: attempts on threads that outlive a stop, and are settled when they end.
-- `timers`: durable timers and step limits, kept in memory and called in the order of their times.
 - `eviction`: how runs leave memory: evicted, given back, suspended, or released to be retried.
 - `reconciler`: reservations in the tables against what this worker holds.
 - `revocations`: notices that a run ended or an attempt is unwanted, verified before acting on them.
-- `unserved_work`: warnings about queued work that this worker cannot run.
 - `blocked_loop`: which run or activity blocks the worker's event loop.
 - `reports`: log records of failed attempts and runs.
 """

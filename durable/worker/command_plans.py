@@ -34,7 +34,7 @@ class CommandPlans:
         self._plans: dict[tuple[str, int], CommandPlan] = {}
 
     async def note(self, member: int) -> None:
-        """Have it known which descriptor a member serves."""
+        """Note in the database which descriptor a member serves."""
         await self._deployer.serve(member, self._deployed)
 
     def in_force(self, edit: int) -> int:
@@ -49,6 +49,11 @@ class CommandPlans:
         read = await self._deployer.edits(self._deployed.queue, missing)
         for number in missing:
             self._keep(number, read.get(number, ()))
+
+    async def open(self, edit: int) -> None:
+        """Have runs of earlier deployments follow this one."""
+        await self.know((edit,))
+        self.open_edit = edit
 
     def plan(self, workflow: str, edit: int) -> CommandPlan:
         """The plan of a workflow on a deployment that is known."""

@@ -1,36 +1,34 @@
 """Attempts whose code goes on after a stop: their member stays for them, and settles them itself.
 
-A thread cannot be stopped. Were its attempt let go of, another worker would run it beside. So the
-member's thread goes on beating until the code has ended, tells the tables what came of it by its
-own connection, since pool and loop may be gone, and leaves then. Everything else has been given
-back by that time.
+A thread cannot be stopped. If its attempt were released, another worker would run it beside. So the
+member's thread goes on beating until the code has ended, settles the attempt by its own connection,
+since pool and loop may be gone, and leaves then. Everything else has been given back by that time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import queue
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Protocol, cast
 
 from durable.protocol.clock import Clock
 from durable.store.activities import ActivityStream, Attempt, FailedAttempt, Settlement
+from durable.store.membership import Ask
 from durable.telemetry.logs import logger
-from durable.worker.attempts import Outcome
+from durable.worker.attempt_code import Outcome
 
 LOOK = 0.1  # seconds between two looks for what has ended
 
-Query = Callable[[Callable[[Any], Awaitable[object]]], Awaitable[Any]]
-
 
 class DetachedAttempts:
-    """What goes on after a stop.
+    """The attempts of one member that go on after its stop.
 
     Args:
         schema: the namespace.
-        member: who holds the attempts.
+        member: the member that holds the attempts.
         clock: the database's time.
-        is_over: whether nothing can end any more that did not run on a thread: its loop is closed.
+        is_over: whether the worker's loop is closed, so that only threads can still end.
     """
 
     def __init__(self, schema: str, member: int, clock: Clock, is_over: Callable[[], bool]) -> None:
@@ -46,11 +44,11 @@ class DetachedAttempts:
         """What has not been settled yet; may be read by any thread."""
         return list(self._left.values())
 
-    def say(self) -> None:
+    def warn(self) -> None:
         """Have the log say what goes on."""
         logger.warning(
-            "stopped, but for threads that go on: %s; nobody else runs these attempts until they"
-            " end or this process does: call durable.heartbeat() in them to hear of a stop",
+            "stopped, but for threads that go on: %s; no other worker runs these attempts until"
+            " they end or this process does: call durable.heartbeat() in them to notice a stop",
             ", ".join(sorted({f"{a.name} (run {a.jid})" for a in self.left})),
         )
 
@@ -62,15 +60,15 @@ class DetachedAttempts:
         """One has ended; called on any thread."""
         self._ended.put((attempt, outcome))
 
-    async def settle(self, query: Query) -> None:
+    async def settle(self, ask: Ask) -> None:
         """Settle each when it ends; returns when none is left. Runs on the member's loop."""
-        stream = ActivityStream(_Own(self._schema, query))
+        stream = ActivityStream(_MemberConnection(self._schema, ask))
         while self._left:
             try:
                 attempt, outcome = self._ended.get_nowait()
             except queue.Empty:
                 if self._is_over():
-                    return  # the rest is freed as of one who died
+                    return  # the rest is freed as of a member that died
                 await asyncio.sleep(LOOK)
             else:
                 try:
@@ -96,15 +94,19 @@ class DetachedAttempts:
         # Else leaving says of it that its outcome is unknown.
 
 
-class _Own:
-    """The member's connection, as streams ask it."""
+class _Connection(Protocol):
+    async def fetch(self, statement: str, *args: object) -> object: ...
 
-    def __init__(self, schema: str, query: Query) -> None:
+
+class _MemberConnection:
+    """The member's connection; implements `durable.store.activities.Asks`."""
+
+    def __init__(self, schema: str, ask: Ask) -> None:
         self.schema = schema
-        self._query = query
+        self._ask = ask
 
     async def fetch(self, statement: str, *args: object) -> list[object]:
-        found: list[object] = await self._query(
-            lambda connection: connection.fetch(statement, *args)
-        )
-        return found
+        async def fetch(connection: object) -> object:
+            return await cast("_Connection", connection).fetch(statement, *args)
+
+        return cast("list[object]", await self._ask(fetch))

@@ -17,7 +17,6 @@ from functools import partial
 from durable.codec.fields_set import plain_object
 from durable.postgres.errors import StatementFault
 from durable.postgres.retrying import retry_until_connected
-from durable.protocol.clock import Clock
 from durable.protocol.codes import OK
 from durable.protocol.failures import Failure, given_details
 from durable.protocol.graphs import Fault, failed_code
@@ -29,8 +28,9 @@ from durable.store.graph_messages import Taken, work_stream
 from durable.store.pacing import Pace
 from durable.telemetry.logs import logger
 from durable.worker import reports
-from durable.worker.attempts import Attempts, Outcome
-from durable.worker.worker_services import WorkerServices
+from durable.worker.attempt_code import Outcome
+from durable.worker.attempts import Attempts
+from durable.worker.worker_context import RowActions, WorkerContext
 
 CLAIM_MAX = 500  # one claim's worth
 POLL = 1.0  # seconds: the net beneath notifications, where the app has graphs
@@ -43,42 +43,37 @@ class GraphTopics:
     """Serves the topics of one app with the activities of one worker.
 
     Args:
-        services: the streams, and whom to tell.
-        queue: the task queue, which is the app's id.
+        context: the member, whose task queue is the app's id.
         attempts: where the activities run; not those of functions, but with their slots.
-        clock: the database's time.
-        member: as which rows are reserved; 0 while this process is no member.
         awake: called when something is held from now on.
         broken: called when one of its own tasks cannot go on.
     """
 
-    def __init__(  # noqa: PLR0913 - built in one place, from what each name says
-        self, services: WorkerServices, queue: str, attempts: Attempts, *, clock: Clock,
-        member: Callable[[], int], awake: Callable[[], None], broken: Broken,
+    def __init__(
+        self, context: WorkerContext, attempts: Attempts, *, awake: Callable[[], None],
+        broken: Broken,
     ) -> None:  # fmt: skip
-        self._announcer = services.announcer
-        self._queue = queue
+        self._context = context
+        self._announcer = context.services.announcer
         self._attempts = attempts
-        self._clock = clock
-        self._member = member
         self._awake = awake
         self._pace = Pace(new_id())
         policies = [(name, d.options.retry) for name, d in attempts.definitions.items()]
-        self._stream = services.topics(queue, policies, self._pace)
+        self._stream = context.services.topics(context.queue, policies, self._pace)
         self._wake = asyncio.Event()
-        self._answering: set[int] = set()
-        self._heard: set[str] = set()
-        self._tasks = Tasks(f"graphs of app {queue!r}", broken)
-        attempts.on_freed(self._wake.set)
+        self._topics: set[str] = set()  # those whose notifications are listened to
+        self._tasks = Tasks(f"graphs of app {context.queue!r}", broken)
+        self._answers = RowActions(self._tasks)
+        attempts.slots.on_freed(self._wake.set)
 
     @property
     def busy(self) -> bool:
         """Whether it holds anything."""
-        return bool(self._attempts.count or self._answering)
+        return bool(self._attempts.count or self._answers.rows)
 
     def rows(self) -> set[int]:
         """The rows that it holds, and those whose answers are on their way."""
-        return {a.id for a in self._attempts.running() if a.id is not None} | self._answering
+        return {a.id for a in self._attempts.running() if a.id is not None} | self._answers.rows
 
     def last(self) -> set[int | None]:
         """Of what runs, the rows that may not be run again."""
@@ -90,16 +85,15 @@ class GraphTopics:
 
     def abandon(self) -> None:
         """Stop what runs: this member was declared dead, and others go on with its messages."""
-        for attempt in self._attempts.running():
-            self._attempts.stop(attempt.run_id, attempt.number)
+        self._attempts.stop_all()
 
     async def serve(self, flights: Reconciler) -> None:
         """Take work and run it, once there are graphs; to be kept running until a stop."""
         while not await self._stream.has_graphs():  # noqa: ASYNC110 - the database knows
             await asyncio.sleep(GRAPHS_EVERY)
-        for topic in self._attempts.definitions.keys() - self._heard:
-            await self._announcer.hear_queue(work_stream(self._queue, topic), self.wake)
-            self._heard.add(topic)
+        for topic in self._attempts.definitions.keys() - self._topics:
+            await self._announcer.hear_queue(work_stream(self._context.queue, topic), self.wake)
+            self._topics.add(topic)
         while True:
             self._wake.clear()
             await self._take(flights)
@@ -113,20 +107,20 @@ class GraphTopics:
         """Let what runs finish for `grace` seconds, and answers arrive; the rest is for others."""
         await self._attempts.drain(grace)
         await self._tasks.wait(ANSWERS)
-        for topic in self._heard:
-            await self._announcer.unhear_queue(work_stream(self._queue, topic), self.wake)
+        for topic in self._topics:
+            await self._announcer.unhear_queue(work_stream(self._context.queue, topic), self.wake)
 
     # --- attempts ----------------------------------------------------------------------------
 
     async def _take(self, flights: Reconciler) -> None:
         full = True
-        while full and (member := self._member()):
+        while full and (member := self._context.member):
             limit = min(CLAIM_MAX, self._attempts.free())
             if limit <= 0:
                 return  # an attempt that ends wakes us
             with flights.reserving():
                 taken = await self._stream.take(member, limit)
-                if member != self._member():
+                if member != self._context.member:
                     return  # declared dead since: others have them
                 for one in taken:
                     self._begin(member, one)
@@ -141,21 +135,17 @@ class GraphTopics:
         )
         attempt = Attempt(
             taken.id, taken.run_id, taken.jid, taken.graph, taken.id, taken.topic, taken.message,
-            options, taken.attempt, self._clock.now(),
+            options, taken.attempt, self._context.clock.now(),
         )  # fmt: skip
         self._attempts.start(attempt, partial(self._ended, member, taken))
 
     def _ended(self, member: int, taken: Taken, attempt: Attempt, outcome: Outcome) -> None:
-        """An attempt is over: what came of it is recorded; nothing is acknowledged before."""
-        if outcome.abandoned:
-            return
-        self._answering.add(taken.id)
-        task = self._tasks.once(
-            f"answer of {taken.topic} {taken.jid}",
-            lambda: self._answer(member, taken, attempt, outcome),
-            otherwise=_left,
-        )
-        task.add_done_callback(lambda _: self._answering.discard(taken.id))
+        """An attempt has ended: its result is recorded before anything is acknowledged."""
+        if not outcome.abandoned:
+            self._answers.begin(
+                taken.id, f"answer of {taken.topic} {taken.jid}",
+                lambda: self._answer(member, taken, attempt, outcome),
+            )  # fmt: skip
 
     async def _answer(self, member: int, taken: Taken, attempt: Attempt, outcome: Outcome) -> None:
         if outcome.interrupted:
@@ -170,14 +160,14 @@ class GraphTopics:
                 failure = _unwritable(refused)
         if failure is not None:
             await self._failed(member, taken, attempt, failure)
-        self._announcer.engine(self._queue)
+        self._announcer.engine(self._context.queue)
 
     async def _failed(self, member: int, taken: Taken, attempt: Attempt, failure: Failure) -> None:
         fault = Fault.of(failure, failed_code(failure), taken.jid, details=given_details(failure))
         error = json.dumps(fault.to_dict())
         final = failure.kind == "payload"  # the next attempt's would not fit either
         delay = None if final else taken.delay_after(fault.code, failure)
-        reports.attempt_failed(attempt, failure, delay, self._clock.now())
+        reports.attempt_failed(attempt, failure, delay, self._context.clock.now())
         work = self._stream.work
         if delay is None:
             reply = _reply(error=fault)
@@ -203,7 +193,3 @@ def _unwritable(refused: StatementFault) -> Failure:
     return Failure(
         "PayloadError", f"what the activity returned cannot be stored: {refused}", "payload"
     )
-
-
-def _left(_name: str, _error: BaseException) -> None:
-    """It was logged; the reconciler finds the row that is left reserved."""

@@ -1,4 +1,9 @@
-"""What this worker's member has reserved in the tables, against what the worker holds."""
+"""What this worker's member has reserved in the tables, against what the worker holds.
+
+Looking at all costs what is held, so it is done once for so many rows a second: each poll while
+there are few. Between two such looks a poll reads the inbox rows of the last seconds; one whose
+writer took longer to commit than that is found by the next look at all.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,11 @@ from collections.abc import Callable
 from durable.postgres.retrying import retry_until_connected
 from durable.runtime.clocks import SYSTEM, HostClock
 from durable.runtime.reconciler import APART, Reconciler
-from durable.store.runs import Look, RunStream
+from durable.store.runs import Look
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts
+from durable.worker.graph_topics import GraphTopics
+from durable.worker.worker_context import WorkerContext
 from durable.worker.workflow_worker import WorkflowWorker
 
 ROWS = 1_000.0  # of those held are looked at in a second, on average
@@ -64,69 +71,61 @@ class WorkerReconciler:
     """The reconciler of one worker.
 
     Args:
-        runs: the stream that says what is reserved.
-        host: the runs held. attempts: those that run.
-        freed: called when rows were let go of: somebody is to claim them.
-        graphs: rows of work for graphs that is under way.
-        clock: measures the seconds between two looks.
+        context: the member.
+        workflows: the runs that it holds.
+        attempts: those that run.
+        graphs: work for graphs that it holds.
+        freed: called when rows were let go of, and have to be claimed again.
     """
 
     def __init__(
-        self,
-        runs: RunStream,
-        host: WorkflowWorker,
-        attempts: Attempts,
-        freed: Callable[[], None],
-        graphs: Callable[[], set[int]] = set,
-        clock: HostClock = SYSTEM,
-    ) -> None:
-        self.flights = Reconciler(clock)
-        self._horizon = PollWindow(clock)
-        self._runs = runs
-        self._host = host
+        self, context: WorkerContext, workflows: WorkflowWorker, attempts: Attempts,
+        graphs: GraphTopics, freed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.flights = Reconciler(context.clock.host)
+        self._window = PollWindow(context.clock.host)
+        self._context = context
+        self._workflows = workflows
         self._attempts = attempts
-        self._freed, self._graphs = freed, graphs
-
-    def _rows(self) -> set[int]:
-        running = {a.id for a in self._attempts.running() if a.id is not None}
-        return running | self._graphs()
+        self._graphs = graphs
+        self._freed = freed
 
     @property
     def after(self) -> int | None:
         """What the next poll has to look at: see `RunStream.look`."""
-        return self._horizon.after
+        return self._window.after
 
     async def compare(self, look: Look) -> None:
         """Put right what differs, if a poll has looked at what is reserved."""
-        member, reserved = self._host.member, look.reserved
-        self._horizon.looked(look.last_id, None if reserved is None else reserved.count)
+        member, reserved = self._context.member, look.reserved
+        self._window.looked(look.last_id, None if reserved is None else reserved.count)
         if reserved is None or not member:
             return
-        if not self.flights.is_due(reserved, self._host.reserved() | self._rows()):
+        if not self.flights.is_due(reserved, self._workflows.reserved() | self._rows()):
             return
-        held = await retry_until_connected(lambda: self._runs.held(member))
-        if member != self._host.member:
+        runs = self._context.services.runs
+        held = await retry_until_connected(lambda: runs.held(member))
+        if member != self._context.member:
             return
         running = self._rows()
         found = self.flights.look(
             held,
-            lambda row, run: row in running or self._host.knows(row, run),
-            self._host.settled() | {row for row in running if self._is_settled(row)},
+            lambda row, run: row in running or self._workflows.knows(row, run),
+            self._workflows.runs.settled()
+            | {r for r in running if not self._workflows.knows(r, 0)},
         )
         if self.flights.doubtful:
-            self._horizon.look_again(APART)
+            self._window.look_again(APART)
         for row in found.lost:
             logger.warning("row %d is reserved by us no more; what we do of it is stopped", row)
-            self._host.over(row)
+            self._workflows.over(row)
             self._attempts.stop_message(row)
         if found.forgotten:
-            logger.warning(
-                "%d rows were reserved by us without our knowledge, and are let go of",
-                len(found.forgotten),
-            )
             rows = list(found.forgotten)
-            await retry_until_connected(lambda: self._runs.release(member, rows))
+            logger.warning("%d rows were reserved by us unknown to us, and are released", len(rows))
+            await retry_until_connected(lambda: runs.release(member, rows))
             self._freed()
 
-    def _is_settled(self, row: int) -> bool:
-        return not self._host.knows(row, 0)
+    def _rows(self) -> set[int]:
+        running = {a.id for a in self._attempts.running() if a.id is not None}
+        return running | self._graphs.rows()

@@ -1,25 +1,16 @@
-"""What a worker is given to serve: decorated functions, each name once."""
+"""The decorated functions that a worker serves, each name once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, Self, TypeVar
 
 from durable.errors import ConfigurationError
 from durable.protocol.limits import check_several
-from durable.replay.definitions import ActivityDefinition, WorkflowDefinition
-from durable.worker.worker_services import WorkerServices
+from durable.replay.definitions import ActivityDefinition, WorkflowDefinition, check
 
 Definition = TypeVar("Definition", WorkflowDefinition, ActivityDefinition)
-
-
-class HasServices(Protocol):
-    """A client: it carries what a worker needs."""
-
-    @property
-    def services(self) -> WorkerServices:
-        """The streams, and services to the engine."""
-        ...
 
 
 class Defined(Protocol):
@@ -29,6 +20,37 @@ class Defined(Protocol):
     def definition(self) -> object:
         """Its definition."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What a worker serves, by name.
+
+    Attributes:
+        workflows: the workflows.
+        activities: the activities.
+    """
+
+    workflows: Mapping[str, WorkflowDefinition]
+    activities: Mapping[str, ActivityDefinition]
+
+    @classmethod
+    def of(cls, workflows: Iterable[Defined], activities: Iterable[Defined]) -> Self:
+        """The registry of decorated functions; raises `ConfigurationError` without any."""
+        made = cls(
+            by_name(workflows, WorkflowDefinition, "workflows", "@durable.workflow"),
+            by_name(activities, ActivityDefinition, "activities", "@durable.activity"),
+        )
+        if not made.workflows and not made.activities:
+            raise ConfigurationError(
+                "this worker has nothing to do: give it workflows=[…] or activities=[…]"
+            )
+        return made
+
+    def check(self) -> None:
+        """Raise `ConfigurationError` for a function that could not run."""
+        list(map(check, self.workflows.values()))
+        list(map(check, self.activities.values()))
 
 
 def by_name(

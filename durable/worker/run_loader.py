@@ -1,7 +1,7 @@
-"""Taking claimed runs into memory: those that were lost before come last.
+"""Bringing claimed runs into memory: those that were lost with a member come last.
 
-A run that took a worker down, or held one up, comes back together with those that it kept from
-moving, perhaps to the only worker there is. They are to get through before its code has the loop
+A run that took a worker down, or blocked one, comes back together with those that it kept from
+moving, perhaps to the only worker there is. They have to get through before its code has the loop
 again: so what is under way is waited for first, for a while.
 """
 
@@ -13,16 +13,16 @@ from typing import Protocol, TypeVar
 
 from durable.postgres.retrying import retry_until_connected
 from durable.protocol.facts import Fact
-from durable.runtime.clocks import HostClock
 from durable.runtime.cpu_slice import CpuSlice
-from durable.runtime.supervision import Tasks
 from durable.store.runs import ClaimedRun
+from durable.worker.active_runs import ActiveRuns
 from durable.worker.command_plans import CommandPlans
-from durable.worker.worker_services import WorkerServices
+from durable.worker.local_slots import LocalSlots
+from durable.worker.worker_context import WorkerContext
 
 R = TypeVar("R")
 
-PAGE = 20_000  # facts that are read at once, for however many runs
+PAGE = 20_000  # facts that are read at once, of one run or many
 
 
 def pages(claimed: Sequence[ClaimedRun]) -> Iterator[list[ClaimedRun]]:
@@ -70,25 +70,32 @@ LOOK = 0.01  # seconds between two looks whether they are through
 
 
 class RunHolder(Protocol):
-    """Who holds the runs that are taken."""
+    """Holds the runs that are loaded."""
 
-    member: int
-    closing: bool
-    plans: CommandPlans
+    @property
+    def runs(self) -> ActiveRuns:
+        """The runs that it holds."""
+        ...
 
-    def holds(self, run_id: int) -> bool:
-        """Whether a run is held."""
+    @property
+    def slots(self) -> LocalSlots:
+        """Which of their steps run here."""
+        ...
+
+    @property
+    def plans(self) -> CommandPlans:
+        """How their commands are carried out."""
         ...
 
     def take_up(self, claimed: ClaimedRun, facts: list[Fact]) -> None:
-        """Fold a run, and let it go on."""
+        """Replay a run, and let it go on."""
         ...
 
     def unreadable(self, run_id: int, error: Exception) -> None:
         """The history of a run cannot be read."""
         ...
 
-    def heard(self, run_id: int) -> None:
+    def arrived(self, run_id: int) -> None:
         """Something may have arrived for a run."""
         ...
 
@@ -101,90 +108,87 @@ class RunLoader:
     """The way of claimed runs into memory.
 
     Args:
-        services: histories and the stream of runs.
-        host: holds them.
-        clock: measures how long the others are waited for.
-        tasks: where it does what has to be waited for.
+        context: the member that claimed them.
+        holder: holds them once they are loaded.
 
     Attributes:
-        coming: runs that are ours, though not folded yet.
+        loading: runs that are claimed and not yet held.
     """
 
-    def __init__(
-        self, services: WorkerServices, host: RunHolder, clock: HostClock, tasks: Tasks
-    ) -> None:
+    def __init__(self, context: WorkerContext, holder: RunHolder) -> None:
         self.loading: set[int] = set()
-        self._services = services
-        self._host = host
-        self._clock = clock
-        self._tasks = tasks
+        self._context = context
+        self._holder = holder
+        self._monotonic = context.clock.monotonic
 
     def expect(self, claimed: Sequence[ClaimedRun]) -> None:
-        """These runs are ours from now on, though not folded yet."""
+        """These runs are ours from now on, though not held yet."""
         self.loading.update(c.run_id for c in claimed)
 
-    async def take(self, member: int, claimed: Sequence[ClaimedRun]) -> None:
-        """Fold runs that `member` has claimed, and let them go on; those lost before come later."""
-        await self._take(member, [c for c in claimed if not c.losses])
+    async def load(self, member: int, claimed: Sequence[ClaimedRun]) -> None:
+        """Load runs that `member` has claimed; those lost before come later."""
+        await self._load(member, [c for c in claimed if not c.losses])
         if lost := [c for c in claimed if c.losses]:
-            self._tasks.once("runs that were lost before", lambda: self._take_last(member, lost))
+            self._context.tasks.once(
+                "runs that were lost before", lambda: self._load_last(member, lost)
+            )
 
-    async def _take_last(self, member: int, lost: Sequence[ClaimedRun]) -> None:
-        end = self._clock.monotonic() + OTHERS_FIRST
-        while self._host.under_way() and self._clock.monotonic() < end:  # noqa: ASYNC110 - short
+    async def _load_last(self, member: int, lost: Sequence[ClaimedRun]) -> None:
+        end = self._monotonic() + OTHERS_FIRST
+        while self._holder.under_way() and self._monotonic() < end:  # noqa: ASYNC110 - short
             await asyncio.sleep(LOOK)
-        lost = [c for c in lost if not self._host.holds(c.run_id)]  # where this is done again
-        if self._host.closing:
-            ids = [c.run_id for c in lost]
-            await retry_until_connected(lambda: self._services.runs.release(member, ids))
-            self.loading.difference_update(ids)
+        lost = [c for c in lost if c.run_id not in self._holder.runs]  # where this is done again
+        run_ids = [c.run_id for c in lost]
+        if self._holder.slots.closed:
+            await retry_until_connected(
+                lambda: self._context.services.runs.release(member, run_ids)
+            )
+            self.loading.difference_update(run_ids)
             return
-        await self._take(member, lost)
-        survivors = [c.run_id for c in lost]
-        asyncio.get_running_loop().call_later(SURVIVED, self._survived, member, survivors)
+        await self._load(member, lost)
+        asyncio.get_running_loop().call_later(SURVIVED, self._survived, member, run_ids)
 
     def _survived(self, member: int, run_ids: list[int]) -> None:
         """Runs that may have taken a process down have not taken this one down."""
-        if member == self._host.member:
-            self._tasks.once(
-                "note of survival", lambda: self._services.runs.survived(member, run_ids)
+        if member == self._context.member:
+            self._context.tasks.once(
+                "note of survival", lambda: self._context.services.runs.survived(member, run_ids)
             )
 
-    async def _take(self, member: int, claimed: Sequence[ClaimedRun]) -> None:
+    async def _load(self, member: int, claimed: Sequence[ClaimedRun]) -> None:
         try:
-            if not await self._know_edits(claimed):
-                return
-            for page in pages(claimed):
-                await self._take_page(member, page)
-        finally:  # else nobody would ever take what is left for forgotten
+            if await self._know_edits(claimed):
+                for page in pages(claimed):
+                    await self._load_page(member, page)
+        finally:  # the reconciler releases what is left
             self.loading.difference_update(c.run_id for c in claimed)
 
     async def _know_edits(self, claimed: Sequence[ClaimedRun]) -> bool:
         """Read the edits by which the runs are carried out; False: the runs are released."""
         try:
-            await retry_until_connected(lambda: self._host.plans.know(c.edit for c in claimed))
+            await retry_until_connected(lambda: self._holder.plans.know(c.edit for c in claimed))
         except Exception as error:  # noqa: BLE001 - of the table's content: the claims go on
             for c in claimed:
-                self._host.unreadable(c.run_id, error)
+                self._holder.unreadable(c.run_id, error)
             return False
         return True
 
-    async def _take_page(self, member: int, page: Sequence[ClaimedRun]) -> None:
-        """One run with a past a turn of the loop; of new ones as many as take no time."""
-        behind = [c.run_id for c in page if c.revision]
-        facts, unreadable = await read_apart(self._services.histories.facts, behind)
-        piece = CpuSlice(TURN)
+    async def _load_page(self, member: int, page: Sequence[ClaimedRun]) -> None:
+        """Load one run with a history per turn of the loop; of new ones as many as take no time."""
+        replayed = [c.run_id for c in page if c.revision]
+        facts, unreadable = await read_apart(self._context.services.histories.facts, replayed)
+        first_turns = CpuSlice(TURN)
         for c in page:
-            if member != self._host.member:
+            if member != self._context.member:
                 return  # declared dead since: others have them
             self.loading.discard(c.run_id)
             if c.run_id in unreadable:
-                self._host.unreadable(c.run_id, unreadable[c.run_id])
+                self._holder.unreadable(c.run_id, unreadable[c.run_id])
                 continue
-            self._host.take_up(c, facts.pop(c.run_id, []))
-            if c.revision or piece.is_over():
+            self._holder.take_up(c, facts.pop(c.run_id, []))
+            if c.revision or first_turns.is_over():
                 await asyncio.sleep(0)
-                piece.begin()
-        # Read after the claim, by a statement of its own: nobody was told what arrived before it.
+                first_turns.begin()
+        # Read after the claim, by a statement of its own: what arrived before was not announced.
         for c in page:
-            self._host.heard(c.run_id)
+            self._holder.arrived(c.run_id)

@@ -1,4 +1,4 @@
-"""What a worker is given by its client: the streams, and Protocols of committer and deployer."""
+"""What a client gives a worker: the streams, and Protocols of committer and deployer."""
 
 from __future__ import annotations
 
@@ -95,3 +95,12 @@ class WorkerServices:
     topics: Topics
     prune: Callable[[], None]
     migrate: Callable[[], Awaitable[object]]
+
+
+class HasServices(Protocol):
+    """A client: it carries what a worker needs."""
+
+    @property
+    def services(self) -> WorkerServices:
+        """The streams, and services to the engine."""
+        ...

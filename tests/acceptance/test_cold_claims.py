@@ -59,7 +59,7 @@ async def test_runs_with_a_past_are_replayed_one_a_loop_turn(
             turn += 1
             await asyncio.sleep(0)
 
-    begin, take = WorkflowWorker.take_up, RunLoader._take_page
+    begin, take = WorkflowWorker.take_up, RunLoader._load_page
 
     def beginning(host: WorkflowWorker, claimed: Any, facts: Any) -> None:
         if claimed.revision:
@@ -71,7 +71,7 @@ async def test_runs_with_a_past_are_replayed_one_a_loop_turn(
         await take(way, member, page)
 
     monkeypatch.setattr(WorkflowWorker, "take_up", beginning)
-    monkeypatch.setattr(RunLoader, "_take_page", taking)
+    monkeypatch.setattr(RunLoader, "_load_page", taking)
     ticking = asyncio.create_task(turning())
     async with Worker(client, **ALL):
         for run in runs:

@@ -139,11 +139,11 @@ async def test_a_terminated_run_runs_no_more_of_its_code(client: Client) -> None
         with pytest.raises(durable.WorkflowTerminated, match="enough"):
             await handle.result(timeout=60)
         await asyncio.wait_for(stopped.wait(), 60)
-        host = worker._host
-        assert host is not None
+        started = worker._started
+        assert started is not None
 
         async def let_go() -> bool:
-            return host.count == 0
+            return len(started.workflows.runs) == 0
 
         await eventually(let_go)
     assert cleaned == []

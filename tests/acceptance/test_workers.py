@@ -167,8 +167,8 @@ async def test_more_runs_wait_than_fit_into_memory(
             return await direct.fetchval(free) == 45
 
         await eventually(given_back)
-        assert worker._host is not None
-        assert worker._host.count == 5
+        assert worker._started is not None
+        assert len(worker._started.workflows.runs) == 5
         for handle in handles:
             await handle.signal(go, 100)
         results = await asyncio.gather(*[h.result(timeout=60) for h in handles])
@@ -275,7 +275,7 @@ async def test_what_a_worker_lacks_waits_and_is_said(
     client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A workflow that the queue's worker was not given waits for one that was; the log says so."""
-    monkeypatch.setattr("durable.worker.worker.UNSERVED_EVERY", 1)
+    monkeypatch.setattr("durable.worker.poll.UNSERVED_EVERY", 1)
     connection = await asyncpg.connect(
         client.dsn, server_settings={"search_path": client.namespace}
     )

@@ -20,7 +20,7 @@ from durable.composition import connect
 from durable.runtime.liveness import LivenessMonitor, Pulse
 from durable.store import membership
 from durable.store.membership import Membership
-from durable.worker import worker as workers
+from durable.worker import started_worker
 from durable.worker.worker import Worker
 from tests.integration.proxy import Proxy
 from tests.unit.runtime.test_clocks import Hands
@@ -69,7 +69,7 @@ async def test_a_member_whose_commits_are_silent_leaves_and_joins_anew(
 ) -> None:
     """The connections of commits are dead: the member reaps itself, and another has its runs."""
     monkeypatch.setattr(membership, "SILENT", 1.0)
-    monkeypatch.setattr(workers, "COMMITS", 0.2)
+    monkeypatch.setattr(started_worker, "COMMITS", 0.2)
     caplog.set_level(logging.WARNING)
     admin = await asyncpg.connect(dsn)
 
@@ -128,7 +128,7 @@ async def test_the_end_of_a_members_thread_ends_its_worker(
         running = asyncio.create_task(worker.run())
 
         async def joined() -> bool:
-            return bool(worker._membership.id)
+            return worker._started is not None and worker._started.membership.id > 0
 
         await eventually(joined)
 
@@ -136,7 +136,8 @@ async def test_the_end_of_a_members_thread_ends_its_worker(
             raise KeyError("a bug")
 
         monkeypatch.setattr(Membership, "_beat", broken)
-        worker._membership._beat_now()
+        assert worker._started is not None
+        worker._started.membership._beat_now()
         with pytest.raises(KeyError, match="a bug"):
             await running
 

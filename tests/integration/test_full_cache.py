@@ -66,7 +66,7 @@ async def test_new_runs_beside_a_full_cache_are_claimed_together(
         waiting = [await client.start(waiter(n)) for n in range(HELD)]
 
         async def held() -> bool:
-            return worker._host is not None and worker._host.count == HELD
+            return worker._started is not None and len(worker._started.workflows.runs) == HELD
 
         await eventually(held, "a full cache")
         counted = Counted(monkeypatch)

@@ -91,7 +91,7 @@ async def test_a_run_with_something_unknown_is_left_to_another_build(
         assert "'update'" in caplog.text
         error = f"select error ->> 'message' from {schema}.worker_streams where id = $1"
         assert "left to a worker of that version" in await database.fetchval(error, ids[0])
-        assert worker._broken is None
+        assert worker._events.broken is None
         # As the worker of a later version would have it.
         await database.fetch(TAKEN[what].format(schema=schema), ids[0])
         await database.fetch(

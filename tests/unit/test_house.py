@@ -124,14 +124,9 @@ CLASS_LINES_MAX, PUBLIC_METHODS_MAX, PARAMETERS_MAX = 300, 20, 6
 FACES = {"HotMesh", "Client", "Handle", "Worker"}  # what users call, in few lines each
 TOO_LARGE = {
     "app_jobs.AppJobs",
-    "attempts.Attempts",
     "deployments.deploy()",
     "graph_steps.GraphSteps",
-    "graph_topics.__init__()",
     "graph_walk.Walk",
-    "active_run.ActiveRun",
-    "workflow_worker.WorkflowWorker",
-    "workflow_worker.__init__()",
     "loop.ReplayLoop",
     "membership.Membership",
     "membership.__init__()",

@@ -94,7 +94,7 @@ WATCHED = {
     "hotmesh/virtual/calls.py": "a call: awaited by who called",
     "worker/attempts.py": "attempts: whatever they raise is their outcome",
     "worker/workflow_worker.py": "commits: answered whatever happens",
-    "worker/worker.py": "the stop: awaited by who asks for it",
+    "worker/started_worker.py": "the stop: awaited by all who call it",
 }
 PACKAGE = Path(durable.__file__).parent
 

@@ -16,7 +16,8 @@ from durable.replay.definitions import ActivityDefinition
 from durable.runtime.clocks import MemberClock
 from durable.store.activities import Attempt
 from durable.store.lease import Lease
-from durable.worker.attempts import Attempts, Outcome
+from durable.worker.attempt_code import Outcome
+from durable.worker.attempts import ActivitySlots, Attempts
 from tests.unit.runtime.test_clocks import Hands
 
 released = threading.Event()
@@ -47,7 +48,9 @@ class Scene:
         self.lease = Lease(self.hands.monotonic, lambda: None)
         self.renew()
         names: dict[str, ActivityDefinition] = {f.__name__: f.definition for f in (waits, blocks)}
-        self.attempts = Attempts(names, MemberClock(self.hands), self.lease, tasks=9, threads=9)
+        self.attempts = Attempts(
+            names, MemberClock(self.hands), self.lease, ActivitySlots(tasks=9, threads=9)
+        )
 
     def renew(self) -> None:
         """A beat that began now is answered."""
