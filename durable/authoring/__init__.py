@@ -13,9 +13,9 @@
                 waits any more
     state       what workflow code keeps about itself for others to see and
                 find: attributes and the entity
-    declared    which signals a workflow's code refers to, found by reading the
-                code and what its names mean
-    called      which activities and workflows it calls
+    declared_signals  which signals a workflow's code refers to, found by
+                reading the code and what its names mean
+    called_functions  which activities and workflows it calls
     compiler    from definitions to the app descriptor that runs
 
 Nothing registers itself: a decorator returns a frozen value, and a worker is given those it serves.

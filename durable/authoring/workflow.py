@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, final, overload
 
 from durable.authoring.activity import dress
-from durable.authoring.called import called_by
+from durable.authoring.called_functions import called_by
 from durable.authoring.calls import Call, WorkflowCall
-from durable.authoring.declared import declared_signals
+from durable.authoring.declared_signals import declared_signals
 from durable.authoring.functions import checked, name_of, refused, signature_of, site_of
 from durable.authoring.overrides import (
     WorkflowDeclaration,

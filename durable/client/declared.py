@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from durable.descriptor.misfits import misfit
+from durable.descriptor.schema_mismatch import mismatch
 from durable.errors import ConfigurationError, PayloadError
 from durable.protocol.limits import check_name
 from durable.store.jobs import JobStore
@@ -100,7 +100,7 @@ class Declared:
         properties = found.signals.get("properties", {})
         if name in properties:
             # References lead to definitions within the payload's own schema.
-            if wrong := misfit(properties[name], json.loads(text)):
+            if wrong := mismatch(properties[name], json.loads(text)):
                 raise PayloadError(
                     f"the signal {name!r} of the workflow {workflow!r}: {wrong}; nothing was sent"
                 )
@@ -166,6 +166,6 @@ def _wrong_named(workflow: str, schema: Schema, named: Mapping[str, Any]) -> str
     missing = [repr(name) for name in schema.get("required", ()) if name not in named]
     if missing:
         return f"{takes}, and was not given {', '.join(missing)}"
-    if wrong := misfit(schema, dict(named), "arguments"):
+    if wrong := mismatch(schema, dict(named), "arguments"):
         return f"the workflow {workflow!r}: {wrong.removeprefix('arguments.')}"
     return None

@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeVar, overload
 from durable.authoring.signals import Signal
 from durable.client.runs import Runs
 from durable.codec.adapters import Adapter
+from durable.codec.exceptions import exception_of
 from durable.codec.fields_set import plain_value
-from durable.codec.rebuilding import exception_of
 from durable.errors import (
     ConfigurationError,
     ResultTimeout,

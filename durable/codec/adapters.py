@@ -11,14 +11,14 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 from typing_extensions import TypeAliasType
 
-from durable.codec import careful
+from durable.codec import inspection
+from durable.codec.dataclass_fields import WrittenSchema, serializer_of
 from durable.codec.differences import ADVICE, difference, shown
 from durable.codec.fields_set import KEY, is_partial, marked, restore, unmarked
-from durable.codec.given_fields import GivenFields, serializer_of
 from durable.codec.guards import Guard, guard_for
 from durable.codec.scalars import ANNOTATE, advice_on, scalar_of
 from durable.codec.tracebacks import place_of
-from durable.codec.unreadable import check_readable
+from durable.codec.unreadable_types import check_readable
 from durable.errors import DefinitionError, PayloadError
 
 CONFIG: Final = ConfigDict(
@@ -87,7 +87,7 @@ class Machine:
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema of what is written."""
-        return self.adapter.json_schema(by_alias=False, schema_generator=GivenFields)
+        return self.adapter.json_schema(by_alias=False, schema_generator=WrittenSchema)
 
     def write(self, value: Any) -> str:
         """The text of a value that the guard is sure of."""
@@ -110,9 +110,9 @@ class Machine:
         """The error for code of the type's own that raised, other than to say: this is invalid."""
         if isinstance(error, KeyboardInterrupt):
             return error  # Ctrl-C is about the process
-        name = careful.name_of(type(error))
+        name = inspection.name_of(type(error))
         return PayloadError(
-            f"{self._owner}: {said}: code of its type raised {name}: {careful.text_of(error)}"
+            f"{self._owner}: {said}: code of its type raised {name}: {inspection.text_of(error)}"
             f"{place_of(error)}; a validator says by ValueError that a value is invalid"
         )
 

@@ -13,9 +13,9 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from durable.codec import careful
-from durable.codec.rebuilding import CAUSE, filled, own
-from durable.codec.tagged import Budget, NotKept, Writer, json_keeps, loaded
+from durable.codec import inspection
+from durable.codec.exceptions import CAUSE, filled, own
+from durable.codec.tagged_values import Budget, NotKept, Writer, json_keeps, loaded
 from durable.codec.tracebacks import remote_traceback
 from durable.errors import (
     ActivityFailed,
@@ -63,11 +63,11 @@ def failure_of(exc: BaseException) -> Failure:
     try:
         return _Conversion().failure(exc)
     except BaseException as error:  # noqa: BLE001 - memory or stack may be at an end: say that much
-        name = careful.name_of(type(exc))
+        name = inspection.name_of(type(exc))
         return Failure(
             name,
-            f"{name}, which could not be written down: {careful.name_of(type(error))}",
-            path=careful.path_of(type(exc)),
+            f"{name}, which could not be written down: {inspection.name_of(type(error))}",
+            path=inspection.path_of(type(exc)),
         )
 
 
@@ -118,14 +118,14 @@ class _Conversion:
         cls = type(exc)
         delay, delay_notes = _next_retry_delay(exc)
         members, left = self._members(exc, depth)
-        reasons = [*members, *([cause] if cause and careful.state_of(exc, "__cause__") else [])]
+        reasons = [*members, *([cause] if cause and inspection.state_of(exc, "__cause__") else [])]
         failure = Failure(
             type=_type(exc),
-            message=self._fitting(careful.text_of(exc)),
+            message=self._fitting(inspection.text_of(exc)),
             kind=next((kind for family, kind in _KINDS if issubclass(cls, family)), "application"),
-            path=careful.path_of(cls),
+            path=inspection.path_of(cls),
             # What cannot be written down will not be writable after running its effects again.
-            non_retryable=careful.attribute(exc, "non_retryable") is True
+            non_retryable=inspection.attribute(exc, "non_retryable") is True
             or issubclass(cls, PayloadError)
             or any(reason.non_retryable for reason in reasons),
             next_retry_delay=delay,
@@ -148,7 +148,7 @@ class _Conversion:
         """Those of a group, as far as there is room; and how many there was no room for."""
         if not issubclass(type(exc), BaseExceptionGroup):
             return [], 0
-        members = careful.fields_of(exc).get("exceptions", ())
+        members = inspection.fields_of(exc).get("exceptions", ())
         found: list[Failure] = []
         for member in members:
             is_open = any(member is one for one in self._open)
@@ -162,14 +162,14 @@ class _Conversion:
         """What must be kept beside the message, and notes on what could not be."""
         cls = type(exc)
         if cls is ApplicationError:
-            return _application_details(careful.attribute(exc, "details"))
+            return _application_details(inspection.attribute(exc, "details"))
         if issubclass(cls, ActivityTimeout):
             return {"kind": _of_type(str, exc, "kind", "start_to_close")}, []
         if issubclass(cls, (StepFailed, asyncio.CancelledError)):
             return None, []
         record = _Record(self, exc, failure, depth)
         if members or left:
-            message = careful.fields_of(exc).get("message")
+            message = inspection.fields_of(exc).get("message")
             record.group(message, [member.to_dict() for member in members], left)
         return record.written()
 
@@ -179,12 +179,12 @@ class _Conversion:
         def error(value: BaseException) -> Any:
             is_cause = cause is not None and value is next(_beneath(exc), None)
             if not is_cause and (depth <= 1 or self._count >= _COUNT_MAX):
-                raise NotKept(careful.shown(value))
+                raise NotKept(inspection.shown(value))
             if not is_cause and any(value is one for one in self._open):
-                raise NotKept(careful.shown(value))
+                raise NotKept(inspection.shown(value))
             failure = cause if is_cause and cause else self.failure(value, depth - 1)
             if own(failure, next(_beneath(value), None)) is None and not _is_ours(exc):
-                raise NotKept(careful.shown(value))
+                raise NotKept(inspection.shown(value))
             return CAUSE if is_cause else failure.to_dict()
 
         return Writer(error, self._budget)
@@ -208,7 +208,7 @@ class _Record:
     def group(self, message: Any, members: list[dict[str, Any]], left: int) -> None:
         """A group's message and members stand for its args."""
         self._is_group = True
-        self._record["message"] = careful.cleaned(message)
+        self._record["message"] = inspection.cleaned(message)
         self._record["exceptions"] = members
         if left:
             self._lose("exceptions", f"{left} more exceptions of the group were not kept")
@@ -218,10 +218,10 @@ class _Record:
         if not self._is_group:
             self._args()
         attributes = {}
-        for name, value in list(careful.dict_of(self._exc).items()):
+        for name, value in list(inspection.dict_of(self._exc).items()):
             if name == "__notes__":
                 continue
-            kept, form = self._write(f"attribute {careful.shown(name)}", name, value)
+            kept, form = self._write(f"attribute {inspection.shown(name)}", name, value)
             if kept:
                 attributes[name] = form
         if attributes:
@@ -237,7 +237,7 @@ class _Record:
         message = self._failure.message
         # The file name of an OSError is no part of its args, only of how it is copied.
         is_os = issubclass(type(exc), OSError)
-        args = list(OSError.__reduce__(exc)[1] if is_os else careful.state_of(exc, "args"))
+        args = list(OSError.__reduce__(exc)[1] if is_os else inspection.state_of(exc, "args"))
         if len(args) == 1 and type(args[0]) is str and args[0] == message and message:
             return
         if args or message:
@@ -253,7 +253,7 @@ class _Record:
         if loaded(self._failure.path) is not cls:
             self._lose("class", f"its class is not found as {self._failure.path}")
             return
-        if careful.is_tampered_with(cls) or not (self._tries() or self._tries(bare=True)):
+        if inspection.is_tampered_with(cls) or not (self._tries() or self._tries(bare=True)):
             self._record.pop("bare", None)
             self._lose("class", "an equal one cannot be made without running code of its class")
 
@@ -267,8 +267,8 @@ class _Record:
         twin = self._twin()
         if twin is None:
             return False
-        fields = careful.fields_of(twin)
-        for name, value in careful.fields_of(self._exc).items():
+        fields = inspection.fields_of(twin)
+        for name, value in inspection.fields_of(self._exc).items():
             if self._is_group and name in ("message", "exceptions"):
                 continue
             kept, form = self._write(f"field {name!r}", name, value)
@@ -294,8 +294,8 @@ class _Record:
         if twin is None or self._is_group:
             return twin is not None
         try:
-            form = self._writer.write(list(careful.state_of(self._exc, "args")))
-            return self._is(form, list(careful.state_of(twin, "args")))
+            form = self._writer.write(list(inspection.state_of(self._exc, "args")))
+            return self._is(form, list(inspection.state_of(twin, "args")))
         except NotKept:
             return False
 
@@ -310,12 +310,14 @@ class _Record:
         try:
             if type(name) is str and json_keeps(name, Budget()):
                 return True, self._writer.write(value)
-            why = careful.shown(value)
+            why = inspection.shown(value)
         except NotKept as error:
             why = str(error)
         except BaseException as error:  # noqa: BLE001 - code of the value's class, such as a metaclass
-            why = f"{careful.shown(value)} ({careful.name_of(type(error))})"
-        self._lose(careful.cleaned(name), f"{what} was not kept, since JSON cannot hold it: {why}")
+            why = f"{inspection.shown(value)} ({inspection.name_of(type(error))})"
+        self._lose(
+            inspection.cleaned(name), f"{what} was not kept, since JSON cannot hold it: {why}"
+        )
         return False, None
 
     def _lose(self, name: str, note: str) -> None:
@@ -332,9 +334,9 @@ class _Record:
 def _beneath(exc: BaseException) -> Iterator[BaseException]:
     """The causes, as tracebacks show them."""
     while True:
-        cause = careful.state_of(exc, "__cause__")
-        if cause is None and not careful.state_of(exc, "__suppress_context__"):
-            cause = careful.state_of(exc, "__context__")
+        cause = inspection.state_of(exc, "__cause__")
+        if cause is None and not inspection.state_of(exc, "__suppress_context__"):
+            cause = inspection.state_of(exc, "__context__")
         if cause is None:
             return
         yield cause
@@ -342,46 +344,46 @@ def _beneath(exc: BaseException) -> Iterator[BaseException]:
 
 
 def _ancestry(cls: type, reasons: list[Failure]) -> tuple[str, ...]:
-    own_bases = [careful.path_of(base) for base in careful.bases_of(cls)[:-1]]
+    own_bases = [inspection.path_of(base) for base in inspection.bases_of(cls)[:-1]]
     beneath = [name for reason in reasons for name in (reason.type, *reason.ancestry)]
     return tuple(dict.fromkeys([*own_bases, *beneath]))
 
 
 def _type(exc: BaseException) -> str:
     if issubclass(type(exc), ApplicationError):
-        given = careful.attribute(exc, "type")
+        given = inspection.attribute(exc, "type")
         if issubclass(type(given), type):
-            return careful.name_of(given)
+            return inspection.name_of(given)
         if given is not None:
-            return careful.cleaned(given)
-    return careful.name_of(type(exc))
+            return inspection.cleaned(given)
+    return inspection.name_of(type(exc))
 
 
 def _of_type(kind: type, exc: BaseException, name: str, default: Any) -> Any:
-    found = careful.attribute(exc, name)
+    found = inspection.attribute(exc, name)
     if type(found) is not kind:
         return default
-    return careful.cleaned(found) if kind is str else found
+    return inspection.cleaned(found) if kind is str else found
 
 
 def _is_ours(exc: BaseException) -> bool:
     """Whether its class is one of ours, which say of their causes that they may be stand-ins."""
     cls = type(exc)
-    return issubclass(cls, DurableError) and careful.path_of(cls).startswith("durable.")
+    return issubclass(cls, DurableError) and inspection.path_of(cls).startswith("durable.")
 
 
 def _next_retry_delay(exc: BaseException) -> tuple[float | None, list[str]]:
     is_ours = issubclass(type(exc), ApplicationError)
-    delay = careful.attribute(exc, "next_retry_delay") if is_ours else None
+    delay = inspection.attribute(exc, "next_retry_delay") if is_ours else None
     if delay is None:
         return None, []
     try:
         return seconds(delay), []
     except ConfigurationError as error:
-        return None, [f"next_retry_delay was not kept: {careful.text_of(error)}"]
+        return None, [f"next_retry_delay was not kept: {inspection.text_of(error)}"]
     except BaseException as error:  # noqa: BLE001 - a number of a class of the user's
-        name = careful.name_of(type(error))
-        return None, [f"next_retry_delay was not kept: {careful.shown(delay)} raised {name}"]
+        name = inspection.name_of(type(error))
+        return None, [f"next_retry_delay was not kept: {inspection.shown(delay)} raised {name}"]
 
 
 def _application_details(details: Any) -> tuple[Any, list[str]]:
@@ -391,4 +393,4 @@ def _application_details(details: Any) -> tuple[Any, list[str]]:
             return details, []
     except NotKept as error:
         why = f"it is {error}"
-    return None, [f"details was not kept, since {why}: {careful.shown(details)}"]
+    return None, [f"details was not kept, since {why}: {inspection.shown(details)}"]

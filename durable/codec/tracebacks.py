@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from durable.codec import careful
+from durable.codec import inspection
 from durable.errors import DatabaseError, DurableError, InternalError
 
-_TEXT_MAX = careful.TEXT_MAX  # characters; deep recursion would otherwise fill histories
+_TEXT_MAX = inspection.TEXT_MAX  # characters; deep recursion would otherwise fill histories
 _FRAMES_MAX = 100  # at either end
 _INTERNAL = tuple(
     f"{directory}{os.sep}"
@@ -35,23 +35,23 @@ def remote_traceback(exc: BaseException, notes: Iterable[str] = ()) -> str:
     of durable's that means its caller; the notes that hang on the exception are kept, and `notes`
     come last. Whatever the exception's class does, there is a text.
     """
-    hung = careful.notes_of(exc)
+    hung = inspection.notes_of(exc)
     lines = _frames(exc)
     if not lines and hung and hung[-1].startswith(REMOTE):
         # Rebuilt here and never raised: what hangs on it already is its traceback.
-        return _middle_cut(careful.clean(hung[-1].removeprefix(REMOTE), 10 * _TEXT_MAX))
+        return _middle_cut(inspection.clean(hung[-1].removeprefix(REMOTE), 10 * _TEXT_MAX))
     if lines:
         lines.insert(0, "Traceback (most recent call last):\n")
     lines += _last_lines(exc, hung)
     lines += [f"{note}\n" for note in notes]
-    return _middle_cut(careful.clean("".join(lines), 10 * _TEXT_MAX))
+    return _middle_cut(inspection.clean("".join(lines), 10 * _TEXT_MAX))
 
 
 def place_of(exc: BaseException) -> str:
     """Where it was raised, for the end of a sentence: the innermost frame that is not durable's."""
     useful = [
         (frame.f_code, line)
-        for frame, line in traceback.walk_tb(careful.state_of(exc, "__traceback__"))
+        for frame, line in traceback.walk_tb(inspection.state_of(exc, "__traceback__"))
         if not frame.f_code.co_filename.startswith(_INTERNAL)
     ]
     if not useful:
@@ -61,7 +61,7 @@ def place_of(exc: BaseException) -> str:
 
 
 def _frames(exc: BaseException) -> list[str]:
-    walked = list(traceback.walk_tb(careful.state_of(exc, "__traceback__")))
+    walked = list(traceback.walk_tb(inspection.state_of(exc, "__traceback__")))
     useful = [one for one in walked if not one[0].f_code.co_filename.startswith(_INTERNAL)]
     if not useful and not _means_its_caller(exc):
         useful = walked
@@ -88,9 +88,9 @@ def _last_lines(exc: BaseException, hung: Iterable[str]) -> list[str]:
     the user's for what may have been meant.
     """
     cls = type(exc)
-    module, _, qualname = careful.path_of(cls).partition(":")
+    module, _, qualname = inspection.path_of(cls).partition(":")
     name = qualname if module in ("", "builtins", "__main__") else f"{module}.{qualname}"
-    text = careful.text_of(exc)
+    text = inspection.text_of(exc)
     return [f"{name}: {text}\n" if text else f"{name}\n", *(f"{note}\n" for note in hung)]
 
 

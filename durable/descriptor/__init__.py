@@ -5,7 +5,7 @@ The language
     parts           what these are made of: ids, topics, schemas, retries, stats
     identifiers     ids and topics: how long, of which characters
     document        load (YAML text, path or dict -> App), dump (App -> YAML text), content_hash
-    marks           YAML read with care: plain data, with the line of every key and item
+    yaml_reader     YAML read with care: plain data, with the line of every key and item
     files           `$ref` to other files, for documents that come from a path
     layout          how a document is laid out as YAML, for people
 
@@ -33,10 +33,10 @@ The compiled form
     plan            compile_graph: graph -> Plan, the form that the engine interprets
     routes          the transitions of a node, indexed
     tree            which activities lie above which
-    places          where values of the mapping language stand, and which references fit there
-    spreads         the wildcard keys of job.maps
+    value_positions where values of the mapping language stand, and which references fit there
+    wildcards       the wildcard keys of job.maps
     schemas         JSON Schemas, compiled: what is wrong with data, and with the schema
     schema_checks   by which schemas a graph has its data checked
     schema_patterns patterns of JSON Schemas, searched for in linear time
-    misfits         whether data fits a generated JSON Schema: what is surely wrong is found
+    schema_mismatch whether data fits a generated JSON Schema: what is surely wrong is found
 """

@@ -30,7 +30,7 @@ from durable.descriptor.edits import (
 from durable.descriptor.findings import Finding, refuse
 from durable.descriptor.identifiers import is_topic
 from durable.descriptor.layout import to_yaml
-from durable.descriptor.marks import Mark
+from durable.descriptor.yaml_reader import Mark
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from durable.descriptor.files import read_file
 from durable.descriptor.findings import Finding, from_pydantic, refuse
 from durable.descriptor.hashes import Hashes, digest
 from durable.descriptor.layout import to_yaml
-from durable.descriptor.marks import DEPTH_LIMIT, Mark, read
 from durable.descriptor.model import App
 from durable.descriptor.parts import Part
 from durable.descriptor.shared import is_for_functions
 from durable.descriptor.validation import findings_of
+from durable.descriptor.yaml_reader import DEPTH_LIMIT, Mark, read
 
 _FIRST = (
     "title", "type", "subtype", "topic", "taskQueue", "ancestor", "target", "reentrant", "retry",

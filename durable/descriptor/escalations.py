@@ -10,7 +10,7 @@ from durable.descriptor.expressions.expression import Path
 from durable.descriptor.expressions.pipe import compile_into
 from durable.descriptor.model import Graph, Hook
 from durable.descriptor.parts import Escalation
-from durable.descriptor.places import columns
+from durable.descriptor.value_positions import columns
 from durable.errors import ConfigurationError
 from durable.protocol.durations import seconds
 

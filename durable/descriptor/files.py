@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from durable.descriptor.marks import SIZE_LIMIT, Mark, read
+from durable.descriptor.yaml_reader import SIZE_LIMIT, Mark, read
 from durable.errors import DescriptorError
 
 REF: Final = "$ref"
@@ -26,7 +26,7 @@ def read_file(path: Path) -> tuple[object, Mark]:
 
     Marks of what came from another file name the line of the `$ref`.
 
-    Raises `DescriptorError` for a file that cannot be read, and as `marks.read` does.
+    Raises `DescriptorError` for a file that cannot be read, and as `yaml_reader.read` does.
     """
     top = path.resolve()
     includes = _Includes(top.parent)

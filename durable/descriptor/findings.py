@@ -10,9 +10,9 @@ from typing import Final
 from pydantic_core import ErrorDetails
 
 from durable.descriptor.expressions.expression import Path, path_text
-from durable.descriptor.marks import Mark, line_at
 from durable.descriptor.model import FIELDS, KINDS
 from durable.descriptor.parts import RETRY_FORMS
+from durable.descriptor.yaml_reader import Mark, line_at
 from durable.errors import DescriptorError
 
 

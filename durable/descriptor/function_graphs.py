@@ -38,8 +38,8 @@ from durable.descriptor.model import (
     is_reentrant,
 )
 from durable.descriptor.parts import HookPort, Part, Port, Retry
-from durable.descriptor.places import key_of
 from durable.descriptor.shared import command_of
+from durable.descriptor.value_positions import key_of
 from durable.descriptor.values import duration_problem
 from durable.errors import ConfigurationError
 from durable.protocol.codes import PENDING

@@ -14,7 +14,7 @@ from typing import Final
 
 import yaml
 
-from durable.descriptor.marks import scalar
+from durable.descriptor.yaml_reader import scalar
 
 WIDTH = 120  # columns
 
@@ -34,7 +34,7 @@ _SHORT_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r
 
 
 def to_yaml(data: Mapping[str, object]) -> str:
-    """The data as YAML text that `marks.read` reads back to the same data.
+    """The data as YAML text that `yaml_reader.read` reads back to the same data.
 
     Example:
         >>> graph = {"subscribes": "t", "expire": 1}

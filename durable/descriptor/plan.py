@@ -26,14 +26,14 @@ from durable.descriptor.model import (
     Worker,
 )
 from durable.descriptor.parts import MappedPort, Retry, Stats
-from durable.descriptor.places import PORTS, SINGLES, columns, given, key_of, measure_name
 from durable.descriptor.queries import GRANULARITIES
 from durable.descriptor.routes import Routes, compile_routes
 from durable.descriptor.schema_checks import activity_checks, graph_checks
 from durable.descriptor.schemas import Checker
 from durable.descriptor.shared import with_shared
-from durable.descriptor.spreads import Spread, divide
 from durable.descriptor.tree import Tree, tree_of
+from durable.descriptor.value_positions import PORTS, SINGLES, columns, given, key_of, measure_name
+from durable.descriptor.wildcards import Wildcard, divide
 from durable.errors import DescriptorError
 from durable.protocol.retry import RetryPolicy
 
@@ -94,7 +94,7 @@ class Node:
         target, reason, throw, descend, expire, stack: of an interrupt, its options.
         retries: of a worker, code -> the policy for errors of that code.
         computes: whether its `job.maps` call functions, which may give what JSON cannot hold.
-        spreads: the wildcard keys of its `job.maps`.
+        wildcards: the wildcard keys of its `job.maps`.
         emit: whether the job's state is published when it has settled.
         persist: whether the job then counts as ended, though it stays open.
         status_threshold: with how many open branches, or fewer, the job ends: instead of entering
@@ -139,7 +139,7 @@ class Node:
     stack: Expression | None = None
     retries: Mapping[int, RetryPolicy] = field(default_factory=lambda: MappingProxyType({}))
     computes: bool = False
-    spreads: tuple[Spread, ...] = ()
+    wildcards: tuple[Wildcard, ...] = ()
     emit: Expression | None = None
     persist: Expression | None = None
     status_threshold: Expression | None = None
@@ -296,7 +296,7 @@ class _Parts(TypedDict, total=False):
     retry: RetryPolicy
     retries: Mapping[int, RetryPolicy]
     computes: bool
-    spreads: tuple[Spread, ...]
+    wildcards: tuple[Wildcard, ...]
     stats: StatsPlan
     to_all: bool
     key_name: str | None
@@ -306,7 +306,7 @@ def _parts_of_kind(activity: Activity, at: Path) -> _Parts:
     found: _Parts = {}
     if activity.job is not None and activity.job.maps is not None:
         found["computes"] = "@" in json.dumps(activity.job.maps)
-        found["spreads"] = divide(activity.job.maps, (*at, "job", "maps"))[1]
+        found["wildcards"] = divide(activity.job.maps, (*at, "job", "maps"))[1]
     if isinstance(activity, Worker) and isinstance(activity.retry, Retry):
         found["retry"] = activity.retry.policy()
         found["retries"] = MappingProxyType(activity.retry.policies())

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from durable.descriptor.expressions.comparing import same_value_key
+from durable.descriptor.expressions.comparison import same_value_key
 from durable.descriptor.expressions.expression import Expression, Path
 from durable.descriptor.expressions.pipe import compile_value
 from durable.descriptor.model import Conditions, Match, Transition

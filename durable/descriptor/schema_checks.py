@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pydantic import JsonValue
 
 from durable.descriptor.expressions.expression import Path
-from durable.descriptor.misfits import JsonSchema
 from durable.descriptor.model import Await, Cycle, Graph, Hook, Trigger, Worker
 from durable.descriptor.parts import HookPort, Port
+from durable.descriptor.schema_mismatch import JsonSchema
 from durable.descriptor.schema_patterns import pattern_problems
 from durable.descriptor.schemas import MISSING, Checker, problems
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from durable.descriptor.expressions.expression import Path
-from durable.descriptor.misfits import JsonSchema
+from durable.descriptor.schema_mismatch import JsonSchema
 from durable.descriptor.schema_patterns import in_linear_time
 from durable.errors import ConfigurationError, DescriptorError
 

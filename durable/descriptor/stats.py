@@ -8,7 +8,7 @@ from durable.descriptor.expressions.expression import Path
 from durable.descriptor.expressions.pipe import compile_into
 from durable.descriptor.model import App, Graph, Hook, Signal, Trigger
 from durable.descriptor.parts import Stats
-from durable.descriptor.places import measure_name
+from durable.descriptor.value_positions import measure_name
 
 
 def stats_problems(stats: Stats) -> Iterator[tuple[Path, str]]:

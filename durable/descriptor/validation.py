@@ -28,10 +28,10 @@ from durable.descriptor.model import (
     Worker,
 )
 from durable.descriptor.operations import complaints
-from durable.descriptor.places import given, key_of
 from durable.descriptor.schema_checks import schema_problems
 from durable.descriptor.stats import facet_problems, stats_problems
 from durable.descriptor.tree import Tree, tree_of
+from durable.descriptor.value_positions import given, key_of
 from durable.descriptor.values import value_findings
 
 

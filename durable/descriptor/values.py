@@ -10,9 +10,9 @@ from durable.descriptor.expressions.paths import Reference
 from durable.descriptor.expressions.pipe import compile_into
 from durable.descriptor.findings import Finding
 from durable.descriptor.model import Graph
-from durable.descriptor.places import Place, places, reference_problem
-from durable.descriptor.spreads import problems as spread_problems
 from durable.descriptor.tree import Tree
+from durable.descriptor.value_positions import Place, places, reference_problem
+from durable.descriptor.wildcards import problems as wildcard_problems
 from durable.errors import ConfigurationError
 from durable.protocol.durations import seconds
 
@@ -45,7 +45,7 @@ def value_findings(graph: Graph, tree: Tree) -> Iterator[Finding]:
 def _wildcards(place: Place) -> Iterator[tuple[Path, str]]:
     """Keys such as `x[25]`, `x[-]` and `x[_]` write the properties of an object one by one."""
     if place.path[-2:] == ("job", "maps") and isinstance(place.raw, Mapping):
-        for key, message in spread_problems(place.raw):
+        for key, message in wildcard_problems(place.raw):
             yield (*place.path, key), message
 
 

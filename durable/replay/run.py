@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from durable.codec.exceptions import exception_of
 from durable.codec.failures import failure_of
-from durable.codec.rebuilding import exception_of
 from durable.errors import (
     ActivityFailed,
     ChildFailed,

@@ -12,9 +12,9 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 
-from durable.codec import careful
+from durable.codec import inspection
 from durable.codec.failures import failure_of
-from durable.codec.tagged import Budget, Writer, readable
+from durable.codec.tagged_values import Budget, Writer, readable
 from durable.protocol.codes import FAILED
 from durable.protocol.failures import Failure, summary
 from durable.protocol.graphs import Fault
@@ -79,7 +79,7 @@ def code_fault(error: BaseException, failure: Failure, job_id: str) -> Fault:
         failure: the same as data.
         job_id: the job for which it ran.
     """
-    code = careful.attribute(error, "code")
+    code = inspection.attribute(error, "code")
     known = type(code) is int and not issubclass(
         type(error), SystemExit
     )  # that one's is for a process
@@ -87,7 +87,7 @@ def code_fault(error: BaseException, failure: Failure, job_id: str) -> Fault:
     said = failure.message and failure.message + summary(failure).removeprefix(
         f"{failure.type}: {failure.message}"
     )
-    message = "; ".join([said or failure.type, *careful.notes_of(error)])
+    message = "; ".join([said or failure.type, *inspection.notes_of(error)])
     return Fault.of(
         failure, code if known else FAILED, job_id, message=message, details=_details(error)
     )
@@ -95,11 +95,11 @@ def code_fault(error: BaseException, failure: Failure, job_id: str) -> Fault:
 
 def _details(error: BaseException) -> object:
     """What an exception says beside its message; as text where JSON could not hold it."""
-    details = careful.attribute(error, "details")
+    details = inspection.attribute(error, "details")
     try:
-        return readable(Writer(careful.text_of, Budget()).write(details))
+        return readable(Writer(inspection.text_of, Budget()).write(details))
     except BaseException:  # noqa: BLE001 - values of the user's, which must not hide the failure
-        return careful.shown(details)
+        return inspection.shown(details)
 
 
 def exit_hint(error: BaseException) -> str:
@@ -109,8 +109,8 @@ def exit_hint(error: BaseException) -> str:
         >>> exit_hint(SystemExit("usage: tool FILE")).partition(":")[0]
         "sys.exit('usage"
     """
-    code = careful.attribute(error, "code")
-    argument = "" if code is None else careful.shown(code)
+    code = inspection.attribute(error, "code")
+    argument = "" if code is None else inspection.shown(code)
     return (
         f"sys.exit({argument}) was called: here that ends no process, it is a failure;"
         " raise an exception that says what is wrong instead"

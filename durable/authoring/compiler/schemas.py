@@ -11,7 +11,7 @@ from pydantic.errors import PydanticUserError
 
 from durable.codec.adapters import Adapter
 from durable.codec.signature import Signature
-from durable.descriptor.misfits import JsonSchema
+from durable.descriptor.schema_mismatch import JsonSchema
 from durable.errors import DefinitionError
 from durable.replay.definitions import DeclaredSignals
 

@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from durable.descriptor.expressions.civil import Fields, fields_of
-from durable.descriptor.expressions.comparing import strict_equal
-from durable.descriptor.expressions.moment import DAYS, MONTHS
+from durable.descriptor.expressions.calendar_fields import Fields, fields_of
+from durable.descriptor.expressions.comparison import strict_equal
+from durable.descriptor.expressions.dates import DAYS, MONTHS
 
 
 class LocaleError(ValueError):

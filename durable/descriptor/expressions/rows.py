@@ -15,7 +15,7 @@ from durable.descriptor.expressions.context import Context
 from durable.descriptor.expressions.expression import Call, Expression, Path, collect, path_text
 from durable.descriptor.expressions.functions.arguments import describe
 from durable.descriptor.expressions.functions.object_ import enumerable
-from durable.descriptor.expressions.functions.shields import plain
+from durable.descriptor.expressions.functions.object_integrity import plain
 from durable.descriptor.expressions.paths import Reference
 from durable.descriptor.expressions.values import UNDEFINED, TooLarge, check_whole
 from durable.errors import DescriptorError

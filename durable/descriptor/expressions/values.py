@@ -11,7 +11,7 @@ import math
 from enum import Enum
 from typing import Final
 
-from durable.descriptor.expressions.moment import Moment, full_text
+from durable.descriptor.expressions.dates import Moment, full_text
 from durable.descriptor.expressions.numerals import number_text, parse_number
 
 _EXACT = 2**53  # up to here every whole double is the integer it looks like

@@ -343,7 +343,7 @@ class Walk:
 
     def _keep(self, scene: Scene, answer: Answer) -> None:
         """What the job keeps of an answer beside its data."""
-        if scene.node.spreads or scene.node.state is not None or answer.state:
+        if scene.node.wildcards or scene.node.state is not None or answer.state:
             self.job, markers = kept(changed(scene, job=self.job), answer)
             self._markers |= markers
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from durable.descriptor.expressions.values import UNDEFINED
 from durable.descriptor.plan import Node
-from durable.descriptor.spreads import Spread, SpreadKind
+from durable.descriptor.wildcards import Wildcard, WildcardKind
 from durable.engine.effects import Answer
 from durable.engine.frozen import changed
 from durable.engine.job import Instance, Scene, encode, not_finite
@@ -57,10 +57,10 @@ def shared(scene: Scene) -> dict[str, object]:
             f"in its job.maps {found}, which JSON cannot hold: give it a value that it can"
         )
     data = {**scene.job.data, **mapped}
-    for spread, values in _spread(scene):
-        if spread.kind is SpreadKind.SLOTS:
-            before = data.get(spread.key)
-            data[spread.key] = {**(before if isinstance(before, Mapping) else {}), **values}
+    for wildcard, values in _spread(scene):
+        if wildcard.kind is WildcardKind.SLOTS:
+            before = data.get(wildcard.key)
+            data[wildcard.key] = {**(before if isinstance(before, Mapping) else {}), **values}
     return data
 
 
@@ -70,8 +70,8 @@ def attributes(scene: Scene) -> dict[str, Any]:
     Lists and objects become JSON text.
     """
     found: dict[str, object] = {}
-    for spread, values in _spread(scene):
-        sign = {SpreadKind.MARKERS: "-", SpreadKind.ATTRIBUTES: "_"}.get(spread.kind)
+    for wildcard, values in _spread(scene):
+        sign = {WildcardKind.MARKERS: "-", WildcardKind.ATTRIBUTES: "_"}.get(wildcard.kind)
         for name, value in values.items() if sign else ():
             key = name if sign == "-" and name.startswith("-") else f"{sign}{name}"
             found[key] = _text(value, name) if isinstance(value, Mapping | list | tuple) else value
@@ -82,13 +82,13 @@ def _text(value: object, name: str) -> str:
     return encode(value, f"attribute {name!r}")
 
 
-def _spread(scene: Scene) -> Iterator[tuple[Spread, Mapping[str, object]]]:
-    for spread in scene.node.spreads:
-        values = scene.evaluate(spread.value)
+def _spread(scene: Scene) -> Iterator[tuple[Wildcard, Mapping[str, object]]]:
+    for wildcard in scene.node.wildcards:
+        values = scene.evaluate(wildcard.value)
         if isinstance(values, Mapping):
-            yield spread, values
+            yield wildcard, values
         elif values is not UNDEFINED and values is not None:
             raise DescriptorError(
-                f"{spread.key!r} in its job.maps has a wildcard, so its value must be an object,"
+                f"{wildcard.key!r} in its job.maps has a wildcard, so its value must be an object,"
                 f" and is {values!r:.100}"
             )

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from durable.codec.exceptions import exception_of
 from durable.codec.failures import failure_of
-from durable.codec.rebuilding import exception_of
 from durable.errors import ApplicationError, WorkflowFailed
 from durable.protocol.failures import Failure
 from durable.runtime.user_code import code_failure, code_fault

@@ -9,8 +9,8 @@ from typing import Any, Self
 import pytest
 
 from durable.codec.adapters import Adapter
+from durable.codec.exceptions import exception_of
 from durable.codec.failures import failure_of
-from durable.codec.rebuilding import exception_of
 from durable.errors import (
     ActivityFailed,
     ActivityTimeout,

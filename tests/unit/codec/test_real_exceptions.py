@@ -67,9 +67,9 @@ import pytest
 import typer
 import yaml
 
-from durable.codec import careful
+from durable.codec import inspection
+from durable.codec.exceptions import exception_of
 from durable.codec.failures import failure_of
-from durable.codec.rebuilding import exception_of
 from durable.errors import ApplicationError
 from durable.protocol.failures import Failure
 
@@ -286,7 +286,7 @@ def raised(make: Make) -> BaseException:
 
 def state(exc: BaseException) -> dict[str, Any]:
     """All that it holds, shown with its types."""
-    held = {**careful.dict_of(exc), **careful.fields_of(exc), "args": exc.args}
+    held = {**inspection.dict_of(exc), **inspection.fields_of(exc), "args": exc.args}
     held.pop("__notes__", None)
     if isinstance(exc, ExceptionGroup):
         held = {"message": exc.message, "exceptions": [state(one) for one in exc.exceptions]}
@@ -300,7 +300,7 @@ def test_whole_or_an_application_error(name: str):
     exc = raised({**ALWAYS, **SOMETIMES}[name])
     failure = failure_of(exc)
     back = exception_of(Failure.from_dict(json.loads(failure.to_json())))
-    assert str(back) == careful.text_of(exc)
+    assert str(back) == inspection.text_of(exc)
     if type(back) is ApplicationError:
         assert back.type == type(exc).__name__
         assert back.details["lost"]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from durable.descriptor.document import content_hash, dump, load, plain
 from durable.descriptor.layout import WIDTH, to_yaml
-from durable.descriptor.marks import read
 from durable.descriptor.model import App, Hook, Worker
+from durable.descriptor.yaml_reader import read
 from durable.errors import DescriptorError
 from tests.unit.descriptor.sources import GENERATED, HANDWRITTEN, SHARED, graph
 

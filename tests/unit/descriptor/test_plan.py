@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable.descriptor.document import Document, load
-from durable.descriptor.expressions.comparing import strict_equal
+from durable.descriptor.expressions.comparison import strict_equal
 from durable.descriptor.expressions.context import Context, resolver
 from durable.descriptor.expressions.expression import Expression, Literal
 from durable.descriptor.expressions.pipe import compile_value
-from durable.descriptor.marks import read
 from durable.descriptor.model import Conditions, Match, Transition
 from durable.descriptor.plan import Kind, Plan, compile_graph
 from durable.descriptor.routes import compile_routes
+from durable.descriptor.yaml_reader import read
 from durable.errors import DescriptorError
 from durable.protocol.retry import RetryPolicy
 from tests.unit.descriptor.sources import GENERATED, HANDWRITTEN, graph
@@ -282,7 +282,7 @@ def test_fields_that_the_engine_will_execute_are_in_the_plan():
     assert evaluate(t1.status_threshold, documents) == 2
     assert evaluate(t1.telemetry, documents, "t1") == {"who": "ada"}
     assert evaluate(t1.job, documents, "t1") == {"plain": 1}
-    assert [(x.key, x.kind.value, evaluate(x.value, documents, "t1")) for x in t1.spreads] == [
+    assert [(x.key, x.kind.value, evaluate(x.value, documents, "t1")) for x in t1.wildcards] == [
         ("x", "slots", {"0": "a"}), ("m", "markers", {"a": 1}), ("u", "attributes", {}),
     ]  # fmt: skip
     assert t1.stats is not None
@@ -309,7 +309,7 @@ def test_what_is_not_said_is_not_in_the_plan():
     assert (node.emit, node.persist, node.status_threshold, node.telemetry, node.scrub) == (
         None,
     ) * 5
-    assert (node.stats, node.spreads, node.to_all, GENERATED_PLAN.persistent) == (
+    assert (node.stats, node.wildcards, node.to_all, GENERATED_PLAN.persistent) == (
         None,
         (),
         False,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from durable.descriptor.document import Document, dump, load
-from durable.descriptor.marks import read
 from durable.descriptor.model import App
 from durable.descriptor.plan import compile_graph
 from durable.descriptor.validation import findings_of
+from durable.descriptor.yaml_reader import read
 from durable.errors import DescriptorError
 from tests.unit.descriptor.sources import GENERATED, HANDWRITTEN, SHARED, graph
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
-from durable.descriptor import files, identifiers, marks, model, parts
+from durable.descriptor import files, identifiers, model, parts, yaml_reader
 from durable.engine.steps.graph_walk import CYCLES_MAX
 from tests.unit.reference.language_examples import EXAMPLES
 
@@ -204,9 +204,9 @@ def _limits() -> str:
         "an id, a topic": f"1 to {identifiers.LONGEST} characters, no blanks, braces or quotes",
         "a code": "100 to 999",
         "retries under a code": "0 to 1,000",
-        "a document": f"{marks.SIZE_LIMIT:,} characters in a file",
-        "its depth": f"{marks.DEPTH_LIMIT} nested objects and lists",
-        "its size with aliases followed": f"{marks.NODE_LIMIT:,} keys, values and items",
+        "a document": f"{yaml_reader.SIZE_LIMIT:,} characters in a file",
+        "its depth": f"{yaml_reader.DEPTH_LIMIT} nested objects and lists",
+        "its size with aliases followed": f"{yaml_reader.NODE_LIMIT:,} keys, values and items",
         "`$ref` to other files": f"{files.INCLUDE_LIMIT:,}, all below the document's directory",
         "passes of one cycle": f"{CYCLES_MAX:,} without waiting for anything; then the job fails",
     }

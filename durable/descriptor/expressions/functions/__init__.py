@@ -15,7 +15,7 @@ A new domain is a new file and a row in `table.py`.
     math_.py        arithmetic and Math
     string_.py      text
     object_.py      objects
-    shields.py      objects that are frozen, sealed or not extensible
+    object_integrity.py objects that are frozen, sealed or not extensible
     array_.py       arrays
     number_.py      parsing and formatting of numbers, and tests on them
 """

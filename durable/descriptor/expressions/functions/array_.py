@@ -8,8 +8,8 @@ from functools import cmp_to_key
 from types import MappingProxyType
 from typing import Final
 
-from durable.descriptor.expressions.collating import SortKey, collation_key
-from durable.descriptor.expressions.comparing import less, strict_equal
+from durable.descriptor.expressions.collation import SortKey, collation_key
+from durable.descriptor.expressions.comparison import less, strict_equal
 from durable.descriptor.expressions.functions.arguments import Arguments, Function, Refusal
 from durable.descriptor.expressions.functions.string_ import clamp, relative
 from durable.descriptor.expressions.paths import property_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from durable.descriptor.expressions.comparing import less, loose_equal, strict_equal
+from durable.descriptor.expressions.comparison import less, loose_equal, strict_equal
 from durable.descriptor.expressions.functions.arguments import Arguments, Function
 from durable.descriptor.expressions.values import is_nullish, truthy
 

@@ -14,8 +14,21 @@ from datetime import UTC, tzinfo
 from types import MappingProxyType
 from typing import Final
 
-from durable.descriptor.expressions.civil import Fields, clip, fields_of, instant_of, offset_at
-from durable.descriptor.expressions.date_reading import parse_date
+from durable.descriptor.expressions.calendar_fields import (
+    Fields,
+    clip,
+    fields_of,
+    instant_of,
+    offset_at,
+)
+from durable.descriptor.expressions.date_parser import parse_date
+from durable.descriptor.expressions.dates import (
+    Moment,
+    compact_text,
+    date_text,
+    full_text,
+    iso_text,
+)
 from durable.descriptor.expressions.functions.arguments import (
     Arguments,
     Function,
@@ -23,13 +36,6 @@ from durable.descriptor.expressions.functions.arguments import (
     describe,
 )
 from durable.descriptor.expressions.locale_text import LocaleError, locale_text
-from durable.descriptor.expressions.moment import (
-    Moment,
-    compact_text,
-    date_text,
-    full_text,
-    iso_text,
-)
 from durable.descriptor.expressions.values import is_number, number, to_number
 
 INVALID: Final = "Invalid Date"

@@ -13,7 +13,7 @@ from durable.descriptor.expressions.functions.arguments import (
     Refusal,
     describe,
 )
-from durable.descriptor.expressions.functions.shields import (
+from durable.descriptor.expressions.functions.object_integrity import (
     Shielded,
     check_write,
     restricted,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from durable.descriptor.expressions.dates import Moment
 from durable.descriptor.expressions.functions.arguments import Arguments, Function
-from durable.descriptor.expressions.moment import Moment
 from durable.descriptor.expressions.values import UNDEFINED
 
 

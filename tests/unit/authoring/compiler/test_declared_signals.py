@@ -10,7 +10,7 @@ import pytest
 
 import durable
 from durable.authoring.compiler.generate import generate
-from durable.descriptor.misfits import misfit
+from durable.descriptor.schema_mismatch import mismatch
 
 
 @dataclass
@@ -140,5 +140,5 @@ def test_the_graph_tells_them_with_their_types() -> None:
 )
 def test_what_surely_does_not_fit_is_found(payload: object, said: str | None) -> None:
     """Types, missing and unknown fields, by the schema that the graph tells."""
-    found = misfit(_schema(by_way_of_others)["properties"]["approval"], payload)
+    found = mismatch(_schema(by_way_of_others)["properties"]["approval"], payload)
     assert (said in found) if said and found else found is said

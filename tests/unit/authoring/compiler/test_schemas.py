@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from durable.authoring.compiler.schemas import schema_of
 from durable.codec.adapters import Adapter
-from durable.descriptor.misfits import misfit
+from durable.descriptor.schema_mismatch import mismatch
 from durable.errors import PayloadError
 from tests.unit.codec.test_round_trips import PAIRS
 
@@ -30,7 +30,7 @@ def test_what_a_type_takes_fits_its_schema(data: st.DataObject) -> None:
     except PayloadError:
         return
     schema = schema_of(adapter.json_schema)
-    assert misfit(schema, json.loads(text)) is None, (schema, text)
+    assert mismatch(schema, json.loads(text)) is None, (schema, text)
 
 
 class Plainly(GenerateJsonSchema):
@@ -55,5 +55,5 @@ def test_numbers_that_are_not_finite_fit(value: float) -> None:
     """They are written as text, which fits where a number is meant; other text does not."""
     adapter = Adapter(tuple[float, str], owner="f()", path="x")
     schema = schema_of(adapter.json_schema)
-    assert misfit(schema, json.loads(adapter.encode((value, "")))) is None
-    assert misfit(schema, ["much", ""]) == "payload[0] is not of type number"
+    assert mismatch(schema, json.loads(adapter.encode((value, "")))) is None
+    assert mismatch(schema, ["much", ""]) == "payload[0] is not of type number"

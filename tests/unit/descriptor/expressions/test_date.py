@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from durable.descriptor.expressions.context import Context, resolver
-from durable.descriptor.expressions.moment import Moment
+from durable.descriptor.expressions.dates import Moment
 from durable.descriptor.expressions.pipe import compile_value
 from durable.descriptor.expressions.values import UNDEFINED
 from durable.errors import DescriptorError

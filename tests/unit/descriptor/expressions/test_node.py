@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from durable.descriptor.expressions.dates import Moment
 from durable.descriptor.expressions.functions.table import DOMAINS
-from durable.descriptor.expressions.moment import Moment
 from durable.descriptor.expressions.values import UNDEFINED
 from durable.errors import DescriptorError
 from tests.unit.descriptor.expressions.calling import INF, NAN, call, same

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import Final, Self
 
-from durable.descriptor.expressions.civil import abbreviation_at, fields_of, offset_at
+from durable.descriptor.expressions.calendar_fields import abbreviation_at, fields_of, offset_at
 
 DAYS: Final = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 MONTHS: Final = (

@@ -25,7 +25,7 @@ _METHODS: Final = {
 _PLAIN: Final = frozenset({type(None), bool, int, str})
 
 
-class GivenFields(GenerateJsonSchema):
+class WrittenSchema(GenerateJsonSchema):
     """The JSON Schema of what is written: without fields that are not given."""
 
     def build_schema_type_to_method(self) -> dict[Any, Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
-from durable.descriptor.expressions.civil import clip, instant_of
+from durable.descriptor.expressions.calendar_fields import clip, instant_of
 
 LONGEST: Final = 200  # characters; a date that a person or program wrote is shorter
 

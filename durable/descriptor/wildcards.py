@@ -21,7 +21,7 @@ _KEY: Final = re.compile(r"(?P<key>[^\[\]]+)\[(?P<kind>[1-9][0-9]*|-|_)\]")
 _BRACKETS: Final = re.compile(r".*\[[^\[\]]*\]")
 
 
-class SpreadKind(StrEnum):
+class WildcardKind(StrEnum):
     """Where the properties go."""
 
     SLOTS = "slots"
@@ -29,11 +29,11 @@ class SpreadKind(StrEnum):
     ATTRIBUTES = "attributes"
 
 
-_KINDS: Final = {"-": SpreadKind.MARKERS, "_": SpreadKind.ATTRIBUTES}
+_KINDS: Final = {"-": WildcardKind.MARKERS, "_": WildcardKind.ATTRIBUTES}
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class Wildcard:
     """A wildcard key, compiled.
 
     Attributes:
@@ -43,32 +43,32 @@ class Spread:
     """
 
     key: str
-    kind: SpreadKind
+    kind: WildcardKind
     value: Expression
 
 
-def kind_of(key: str) -> tuple[str, SpreadKind] | None:
+def kind_of(key: str) -> tuple[str, WildcardKind] | None:
     """What a wildcard key says, None for any other key.
 
     Example:
         >>> kind_of("response[25]"), kind_of("response"), kind_of("x[_]")[1].value
-        (('response', <SpreadKind.SLOTS: 'slots'>), None, 'attributes')
+        (('response', <WildcardKind.SLOTS: 'slots'>), None, 'attributes')
     """
     found = _KEY.fullmatch(key)
-    return (found["key"], _KINDS.get(found["kind"], SpreadKind.SLOTS)) if found else None
+    return (found["key"], _KINDS.get(found["kind"], WildcardKind.SLOTS)) if found else None
 
 
-def divide(maps: Mapping[str, object], at: Path) -> tuple[dict[str, object], tuple[Spread, ...]]:
+def divide(maps: Mapping[str, object], at: Path) -> tuple[dict[str, object], tuple[Wildcard, ...]]:
     """The keys of `job.maps` that stand for themselves, and the wildcards, compiled."""
     plain: dict[str, object] = {}
-    spreads: list[Spread] = []
+    wildcards: list[Wildcard] = []
     for key, raw in maps.items():
         found = kind_of(key)
         if found is None:
             plain[key] = raw
         else:
-            spreads.append(Spread(*found, compile_value(raw, (*at, key))))
-    return plain, tuple(spreads)
+            wildcards.append(Wildcard(*found, compile_value(raw, (*at, key))))
+    return plain, tuple(wildcards)
 
 
 def problems(maps: Mapping[str, object]) -> Iterator[tuple[str, str]]:
@@ -82,5 +82,5 @@ def problems(maps: Mapping[str, object]) -> Iterator[tuple[str, str]]:
             continue
         if not isinstance(raw, (str, dict)) or (isinstance(raw, str) and not raw.startswith("{")):
             yield key, "a wildcard's value is an object: its properties are written one by one"
-        if found[1] is SpreadKind.SLOTS and seen.setdefault(found[0], key) != key:
+        if found[1] is WildcardKind.SLOTS and seen.setdefault(found[0], key) != key:
             yield key, f"{seen[found[0]]!r} writes to {found[0]!r} too"

@@ -128,4 +128,4 @@ def is_library(code: CodeType) -> bool:
     return code.co_filename.startswith((*_LIBRARIES, _OURS, "<frozen"))
 
 
-_OURS = __file__.removesuffix("authoring/declared.py")
+_OURS = __file__.removesuffix("authoring/declared_signals.py")

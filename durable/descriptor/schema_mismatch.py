@@ -35,15 +35,15 @@ _TYPES: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
 )
 
 
-def misfit(schema: JsonSchema, data: object, path: str = "payload") -> str | None:
+def mismatch(schema: JsonSchema, data: object, path: str = "payload") -> str | None:
     """What is wrong with plain data by a schema, None when nothing is.
 
     Example:
         >>> schema = {"type": "object", "properties": {"by": {"type": "string"}},
         ...           "required": ["by"], "additionalProperties": False}
-        >>> misfit(schema, {"by": "ann"}), misfit(schema, {"by": 7})
+        >>> mismatch(schema, {"by": "ann"}), mismatch(schema, {"by": 7})
         (None, 'payload.by is not of type string')
-        >>> misfit(schema, {"by": "ann", "comment": "?"})
+        >>> mismatch(schema, {"by": "ann", "comment": "?"})
         "payload has an unknown field 'comment'; there are 'by'"
     """
     return next(_findings(schema, data, path, (schema, 0)), None)

@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
-from durable.codec.careful import clean, names_in, path_of, shown
+from durable.codec.inspection import clean, names_in, path_of, shown
 
 _DEPTH_MAX = 40
 _SIZE_MAX = 512 * 1024  # characters and items of all that one failure keeps

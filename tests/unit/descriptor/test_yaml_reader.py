@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from durable.descriptor.marks import DEPTH_LIMIT, SIZE_LIMIT, line_at, read
+from durable.descriptor.yaml_reader import DEPTH_LIMIT, SIZE_LIMIT, line_at, read
 from durable.errors import DescriptorError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from durable.descriptor.expressions.moment import Moment
+from durable.descriptor.expressions.dates import Moment
 from durable.descriptor.expressions.values import (
     UNDEFINED,
     is_nullish,

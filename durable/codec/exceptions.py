@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from durable.codec import careful
-from durable.codec.tagged import Reader, loaded, readable
+from durable.codec import inspection
+from durable.codec.tagged_values import Reader, loaded, readable
 from durable.codec.tracebacks import REMOTE
 from durable.errors import (
     ActivityFailed,
@@ -44,11 +44,11 @@ def exception_of(failure: Failure) -> Exception:
     cause = None if failure.cause is None else exception_of(failure.cause)
     made = (make(failure, cause) for make in (_step, own, _ended, _application))
     exc = next(one for one in made if one is not None)  # `or` would ask its `__bool__`
-    careful.set_cause(exc, cause)
+    inspection.set_cause(exc, cause)
     if issubclass(type(exc), WorkflowFailed):
-        careful.dict_of(exc)["cause"] = cause
+        inspection.dict_of(exc)["cause"] = cause
     if failure.traceback:
-        careful.add_note(exc, f"{REMOTE}{failure.traceback.rstrip()}")
+        inspection.add_note(exc, f"{REMOTE}{failure.traceback.rstrip()}")
     return exc
 
 
@@ -59,7 +59,7 @@ def own(failure: Failure, cause: BaseException | None = None) -> Exception | Non
     if cls is None or not issubclass(cls, Exception) or cls is ApplicationError:
         return None
     # A class that hides what Python keeps in each exception could not even be printed.
-    if record.get("lost") or careful.is_tampered_with(cls):
+    if record.get("lost") or inspection.is_tampered_with(cls):
         return None
     try:
         if issubclass(cls, ExceptionGroup):
@@ -69,7 +69,7 @@ def own(failure: Failure, cause: BaseException | None = None) -> Exception | Non
     except Exception:  # noqa: BLE001 - data that does not fit: `_application` says the same
         return None
     # The proof that nothing needed is missing: it says what the original said.
-    return exc if exc is not None and careful.text_of(exc) == failure.message else None
+    return exc if exc is not None and inspection.text_of(exc) == failure.message else None
 
 
 def _step(failure: Failure, cause: Exception | None) -> Exception | None:
@@ -111,43 +111,43 @@ def filled(
     exc = _made(cls, args, bare=bool(record.get("bare")))
     if exc is None:
         return None
-    attributes = careful.dict_of(exc)
+    attributes = inspection.dict_of(exc)
     attributes.clear()  # what C code of other packages may have put there
     attributes.update(read(record.get("attributes", {})))
     for name, value in record.get("fields", {}).items():
-        careful.set_field(exc, name, read(value))
+        inspection.set_field(exc, name, read(value))
     return exc
 
 
 def _made(cls: type[Exception], args: list[Any], *, bare: bool) -> Exception | None:
     """A new one, by C code of Python's own alone; None if the class has more to say."""
     maker = _definer(cls, "__new__")
-    if maker not in careful.BUILTIN:
+    if maker not in inspection.BUILTIN:
         return None
     exc: Exception = maker.__new__(cls, *args)
     if type(exc) is not cls:  # OSError(2, …) makes a FileNotFoundError
         return None
     if bare:  # its `__init__` did not call that of Python's class
-        careful.set_args(exc, args)
+        inspection.set_args(exc, args)
         return exc
-    starter = next(base for base in careful.bases_of(cls) if base in careful.BUILTIN)
+    starter = next(base for base in inspection.bases_of(cls) if base in inspection.BUILTIN)
     starter.__init__(exc, *args)
     return exc
 
 
 def _definer(cls: type, method: str) -> type:
-    return next(base for base in careful.bases_of(cls) if method in careful.names_in(base))
+    return next(base for base in inspection.bases_of(cls) if method in inspection.names_in(base))
 
 
 def _grouped(cls: type[Exception], record: dict[str, Any]) -> Exception | None:
     maker: Any = ExceptionGroup.__new__
     inner = [exception_of(Failure.from_dict(one)) for one in record.get("exceptions", [])]
     if not inner or any(
-        _definer(cls, name) not in careful.BUILTIN for name in ("__new__", "__init__")
+        _definer(cls, name) not in inspection.BUILTIN for name in ("__new__", "__init__")
     ):
         return None
     exc: Exception = maker(cls, str(record.get("message", "")), inner)
-    careful.dict_of(exc).update(_reader(record, None)(record.get("attributes", {})))
+    inspection.dict_of(exc).update(_reader(record, None)(record.get("attributes", {})))
     return exc
 
 

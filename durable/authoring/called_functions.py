@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import FunctionType
 from typing import Any
 
-from durable.authoring.declared import codes_of, is_library
+from durable.authoring.declared_signals import codes_of, is_library
 from durable.replay.definitions import ActivityDefinition, WorkflowDefinition
 
 Called = ActivityDefinition | WorkflowDefinition
