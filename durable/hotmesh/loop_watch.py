@@ -74,7 +74,7 @@ class LoopWatch:
                 return f"the callback of topic {taken.topic!r} (job {taken.jid})"
         return "something on the event loop"
 
-    def parting(
+    def remedy(
         self, loop: asyncio.AbstractEventLoop, limit: float, stack: str
     ) -> Callable[[], None] | None:
         """Give membership and the step's transaction up; None where it is no step."""
@@ -82,7 +82,7 @@ class LoopWatch:
         if backend is None:
             return None
 
-        def part() -> None:
+        def act() -> None:
             logger.critical(
                 "a step of a graph has held the event loop for %g s: this process is no member any"
                 " more, until its loop goes on, and others do what it holds. It stands at\n%s",
@@ -90,7 +90,7 @@ class LoopWatch:
             )  # fmt: skip
             self._membership.give_up(0, "{}", GIVING_UP, backend)
 
-        return part
+        return act
 
     def _backend(self, loop: asyncio.AbstractEventLoop) -> int | None:
         """The backend of the step that runs on the loop in this moment, None when there is none."""

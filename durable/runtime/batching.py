@@ -1,11 +1,11 @@
-"""Batching: what many ask of Postgres in one moment goes as one statement, and each hears of it.
+"""Batching: what many callers send to Postgres at one moment goes as one statement.
 
 Commits of turns, starts, signals and the steps of graphs all wait for a round trip and for the
 disk. Items gather while the last batch is in flight, and go together. After an error nothing is
 assumed: the sender looks up what happened all the same. What did not happen is sent again if that
 may help: in halves if the server took too long, and in ever smaller parts if it keeps failing,
 until the item at fault stands alone. That one waits by itself, or its caller gets the error.
-Every future is answered, whatever happens.
+Every caller has its future answered, whatever happens.
 
 What differs between kinds of items is their `Sender`.
 """
@@ -276,7 +276,7 @@ class Batcher(Generic[T, R]):
                     await asyncio.sleep(pause)
                     pause = min(2 * pause + 0.001, PAUSE_MAX)
         except BaseException as error:
-            # Cancelled, or a bug of ours: whoever waits has to know that nobody sends it.
+            # Cancelled, or a bug of ours: the callers have to know that their items are not sent.
             if batch in self._flights:
                 self._landed(batch)
                 for waiting in batch:
@@ -350,7 +350,7 @@ class Batcher(Generic[T, R]):
             one.sent = True
         try:
             rest = _answered(waiting, await self._sender.look_up(batch, error))
-        except Exception as unreadable:  # noqa: BLE001 - the rows are read anew by who needs them
+        except Exception as unreadable:  # noqa: BLE001 - the callers get it
             return _refused(waiting, unreadable)
         if retryable(error, host=self._limit is None):
             rest = self._in_time(rest, error)

@@ -8,7 +8,7 @@ from typing import NewType
 Channel = NewType("Channel", str)
 """The name of a channel; `reply_to` of a job holds such names."""
 
-NAME_BYTES_MAX = 60  # Postgres cuts at 63 without a word
+NAME_BYTES_MAX = 60  # Postgres cuts at 63 without a warning
 
 
 def _fit(name: str) -> Channel:
@@ -19,35 +19,35 @@ def _fit(name: str) -> Channel:
 
 
 def queue(namespace: str, stream: str) -> Channel:
-    """Where the workers of a task queue hear that it holds something."""
+    """Notifies the workers of a task queue that it holds something."""
     return _fit(f"{namespace}:q:{stream}")
 
 
 def engine(namespace: str, app: str) -> Channel:
-    """Where the engines of an app hear that its stream holds something."""
+    """Notifies the engines of an app that its stream holds something."""
     return _fit(f"{namespace}:e:{app}")
 
 
 def member(namespace: str, member_id: int) -> Channel:
-    """Where one member hears that a run it holds has something in its inbox."""
+    """Notifies one member that a run it holds has something in its inbox."""
     return _fit(f"{namespace}:m:{member_id}")
 
 
 def waiter(namespace: str, client_id: str) -> Channel:
-    """Where one client hears that a run it waits for has ended."""
+    """Notifies one client that a run it waits for has ended."""
     return _fit(f"{namespace}:c:{client_id}")
 
 
 def topic(namespace: str, app: str, name: str) -> Channel:
-    """Where subscribers hear that a job of a topic has ended, or emitted."""
+    """Notifies subscribers that a job of a topic has ended, or emitted."""
     return waiter(namespace, f"t:{app}:{name}")
 
 
 def quorum(namespace: str, app: str) -> Channel:
-    """Where all members of an app hear of a message."""
+    """Notifies all members of an app of a message."""
     return waiter(namespace, f"q:{app}")
 
 
 def quorum_member(namespace: str, app: str, guid: str) -> Channel:
-    """Where one member of an app hears of answers."""
+    """Notifies one member of an app of answers."""
     return waiter(namespace, f"q:{app}:{guid}")

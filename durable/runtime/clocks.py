@@ -1,4 +1,4 @@
-"""The clock of a host: one object for the time of day, for elapsed time and for what is due later.
+"""The clocks of a host: one object for the time of day, for elapsed time and for timers.
 
 Elapsed time counts while the machine is suspended, where the system can tell (CLOCK_BOOTTIME), and
 is never moved by a step of the wall clock.
@@ -10,18 +10,20 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVarTuple
 
 from durable.protocol.clock import whole
+
+Ts = TypeVarTuple("Ts")
 
 LONGEST = 30.0  # seconds: what is due later is looked at again on the way
 
 
 class Timer(Protocol):
-    """Something that is due later, and may be cancelled."""
+    """A call that is due later, and may be cancelled."""
 
     def cancel(self) -> None:
-        """Forget it."""
+        """Have it not called."""
         ...
 
 
@@ -36,8 +38,8 @@ class HostClock(Protocol):
         """Seconds since some moment; it never jumps."""
         ...
 
-    def call_at(self, when: float, callback: Callable[..., object], *args: object) -> Timer:
-        """Have `callback` called once `monotonic()` has reached `when`, on the running loop."""
+    def call_at(self, when: float, callback: Callable[[*Ts], object], *args: *Ts) -> Timer:
+        """Call `callback` once `monotonic()` has reached `when`, on the running loop."""
         ...
 
 
@@ -61,8 +63,8 @@ class SystemClock:
         """Seconds since the machine was started."""
         return time.clock_gettime(self._which)
 
-    def call_at(self, when: float, callback: Callable[..., object], *args: object) -> Timer:
-        """Have `callback(*args)` called once `monotonic()` has reached `when`."""
+    def call_at(self, when: float, callback: Callable[[*Ts], object], *args: *Ts) -> Timer:
+        """Call `callback(*args)` once `monotonic()` has reached `when`."""
         return _LoopTimer(self, when, lambda: callback(*args))
 
 
@@ -87,7 +89,7 @@ class _LoopTimer:
             self._arm()
 
     def cancel(self) -> None:
-        """Forget it."""
+        """Have it not called."""
         if self._handle is not None:
             self._handle.cancel()
 
@@ -137,7 +139,7 @@ class MemberClock:
         return True
 
     def synchronize(self, asked: float, now: float) -> None:
-        """The database has just said `now`; it was asked at `asked` of elapsed time."""
+        """The database has just answered `now` to a question sent at `asked` of elapsed time."""
         answered = self.host.monotonic()
         offset, error = now - (asked + answered) / 2, (answered - asked) / 2
         if error <= self._error or abs(offset - self._offset) > error + self._error:

@@ -20,8 +20,8 @@ from durable.runtime.supervision import Tasks
 E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)
 
-REMEMBERED_MAX = 100_000  # open runs of ours; more are asked for when somebody waits
-EARLY_MAX = 10_000  # ends that came before anybody waited for them
+REMEMBERED_MAX = 100_000  # open runs of ours; the rows of more are read when a caller waits
+EARLY_MAX = 10_000  # ends that came before a caller waited for them
 POLL = 1.0  # seconds; what a lost notification costs at most
 SILENCE = 1.0  # seconds that closing waits for a server that may not answer
 
@@ -63,7 +63,7 @@ class EndWaiters(Generic[E]):
         self._futures: dict[int, list[asyncio.Future[E]]] = {}
         self._announced: set[int] = set()  # awaited runs whose rows are to be read
         self._ours: set[int] = set()  # open runs whose ends will be announced to us
-        self._early: dict[int, E | None] = {}  # ended before anybody waited; None: to be read
+        self._early: dict[int, E | None] = {}  # ended before a caller waited; None: to be read
         self._tasks = Tasks(owner, self._break)
         self._reading: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
@@ -71,7 +71,7 @@ class EndWaiters(Generic[E]):
     def started(self, run_id: int) -> None:
         """A run of ours: its end will be announced, unless that has happened already."""
         if run_id in self._early:
-            if self._early[run_id] is None:  # it is read when somebody waits
+            if self._early[run_id] is None:  # it is read when a caller waits
                 del self._early[run_id]
         elif len(self._ours) < REMEMBERED_MAX:
             self._ours.add(run_id)
@@ -116,11 +116,11 @@ class EndWaiters(Generic[E]):
             self._forget(run_id, future)
 
     async def close(self) -> None:
-        """Stop; whoever still waits is cancelled."""
+        """Stop; calls that still wait are cancelled."""
         tasks = [task for task in (self._reading, self._polling) if task is not None]
         for task in tasks:
             task.cancel()
-        if tasks:  # not for ever: the driver waits for a silent server even then
+        if tasks:  # for a limited time: the driver waits for a silent server even then
             await asyncio.wait(tasks, timeout=SILENCE)
         for futures in self._futures.values():
             for future in futures:
@@ -178,12 +178,12 @@ class EndWaiters(Generic[E]):
                 future.set_result(end)
 
     def _break(self, name: str, error: BaseException) -> None:
-        """A bug of ours: whoever waits must not wait for ever."""
+        """A bug of ours: no call must wait for ever."""
         broken = InternalError(f"the task {name!r} of {self._owner} broke: {error}")
         self._refuse(list(self._futures), broken)
 
     def _refuse(self, run_ids: Iterable[int], error: Exception) -> None:
-        """Whoever waits for these gets what waiting does not change."""
+        """Calls that wait for these get the error, which waiting does not change."""
         for run_id in run_ids:
             for future in self._futures.pop(run_id, []):
                 if not future.done():

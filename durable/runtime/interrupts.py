@@ -1,7 +1,7 @@
-"""Ctrl-C, told from a `KeyboardInterrupt` that code raised.
+"""Distinguishing Ctrl-C from a `KeyboardInterrupt` that code raised.
 
-The one is about the process, which ends by it. The other is an exception as any other: a library
-that gives up by it, a prompt without a terminal. Nothing in the exception says which it is, but
+The one is about the process, which ends by it. The other is an exception like any other: a library
+that gives up by it, a prompt without a terminal. The exception itself does not say which it is, but
 where it was raised does. The interpreter hands signals to the main thread alone, and to the handler
 that is installed there: Python's own handler raises between two instructions of whatever runs, any
 other one (asyncio's, an application's) raises in a frame of its own, or does not raise.
@@ -25,7 +25,7 @@ _TRACEBACK: Final = vars(BaseException)["__traceback__"]
 def is_interrupt(error: BaseException) -> bool:
     """Whether an exception is Ctrl-C, rather than something that code raised by itself.
 
-    Where it cannot be told, it is: nobody wants a process that does not hear.
+    Where that is uncertain, it is one: a process must not ignore its user.
 
     Example:
         >>> try:

@@ -1,6 +1,6 @@
-"""Silence is not life: a member that beats, while a lane of its own completes nothing.
+"""A member whose lanes complete nothing is not alive, though it beats.
 
-Beats go over a connection of their own, so they say nothing of the others. Each lane keeps a
+Beats go over a connection of their own, so they prove nothing about the others. Each lane keeps a
 `Pulse`; with every beat that was answered in time the host looks at them all. Time counts only as
 far as the host's loop itself went on: one that user code blocks is not taken for a dead server.
 """
@@ -14,7 +14,7 @@ TICK_MAX = 1.0  # seconds that one look may count
 
 
 class Pulse:
-    """One lane's: whether something waits in it, and how often something was completed.
+    """The sign of life of one lane: whether something waits in it, and how much was completed.
 
     Example:
         >>> pulse = Pulse()
@@ -41,7 +41,7 @@ class Pulse:
 
 
 class LivenessMonitor:
-    """How long the lanes of a host have completed nothing, with something waiting.
+    """Measures how long the lanes of a host have completed nothing while something waits.
 
     Args:
         clock: measures the time between two looks.

@@ -1,9 +1,9 @@
-"""What notifications say: written and read here alone, whoever sends them.
+"""The payloads of notifications, written and read here alone.
 
-Any role of the database may notify any channel, so a notification is never more than a hint to
-look, and it is read strictly: what is not of ours is ignored, and so is a number that no row can
-have. What stops or drops something is looked up in the tables first, by whoever gets it: writing
-there takes grants, notifying does not.
+Every role of the database may notify every channel, so a notification is only an occasion to look,
+and it is read strictly: an unknown payload is ignored, and so is a number that no row can have.
+What would stop or drop something is looked up in the tables first by the process that is notified:
+writing there takes grants, notifying does not.
 
 Builds run beside each other during an upgrade. These payloads are of version 1, which has no mark;
 one of a later version begins with the word `v2`, `v3` and so on. This build ignores those, as it
@@ -25,10 +25,7 @@ _LONGEST: Final = 19  # digits
 
 
 class MemberKind(Enum):
-    """What a member hears of.
-
-    The value is the mark before the number.
-    """
+    """What a member is notified of; the value is the mark before the number."""
 
     INBOX = ""
     ENDED = "e"
@@ -45,7 +42,7 @@ class QueueKind(StrEnum):
 
     @classmethod
     def of(cls, message_type: str) -> QueueKind:
-        """That of a row's type; of one that this build does not know everybody hears."""
+        """That of a row's type; all workers are notified of one that this build does not know."""
         return _QUEUE_KINDS.get(message_type, cls.ANY)
 
 
@@ -55,8 +52,8 @@ class QueueNews:
 
     Attributes:
         kind: of what.
-        amount: how many; 0: all who hear it are to look.
-        number: another each time; it says whose turn it is to look.
+        amount: how many; 0: all workers are to claim.
+        number: another each time, by which the first rank moves on.
     """
 
     kind: QueueKind
@@ -71,7 +68,7 @@ class QueueNews:
 
 @dataclass(frozen=True, slots=True)
 class MemberNews:
-    """Something for one member; words for one member are sent together.
+    """A notice to one member; those for one member are sent together.
 
     Attributes:
         kind: INBOX (a run has something to read), ENDED (a run), UNWANTED (an attempt).
@@ -100,7 +97,7 @@ class RowNews:
 
 
 class RunEnded(RowNews):
-    """A run ended, for whoever waits for it; those for one client are sent together."""
+    """The end of a run, for a client that waits for it; those for one client are sent together."""
 
     __slots__ = ()
 
@@ -129,7 +126,7 @@ def row_id(word: str) -> int | None:
 
 
 def row_ids(payload: str) -> list[int]:
-    """The ids that a payload names, without the words that are none.
+    """The ids that a payload names, without the words that are not ids.
 
     Example:
         >>> row_ids("17 x 18"), row_ids("v2 17")
@@ -144,7 +141,7 @@ def row_ids(payload: str) -> list[int]:
 
 
 def queue_news(payload: str) -> QueueNews | None:
-    """What was said on the channel of a queue, None when it is none of our words.
+    """The notice on the channel of a queue, None for an unknown payload.
 
     Example:
         >>> queue_news("turn 3 41") == QueueNews(QueueKind.TURN, 3, 41), queue_news("turn -5 -5")
@@ -163,7 +160,7 @@ def queue_news(payload: str) -> QueueNews | None:
 
 
 def member_news(word: str) -> MemberNews | None:
-    """What was said on the channel of a member, None when it is none of our words.
+    """The notice on the channel of a member, None for an unknown payload.
 
     Example:
         >>> member_news("x17") == MemberNews(MemberKind.UNWANTED, 17), member_news("hello")
@@ -187,4 +184,4 @@ def _is_later(payload: str) -> bool:
 
 
 def _ignored(payload: str) -> None:
-    logger.debug("ignored a notification that is none of ours: %.60r", payload)
+    logger.debug("ignored an unknown notification: %.60r", payload)

@@ -1,4 +1,4 @@
-"""Sends notifications after the fact: what is said in one moment goes as one statement."""
+"""Sends notifications after their commit: those of one moment go as one statement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from durable.runtime.notifications import MemberNews, News, QueueKind, QueueNews
 from durable.telemetry.logs import logger
 
 WORDS = 200  # of one notification: its payload has to stay below 8,000 bytes
-SILENCE = 1.0  # seconds that closing waits for an answer that nobody needs
+SILENCE = 1.0  # seconds that closing waits for the last answer
 
 
 class Notifier:
@@ -35,10 +35,10 @@ class Notifier:
         self._task: asyncio.Task[None] | None = None
 
     def notify(self, channel: Channel, news: News) -> None:
-        """Have it sent soon.
+        """Send it soon.
 
-        Amounts of one queue and kind are added up, unless everybody is to look, and get a number.
-        What is for one member or client goes as one payload.
+        Amounts of one queue and kind are added up, unless all workers are to claim, and get a
+        number. What is for one member or client goes as one payload.
         """
         if isinstance(news, QueueNews):
             key = channel, news.kind
@@ -70,7 +70,9 @@ class Notifier:
             self._rows.clear()
             self._words.clear()
             try:
-                await self._send([channel for channel, _ in batch], [said for _, said in batch])
+                await self._send(
+                    [channel for channel, _ in batch], [payload for _, payload in batch]
+                )
             except DatabaseError as error:  # the poll beneath finds what was not announced
                 logger.debug("not announced: %s", error)
             except Exception as error:  # noqa: BLE001 - a bug: what waits is announced all the same

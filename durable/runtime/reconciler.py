@@ -1,14 +1,14 @@
-"""What the tables say a member has reserved, against what it knows: the difference is put right.
+"""Reservations of a member in the tables, against those that it knows.
 
 The answer to a claim may be lost, and so may the one to a commit, or a release: then a row stays
-reserved by a member that knows nothing of it, and nobody else may take it. So each poll compares
+reserved by a member that does not know of it, and no other may take it. So each poll compares
 the number of the rows, and the exclusive or of their ids, with what is known here; only where they
 differ is the list itself read.
 
 A row counts as forgotten if it was unknown in two looks some seconds apart, and whatever was under
 way at the first of them (a claim, or a commit that reserves) has been answered since: so what is
-only late is not let go of. In the same way, what is known here and reserved by somebody else, or by
-nobody, is lost.
+only late is not let go of. In the same way, what is known here and reserved by another member, or
+by none, is lost.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Background tasks of a host, by one policy: whatever dies, somebody knows.
+"""Background tasks of a host, by one policy: no task dies unnoticed.
 
 A task that fails is begun again after a pause that doubles, with jitter. What passes by itself (a
 server that is away, a refused login) is waited out for as long as it takes. Anything else is tried
-a number of times; then the host is told, and ends loudly: a worker that has lost one of its loops
-must not go on beating as if it worked.
+a number of times; then the host is notified, and ends with an error: a worker that has lost one of
+its loops must not go on beating as if it worked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from durable.telemetry.logs import logger
 PAUSE = 0.1  # seconds before the first restart
 PAUSE_MAX = 30.0
 AWAY_MAX = 1.0  # the same while a server is away: it may be back any moment
-SAY_AT, SAY_EVERY = 3, 30  # of such failures in a row, those that somebody should know of
+SAY_AT, SAY_EVERY = 3, 30  # of such failures in a row, those that are logged
 STEADY = 60.0  # a task that ran for so long has recovered: its next failure counts as the first
 FAILURES_MAX = 10  # in a row, of what does not pass by itself; together about two minutes
 
@@ -95,7 +95,7 @@ class Tasks:
         return self._spawn(name, self._attempt(name, action, otherwise or self._on_broken))
 
     def cancel(self) -> None:
-        """Cancel what runs; nobody is waited for."""
+        """Cancel what runs, without waiting for it."""
         for task in list(self._tasks):
             task.cancel()
 
@@ -113,7 +113,7 @@ class Tasks:
             began = self._clock.monotonic()
             try:
                 await action()
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is told and counted
+            except Exception as error:  # noqa: BLE001 - all are logged and counted
                 if self._clock.monotonic() - began >= STEADY:
                     failures = bugs = 0
                 failures += 1

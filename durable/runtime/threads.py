@@ -1,21 +1,25 @@
-"""Threads for user code that blocks: daemons, so that none of them keeps a process from ending."""
+"""Threads for user code that blocks: daemons, so that the process can end."""
 
 from __future__ import annotations
 
 import functools
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from queue import SimpleQueue
-from typing import Any
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+V = TypeVar("V")
 
 
 class DaemonThreads:
     """Runs jobs on at most `count` daemon threads, which are started when they are needed.
 
-    `concurrent.futures` joins its threads when the interpreter ends: one job that blocks, and the
-    process never does.
+    `concurrent.futures` joins its threads when the interpreter ends: one job that blocks keeps the
+    process from ending.
 
     Args:
         count: how many jobs run at once; more wait in line.
@@ -55,7 +59,7 @@ class DaemonThreads:
             self._idle.release()
 
 
-def carry_into_threads(variable: ContextVar[Any]) -> None:
+def carry_into_threads(variable: ContextVar[V | None]) -> None:
     """Have threads see `variable` as it is where they are started, or their work is submitted.
 
     Python gives a new thread an empty context. So `threading.Thread.start` and
@@ -74,8 +78,7 @@ def carry_into_threads(variable: ContextVar[Any]) -> None:
     """
     if variable in getattr(threading.Thread.start, "_carried", ()):
         return
-    start: Any = threading.Thread.start
-    submit: Any = ThreadPoolExecutor.submit
+    start, submit = threading.Thread.start, ThreadPoolExecutor.submit
 
     @functools.wraps(start)
     def carrying_start(thread: threading.Thread) -> None:
@@ -84,34 +87,28 @@ def carry_into_threads(variable: ContextVar[Any]) -> None:
             thread.run = functools.partial(_with, variable, value, thread.run)  # type: ignore[method-assign]
         start(thread)
 
-    @functools.wraps(submit)
     def carrying_submit(
-        pool: ThreadPoolExecutor, fn: Callable[..., object], /, *args: object, **kwargs: object
-    ) -> object:
+        pool: ThreadPoolExecutor, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[R]:
         value = variable.get(None)
         if value is None:
             return submit(pool, fn, *args, **kwargs)
         token = variable.set(None)  # a thread of the pool serves others, too: only this job sees it
         try:
-            return submit(pool, _with, variable, value, fn, *args, **kwargs)
+            return submit(pool, lambda: _with(variable, value, lambda: fn(*args, **kwargs)))
         finally:
             variable.reset(token)
 
+    functools.update_wrapper(carrying_submit, submit)  # type: ignore[arg-type]  # both are generic
     carried = (*getattr(start, "_carried", ()), variable)
     carrying_start._carried = carried  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
     threading.Thread.start = carrying_start  # type: ignore[method-assign, assignment]
     ThreadPoolExecutor.submit = carrying_submit  # type: ignore[method-assign, assignment]
 
 
-def _with(
-    variable: ContextVar[object],
-    value: object,
-    fn: Callable[..., object],
-    *args: object,
-    **kwargs: object,
-) -> Any:
+def _with(variable: ContextVar[V | None], value: V, action: Callable[[], R]) -> R:
     token = variable.set(value)
     try:
-        return fn(*args, **kwargs)
+        return action()
     finally:
         variable.reset(token)

@@ -1,4 +1,4 @@
-"""User code may raise anything: here it becomes data, and nothing of it reaches the event loop.
+"""What user code raises, as data: none of it reaches the event loop.
 
 asyncio lets `SystemExit` and `KeyboardInterrupt` out of a task and thereby ends the loop; a future
 refuses `StopIteration`; a bare `except Exception` misses the rest. An attempt, a callback or a run
@@ -49,8 +49,7 @@ async def ended(code: Awaitable[object]) -> Ended:
 def code_failure(error: BaseException) -> Failure:
     """What user code raised by itself, as data; with a hint where it meant something else.
 
-    A `CancelledError` that nobody asked for is a failure as any other, never a cancellation of who
-    waits.
+    A `CancelledError` without a cancellation is a failure like any other, and cancels no caller.
 
     Example:
         >>> code_failure(SystemExit(2)).message.partition(":")[0]
@@ -59,12 +58,11 @@ def code_failure(error: BaseException) -> Failure:
     failure = failure_of(error)
     if issubclass(type(error), asyncio.CancelledError):  # `isinstance` would ask the error
         said = (
-            failure.message
-            or "what the code awaited was cancelled, though nobody had cancelled the code itself"
+            failure.message or "what the code awaited was cancelled, though the code itself was not"
         )
         return replace(failure, kind="application", message=said)
     if issubclass(type(error), KeyboardInterrupt):
-        said = failure.message or "raised by the code itself: nobody pressed Ctrl-C"
+        said = failure.message or "raised by the code itself, not by Ctrl-C"
         return replace(failure, message=said)
     if issubclass(type(error), SystemExit):
         return replace(failure, message=exit_hint(error))
@@ -103,7 +101,7 @@ def _details(error: BaseException) -> object:
 
 
 def exit_hint(error: BaseException) -> str:
-    """What somebody needs to know whose code called `sys.exit`.
+    """What a user needs to know whose code called `sys.exit`.
 
     Example:
         >>> exit_hint(SystemExit("usage: tool FILE")).partition(":")[0]

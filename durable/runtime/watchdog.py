@@ -1,9 +1,9 @@
-"""Code that does not yield: found, named, and after a limit parted from what it keeps from moving.
+"""Finds code that does not yield, names it, and after a limit has its host give everything up.
 
 What computes without end holds the event loop, and with it all else of its host, while the member's
 thread beats on. A thread of its own watches for that: it adds up only the time through which it
-kept ticking itself, so that a machine that was suspended, or a process that was stopped, is
-nobody's fault; and it counts nothing while a debugger holds the code.
+kept ticking itself, so that a suspended machine or a stopped process is not blamed on the code; and
+it counts nothing while a debugger holds the code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from durable.telemetry.logs import logger
 TICK = 0.25  # seconds
 NAMED = 2.0  # seconds after which it is named in the log
 DEBUGGERS = frozenset({"bdb", "pdb", "ipdb", "pydevd", "_pydevd_bundle", "debugpy"})
-_STACK = 12  # lines of it that are told
+_STACK = 12  # lines of it that are logged
 
 
 class Watched(Protocol):
@@ -46,10 +46,10 @@ class Watched(Protocol):
         """What runs on the loop, for people."""
         ...
 
-    def parting(
+    def remedy(
         self, loop: asyncio.AbstractEventLoop, limit: float, stack: str
     ) -> Callable[[], None] | None:
-        """What is to be done when the limit has passed; None: what runs is none of the host's."""
+        """What to do when the limit has passed; None: what runs is not the host's."""
         ...
 
 
@@ -58,7 +58,7 @@ class Watchdog:
 
     Args:
         watched: the host.
-        limit: seconds after which it is parted from what holds its loop, on the watchdog's thread.
+        limit: seconds after which its remedy is called, on the watchdog's thread.
 
     Attributes:
         seen: where in the code the loop was last seen to stand still; empty while it moves.
@@ -74,7 +74,7 @@ class Watchdog:
         self._key: tuple[object, ...] = ()
         self._stood = 0.0
         self._named = False
-        self._told = False
+        self._remedied = False
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -121,10 +121,10 @@ class Watchdog:
         self._answered = True
 
     def _begin(self, key: tuple[object, ...]) -> None:
-        self._key, self._stood, self._named, self._told = key, 0.0, False, False
+        self._key, self._stood, self._named, self._remedied = key, 0.0, False, False
 
     def _judge(self, loop: asyncio.AbstractEventLoop, frame: FrameType) -> None:
-        if self._named and (self._told or self._stood < self._limit):
+        if self._named and (self._remedied or self._stood < self._limit):
             return
         if self._stood < min(NAMED, self._limit):
             return
@@ -136,15 +136,15 @@ class Watchdog:
                 " It stands at\n%s",
                 self._watched.name(loop), self._stood, self._watched.advice, stack,
             )  # fmt: skip
-        if self._stood >= self._limit and not self._told:
-            part = self._watched.parting(loop, self._limit, stack)
-            if part is not None:
-                self._told = True
-                part()
+        if self._stood >= self._limit and not self._remedied:
+            act = self._watched.remedy(loop, self._limit, stack)
+            if act is not None:
+                self._remedied = True
+                act()
 
 
 def _is_debugged(frame: FrameType | None) -> bool:
-    """Whether a debugger holds the code: then it is somebody who reads it."""
+    """Whether a debugger holds the code, and a person reads it."""
     while frame is not None:
         if str(frame.f_globals.get("__name__", "")).partition(".")[0] in DEBUGGERS:
             return True

@@ -21,7 +21,7 @@
 - `attempt_code`: the code of one attempt, and the outcome in which it ends.
 - `attempt_timeouts`: the time limits of attempts, and the silence of their heartbeats.
 - `graph_topics`: activities that serve the topics of an app's graphs.
-- `settlements`: what follows from ended attempts: their run hears of it, or a retry is written.
+- `settlements`: what follows from ended attempts: their run is notified, or a retry is written.
 - `detached_attempts`: attempts on threads that outlive a stop, and are settled when they end.
 - `eviction`: how runs leave memory: evicted, given back, suspended, or released to be retried.
 - `reconciler`: reservations in the tables against what this worker holds.

@@ -62,7 +62,7 @@ class BlockedLoop:
         """Which code it is."""
         return self._blocker(loop).what
 
-    def parting(
+    def remedy(
         self, loop: asyncio.AbstractEventLoop, limit: float, stack: str
     ) -> Callable[[], None] | None:
         """Give everything up to others, and blame the run; None for any other code."""
@@ -70,7 +70,7 @@ class BlockedLoop:
         if not blocker.run_id:
             return None
 
-        def part() -> None:
+        def act() -> None:
             logger.critical(
                 "%s has held the event loop for %g s: this worker gives its runs to others and is"
                 " no member any more, until its loop goes on", blocker.what, limit,
@@ -79,7 +79,7 @@ class BlockedLoop:
             written = blocker.attempt is not None and blocker.attempt.id is not None
             self.give_up(0 if written else blocker.run_id, _deadly(blocker, limit, stack))
 
-        return part
+        return act
 
     def _blocker(self, loop: asyncio.AbstractEventLoop) -> Blocker:
         if self.drains.run_id:

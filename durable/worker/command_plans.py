@@ -72,11 +72,11 @@ class CommandPlans:
                 " that holds where activities are called that other workers register",
                 self._deployed.queue, edit.path, number,
             )  # fmt: skip
-        for edit, said in edited.contested:
+        for edit, built in edited.contested:
             logger.warning(
                 "task queue %r: %s is %r by deployment %d, which edited %r; this build says %r."
                 " The edit holds until `durable deploy --reset`",
-                self._deployed.queue, edit.path, edit.value, number, edit.base, said,
+                self._deployed.queue, edit.path, edit.value, number, edit.base, built,
             )  # fmt: skip
         # Kept for as long as the worker lives: there are no more than operators have deployed.
         self._edited[number] = edited

@@ -58,7 +58,7 @@ def run_failed(claimed: ClaimedRun, failure: Failure | None) -> None:
 
 
 def run_suspended(claimed: ClaimedRun, error: BaseException) -> None:
-    """The run cannot go on with this code or this payload, and waits for somebody to look."""
+    """The run cannot go on with this code or this payload, and waits to be resumed."""
     workflow_logger.error(
         "workflow %s, run %r is suspended: %s",
         claimed.workflow, claimed.jid, error, extra=_run(claimed),

@@ -1,6 +1,7 @@
 """What follows from attempts that have rows: their run is notified, or a retry is written.
 
-The rows are settled one statement each, fenced by member and message, whoever holds the run.
+The rows are settled one statement each, fenced by member and message, whether or not
+the run is held here.
 """
 
 from __future__ import annotations
