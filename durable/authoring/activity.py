@@ -113,7 +113,7 @@ def activity(
     return cast("ActivityDecorator", decorate)
 
 
-def dress(made: object, fn: Callable[..., Any]) -> None:
+def dress(made: object, fn: Callable[..., object]) -> None:
     """Give the object what `functools.wraps` would: name, docstring, module and the function."""
     for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
         object.__setattr__(made, name, getattr(fn, name))
@@ -134,7 +134,7 @@ def _awaiting(wrapper: Callable[..., Any]) -> Callable[..., Any]:
 def _defined(fn: Callable[..., Any], declared: ActivityDeclaration) -> Activity[..., Any]:
     plain = checked(fn, "@activity")
     is_async = inspect.iscoroutinefunction(plain)
-    called: Callable[..., Any] = plain
+    called: Callable[..., object] = plain
     if not is_async and inspect.iscoroutinefunction(inspect.unwrap(plain)):
         is_async, called = True, _awaiting(plain)
     overrides = cast("ActivityOverrides", {k: v for k, v in declared.items() if k != "name"})

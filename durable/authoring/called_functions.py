@@ -9,7 +9,6 @@ from __future__ import annotations
 import dis
 from collections.abc import Iterator, Mapping
 from types import FunctionType
-from typing import Any
 
 from durable.authoring.declared_signals import codes_of, is_library
 from durable.replay.definitions import ActivityDefinition, WorkflowDefinition
@@ -48,11 +47,14 @@ def called_by(fn: FunctionType) -> tuple[Called, ...]:
     return tuple(found.values())
 
 
-def _named(fn: FunctionType) -> Iterator[Any]:
+def _named(fn: FunctionType) -> Iterator[object]:
     """What the names in a function's code stand for."""
-    names: dict[str, Mapping[str, Any]] = {"LOAD_GLOBAL": fn.__globals__, "LOAD_DEREF": _cells(fn)}
+    names: dict[str, Mapping[str, object]] = {
+        "LOAD_GLOBAL": fn.__globals__,
+        "LOAD_DEREF": _cells(fn),
+    }
     for code in codes_of(fn.__code__):
-        value: Any = None
+        value: object = None
         for step in dis.get_instructions(code):
             if step.opname in _ATTRIBUTE and value is not None:
                 if _definition(value) is None:  # what follows one is `.options` and the like
@@ -64,12 +66,12 @@ def _named(fn: FunctionType) -> Iterator[Any]:
             value = None if known is None else known.get(step.argval)
 
 
-def _definition(value: Any) -> Called | None:
+def _definition(value: object) -> Called | None:
     found = _held(value).get("definition")
     return found if isinstance(found, (ActivityDefinition, WorkflowDefinition)) else None
 
 
-def _held(value: Any) -> Mapping[str, Any]:
+def _held(value: object) -> Mapping[str, object]:
     """The attributes that lie in an object: no code of its own is run for one."""
     try:
         found = object.__getattribute__(value, "__dict__")
@@ -78,8 +80,8 @@ def _held(value: Any) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _cells(fn: FunctionType) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
+def _cells(fn: FunctionType) -> Mapping[str, object]:
+    found: dict[str, object] = {}
     for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
         try:
             found[name] = cell.cell_contents

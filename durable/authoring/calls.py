@@ -49,8 +49,8 @@ class Call(Coroutine[Any, Any, R_co]):
     def __init__(
         self,
         definition: ActivityDefinition | WorkflowDefinition | GraphDefinition,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
     ) -> None:
         self._used = True  # nothing to warn of should this raise
         self._definition: Any = definition
@@ -197,7 +197,7 @@ class ActivityCall(Call[R_co]):
     kind = "activity"
 
     def __init__(
-        self, definition: ActivityDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self, definition: ActivityDefinition, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> None:
         super().__init__(definition, args, kwargs)
 
@@ -243,8 +243,8 @@ class WorkflowCall(Call[R_co]):
     def __init__(
         self,
         definition: WorkflowDefinition,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
         id: str | None = None,  # noqa: A002 - the word users know
     ) -> None:
         self.id = id

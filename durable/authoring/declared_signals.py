@@ -50,7 +50,7 @@ class _Reading:
         self.adapters: dict[str, Adapter] = {}
         self.complete = True
         self._seen: set[tuple[int, frozenset[str]]] = set()
-        self._kept: list[Any] = []  # so that no id is used again meanwhile
+        self._kept: list[object] = []  # so that no id is used again meanwhile
 
     def follow(self, start: object) -> None:
         """Read on until nothing new is named."""

@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from types import FrameType, FunctionType
-from typing import Any
 
 from durable.codec.signature import Signature
 from durable.errors import ConfigurationError, DefinitionError
@@ -18,16 +17,15 @@ _NAME_LENGTH_MAX = 200  # names become stream names and ids of a graph
 _WORD = re.compile(r"\w+")
 
 
-def checked(fn: Any, decorator: str) -> FunctionType:
+def checked(fn: object, decorator: str) -> FunctionType:
     """`fn` if it is a plain function that a definition can name, else `DefinitionError`.
 
     Args:
         fn: what was decorated.
         decorator: "@activity" or "@workflow", for the message.
     """
-    what = _what_else(fn)
-    if what:
-        raise refused(fn, decorator, what)
+    if not isinstance(fn, FunctionType):
+        raise refused(fn, decorator, _what_else(fn))
     if fn.__name__ == "<lambda>":
         raise refused(fn, decorator, "a lambda has no name: write `async def`")
     if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
@@ -40,16 +38,16 @@ def checked(fn: Any, decorator: str) -> FunctionType:
             f"it is defined in class {parent}, and another process has no `self`:"
             " move it to the module, and let it take what it needs as arguments",
         )
-    return fn  # type: ignore[no-any-return]
+    return fn
 
 
-def refused(fn: Any, decorator: str, why: str) -> DefinitionError:
+def refused(fn: object, decorator: str, why: str) -> DefinitionError:
     """The error that says where the function is and what to do."""
     name = getattr(fn, "__qualname__", None) or repr(fn)
     return DefinitionError(f"{site_of(fn)}: {decorator} cannot take {name}: {why}")
 
 
-def site_of(fn: Any) -> str:
+def site_of(fn: object) -> str:
     """The function's "file:line"; that of the decoration, where it has no code of its own."""
     code = getattr(inspect.unwrap(fn), "__code__", None) if callable(fn) else None
     if code is not None:
@@ -66,12 +64,12 @@ def outside_frame() -> FrameType:
     return frame
 
 
-def signature_of(fn: Callable[..., Any]) -> Signature:
+def signature_of(fn: Callable[..., object]) -> Signature:
     """The signature; annotations of a local function may name what is local beside it."""
     return Signature.of(fn, namespace=_namespace(fn))
 
 
-def name_of(fn: Callable[..., Any], given: str | None, decorator: str) -> str:
+def name_of(fn: Callable[..., object], given: str | None, decorator: str) -> str:
     """The name of the definition: what is given, else the function's own."""
     if given is None:
         return fn.__name__
@@ -89,10 +87,8 @@ def name_of(fn: Callable[..., Any], given: str | None, decorator: str) -> str:
     return given
 
 
-def _what_else(fn: Any) -> str:
-    """What is wrong with something that is no plain function; empty if it is one."""
-    if inspect.isfunction(fn):
-        return ""
+def _what_else(fn: object) -> str:
+    """What something is that is no plain function, and what to do about it."""
     reasons = (
         (
             isinstance(fn, (staticmethod, classmethod)) or inspect.ismethod(fn),
@@ -116,7 +112,7 @@ def _what_else(fn: Any) -> str:
     return next(found, "it is no function: put the decorator, bare or with options, above a `def`")
 
 
-def _namespace(fn: Callable[..., Any]) -> Mapping[str, Any] | None:
+def _namespace(fn: Callable[..., object]) -> Mapping[str, object] | None:
     """Local names that annotations written as text may mean; None for a function of a module."""
     if "<locals>" not in fn.__qualname__:
         return None

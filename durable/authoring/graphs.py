@@ -23,19 +23,19 @@ _ANY = Adapter(dict[str, Any], owner="durable.graph()", path="data")
 
 @overload
 def graph(
-    topic: str, data: Mapping[str, Any] | None = None, *, app: str | None = None
+    topic: str, data: Mapping[str, object] | None = None, *, app: str | None = None
 ) -> Call[dict[str, Any]]: ...
 @overload
 def graph(
     topic: str,
-    data: Mapping[str, Any] | None = None,
+    data: Mapping[str, object] | None = None,
     *,
     app: str | None = None,
     returns: TypeForm[R],
 ) -> Call[R]: ...
 def graph(
     topic: str,
-    data: Mapping[str, Any] | None = None,
+    data: Mapping[str, object] | None = None,
     *,
     app: str | None = None,
     returns: Any = None,
@@ -76,7 +76,7 @@ class GraphCall(Call[R_co]):
 
     kind = "graph"
 
-    def __init__(self, definition: GraphDefinition, data: Mapping[str, Any]) -> None:
+    def __init__(self, definition: GraphDefinition, data: Mapping[str, object]) -> None:
         super().__init__(definition, (data,), {})
 
     @property
@@ -101,7 +101,7 @@ class GraphCall(Call[R_co]):
         return result
 
 
-def _written(data: Mapping[str, Any], topic: str) -> str:
+def _written(data: object, topic: str) -> str:
     """The data as JSON text."""
     try:
         plain = to_jsonable_python(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from durable.errors import ConfigurationError
@@ -104,7 +105,7 @@ def workflow_options(base: WorkflowOptions, given: WorkflowOverrides, who: str) 
     return dataclasses.replace(base, **changes)
 
 
-def _check_names(given: Any, declared: Any, who: str) -> None:
+def _check_names(given: Mapping[str, object], declared: type, who: str) -> None:
     unknown = sorted(given.keys() - declared.__annotations__.keys())
     if unknown:
         raise ConfigurationError(
@@ -113,7 +114,7 @@ def _check_names(given: Any, declared: Any, who: str) -> None:
         )
 
 
-def _check_placement(changes: dict[str, Any], who: str) -> None:
+def _check_placement(changes: Mapping[str, object], who: str) -> None:
     if changes.get("task_queue") is not None:
         queue = check_text("task_queue", changes["task_queue"], who)
         if queue.startswith("{"):

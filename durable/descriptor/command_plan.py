@@ -43,6 +43,10 @@ Routed = TypeVar(
 Called = TypeVar("Called", StartChild, StartGraph, StartChild | StartGraph)
 
 
+Option = tuple[str, Any]
+"""The name of an option, and its value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """The activity behind a command.
@@ -56,7 +60,7 @@ class Target:
 
     topic: str | None
     options: ActivityOptions | None
-    fixed: tuple[tuple[str, Any], ...] = ()
+    fixed: tuple[Option, ...] = ()
 
 
 class CommandPlan:
@@ -183,7 +187,7 @@ def compile_commands(
 
 def _registered_elsewhere(edits: Iterable[Edit], other: Target | None) -> dict[str, Target | None]:
     """What edits of shared activities say of those that another worker registers."""
-    fixed: dict[str, list[tuple[str, Any]] | None] = {}
+    fixed: dict[str, list[Option] | None] = {}
     for edit in edits:
         if edit.graph != SHARED:
             continue
@@ -199,11 +203,11 @@ def _registered_elsewhere(edits: Iterable[Edit], other: Target | None) -> dict[s
     }
 
 
-def _without_topic(said: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+def _without_topic(said: Iterable[Option]) -> list[Option]:
     return [(name, value) for name, value in said if name != "topic"]
 
 
-def _option(field: str, value: Any) -> list[tuple[str, Any]]:
+def _option(field: str, value: object) -> list[Option]:
     """One field that an edit sets, or takes out (None), as an option.
 
     A field of a later version of durable is left out: its meaning is not known here.
@@ -230,9 +234,9 @@ def _referring(activity: Plain) -> Target:
     return Target(None, None, tuple(_stated(activity)))
 
 
-def _stated(activity: Plain) -> list[tuple[str, Any]]:
+def _stated(activity: Plain) -> list[Option]:
     """What an activity says itself, as options; references are left out."""
-    found: list[tuple[str, Any]] = []
+    found: list[Option] = []
     for field, value in activity.items():
         if isinstance(value, str) and value.startswith("{"):
             continue

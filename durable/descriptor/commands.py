@@ -23,6 +23,9 @@ SIGNAL: Final = ".signal"
 Plain = Mapping[str, Any]
 """A part of a generated descriptor as plain data, as YAML shows it."""
 
+Draft = dict[str, Any]
+"""The same, while it is made."""
+
 RETRY: Final[Mapping[str, str]] = MappingProxyType(
     {
         "maximumAttempts": "maximum_attempts",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from durable.descriptor.commands import (
     GRAPH,
@@ -204,7 +204,11 @@ class _Differences:
             self.edits.append(Edit(graph, name, field, other, one))
 
     def _of_ways(
-        self, graph: str, ways: tuple[Any, Any], where: tuple[str | int, ...], removed: set[str]
+        self,
+        graph: str,
+        ways: tuple[Sequence[Plain], Sequence[Plain]],
+        where: tuple[str | int, ...],
+        removed: set[str],
     ) -> None:
         before = {command_of(t): t["to"] for t in ways[0]}
         after = {command_of(t): t["to"] for t in ways[1]}

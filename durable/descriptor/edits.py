@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from durable.descriptor.commands import TIMEOUTS, Plain, on_command
+from durable.descriptor.commands import TIMEOUTS, Draft, Plain, on_command
 from durable.protocol.durations import seconds
 
 SHARED: Final = ""
@@ -42,8 +42,8 @@ class Edit:
     graph: str
     activity: str
     field: str
-    value: Any
-    base: Any
+    value: object
+    base: object
 
     @property
     def path(self) -> str:
@@ -82,10 +82,10 @@ class Edited:
 
     app: Plain
     inert: tuple[Edit, ...]
-    contested: tuple[tuple[Edit, Any], ...]
+    contested: tuple[tuple[Edit, object], ...]
 
 
-def fields_of(activity: Plain) -> dict[str, Any]:
+def fields_of(activity: Plain) -> dict[str, object]:
     """The editable fields of an activity, those of its retry policy by their paths."""
     found = {key: value for key, value in activity.items() if key in EDITABLE}
     retry = activity.get("retry")
@@ -141,7 +141,7 @@ def destination(app: Plain, edit: Edit) -> tuple[str, str | None] | None:
     is_taken_out = edit.field == TRANSITION and edit.value is None
     if is_taken_out or edit.field not in ("taskQueue", "topic", TRANSITION):
         return None
-    target = edit.value if edit.field == TRANSITION else edit.activity
+    target = str(edit.value) if edit.field == TRANSITION else edit.activity
     graph = next((g for g in app.get("graphs", ()) if g["subscribes"] == edit.graph), None)
     found = activity_of(app, graph or {"activities": {}}, target)
     if found is None:  # another build has it
@@ -175,10 +175,10 @@ class _Draft:
         }
         self._bases = {g["subscribes"]: g for g in app.get("graphs", ())}
         self._graphs = {name: _copy(graph) for name, graph in self._bases.items()}
-        self._shared: dict[str, Any] = shared
+        self._shared: Draft = shared
         self.app: Plain = {**app, "shared": shared, "graphs": list(self._graphs.values())}
         self.inert: list[Edit] = []
-        self.contested: list[tuple[Edit, Any]] = []
+        self.contested: list[tuple[Edit, object]] = []
 
     def set(self, edit: Edit) -> None:
         """Lay one edit over."""
@@ -200,7 +200,7 @@ class _Draft:
             way = self._way(part)
             way[:] = [t for t in way if t["to"] != edit.activity]
 
-    def _said(self, edit: Edit) -> tuple[Any] | None:
+    def _said(self, edit: Edit) -> tuple[object] | None:
         """What this build says where an edit stands, in a tuple; None: there is no such place."""
         if edit.graph == SHARED:
             shared: Plain = self._base.get("shared", {})
@@ -217,7 +217,7 @@ class _Draft:
             return None
         return (fields_of(activity).get(edit.field) if edit.field else edit.base,)
 
-    def _way(self, part: dict[str, Any]) -> list[Plain]:
+    def _way(self, part: Draft) -> list[Plain]:
         """The transitions of a part, to be changed in place."""
         if part is self._shared:
             found: list[Plain] = part["transitions"]
@@ -236,10 +236,10 @@ class _Draft:
                     way[place] = {**transition, "to": edit.value}
                 return
         if edit.value is not None:  # of one workflow, where the shared one leads elsewhere
-            way.append(on_command(edit.activity, edit.value))
+            way.append(on_command(edit.activity, str(edit.value)))
 
 
-def _copy(graph: Plain) -> dict[str, Any]:
+def _copy(graph: Plain) -> Draft:
     return {**graph, "activities": dict(graph["activities"])}
 
 

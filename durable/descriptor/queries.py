@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
+from durable.descriptor.commands import Plain
 from durable.errors import ConfigurationError
 from durable.protocol.clock import from_datetime, to_datetime
-from durable.protocol.durations import seconds
+from durable.protocol.durations import Duration, seconds
 from durable.protocol.graphs import Data
 
 GRANULARITIES: Final[Mapping[str, int | None]] = MappingProxyType(
@@ -112,14 +113,14 @@ class JobsQuery:
 
     data: Data
     granularity: str = ""
-    range_: Any = None
+    range_: Duration | None = None
     start: object = None
     end: object = None
     sparse: bool = False
     scrub: bool = False
 
     @classmethod
-    def of(cls, given: Mapping[str, Any] | None) -> JobsQuery:
+    def of(cls, given: Plain | None) -> JobsQuery:
         """A query from what callers and mappings say.
 
         Raises `ConfigurationError` for unknown fields, and values that make no sense.
@@ -202,14 +203,15 @@ class JobsQuery:
         return start, end
 
 
-def _moment(given: Any, name: str, now: float) -> float | None:
+def _moment(given: object, name: str, now: float) -> float | None:
     """Unix seconds; without a time zone it is UTC."""
     if given is None:
         return None
     if given == NOW:
         return now
     try:
-        moment = given if isinstance(given, datetime) else datetime.fromisoformat(given)
+        text = given if isinstance(given, str) else ""
+        moment = given if isinstance(given, datetime) else datetime.fromisoformat(text)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
             f"query.{name} is {NOW!r} or a moment such as '2026-11-22T21:00Z', and is {given!r}"

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-JsonSchema = Mapping[str, Any]
+from durable.descriptor.commands import Plain
+
+JsonSchema = Plain
 """A JSON Schema as plain data: what stands below a keyword is for that keyword to say."""
 
 Root = tuple[object, int]

@@ -9,12 +9,20 @@ that comes to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from durable.descriptor.expressions.expression import Path
 from durable.descriptor.expressions.regex_syntax import RegexError
 from durable.descriptor.expressions.regexes import compile_regex
+from durable.descriptor.schema_mismatch import JsonSchema
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
+
+Keyword: TypeAlias = "Callable[[Validator, object, object, JsonSchema], Iterator[ValidationError]]"
+"""How a keyword of a schema is checked: with its value, the data, and the schema that has it."""
 
 _NAMES: Final = frozenset(
     {
@@ -32,7 +40,7 @@ _BOTH: Final = (
 )
 
 
-def pattern_problems(schema: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def pattern_problems(schema: JsonSchema) -> Iterator[tuple[Path, str]]:
     """What cannot be searched for in linear time, with where in the schema it stands.
 
     Example:
@@ -70,7 +78,7 @@ def _keywords(value: object, at: Path, *, names: bool = False) -> Iterator[tuple
             yield from _keywords(inner, (*at, index))
 
 
-def in_linear_time(dialect: Any, schema: Mapping[str, Any]) -> Any:
+def in_linear_time(dialect: Any, schema: JsonSchema) -> Any:
     """The validator of a dialect, with keywords of ours where it would search by `re`.
 
     Schemas within the schema are of the same dialect, whatever they say.
@@ -85,20 +93,23 @@ def in_linear_time(dialect: Any, schema: Mapping[str, Any]) -> Any:
     }
     if any(path[-1] == "patternProperties" for path, _ in _keywords(schema, ())):
         ours["unevaluatedProperties"] = _refused
+    known = {k: v for k, v in ours.items() if k in dialect.VALIDATORS}
     untyped: Any = extend
-    made = untyped(dialect, {k: v for k, v in ours.items() if k in dialect.VALIDATORS})
+    made = untyped(dialect, known)
     made.evolve = evolve  # else a schema that names its dialect is checked by that one's keywords
     return made
 
 
-def _error(message: str) -> Any:
+def _error(message: str) -> ValidationError:
     from jsonschema import ValidationError  # noqa: PLC0415 - of the extra `schema`
 
     return ValidationError(message)
 
 
-def _pattern(validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
-    if not validator.is_type(instance, "string"):
+def _pattern(
+    _validator: Validator, pattern: str, instance: object, _schema: JsonSchema
+) -> Iterator[ValidationError]:
+    if not isinstance(instance, str):
         return
     try:
         found = compile_regex(pattern).search(instance)
@@ -110,9 +121,9 @@ def _pattern(validator: Any, pattern: str, instance: Any, _schema: Any) -> Itera
 
 
 def _pattern_properties(
-    validator: Any, patterns: Mapping[str, Any], instance: Any, _schema: Any
-) -> Iterator[Any]:
-    if not validator.is_type(instance, "object"):
+    validator: Validator, patterns: JsonSchema, instance: object, _schema: JsonSchema
+) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
         return
     for pattern, subschema in patterns.items():
         try:
@@ -121,15 +132,19 @@ def _pattern_properties(
             yield _error(f"the pattern {pattern!r} cannot be searched for: {error}")
             continue
         for name in matching:
-            yield from validator.descend(instance[name], subschema, path=name, schema_path=pattern)
+            yield from validator.descend(  # type: ignore[attr-defined]
+                instance[name], subschema, path=name, schema_path=pattern
+            )
 
 
-def _additional(usual: Any) -> Any:
+def _additional(usual: Keyword) -> Keyword:
     """`additionalProperties`, which leaves aside the names that a pattern has."""
 
-    def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    def check(
+        validator: Validator, value: object, instance: object, schema: JsonSchema
+    ) -> Iterator[ValidationError]:
         patterns = schema.get("patternProperties")
-        if not patterns or not validator.is_type(instance, "object"):
+        if not patterns or not isinstance(instance, dict):
             yield from usual(validator, value, instance, schema)
             return
         try:
@@ -143,6 +158,8 @@ def _additional(usual: Any) -> Any:
     return check
 
 
-def _refused(validator: Any, _value: Any, instance: Any, _schema: Any) -> Iterator[Any]:
-    if validator.is_type(instance, "object"):
+def _refused(
+    _validator: Validator, _value: object, instance: object, _schema: JsonSchema
+) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
         yield _error(_BOTH)
