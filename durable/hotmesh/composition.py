@@ -160,7 +160,7 @@ def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
         escalations=Escalations(database, app_id, resolving, on_committed),
         admin=Admin(app_id, ground.versions, bus, roster, ground.declared),
         quorum=ground.quorum,
-        quorum_calls=QuorumCalls(database, app_id, bus, roster),
+        quorum_calls=QuorumCalls(database, app_id, bus, roster, resources.announcer),
     )
 
 

@@ -356,7 +356,10 @@ class HotMesh(AppJobs):
 
         The narrowest throttle that was set for a consumer applies, and setting a wide one ends the
         narrower ones within it. What callbacks have begun they finish; nothing else is held.
-        Workers of functions are not throttled.
+
+        Workers of functions on the task queue with the app's name are workers too: a pause has them
+        take no turn and begin no activity, a delay has each claim one turn and one activity at a
+        time. `topic` is the name of a workflow or an activity.
 
         Returns True when every live consumer concerned has confirmed: after a pause, that it claims
         no more. False: the ones that the log names have not, for whom it holds from their next

@@ -8,11 +8,13 @@ from durable.engine.job import encode
 from durable.errors import ConfigurationError
 from durable.hotmesh.quorum.bus import Bus, Message
 from durable.hotmesh.quorum.commands import Throttle
+from durable.hotmesh.quorum.function_throttles import FunctionThrottle
 from durable.hotmesh.quorum.roster import Consumer, Roster
 from durable.hotmesh.quorum.throttles import Throttles
 from durable.postgres.pool import Database
 from durable.protocol.clock import to_datetime
 from durable.protocol.graphs import Output
+from durable.store.announce import Announcer
 from durable.store.graph_messages import work_stream
 from durable.telemetry.logs import logger
 
@@ -22,11 +24,14 @@ CONFIRMATION = (0.5, 0.5)  # seconds that consumers have to confirm a throttle
 class QuorumCalls:
     """Asks the engines and workers of one app."""
 
-    def __init__(self, database: Database, app_id: str, bus: Bus, roster: Roster) -> None:
+    def __init__(
+        self, database: Database, app_id: str, bus: Bus, roster: Roster, announcer: Announcer
+    ) -> None:
         self._schema = database.schema
         self._app_id = app_id
         self._bus = bus
         self._roster = roster
+        self._announcer = announcer
         self._throttles = Throttles(database)
 
     async def throttle(self, throttle: Throttle) -> bool:
@@ -34,12 +39,15 @@ class QuorumCalls:
         if throttle.target != "guid":
             return await self._set(throttle)
         named = await self._named(throttle)
-        return all([await self._set(replace(throttle, name=c.guid, of=None)) for c in named])
+        return all([await self._set(replace(throttle, name=guid, of=None)) for guid in named])
 
-    async def _named(self, throttle: Throttle) -> list[Consumer]:
+    async def _named(self, throttle: Throttle) -> list[str]:
         """Those whom a guid means: that consumer, or of its process the workers of a topic."""
         present = await self._roster.present()
         found = [c for c in present if c.guid == throttle.name]
+        workers = await self._roster.function_workers() if throttle.of is None else []
+        if throttle.name in {str(worker.member_id) for worker in workers}:
+            return [throttle.name]
         if throttle.of is not None:
             processes = {c.member_id for c in found if c.topic is None}
             found = [
@@ -53,14 +61,16 @@ class QuorumCalls:
                 f"no engine or worker of app {self._app_id!r}{what} has the guid {throttle.name!r};"
                 " roll_call() lists them as engine_id"
             )
-        return found
+        return [consumer.guid for consumer in found]
 
     async def _set(self, throttle: Throttle) -> bool:
         await self._throttles.set(self._app_id, throttle)
+        workers = FunctionThrottle(self._roster, self._announcer, self._app_id, throttle)
         called = await self._bus.call(
             throttle.message(),
             lambda c: throttle.concerns(c.guid, c.topic),
             CONFIRMATION,
+            workers.silent,
         )
         for consumer in called.silent:
             logger.warning(
@@ -85,7 +95,7 @@ class QuorumCalls:
                 "engine_id": str(worker.member_id),
                 "stream": self._app_id,
                 "stream_depth": depth,
-                "throttle": 0,
+                "throttle": worker.throttle,
                 "inited": to_datetime(worker.joined_at).isoformat(),
                 "host": worker.host,
                 "pid": worker.pid,

@@ -77,7 +77,6 @@ class TopicStream:
                 app=self._app_id,
                 topics=self._topics,
                 limit=self._pace.limit(limit),
-                consumer=self._pace.consumer,
             )
         )
         self._pace.claimed(rows)

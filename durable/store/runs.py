@@ -96,7 +96,8 @@ class Look:
     Whether turns and activities are due, when the next will be (Unix seconds), and the runs of the
     asking member whose inbox was left unread; the last id that was given out; and what the tables
     hold for that member, None where nobody looked. `open_edit`: the deployment of edits that open
-    runs follow too, 0 for none.
+    runs follow too, 0 for none. `throttles`: those in force, by name of a workflow or activity, -1
+    or milliseconds; `throttle_calls`: who asked whether this member has read them.
     """
 
     turns: bool
@@ -106,6 +107,8 @@ class Look:
     last_id: int
     reserved: Reserved | None
     open_edit: int
+    throttles: dict[str, int]
+    throttle_calls: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +257,16 @@ class RunStream:
         return Look(
             row["turns"], row["activities"], due, row["unread"], row["last_id"] or 0, reserved,
             row["open_edit"],
+            dict(zip([*workflows, *activities], row["throttles"] or (), strict=False)),
+            row["throttle_calls"],
         )  # fmt: skip
+
+    async def confirm_throttles(self, member: int, queue: str, calls: Sequence[int]) -> None:
+        """Answer those who asked whether this member has read the throttles, if any did."""
+        if member and calls:
+            await self._db.fetch(
+                *self._sql.bind("confirm_throttles", member=member, queue=queue, calls=list(calls))
+            )
 
     async def unserved(
         self, queue: str, workflows: Sequence[str], activities: Sequence[str]

@@ -6,6 +6,8 @@
 - `worker_context`: what the parts of one worker share: its member, queue, clock and tasks.
 - `registry`: the decorated functions that a worker serves, by name.
 - `claims`: claiming what a queue holds; of many workers, as many claim as there is work for.
+- `throttles`: the throttles of the task queue: what is paused, and the pace of claims.
+- `withdrawals`: runs of throttled workflows leave memory.
 - `poll`: the poll beneath the notifications.
 - `run_loader`: bringing claimed runs into memory; those that were lost with a member come last.
 - `workflow_worker`: the workflow runs held in memory, and their turns.

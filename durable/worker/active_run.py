@@ -20,7 +20,7 @@ from durable.protocol.commits import Arrival, Commit, Committed, Intent
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import step_failed
 from durable.replay.run import Run
-from durable.store.activities import Attempt
+from durable.store.activities import Attempt, Settlement
 from durable.store.runs import ClaimedRun
 from durable.worker import reports
 from durable.worker.attempt_code import Outcome
@@ -43,6 +43,7 @@ class ActiveRun:
         revision: how many facts of it are on disk.
         steps: its open steps.
         dropped: whether this member holds it no more.
+        was_read: whether its inbox has been read since it was claimed.
         outcomes: those of attempts that ended while a commit was in flight.
     """
 
@@ -59,6 +60,7 @@ class ActiveRun:
         self._arrived: deque[Arrived] = deque()
         self._retries: list[Retry] = []
         self._write = False
+        self.was_read = False
         self._carried: list[Fact] = []  # applied, to be written with the next commit
         self._used: list[Arrived] = []  # applied, and not yet on disk
         self._seen: set[int] = set()  # rows of the inbox
@@ -94,9 +96,7 @@ class ActiveRun:
 
     def has(self, message: int) -> bool:
         """Whether a row is of an attempt which runs here, or whose result waits for its turn."""
-        return message in self.steps.messages.values() or any(
-            a.message == message for a in self._arrived
-        )
+        return message in (*self.steps.messages.values(), *(a.message for a in self._arrived))
 
     def unanswered(self, issued: int) -> list[int]:
         """Open steps up to `issued` that have neither a row nor, here, a result."""
@@ -166,6 +166,7 @@ class ActiveRun:
 
     def read(self, gone: set[int], arrivals: Sequence[Arrival]) -> None:
         """Note what a reading of the inbox found, each row once however often it is read."""
+        self.was_read = True
         for arrival in arrivals:
             if arrival.id not in self._seen:
                 self._seen.add(arrival.id)
@@ -203,21 +204,24 @@ class ActiveRun:
         outcomes, self.outcomes = self.outcomes, []
         return outcomes
 
-    def unsaved_results(self) -> list[tuple[int, str | None]]:
-        """Results of attempts (message, data) that came here and are on disk nowhere."""
-        return [
-            (a.message, a.fact.data)
-            for a in (*self._used, *self._arrived)
-            if a.message is not None and a.fact.failure is None
-        ]
+    def unsaved_results(self) -> list[Settlement]:
+        """How attempts with rows ended that came here and are on disk nowhere."""
+        rows = self.steps.messages
+        found = [a.settlement(rows) for a in (*self._used, *self._arrived)]
+        return [settlement for settlement in found if settlement is not None]
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether something runs here, or has ended here, that has no row."""
+        return bool(self.steps.unwritten or self._retries) or not self._is_saved
 
     # --- every turn --------------------------------------------------------------------------
 
-    def take_turn(self) -> Turn:
-        """Apply what has arrived. Raises whatever `Run.apply` raises."""
+    def take_turn(self, *, paused: bool = False) -> Turn:
+        """Apply what has arrived, unless it is `paused`. Raises whatever `Run.apply` raises."""
         used = self._used = []
         commands: list[Command] = []
-        while self._arrived and self.run.finished is None:
+        while self._arrived and self.run.finished is None and not paused:
             arrived = self._arrived.popleft()
             if arrived.inbox is None and arrived.message is None:
                 arrived.message = self.steps.messages.pop(arrived.fact.number, None)
@@ -228,7 +232,7 @@ class ActiveRun:
             fact = self._complete(arrived.fact)
             commands += self.run.apply(fact)
             self._carried.append(fact)
-        if self.run.reached:
+        if self.run.reached and not paused:
             commands += self.run.end_reached()
         return self._turn(used, commands, self._retried())
 
@@ -250,9 +254,7 @@ class ActiveRun:
         """The same fact whichever path it took: not before the last, with the step's arguments."""
         if fact.input is None and isinstance(step := self.run.open.get(fact.number), _WITH_INPUT):
             fact = replace(fact, input=step.input)
-        if fact.at >= self.run.time:
-            return fact
-        return replace(fact, at=self.run.time)
+        return fact if fact.at >= self.run.time else replace(fact, at=self.run.time)
 
     def _retried(self) -> list[Intent]:
         retries, self._retries = self._retries, []

@@ -18,6 +18,7 @@ from durable.store.membership import Membership
 from durable.worker.attempts import Attempts
 from durable.worker.reconciler import WorkerReconciler
 from durable.worker.registry import Registry
+from durable.worker.throttles import ThrottledClaims
 from durable.worker.worker_context import WorkerContext
 from durable.worker.workflow_worker import WorkflowWorker
 
@@ -116,24 +117,32 @@ class Claims:
         reconciler: notes claims whose answers are under way.
 
     Attributes:
-        empty_handed: set when a claim that came a moment later found nothing: what it was called
-            for may become due within the second.
+        poll_now: set when a claim that came a moment later found nothing, since what it was called
+            for may become due within the second; and when every worker is to look.
     """
 
     def __init__(
         self, context: WorkerContext, membership: Membership, registry: Registry,
         workflows: WorkflowWorker, attempts: Attempts, reconciler: WorkerReconciler,
     ) -> None:  # fmt: skip
-        self.empty_handed = asyncio.Event()
+        self.poll_now = asyncio.Event()
         self._context = context
         self._membership = membership
-        self._registry = registry
         self._workflows = workflows
         self._attempts = attempts
         self._flights = reconciler.flights
         self._turns = WakeEvent()
         self._due = WakeEvent()
         self._starved = False
+        self._throttles = workflows.throttles
+        services, queue = context.services, context.queue
+        self._turn_claims = ThrottledClaims(
+            self._throttles, services.runs.claim, (queue, list(registry.workflows)), self._turns.set
+        )
+        self._attempt_claims = ThrottledClaims(
+            self._throttles, services.activities.take, (queue, list(registry.activities)),
+            self._due.set,
+        )  # fmt: skip
         attempts.slots.on_freed(self._slot_freed)
 
     def wake(self, *, turns: bool, attempts: bool) -> None:
@@ -149,6 +158,8 @@ class Claims:
         delay = None if news is None else claim_delay(Rank(*self._membership.place), news)
         if news is None or delay is None:
             return
+        if news.kind is QueueKind.ANY:
+            self.poll_now.set()
         for event, kind in ((self._turns, QueueKind.TURN), (self._due, QueueKind.ACTIVITY)):
             if news.kind in (kind, QueueKind.ANY):
                 event.set_later(delay) if delay else event.set()
@@ -168,16 +179,14 @@ class Claims:
             while full and (member := self._context.member):
                 limit = self._workflows.runs.room(CLAIM_MAX, ahead)
                 with self._flights.reserving():
-                    claimed = await self._context.services.runs.claim(
-                        member, self._context.queue, list(self._registry.workflows), limit, waiting
-                    )
+                    claimed = await self._turn_claims.claim(member, limit, waiting)
                     loader.expect(claimed)
                 self._flights.turned_up(c.run_id for c in claimed)
                 if claimed:
                     self._membership.awake()
                     await loader.load(member, claimed)
-                elif not waiting:
-                    self.empty_handed.set()
+                elif not waiting and not self._throttles:
+                    self.poll_now.set()
                 full = len(claimed) == limit
                 ahead = min(CLAIM_MAX, CLAIM_AHEAD + 2 * len(claimed))
 
@@ -197,16 +206,14 @@ class Claims:
                     attempts = await self._claim_attempts(limit, waiting)
                     for attempt in attempts:
                         self._attempts.start(attempt, self._workflows.finished)
-                if not attempts and not waiting:
-                    self.empty_handed.set()
+                if not attempts and not waiting and not self._throttles:
+                    self.poll_now.set()
                 full = len(attempts) == limit
                 self._workflows.slots.note_backlog(backlogged=full)
 
     async def _claim_attempts(self, limit: int, waiting: float) -> list[Attempt]:
         member = self._context.member
-        attempts = await self._context.services.activities.take(
-            member, self._context.queue, list(self._registry.activities), limit, waiting
-        )
+        attempts = await self._attempt_claims.claim(member, limit, waiting)
         if member != self._context.member:
             return []  # declared dead since: others have them
         if attempts:

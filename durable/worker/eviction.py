@@ -15,7 +15,6 @@ from durable.errors import DatabaseError, InternalError
 from durable.postgres.errors import StatementFault
 from durable.postgres.retrying import retry_until_connected
 from durable.protocol.facts import UnknownKind
-from durable.store.activities import Settlement
 from durable.telemetry.logs import logger
 from durable.worker import reports
 from durable.worker.active_run import ActiveRun
@@ -161,9 +160,7 @@ class Releases:
 
     async def _save_results(self, run: ActiveRun) -> None:
         """Put results that no commit has written into the inbox: nothing done is done again."""
-        await self._settler.settle(
-            [Settlement(message, data, None) for message, data in run.unsaved_results()]
-        )
+        await self._settler.settle(run.unsaved_results())
         for attempt, outcome in run.outcomes:
             message = run.steps.message_of(attempt)
             if message is not None:

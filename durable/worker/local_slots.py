@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from durable.protocol.commands import StartActivity
 from durable.worker.attempts import Attempts
+from durable.worker.throttles import QueueThrottles
 
 
 class LocalSlots:
@@ -14,15 +15,17 @@ class LocalSlots:
     Args:
         queue: the task queue of the worker.
         attempts: where its activities run.
+        throttles: what is throttled has to be claimed.
 
     Attributes:
         closed: whether no more steps are started.
     """
 
-    def __init__(self, queue: str, attempts: Attempts) -> None:
+    def __init__(self, queue: str, attempts: Attempts, throttles: QueueThrottles) -> None:
         self.closed = False
         self._queue = queue
         self._attempts = attempts
+        self._throttles = throttles
         self._backlogged = False
 
     def close(self) -> None:
@@ -38,7 +41,8 @@ class LocalSlots:
         elsewhere = command.options.task_queue not in (None, self._queue)
         if elsewhere or self._backlogged or self.closed or queue != self._queue:
             return False
-        return self._attempts.reserve(command.served_by)
+        name = command.served_by
+        return self._throttles.starts_here(name) and self._attempts.reserve(name)
 
     def release(self, commands: Iterable[StartActivity]) -> None:
         """Release the slots of steps that are not started here after all."""

@@ -45,7 +45,7 @@ class Poll:
         now = self._context.clock.now
         looked = now()
         while True:
-            self._claims.empty_handed.clear()
+            self._claims.poll_now.clear()
             if now() - looked >= UNSERVED_EVERY:
                 looked = now()
                 await self._warn_of_unserved()
@@ -53,7 +53,11 @@ class Poll:
                 self._context.member, self._context.queue, list(self._registry.workflows),
                 list(self._registry.activities), self._reconciler.after,
             )  # fmt: skip
-            self._claims.wake(turns=look.turns, attempts=look.activities)
+            changed = self._workflows.throttle(look.throttles)
+            await self._context.services.runs.confirm_throttles(
+                self._context.member, self._context.queue, look.throttle_calls
+            )
+            self._claims.wake(turns=look.turns or changed, attempts=look.activities or changed)
             for run_id in look.unread:
                 self._workflows.arrived(run_id)
             await self._workflows.follow(look.open_edit)
@@ -66,17 +70,17 @@ class Poll:
     async def _until(self, due: float) -> None:
         """Return when it is time to look again: at `due`, when called, or soon while runs are held.
 
-        A process that wrote to those may have died before its notification. What no member holds is
-        watched by the sweeper of all members.
+        A process that wrote to those may have died before its notification, as may one that ends a
+        throttle. What no member holds is watched by the sweeper of all members.
         """
         now = self._context.clock.now
         while (left := due - now()) > 0:
             # Not `wait_for`: before 3.12 that loses a cancellation that comes with the event.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left, POLL)):
-                    await self._claims.empty_handed.wait()
+                    await self._claims.poll_now.wait()
                     return
-            if len(self._workflows.runs):
+            if len(self._workflows.runs) or self._workflows.throttles:
                 return
 
     async def _warn_of_unserved(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from durable.descriptor.command_plan import CommandPlan
@@ -22,7 +22,7 @@ from durable.protocol.commits import ChildStart, Commit, GraphStep, Intent
 from durable.protocol.facts import Fact
 from durable.protocol.failures import Failure
 from durable.replay.run import Run
-from durable.store.activities import Attempt
+from durable.store.activities import Attempt, Settlement
 from durable.worker.open_steps import OpenSteps, Slots
 
 
@@ -34,6 +34,19 @@ class Arrived:
     inbox: int | None = None
     message: int | None = None
     failed: Intent | None = None  # the last attempt, to be kept as an expired row
+
+    def settlement(self, rows: Mapping[int, int]) -> Settlement | None:
+        """How an attempt that has a row ended here; None: it has none, or its inbox says it.
+
+        `rows` are those of steps, by number: an attempt that began without one may have got one.
+        """
+        message = self.message
+        if message is None and self.inbox is None:
+            message = rows.get(self.fact.number)
+        if message is None:
+            return None
+        failure = None if self.failed is None else self.failed.failure
+        return Settlement(message, self.fact.data, None if failure is None else failure.to_json())
 
 
 @dataclass(slots=True)

@@ -36,8 +36,10 @@ from durable.worker.inboxes import InboxReader
 from durable.worker.local_slots import LocalSlots
 from durable.worker.run_loader import RunLoader
 from durable.worker.settlements import AttemptSettler
+from durable.worker.throttles import PAUSED, QueueThrottles
 from durable.worker.timers import RunTimers
 from durable.worker.turns import Turn
+from durable.worker.withdrawals import Withdrawals
 from durable.worker.worker_context import WorkerContext, left_to_reconciler
 
 COMMITS = 10.0  # seconds that giving all runs back waits for their commits
@@ -58,6 +60,7 @@ class WorkflowWorker:
     Attributes:
         runs: the runs by their id.
         slots: which of their steps run here.
+        throttles: those of the queue.
         drains: which run's code runs now.
         loader: brings claimed runs into memory.
     """
@@ -66,7 +69,8 @@ class WorkflowWorker:
         self, context: WorkerContext, workflows: Mapping[str, WorkflowDefinition],
         attempts: Attempts, plans: CommandPlans, *, count_max: int, bytes_max: int,
     ) -> None:  # fmt: skip
-        self.slots = LocalSlots(context.queue, attempts)
+        self.throttles = QueueThrottles(workflows)
+        self.slots = LocalSlots(context.queue, attempts, self.throttles)
         self.plans = plans
         self.drains = Drains()
         self._context = context
@@ -81,6 +85,10 @@ class WorkflowWorker:
         self._releases = Releases(context, self._settler)
         self._timers = RunTimers(context, self.runs, attempts, self._settler, self._advance)
         self._inboxes = InboxReader(context, self.runs, self._releases, self._advance)
+        self._withdrawals = Withdrawals(
+            self.throttles, self.runs, self._evictions, self._releases,
+            lambda run: self._take_turn(run, partial(run.take_turn, paused=True)),
+        )  # fmt: skip
         self.loader = RunLoader(context, self)
         self._woken: set[ActiveRun] = set()  # those whose turn has been called for
 
@@ -152,6 +160,9 @@ class WorkflowWorker:
 
     def take_up(self, claimed: ClaimedRun, facts: list[Fact]) -> None:
         """Replay a claimed run, and let it go on."""
+        if self.throttles.of(claimed.workflow) == PAUSED:  # since it was claimed
+            self._evictions.add(claimed.run_id, self._context.clock.now())
+            return
         identity = RunIdentity(
             run_id=claimed.run_id, id=claimed.jid, workflow=claimed.workflow,
             task_queue=claimed.queue, started_at=claimed.started_at, python=PYTHON,
@@ -203,12 +214,19 @@ class WorkflowWorker:
                         "run %s cannot follow deployment %d: %s", run.claimed.jid, edit, error
                     )
 
+    def throttle(self, found: Mapping[str, int]) -> bool:
+        """Obey the throttles that a poll has read; whether they differ from those before."""
+        if changed := self.throttles.set(found):
+            for run in self.runs:
+                self._advance(run)
+        return changed
+
     # --- turns -------------------------------------------------------------------------------
 
     def _advance(self, run: ActiveRun) -> None:
         """Take a turn, if there is something to do and no commit in flight."""
         self._woken.discard(run)
-        if run.has_work:
+        if not (self.throttles and self._withdrawals.withdraw(run)) and run.has_work:
             self._take_turn(run, run.take_turn)
 
     def _advance_soon(self, run: ActiveRun) -> None:
@@ -323,9 +341,7 @@ class WorkflowWorker:
             self.runs.drop(run)
             self._releases.give_back(run)
         elif attempt.id is not None:
-            row = attempt.id
-            self._context.tasks.once(
-                f"release of attempt {row}",
-                lambda: self._context.services.runs.release(self._context.member, [row]),
-                otherwise=left_to_reconciler,
+            row, release = attempt.id, self._context.services.runs.release
+            self._context.actions.begin(
+                row, f"release of attempt {row}", lambda: release(self._context.member, [row])
             )

@@ -62,6 +62,7 @@ async def test_new_runs_beside_a_full_cache_are_claimed_together(
 ) -> None:
     """Not one by one: each waiting run makes room for one, and no more go than are needed."""
     workflows, activities = [waiter, short], [same]
+    counted = Counted(monkeypatch)
     async with Worker(client, workflows=workflows, activities=activities, max_runs=HELD) as worker:
         waiting = [await client.start(waiter(n)) for n in range(HELD)]
 
@@ -69,7 +70,8 @@ async def test_new_runs_beside_a_full_cache_are_claimed_together(
             return worker._started is not None and len(worker._started.workflows.runs) == HELD
 
         await eventually(held, "a full cache")
-        counted = Counted(monkeypatch)
+        counted.claims.clear()
+        counted.given_back.clear()
         results = await asyncio.gather(*[client.execute(short(n)) for n in range(NEW)])
         assert results == list(range(NEW))
         assert sum(counted.claims) == NEW

@@ -2,6 +2,7 @@
 
 commands.py    what a throttle may say
 throttles.py   how fast each may claim, as stored
+function_throttles.py  how workers of functions confirm a throttle
 roster.py      who takes part, and is alive
 bus.py         what they say to each other: calls, answers, messages
 activation.py  have every engine ready before one commit switches them all

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from durable.errors import DatabaseError
-from durable.hotmesh.quorum.roster import SQL, AnswerRow, Consumer, Roster
+from durable.hotmesh.quorum.roster import SQL, AnswerRow, Consumer, FunctionWorker, Roster
 from durable.postgres.listen import Listener
 from durable.postgres.pool import Database
 from durable.runtime import channels
@@ -32,6 +32,12 @@ TOLD_MAX = 1_000  # messages that are read at once; who calls says so again
 Message = Mapping[str, Any]
 Heard = Callable[[Message], Awaitable[Mapping[str, Message]]]
 """Gets each message; gives the answers of the consumers of this process, by guid."""
+SilentWorkers = Callable[[Mapping[str, Message]], Awaitable[Sequence[FunctionWorker]]]
+"""Gets the answers so far; gives the workers of functions that are to answer and have not."""
+
+
+async def _no_workers(_answers: Mapping[str, Message]) -> Sequence[FunctionWorker]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class Called:
     """What became of a call: the answers by guid, who did not answer, and all who are there."""
 
     answers: Mapping[str, Message] = field(default_factory=dict)
-    silent: Sequence[Consumer] = ()
+    silent: Sequence[Consumer | FunctionWorker] = ()
     present: Sequence[Consumer] = ()
 
 
@@ -95,14 +101,16 @@ class Bus:
         return posted
 
     async def call(
-        self, message: Message, concerned: Callable[[Consumer], bool], windows: Iterable[float]
-    ) -> Called:
+        self, message: Message, concerned: Callable[[Consumer], bool], windows: Iterable[float],
+        silent_workers: SilentWorkers = _no_workers,
+    ) -> Called:  # fmt: skip
         """Say something and wait for the answers of those concerned that are alive.
 
         Args:
             message: what to say.
             concerned: who is to answer.
             windows: seconds to wait before the call is repeated; after the last it is over.
+            silent_workers: says which workers of functions are still to answer; none, if left out.
         """
         call = await self.post(message)
         told = self._calls[call] = asyncio.Event()
@@ -110,7 +118,7 @@ class Bus:
         try:
             for window in windows:
                 self._announce(self._everybody, call)
-                called = await self._wait(call, told, concerned, window)
+                called = await self._wait(call, told, concerned, silent_workers, window)
                 if not called.silent:
                     break
         finally:
@@ -118,8 +126,9 @@ class Bus:
         return called
 
     async def _wait(
-        self, call: int, told: asyncio.Event, concerned: Callable[[Consumer], bool], window: float
-    ) -> Called:
+        self, call: int, told: asyncio.Event, concerned: Callable[[Consumer], bool],
+        silent_workers: SilentWorkers, window: float,
+    ) -> Called:  # fmt: skip
         clock = asyncio.get_running_loop().time
         end = clock() + window
         while True:
@@ -127,7 +136,8 @@ class Bus:
             present = await self._roster.present()
             rows = await self._db.fetch(*self._sql.bind("answers", message_id=call))
             answers = {row["sender"]: json.loads(row["message"]) for row in rows}
-            silent = [c for c in present if concerned(c) and c.guid not in answers]
+            waited = [c for c in present if concerned(c) and c.guid not in answers]
+            silent: list[Consumer | FunctionWorker] = [*waited, *await silent_workers(answers)]
             left = end - clock()
             if not silent or left <= 0:
                 return Called(answers, silent, present)

@@ -32,7 +32,10 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class FunctionWorker:
-    """A worker of functions: the version that it serves, and how many runs it holds."""
+    """A worker of functions: the version that it serves, and how many runs it holds.
+
+    `paused`: how many of these a throttle pauses; `throttle`: the one for the whole worker.
+    """
 
     member_id: int
     host: str
@@ -41,6 +44,11 @@ class FunctionWorker:
     joined_at: float
     seen_at: float
     runs: int
+    paused: int
+    throttle: int
+
+    def __str__(self) -> str:
+        return f"worker of functions {self.member_id} (host {self.host}, process {self.pid})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,10 @@ class Roster:
         """The workers of functions on the task queue with the app's name that are alive."""
         bound = self._sql.bind("function_workers", app_id=self._app_id, lock_class=self._locks)
         return [FunctionWorker(**dict(row)) for row in await self._db.fetch(*bound)]
+
+    async def claiming(self) -> set[str]:
+        """The transactions that may still claim by what was there before this call."""
+        return {row[0] for row in await self._db.fetch(*self._sql.bind("claiming"))}
 
     async def due(self) -> int:
         """How many runs and attempts of functions wait for one of them."""

@@ -2,7 +2,8 @@
 -- Takes attempts of activities that this worker serves. The commit does not wait for the disk: a lost
 -- claim loses nothing, but for an attempt that may not be repeated, and for those `flush` follows.
 with recursive
--- include: due(stream = :queue; kind = 'activity'; before = durable.now() - :waiting * interval '1 s'; served = w.topic = any(:names::text[]); allowed = true),
+-- include: unpaused(name = unpaused; names = :names::text[]),
+-- include: due(stream = :queue; kind = 'activity'; before = durable.now() - :waiting * interval '1 s'; served = w.topic = any((select u.names from unpaused u)::text[]); allowed = true),
 taken as (
     update durable.worker_streams w set reserved_by = :member, reserved_at = durable.now()
     from quick where w.id = any(array(select id from due))  -- an array: the planner expects few rows

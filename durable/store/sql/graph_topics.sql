@@ -16,7 +16,7 @@ with quick as materialized (
         order by w.priority desc, w.visible_at
         limit :limit for update skip locked
     ) d
-    where (select x.ms from durable.throttle_v1(:app, t.topic, :consumer) as x(ms)) >= 0
+    where (select x.ms from durable.throttle_v1(:app, t.topic, (:member::bigint)::text) as x(ms)) >= 0
     limit :limit
 ), taken as (
     -- By an array: a join may go through the whole table, where the planner thinks that much is due.
@@ -37,5 +37,5 @@ with quick as materialized (
 select t.id, t.run_id, t.jid, t.aid, t.dad, t.topic, t.workflow_name, t.message, t.metadata, t.retry_attempt, t.losses,
     t.max_retry_attempts, t.backoff_coefficient::float8, t.maximum_interval_seconds::float8,
     t.initial_interval_seconds::float8,
-    (select x.ms from durable.throttle_v1(:app, t.topic, :consumer) as x(ms)) as throttle
+    (select x.ms from durable.throttle_v1(:app, t.topic, (:member::bigint)::text) as x(ms)) as throttle
 from taken t order by t.priority desc, t.visible_at, t.id

@@ -127,7 +127,11 @@ where a.pid = :backend and a.state = 'idle in transaction' and a.datname = curre
 with gone as (
     delete from durable.members where member_id = :member
 ), absent as (
-    delete from durable.quorum where member_id = :member
+    delete from durable.quorum where member_id = :member returning app_id, guid
+), unthrottled as (
+    delete from durable.throttles t
+    where t.target = 'guid' and (t.name = (:member::bigint)::text
+        or (t.app_id, t.name) in (select a.app_id, a.guid from absent a))
 ), applied as (
     update durable.engine_streams e set reserved_by = null, reserved_at = null, losses = e.losses + 1
     where e.id in (select m.id from durable.engine_streams m where m.reserved_by = :member for update skip locked)

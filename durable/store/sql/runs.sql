@@ -4,7 +4,8 @@
 -- A run whose job is locked has a commit of an earlier claim under way: it is left for the next look, so that
 -- whoever folds it sees what that wrote; and `hold` has commits refused that come later still.
 with recursive
--- include: due(stream = :queue; kind = 'turn'; before = durable.now() - :waiting * interval '1 s'; served = w.workflow_name = any(:workflows::text[]); allowed = true),
+-- include: unpaused(name = unpaused; names = :workflows::text[]),
+-- include: due(stream = :queue; kind = 'turn'; before = durable.now() - :waiting * interval '1 s'; served = w.workflow_name = any((select u.names from unpaused u)::text[]); allowed = true),
 free as (
     -- By an array, here and below: so that the planner expects few rows, whatever it thinks of the limit.
     select j.run_id from durable.jobs j
@@ -37,11 +38,13 @@ select format('%s %s', (select s.system_identifier from pg_control_system() s),
 -- The poll beneath the notifications, one statement for both kinds: is something due, and when is the next?
 -- The next time is that of any workflow or activity of the queue: whoever serves it looks then.
 with recursive
+-- include: unpaused(name = workflows; names = :workflows::text[]),
+-- include: unpaused(name = activities; names = :activities::text[]),
 -- include: ranks(name = turn_ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = 'turn'),
 -- include: ranks(name = activity_ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = 'activity')
 select
-    -- include: any_due(ranks = turn_ranks; kind = 'turn'; served = w.workflow_name = any(:workflows::text[]); name = turns),
-    -- include: any_due(ranks = activity_ranks; kind = 'activity'; served = w.topic = any(:activities::text[]); name = activities),
+    -- include: any_due(ranks = turn_ranks; kind = 'turn'; served = w.workflow_name = any((select u.names from workflows u)::text[]); name = turns),
+    -- include: any_due(ranks = activity_ranks; kind = 'activity'; served = w.topic = any((select u.names from activities u)::text[]); name = activities),
     (select min(d.visible_at)
      from (select priority, 'turn' as kind from turn_ranks union all select priority, 'activity' from activity_ranks) r
      cross join lateral (
@@ -66,11 +69,25 @@ select
         where (select w.reserved_by from durable.worker_streams w where w.id = r.run_id) = :member) as unread,
     pg_sequence_last_value('durable.ids') as last_id,
     coalesce((select a.open_edit from durable.apps a where a.app_id = :queue), 0) as open_edit,
+    -- The throttles in force, in the order of the names, and the calls about them that this member has not answered.
+    case when exists (select from durable.throttles t where t.app_id = :queue and t.throttle <> 0) then array(
+        select t.ms from unnest(:workflows::text[] || :activities::text[]) with ordinality as n(name, place)
+        cross join lateral durable.throttle_v1(:queue, n.name, (:member::bigint)::text) as t(ms)
+        order by n.place) end as throttles,
+    array(select c.id from durable.quorum_messages c
+        where c.app_id = :queue and c.sent_at > durable.now() - interval '10 s' and c.answers is null
+          and c.message ->> 'type' = 'throttle' and not exists (select from durable.quorum_messages a
+            where a.answers = c.id and a.sender = (:member::bigint)::text)) as throttle_calls,
     -- What the tables say that this member has reserved; where it differs from what it knows, `held` follows.
     m.reserved, m.reserved_ids
 from (select count(*) as reserved, coalesce(bit_xor(w.id), 0) as reserved_ids
       from durable.worker_streams w
       where :after::bigint is null and w.reserved_by = :member and w.expired_at is null) m
+
+-- name: confirm_throttles
+-- To those who set throttles: this member has read them.
+insert into durable.quorum_messages (app_id, sender, answers, message, sent_at)
+select :queue, (:member::bigint)::text, c.id, '{}', durable.now() from unnest(:calls::bigint[]) as c(id)
 
 -- name: survived
 -- The cold turns of runs that had taken a process down came to rest.

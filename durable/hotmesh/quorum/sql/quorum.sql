@@ -28,17 +28,30 @@ where q.app_id = :app_id
 order by q.topic nulls first, q.joined_at, q.guid
 
 -- name: function_workers
--- Workers that serve functions of the task queue with the app's name and are alive, with what each holds.
+-- Workers that serve functions of the task queue with the app's name and are alive, with how many runs each holds, and
+-- how many of these a throttle pauses.
 select m.member_id, m.host, m.pid, m.app_version as version, extract(epoch from m.started_at)::float8 as joined_at,
     extract(epoch from durable.now())::float8 as seen_at,
-    (select count(*) from durable.worker_streams w where w.reserved_by = m.member_id and w.msg_type = 'turn') as runs
+    r.runs, r.paused, t.ms as throttle
 from durable.members m
+cross join lateral durable.throttle_v1(m.app_id, '', m.member_id::text) as t(ms)
+cross join lateral (
+    select count(*) as runs, count(*) filter (where (
+        select x.ms from durable.throttle_v1(m.app_id, w.workflow_name, m.member_id::text) as x(ms)) < 0) as paused
+    from durable.worker_streams w where w.reserved_by = m.member_id and w.msg_type = 'turn') r
 where m.app_id = :app_id
   and exists (select from pg_locks l where l.locktype = 'advisory' and l.granted
               and l.database = (select oid from pg_database where datname = current_database())
               and l.classid::bigint = :lock_class::bigint & 4294967295
               and l.objid::bigint = 1 + m.member_id % 2147483646 and l.objsubid = 2)
 order by m.member_id
+
+-- name: claiming
+-- The transactions in which something may be claimed by what was there before a throttle: Postgres locks the table
+-- before it takes a statement's snapshot, and keeps the lock until the transaction ends.
+select distinct l.virtualtransaction from pg_locks l
+where l.locktype = 'relation' and l.relation = 'durable.worker_streams'::regclass and l.mode = 'RowExclusiveLock'
+  and l.database = (select oid from pg_database where datname = current_database())
 
 -- name: due
 -- Runs and attempts of functions that wait for a worker.
