@@ -9,8 +9,8 @@
     logs        `logger`, silent while a run is replayed
     overrides   the options of definitions and calls, checked
     functions   which functions can be durable, and what to do about those that cannot
-    heartbeats  a long activity says that it is alive, and hears that nobody
-                waits any more
+    heartbeats  a long activity says that it is alive, and learns that it has
+                been stopped
     state       what workflow code keeps about itself for others to see and
                 find: attributes and the entity
     declared_signals  which signals a workflow's code refers to, found by

@@ -86,7 +86,7 @@ class Call(Coroutine[Any, Any, R_co]):
         return name
 
     def take(self) -> Self:
-        """This call, now counted as used: for whoever carries it out instead of awaiting it.
+        """This call, now counted as used, to be carried out instead of awaited.
 
         Raises `DurableError` if it has been used before.
         """

@@ -18,7 +18,7 @@ from durable.authoring.signals import Signal
 from durable.codec.adapters import Adapter
 from durable.replay.definitions import DeclaredSignals
 
-VISITED_MAX = 5_000  # objects; who refers to more is not read to the end
+VISITED_MAX = 5_000  # objects; code that refers to more is not read to the end
 _ELEMENTS_MAX = 1_000  # of one container
 _INDIRECT = frozenset({"getattr", "globals", "locals", "vars", "eval", "exec", "__import__"})
 _LIBRARIES = tuple({

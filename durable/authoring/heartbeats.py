@@ -1,4 +1,4 @@
-"""Heartbeats: a long activity says that it is alive, and hears that nobody waits any more."""
+"""Heartbeats: a long activity says that it is alive, and learns that it has been stopped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Heart:
 
     Attributes:
         last: when it last beat, by `clock`.
-        stopped: nobody waits for the attempt any more.
+        stopped: the attempt was cancelled, or has timed out.
     """
 
     __slots__ = ("_clock", "last", "stopped")
@@ -29,7 +29,7 @@ class Heart:
         """The attempt is alive; raises `asyncio.CancelledError` when it has been stopped."""
         self.last = self._clock()
         if self.stopped:
-            raise asyncio.CancelledError("nobody waits for this attempt any more")
+            raise asyncio.CancelledError("this attempt was cancelled, or has timed out")
 
 
 HEART: ContextVar[Heart | None] = ContextVar("durable_heart", default=None)
@@ -40,7 +40,7 @@ def heartbeat() -> None:
 
     It writes nothing, so it may be called in every turn of a loop. An attempt that was cancelled,
     or has timed out, gets `asyncio.CancelledError` from it: the only way in which a plain (not
-    async) activity hears of that. Outside of a worker, as in a unit test, it does nothing.
+    async) activity learns of that. Outside of a worker, as in a unit test, it does nothing.
 
     Example:
         >>> def resize(paths: list[str]) -> None:

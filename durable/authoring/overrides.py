@@ -46,7 +46,7 @@ class WorkflowDeclaration(TypedDict, total=False):
 
     Keys:
         name: the function's own unless given.
-        task_queue: the queue of its turns; None means that of whoever starts it.
+        task_queue: the queue of its turns; None means that of the caller.
         priority: larger goes first; 0 unless given.
     """
 

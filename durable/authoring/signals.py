@@ -1,4 +1,4 @@
-"""Signals: what the outside tells a run. Declared once, at module level, used on both sides."""
+"""Signals: messages from outside to a run. Declared once, at module level, used on both sides."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Signal(Generic[T]):
         self.adapter = Adapter(payload, owner=f"signal {name!r}", path="payload")
 
     async def receive(self) -> T:
-        """The next one that nobody has received yet; waits for it. Only in workflow code."""
+        """The next one that has not been received yet; waits for it. Only in workflow code."""
         context = inside(f"{self.name}.receive()", "a handle's `signal()` sends")
         return cast("T", await context.receive(self.name, self.adapter))
 

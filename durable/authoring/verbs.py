@@ -55,7 +55,7 @@ def uuid4() -> uuids.UUID:
 
 
 def info() -> WorkflowInfo:
-    """Who the run is: its id, workflow, task queue, start and parent, and how far it has come."""
+    """The run itself: its id, workflow, task queue, start and parent, and how far it has come."""
     return inside("durable.info()", _INFO).info()
 
 

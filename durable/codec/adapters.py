@@ -39,7 +39,7 @@ class Machine:
 
     Args:
         hint: the resolved type hint.
-        owner: who asks, for messages: "charge()", or "signal 'approval'".
+        owner: what asks, for messages: "charge()", or "signal 'approval'".
         advice: what to do where a value would not come back as it is.
     """
 
@@ -178,7 +178,7 @@ class Adapter:
 
     Args:
         hint: any type hint that pydantic knows.
-        owner: who asks, for messages.
+        owner: what asks, for messages.
         path: what the value is called there.
         advice: what to do about a value that would not come back as it is.
 

@@ -64,21 +64,21 @@ def serializer_of(adapter: TypeAdapter[Any], config: Any) -> Any:
     Raises `DefinitionError` for a class of which no value could be read, whatever is written.
     """
     schema: Any = adapter.core_schema
-    told = _told(schema)
-    return adapter.serializer if told is schema else SchemaSerializer(told, config)
+    given = _given_only(schema)
+    return adapter.serializer if given is schema else SchemaSerializer(given, config)
 
 
-def _told(schema: Any) -> Any:
+def _given_only(schema: Any) -> Any:
     """The schema with such fields left out of what is written; itself where there is none."""
     if isinstance(schema, dict):
         if schema.get("type") == "dataclass":
             _check(schema["cls"])
-        parts = {k: v if k == "metadata" else _told(v) for k, v in schema.items()}
+        parts = {k: v if k == "metadata" else _given_only(v) for k, v in schema.items()}
         if schema.get("type") == "dataclass-field" and schema.get("init") is False:
             return {**parts, "serialization_exclude": True}
         return parts if any(parts[key] is not schema[key] for key in parts) else schema
     if isinstance(schema, list):
-        items = [_told(part) for part in schema]
+        items = [_given_only(part) for part in schema]
         same = all(one is other for one, other in zip(items, schema, strict=True))
         return schema if same else items
     return schema

@@ -2,7 +2,7 @@
 
 An exception is rebuilt as the user's own class only if that class is already loaded here. Nothing
 is ever imported: an `except` clause can only name a class whose module is loaded, so an import
-could serve nobody, while it would let whoever writes to the database choose a module to run.
+would serve no caller, and would let writers to the database choose a module to run.
 No code of the class is run but its `__str__`, which must say what the original said: neither
 `__init__` nor `__new__`, `__setattr__`, `__set__` or `add_note`. What they set comes back as it
 was.

@@ -54,7 +54,7 @@ def unmarked(text: str) -> tuple[str, object]:
 
 
 def plain_value(text: str) -> Any:
-    """The value of a text as plain data, for whoever does not know its type: without the marks.
+    """The value of a text as plain data, where its type is not known: without the marks.
 
     A dict of the user's own is left alone, whatever its keys are called.
 
@@ -78,7 +78,7 @@ def plain_object(text: str | None) -> dict[str, object]:
 
 
 def restore(value: object, form: object) -> None:
-    """Tell the models within the value, just read, which of their fields were given."""
+    """Set in the models of the value, just read, which of their fields were given."""
     for model, known in _pairs(value, form):
         given = known.get(KEY)
         if isinstance(given, list):

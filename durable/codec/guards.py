@@ -161,7 +161,7 @@ _SCALARS: dict[Any, Guard] = {
     object: plain,
 }
 
-# Members that a union tells apart in JSON by themselves; any other mixture takes the slow path.
+# Members that differ in JSON by themselves; any other mixture takes the slow path.
 _TOLD_APART = {_is_none, _is_str, _is_int, _is_bool, _is_float}
 
 
@@ -216,8 +216,8 @@ class _Compiler:
         if origin in (typing.Union, types.UnionType):
             return self._union(args)
         if origin is typing.Annotated:
-            told = all(isinstance(extra, str) for extra in hint.__metadata__)
-            return self.compile(args[0]) if told else never
+            is_prose = all(isinstance(extra, str) for extra in hint.__metadata__)
+            return self.compile(args[0]) if is_prose else never
         build = {
             typing.Literal: lambda: _literal(args),
             typing.Required: lambda: self.compile(args[0]),

@@ -60,7 +60,7 @@ def advice_on(value: object, otherwise: str = ANNOTATE) -> str:
         if inspect.iscoroutine(one):
             one.close()
             return (
-                f"it is a coroutine that nobody awaited, of {one.__qualname__}(): await it, or,"
+                f"it is a coroutine that was not awaited, of {one.__qualname__}(): await it, or,"
                 " where a plain wrapper of a decorator returned it, write `async def` there"
             )
         if kind.__module__.partition(".")[0] in _LIBRARIES:

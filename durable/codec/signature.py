@@ -116,8 +116,8 @@ class Signature:
     def decode_arguments(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Arguments to call the function with. `PayloadError` if they do not fit it.
 
-        A list is taken too, as positional arguments: who starts a workflow by its name alone does
-        not know the names of its parameters.
+        A list is taken too, as positional arguments: a caller that starts a workflow by its name
+        does not know the names of its parameters.
         """
         if text == "{}" and self._at_least == 0:
             return (), {}

@@ -1,4 +1,4 @@
-"""From YAML to the model and back, and the hash that tells contents apart."""
+"""From YAML to the model and back, and the hash by which contents differ."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def load(
 
 
 def load_marked(source: str | Path | Mapping[str, object]) -> tuple[App, Mark | None]:
-    """As `load`, with the lines at which its parts stand: for who finds more that is wrong."""
+    """As `load`, with the lines at which its parts stand: for further findings."""
     app, marks = _shaped(source)
     refuse(findings_of(app), marks)
     return app, marks
@@ -152,7 +152,7 @@ def _ordered(fields: Mapping[str, object]) -> dict[str, object]:
 
 
 def content_hash(app: App) -> str:
-    """Hex digits that tell contents apart: 16 for an app of functions, as `Hashes`, else 8.
+    """Hex digits that differ with the contents: 16 for an app of functions, as `Hashes`, else 8.
 
     Versions do not count, nor does the order of activities and of mapped keys; that of transitions
     does.

@@ -14,7 +14,7 @@ from durable.descriptor.value_positions import columns
 from durable.errors import ConfigurationError
 from durable.protocol.durations import seconds
 
-TELLING: Final = ("role", "type", "priority", "metadata")
+FOUND_BY: Final = ("role", "type", "priority", "metadata")
 """What an escalation is found by: without one of these none is written."""
 
 
@@ -23,7 +23,7 @@ def escalation_problems(
 ) -> Iterator[tuple[Path, str]]:
     """What is wrong with the escalation of a hook."""
     given = columns(escalation)
-    if not set(TELLING) & given.keys():
+    if not set(FOUND_BY) & given.keys():
         yield (), "an escalation has a role, a type, a priority or metadata"
     hook = graph.activities[aid]
     ruled = any(rule.to == aid for rules in graph.hooks.values() for rule in rules)

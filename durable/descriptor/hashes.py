@@ -45,7 +45,7 @@ class Hashes:
 
 
 def digest(value: object, digits: int = _DIGITS) -> str:
-    """Hex digits that tell contents apart: of sha256 over canonical JSON.
+    """Hex digits that differ with the contents: of sha256 over canonical JSON.
 
     The order of keys does not count, that of lists does.
 

@@ -69,7 +69,7 @@ def _entry(head: str, value: object, indent: int, frame: _Frame | None) -> list[
         return [head, *_mapping(value, indent + 2, frame or {})]
     if isinstance(value, (list, tuple)):
         return [head, *_sequence(value, indent + 2, (frame or {}).get("*"))]
-    # Nothing but text can be folded; a long name with a number behind it stays wide.
+    # Only text can be broken into lines; a long name with a number behind it stays wide.
     return _folded(head, value, indent + 2) if isinstance(value, str) else [flow]
 
 

@@ -151,7 +151,7 @@ class Hook(ActivityPart):
     hook: HookPort | None = None
     """A topic of its own, and a schema of what is signalled there."""
     escalation: Escalation | None = None
-    """What is kept of the wait, for people who are to act."""
+    """What is kept of the wait, for the people that are to act."""
     cycle: Flag = False
     """True: it can be entered again. That is so by itself where a cycle names it."""
 
@@ -283,7 +283,7 @@ class HookConditions(Part):
     gate: Literal["and"] = "and"
     """All matches have to hold."""
     match: tuple[Match, ...] = ()
-    """At least one: it tells which job a signal is for."""
+    """At least one: it says which job a signal is for."""
 
 
 class HookRule(Part):

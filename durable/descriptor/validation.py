@@ -181,7 +181,7 @@ def _hooks(graph: Graph, _tree: Tree) -> Iterator[Finding]:
     shared = [topic for topic, count in Counter(own.values()).items() if count > 1]
     for aid, topic in own.items():
         if topic in shared:
-            message = f"several hooks wait at {topic!r}; tell them apart by rules under `hooks`"
+            message = f"several hooks wait at {topic!r}; distinguish them by rules under `hooks`"
             yield Finding(("activities", aid, "hook", "topic"), message)
     topics: dict[str, str] = {}
     for topic, rules in graph.hooks.items():
@@ -197,7 +197,7 @@ def _hooks(graph: Graph, _tree: Tree) -> Iterator[Finding]:
             elif own.get(rule.to, topic) != topic or topics.setdefault(rule.to, topic) != topic:
                 yield Finding((*path, "to"), f"{rule.to!r} waits at another topic already")
             if not (rule.conditions and rule.conditions.match):
-                yield Finding(path, "it needs a match that tells which job a signal is for")
+                yield Finding(path, "it needs a match that says which job a signal is for")
 
 
 def _targets(app: App, graph: Graph) -> Iterator[Finding]:

@@ -72,7 +72,7 @@ def compile_value(raw: object, at: Path = ()) -> Expression:
 
 
 def _unwitnessed(_at: Path, _reference: Reference) -> None:
-    """Nobody asked."""
+    """References are of no interest to the caller."""
 
 
 def compile_into(

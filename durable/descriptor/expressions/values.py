@@ -22,7 +22,7 @@ MOST_ITEMS = 1_000_000  # of an array or object that is made, counted through al
 
 
 class TooLarge(Exception):
-    """A value that nobody means, however small those are that it would be made of."""
+    """A value that is larger than any that is meant, though made of small ones."""
 
 
 def check_length(size: float) -> None:

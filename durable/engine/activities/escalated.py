@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from durable.descriptor.escalations import TELLING, moment, unfit
+from durable.descriptor.escalations import FOUND_BY, moment, unfit
 from durable.engine.job import Scene
 from durable.errors import DescriptorError
 
@@ -24,7 +24,7 @@ def escalated(scene: Scene, duration: float | None) -> dict[str, object] | None:
     if scene.node.escalation is None:
         return None
     given = {k: v for k, v in scene.data(scene.node.escalation).items() if v is not None}
-    if not any(given.get(name) not in (None, {}) for name in TELLING):
+    if not any(given.get(name) not in (None, {}) for name in FOUND_BY):
         return None
     columns = {_COLUMNS.get(key, key): _checked(scene, key, value) for key, value in given.items()}
     known = scene.job.metadata

@@ -199,7 +199,7 @@ def test_a_coroutine_that_nobody_awaited():
     async def charge() -> int:
         return 1
 
-    with pytest.raises(PayloadError, match=r"coroutine that nobody awaited, of .*charge\(\)"):
+    with pytest.raises(PayloadError, match=r"coroutine that was not awaited, of .*charge\(\)"):
         Adapter(Any).encode(charge())
 
 

@@ -79,7 +79,7 @@ def next_time(text: str, now: datetime, zone: tzinfo) -> datetime:
 
     try:
         # The parser goes by one zone's clock. In an hour that comes twice the time of the first may
-        # still be to come on that clock, and be over: what is later is told in UTC.
+        # still be to come on that clock, and be over: what is later is said in UTC.
         times = _times(_NAMED.get(text.strip().lower(), text), now.astimezone(zone))
         return next(time for time in (t.astimezone(UTC) for t in times) if time > now)
     except CronSimError as error:
