@@ -10,7 +10,6 @@
 - `channels`: names of notification channels, within the 63 bytes that Postgres allows.
 - `notifier`: sends the notifications of one moment as one statement.
 - `watchdog`: finds code that does not yield, names it, and acts after a limit.
-- `cpu_slice`: how long something runs before other work of the loop has its turn.
 - `threads`: daemon threads for user code that blocks, so that the process can end.
 - `user_code`: whatever user code raises becomes data, and stays out of the event loop.
 - `interrupts`: distinguishes Ctrl-C from a `KeyboardInterrupt` that code raised.

@@ -24,7 +24,8 @@ from durable.store.activities import Attempt, Settlement
 from durable.store.runs import ClaimedRun
 from durable.worker import reports
 from durable.worker.attempt_code import Outcome
-from durable.worker.open_steps import OpenSteps, Slots
+from durable.worker.local_slots import LocalSlots
+from durable.worker.open_steps import OpenSteps
 from durable.worker.turns import Arrived, Retry, Turn, TurnDraft
 
 _WITH_INPUT = (StartActivity, StartChild, StartGraph)
@@ -47,7 +48,9 @@ class ActiveRun:
         outcomes: those of attempts that ended while a commit was in flight.
     """
 
-    def __init__(self, claimed: ClaimedRun, run: Run, *, slots: Slots, plan: CommandPlan) -> None:
+    def __init__(
+        self, claimed: ClaimedRun, run: Run, *, slots: LocalSlots, plan: CommandPlan
+    ) -> None:
         self.claimed = claimed
         self.run = run
         self.plan = plan

@@ -27,12 +27,16 @@ class ActiveRuns:
         count_max: how many runs may be held.
         bytes_max: how heavy they may be together.
         evicted: called with each run that was evicted, and when it is due.
+
+    Attributes:
+        loading: runs that are claimed, and on their way into memory.
     """
 
     def __init__(
         self, attempts: Attempts, *, count_max: int, bytes_max: int,
         evicted: Callable[[int, float | None], None],
     ) -> None:  # fmt: skip
+        self.loading: set[int] = set()
         self._attempts = attempts
         self._evicted = evicted
         self._runs: dict[int, ActiveRun] = {}
@@ -62,14 +66,16 @@ class ActiveRuns:
         return {r for r, run in self._runs.items() if run.commit is None}
 
     def rows(self) -> set[int]:
-        """The rows of the runs held, and of their attempts that run here."""
-        rows = set(self._runs)
+        """The rows of the runs held or loaded, and of their attempts that run here."""
+        rows = {*self._runs, *self.loading}
         for run in self._runs.values():
             rows.update(run.steps.messages.values())
         return rows
 
     def knows(self, message: int, run_id: int) -> bool:
-        """Whether a row is of a run held here, or may become one of its by a commit in flight."""
+        """Whether a row is of a run held or loaded here, or may become so by a commit in flight."""
+        if message in self.loading:
+            return True
         run = self._runs.get(run_id)
         return run is not None and (message == run_id or run.commit is not None or run.has(message))
 

@@ -18,6 +18,7 @@ from durable.store.membership import Membership
 from durable.worker.attempts import Attempts
 from durable.worker.reconciler import WorkerReconciler
 from durable.worker.registry import Registry
+from durable.worker.run_loader import RunLoader
 from durable.worker.throttles import ThrottledClaims
 from durable.worker.worker_context import WorkerContext
 from durable.worker.workflow_worker import WorkflowWorker
@@ -131,6 +132,7 @@ class Claims:
         self._workflows = workflows
         self._attempts = attempts
         self._flights = reconciler.flights
+        self._loader = RunLoader(context, workflows)
         self._turns = WakeEvent()
         self._due = WakeEvent()
         self._starved = False
@@ -166,7 +168,7 @@ class Claims:
 
     async def claim_turns(self) -> None:
         """Claim runs and load them; to be kept running until a stop."""
-        loop, loader = asyncio.get_running_loop(), self._workflows.loader
+        loop = asyncio.get_running_loop()
         claimed_at, ahead = 0.0, CLAIM_AHEAD
         self._turns.set()  # begun again after an error, there may be unclaimed ones
         while True:
@@ -180,11 +182,11 @@ class Claims:
                 limit = self._workflows.runs.room(CLAIM_MAX, ahead)
                 with self._flights.reserving():
                     claimed = await self._turn_claims.claim(member, limit, waiting)
-                    loader.expect(claimed)
+                    self._loader.expect(claimed)
                 self._flights.turned_up(c.run_id for c in claimed)
                 if claimed:
                     self._membership.awake()
-                    await loader.load(member, claimed)
+                    await self._loader.load(member, claimed)
                 elif not waiting and not self._throttles:
                     self.poll_now.set()
                 full = len(claimed) == limit

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
+from durable.postgres.retrying import retry_until_connected
 from durable.worker.active_runs import ActiveRuns, Advance
 from durable.worker.eviction import Releases
-from durable.worker.run_loader import read_apart
 from durable.worker.worker_context import WorkerContext
+
+R = TypeVar("R")
 
 
 class InboxReader:
@@ -58,3 +62,23 @@ class InboxReader:
                     continue
                 run.read(gone, inboxes.get(run.claimed.run_id, ()))
                 self._advance(run)
+
+
+async def read_apart(
+    read: Callable[[Sequence[int]], Awaitable[dict[int, R]]], run_ids: Sequence[int]
+) -> tuple[dict[int, R], dict[int, Exception]]:
+    """What `read` finds for each run, and the error of each for which it cannot be read.
+
+    A server that is away is waited for; anything else is found by halving.
+    """
+    if not run_ids:
+        return {}, {}
+    try:
+        return await retry_until_connected(lambda: read(run_ids)), {}
+    except Exception as error:  # noqa: BLE001 - it is the one run's whose error it is
+        if len(run_ids) == 1:
+            return {}, {run_ids[0]: error}
+    middle = len(run_ids) // 2
+    first, failed = await read_apart(read, run_ids[:middle])
+    second, more = await read_apart(read, run_ids[middle:])
+    return {**first, **second}, {**failed, **more}

@@ -10,7 +10,7 @@ from durable.worker.throttles import QueueThrottles
 
 
 class LocalSlots:
-    """Which steps may run here without taking the queue path; implements `Slots`.
+    """Which steps may run here without taking the queue path.
 
     Args:
         queue: the task queue of the worker.

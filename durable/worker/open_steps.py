@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from durable.descriptor.command_plan import CommandPlan, Routed
 from durable.protocol.commands import (
@@ -20,20 +19,9 @@ from durable.replay.mismatch import ExpectedStep
 from durable.replay.run import Run
 from durable.store.activities import Attempt
 from durable.store.runs import ClaimedRun
+from durable.worker.local_slots import LocalSlots
 
 LOCAL_STEPS_MAX = 100  # then one step takes the queue path, so that a long run lets others in
-
-
-class Slots(Protocol):
-    """Room for attempts in this process."""
-
-    def reserve(self, command: StartActivity, queue: str) -> bool:
-        """Reserve a slot for this step of a run of `queue`; False: it takes the queue path."""
-        ...
-
-    def release(self, commands: Iterable[StartActivity]) -> None:
-        """Release the slots of steps that are not started here after all."""
-        ...
 
 
 class OpenSteps:
@@ -98,7 +86,7 @@ class OpenSteps:
             if p["number"] not in settled
         ]
 
-    def reserve(self, command: StartActivity, slots: Slots) -> bool:
+    def reserve(self, command: StartActivity, slots: LocalSlots) -> bool:
         """Reserve a slot for a step that may run here; False: it takes the queue path."""
         if self._local >= LOCAL_STEPS_MAX:
             self._local = 0

@@ -27,10 +27,6 @@ FLUSH_AFTER = 0.05  # a step that runs longer than this is written down, so that
 Item = tuple[int, int]
 
 
-def _certain() -> bool:
-    return False
-
-
 class Timers:
     """Calls `fire(due, item)` for each item when it is due.
 
@@ -44,7 +40,7 @@ class Timers:
         self,
         now: Callable[[], float],
         fire: Callable[[float, Item], None],
-        doubtful: Callable[[], bool] = _certain,
+        doubtful: Callable[[], bool] = lambda: False,
     ) -> None:
         self._now = now
         self._fire = fire

@@ -23,7 +23,8 @@ from durable.protocol.facts import Fact
 from durable.protocol.failures import Failure
 from durable.replay.run import Run
 from durable.store.activities import Attempt, Settlement
-from durable.worker.open_steps import OpenSteps, Slots
+from durable.worker.local_slots import LocalSlots
+from durable.worker.open_steps import OpenSteps
 
 
 @dataclass(slots=True)
@@ -84,7 +85,12 @@ class TurnDraft:
     """
 
     def __init__(
-        self, run: Run, steps: OpenSteps, plan: CommandPlan, slots: Slots, intents: list[Intent]
+        self,
+        run: Run,
+        steps: OpenSteps,
+        plan: CommandPlan,
+        slots: LocalSlots,
+        intents: list[Intent],
     ) -> None:
         self.turn = Turn()
         self.intents = intents

@@ -34,7 +34,6 @@ from durable.worker.command_plans import CommandPlans
 from durable.worker.eviction import EvictionQueue, Releases
 from durable.worker.inboxes import InboxReader
 from durable.worker.local_slots import LocalSlots
-from durable.worker.run_loader import RunLoader
 from durable.worker.settlements import AttemptSettler
 from durable.worker.throttles import PAUSED, QueueThrottles
 from durable.worker.timers import RunTimers
@@ -47,7 +46,7 @@ PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 
 class WorkflowWorker:
-    """The runs that this member holds for one queue; implements `RunHolder`.
+    """The runs that this member holds for one queue.
 
     Args:
         context: the member, and what it acts with.
@@ -62,7 +61,6 @@ class WorkflowWorker:
         slots: which of their steps run here.
         throttles: those of the queue.
         drains: which run's code runs now.
-        loader: brings claimed runs into memory.
     """
 
     def __init__(
@@ -89,7 +87,6 @@ class WorkflowWorker:
             self.throttles, self.runs, self._evictions, self._releases,
             lambda run: self._take_turn(run, partial(run.take_turn, paused=True)),
         )  # fmt: skip
-        self.loader = RunLoader(context, self)
         self._woken: set[ActiveRun] = set()  # those whose turn has been called for
 
     # --- beginning and end -------------------------------------------------------------------
@@ -104,7 +101,7 @@ class WorkflowWorker:
 
     def abandon(self) -> None:
         """Drop everything at once: this member was declared dead, and others have its runs."""
-        self.loader.loading.clear()
+        self.runs.loading.clear()
         for run in self.runs:
             self.runs.drop(run)
 
@@ -141,16 +138,13 @@ class WorkflowWorker:
         Whatever is under way for its run counts: a replay, a commit, an answer, a release.
         """
         under_way = self._context.actions.rows
-        if message in self.loader.loading or message in under_way or run_id in under_way:
-            return True
-        if run_id in self._evictions:
+        if message in under_way or run_id in under_way or run_id in self._evictions:
             return True
         return self.runs.knows(message, run_id)
 
     def reserved(self) -> set[int]:
         """The rows that ought to be reserved by us, as far as it can be said at any moment."""
-        known = self.runs.rows() | self.loader.loading | self._context.actions.rows
-        return known | self._evictions.runs
+        return self.runs.rows() | self._context.actions.rows | self._evictions.runs
 
     def under_way(self) -> bool:
         """Whether an inbox is being read, a turn is due, or a commit is in flight."""
