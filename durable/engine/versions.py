@@ -153,6 +153,11 @@ class Versions:
         async with self._db.connection() as connection:
             return (await self._apps.active(connection, app_id))[0]
 
+    async def topics(self, app_id: str, version: str) -> set[str]:
+        """The topics to which the graphs of a version subscribe."""
+        async with self._db.connection() as connection:
+            return set(await self.plans(connection, app_id, version))
+
     async def published(self, app_id: str) -> tuple[Mapping[str, Plan] | None, float]:
         """As `active`; None for the plans as long as no version was ever activated."""
         async with self._db.connection() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from durable.client.declared import Declared
@@ -44,7 +45,8 @@ class Admin:
 
     async def deploy(self, source: Source) -> Output:
         """Check and store a version; beside a file, it is written with all `$ref`s resolved."""
-        await self._check_topics(source)
+        if workflows := await self._declared.workflows(self._app_id):
+            self._check_topics({graph.subscribes for graph in load(source).graphs}, workflows)
         app = await self._versions.deploy(source, self._app_id)
         document: Output = {"app": plain(app)}
         if (path := path_of(source)) is not None:
@@ -57,29 +59,28 @@ class Admin:
                 )  # fmt: skip
         return document
 
-    async def _check_topics(self, source: Source) -> None:
-        """Refuse a graph that subscribes to the name of a workflow of the task queue."""
-        workflows = await self._declared.workflows(self._app_id)
-        if not workflows:
-            return
-        topics = {graph.subscribes for graph in load(source).graphs}
+    def _check_topics(self, topics: set[str], workflows: set[str], version: str = "") -> None:
+        """Refuse graphs that subscribe to the name of a workflow of the task queue."""
         if both := sorted(topics & workflows):
             raise ConfigurationError(
-                f"app {self._app_id!r}: a graph subscribes to {both[0]!r}, which is the name of a"
-                " workflow of the task queue with this name: give one of them another name, so"
-                " that the topic says which of them is meant"
+                f"app {self._app_id!r}: a graph{version} subscribes to {both[0]!r}, which is the"
+                " name of a workflow of the task queue with this name: give one of them another"
+                " name, so that the topic says which of them is meant"
             )
 
     async def activate(self, version: str, delay: float) -> bool:
         """Switch the app to a version, for all of its engines; see `quorum.activation`."""
-        await activate(
-            self._bus,
-            self._roster,
-            version,
-            delay,
-            lambda: self._versions.activate(self._app_id, version),
-        )
+        switch = partial(self._switch, version)
+        await activate(self._bus, self._roster, version, delay, switch)
         return True
+
+    async def _switch(self, version: str) -> None:
+        """Have the version be the active one, unless a workflow has a topic of it since."""
+        workflows = await self._declared.workflows(self._app_id)
+        if workflows and await self._roster.deployed(version):
+            topics = await self._versions.topics(self._app_id, version)
+            self._check_topics(topics, workflows, f" of version {version}")
+        await self._versions.activate(self._app_id, version)
 
     async def active_version(self) -> str | None:
         """The version on which jobs start now, None before the first was activated."""

@@ -70,6 +70,11 @@ class JobInterrupts:
 
     async def _terminate(self, job: Job, how: Interruption) -> None:
         """End a run of a function; what HotMesh's callers say of it stands in its failure."""
+        if how.expire is not None:
+            raise ConfigurationError(
+                f"job {job.jid!r} is a run of workflow {job.graph!r}, whose id is free when it has"
+                " ended; retention says when it is deleted: leave `expire` out"
+            )
         failure = termination(how.reason or f"job [{job.jid}] interrupted")
         details = None if how.code == INTERRUPTED else {"code": how.code}
         failure = replace(failure, traceback=how.stack, details=details)

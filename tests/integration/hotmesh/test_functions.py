@@ -198,6 +198,9 @@ async def test_an_interruption_terminates_a_run(client: Client, mesh: HotMesh) -
     await waiting(mesh, "x")
     with pytest.raises(JobNotFound):
         await mesh.interrupt("count", "x")
+    with pytest.raises(ConfigurationError, match=r"'x' is a run of workflow 'fulfil'.*`expire`"):
+        await mesh.interrupt("fulfil", "x", expire=5)
+    assert await mesh.get_status("x") == 1
     assert await mesh.interrupt("fulfil", "x", reason="spam")
     with pytest.raises(durable.WorkflowTerminated, match="spam"):
         await handle.result(timeout=60)

@@ -173,6 +173,22 @@ async def test_a_graph_cannot_have_the_topic_of_a_workflow(client: Client, mesh:
     assert "ask2" in str(await mesh.deploy(GRAPH.replace("ask", "ask2")))
 
 
+async def test_a_version_is_not_activated_whose_topic_a_workflow_has_since(
+    client: Client, mesh: HotMesh
+) -> None:
+    """It was deployed before the worker came; the version that was active stays so."""
+    await mesh.deploy(GRAPH.replace("ask", "ask2"))
+    await mesh.activate("1")
+    await mesh.deploy(GRAPH.replace("version: 1", "version: 2"))
+    async with Worker(client, workflows=[ask], task_queue=QUEUE):
+        pass
+    with pytest.raises(ConfigurationError, match="version 2 subscribes to 'ask', which is the"):
+        await mesh.activate("2")
+    assert await mesh.active_version() == "1"
+    with pytest.raises(ConfigurationError, match=r"version 3 of app .* is not deployed"):
+        await mesh.activate("3")
+
+
 async def test_a_worker_cannot_have_a_workflow_with_the_topic_of_a_graph(
     client: Client, mesh: HotMesh
 ) -> None:
