@@ -106,11 +106,7 @@ def activity(
     """
     if fn is not None:
         return _defined(fn, options)
-
-    def decorate(fn: Callable[..., Any], /) -> Activity[..., Any]:
-        return _defined(fn, options)
-
-    return cast("ActivityDecorator", decorate)
+    return cast("ActivityDecorator", functools.partial(_defined, declared=options))
 
 
 def dress(made: object, fn: Callable[..., object]) -> None:

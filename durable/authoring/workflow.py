@@ -111,11 +111,7 @@ def workflow(
     """
     if fn is not None:
         return _defined(fn, options)
-
-    def decorate(fn: Callable[..., Any], /) -> Workflow[..., Any]:
-        return _defined(fn, options)
-
-    return cast("WorkflowDecorator", decorate)
+    return cast("WorkflowDecorator", partial(_defined, declared=options))
 
 
 def _defined(fn: Callable[..., Any], declared: WorkflowDeclaration) -> Workflow[..., Any]:

@@ -92,39 +92,11 @@ def _is_float(value: Any) -> bool:
     return type(value) is float and math.isfinite(value)
 
 
-def _is_bytes(value: Any) -> bool:
-    return type(value) is bytes
-
-
-def _is_decimal(value: Any) -> bool:
-    return type(value) is Decimal and value.is_finite()
-
-
-def _is_uuid(value: Any) -> bool:
-    return type(value) is uuid.UUID
-
-
 def _is_datetime(value: Any) -> bool:
     if type(value) is not dt.datetime or value.fold:
         return False
     zone = value.tzinfo
     return zone is None or zone is dt.UTC or type(zone) is TzInfo
-
-
-def _is_date(value: Any) -> bool:
-    return type(value) is dt.date
-
-
-def _is_timedelta(value: Any) -> bool:
-    return type(value) is dt.timedelta
-
-
-def _is_time(value: Any) -> bool:
-    return type(value) is dt.time and value.tzinfo is None and not value.fold
-
-
-def _is_path(value: Any) -> bool:
-    return type(value) is type(Path())
 
 
 def _all_str(values: Any) -> bool:
@@ -149,20 +121,20 @@ _PLAIN_SCALARS: dict[type, Guard] = {
 _SCALARS: dict[Any, Guard] = {
     **_PLAIN_SCALARS,
     None: _is_none,
-    bytes: _is_bytes,
-    Decimal: _is_decimal,
-    uuid.UUID: _is_uuid,
+    bytes: lambda value: type(value) is bytes,
+    Decimal: lambda value: type(value) is Decimal and value.is_finite(),
+    uuid.UUID: lambda value: type(value) is uuid.UUID,
     dt.datetime: _is_datetime,
-    dt.date: _is_date,
-    dt.time: _is_time,
-    dt.timedelta: _is_timedelta,
-    Path: _is_path,
+    dt.date: lambda value: type(value) is dt.date,
+    dt.time: lambda value: type(value) is dt.time and value.tzinfo is None and not value.fold,
+    dt.timedelta: lambda value: type(value) is dt.timedelta,
+    Path: lambda value: type(value) is type(Path()),
     Any: plain,
     object: plain,
 }
 
 # Members that differ in JSON by themselves; any other mixture takes the slow path.
-_TOLD_APART = {_is_none, _is_str, _is_int, _is_bool, _is_float}
+_DISTINCT = {_is_none, _is_str, _is_int, _is_bool, _is_float}
 
 
 class _Compiler:
@@ -236,7 +208,7 @@ class _Compiler:
         if len(rest) == 1 and len(members) > 1:
             only = rest[0]
             return lambda value: value is None or only(value)
-        if set(members) <= _TOLD_APART:
+        if set(members) <= _DISTINCT:
             return lambda value: any(member(value) for member in members)
         return never
 

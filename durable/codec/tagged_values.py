@@ -217,14 +217,6 @@ def _member(path: str, name: str) -> enum.Enum:
     return member
 
 
-def _float(value: float) -> tuple[str, object]:
-    return ("", value) if math.isfinite(value) else ("$float", repr(value))
-
-
-def _int(value: int) -> tuple[str, object]:
-    return ("", value) if -_INT_MAX <= value < _INT_MAX else ("$int", hex(value))
-
-
 def _str(value: str) -> tuple[str, object]:
     if clean(value, len(value)) == value:
         return "", value
@@ -243,8 +235,8 @@ def _datetime(value: dt.datetime) -> tuple[str, object]:
 
 _WRITERS: Final[dict[type, Callable[[Any], tuple[str, object]]]] = {
     str: _str,
-    int: _int,
-    float: _float,
+    int: lambda value: ("", value) if -_INT_MAX <= value < _INT_MAX else ("$int", hex(value)),
+    float: lambda value: ("", value) if math.isfinite(value) else ("$float", repr(value)),
     bytes: lambda v: ("$bytes", _base64(v)),
     bytearray: lambda v: ("$bytearray", _base64(v)),
     dt.datetime: _datetime,

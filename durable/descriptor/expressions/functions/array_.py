@@ -31,10 +31,6 @@ def _concat(args: Arguments) -> list[object]:
     return result
 
 
-def _push(args: Arguments) -> list[object]:
-    return [*args.own_array(), *map(_held, args.values[1:])]
-
-
 def _held(value: object) -> object:
     """An array holds no undefined: JSON could not write it."""
     return None if value is UNDEFINED else value
@@ -114,7 +110,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "join": lambda args: join(args.own_array(), args.text(1) if args.given(1) else ","),
         "lastIndexOf": _last_index_of,
         "pop": _edge(-1),
-        "push": _push,
+        "push": lambda args: [*args.own_array(), *map(_held, args.values[1:])],
         "reverse": lambda args: args.own_array()[::-1],
         "shift": _edge(0),
         "slice": _slice,

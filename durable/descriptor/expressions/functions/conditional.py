@@ -31,17 +31,9 @@ def less_than_or_equal(args: Arguments) -> bool:
     return less(args[1], args[0]) is False
 
 
-def _ternary(args: Arguments) -> object:
-    return args[1] if truthy(args[0]) else args[2]
-
-
-def _nullish(args: Arguments) -> object:
-    return args[1] if is_nullish(args[0]) else args[0]
-
-
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
     {
-        "ternary": _ternary,
+        "ternary": lambda args: args[1] if truthy(args[0]) else args[2],
         "equality": lambda args: loose_equal(args[0], args[1]),
         "strict_equality": lambda args: strict_equal(args[0], args[1]),
         "inequality": lambda args: not loose_equal(args[0], args[1]),
@@ -50,6 +42,6 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "less_than": less_than,
         "greater_than_or_equal": greater_than_or_equal,
         "less_than_or_equal": less_than_or_equal,
-        "nullish": _nullish,
+        "nullish": lambda args: args[1] if is_nullish(args[0]) else args[0],
     }
 )

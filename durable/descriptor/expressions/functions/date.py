@@ -168,14 +168,6 @@ def _utc_instant(args: Arguments) -> float:
     return number(instant_of(numbers))
 
 
-def _now(args: Arguments) -> float:
-    return number(float(math.floor(args.context.now())))
-
-
-def _from_iso(args: Arguments) -> object:
-    return _moment(_instant(args), args)
-
-
 def _set_time(args: Arguments) -> object:
     _instant(args)
     return _moment(clip(args.number(1)), args)
@@ -183,8 +175,8 @@ def _set_time(args: Arguments) -> object:
 
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
     {
-        "fromISOString": _from_iso,
-        "now": _now,
+        "fromISOString": lambda args: _moment(_instant(args), args),
+        "now": lambda args: number(float(math.floor(args.context.now()))),
         "yyyymmdd": lambda args: iso_text(args.context.now()).partition("T")[0],
         "parse": _parse,
         **{f"get{name}": _getter(place, _zone) for name, place in _PLACES.items()},

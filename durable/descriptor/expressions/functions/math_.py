@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
@@ -41,23 +42,19 @@ def _operands(args: Arguments) -> list[float]:
     return operands
 
 
-def _product(left: float, right: float) -> float:
-    return left * right
-
-
 def add(args: Arguments) -> float:
     """The sum of all numbers, also of those in arrays; 0 for none."""
-    return number(reduce(lambda left, right: left + right, _flat(args.values), 0.0))
+    return number(reduce(operator.add, _flat(args.values), 0.0))
 
 
 def subtract(args: Arguments) -> float:
     """The first number less all others."""
-    return number(reduce(lambda left, right: left - right, _operands(args)))
+    return number(reduce(operator.sub, _operands(args)))
 
 
 def multiply(args: Arguments) -> float:
     """The product of all numbers."""
-    return number(reduce(_product, _operands(args)))
+    return number(reduce(operator.mul, _operands(args)))
 
 
 def divide(args: Arguments) -> float:
@@ -65,7 +62,7 @@ def divide(args: Arguments) -> float:
     first, *others = _operands(args)
     if 0 in others:
         return math.nan
-    return number(reduce(lambda left, right: left / right, others, first))
+    return number(reduce(operator.truediv, others, first))
 
 
 def maximum(args: Arguments) -> float:
@@ -73,8 +70,7 @@ def maximum(args: Arguments) -> float:
     values = [to_number(value) for value in args.values]
     if any(map(math.isnan, values)):
         return math.nan
-    # Of two zeros the positive one is the larger.
-    return number(max(values, key=lambda v: (v, math.copysign(1, v)), default=-math.inf))
+    return number(max(values, key=_with_sign, default=-math.inf))
 
 
 def minimum(args: Arguments) -> float:
@@ -82,7 +78,12 @@ def minimum(args: Arguments) -> float:
     values = [to_number(value) for value in args.values]
     if any(map(math.isnan, values)):
         return math.nan
-    return number(min(values, key=lambda v: (v, math.copysign(1, v)), default=math.inf))
+    return number(min(values, key=_with_sign, default=math.inf))
+
+
+def _with_sign(value: float) -> tuple[float, float]:
+    """Of two zeros the positive one is the larger."""
+    return value, math.copysign(1, value)
 
 
 def power(args: Arguments) -> float:
@@ -163,26 +164,6 @@ def _cube_root(value: float) -> float:
     return nearest if nearest and nearest**3 == value else root
 
 
-def _clz32(args: Arguments) -> int:
-    return 32 - to_uint32(args[0]).bit_length()
-
-
-def _imul(args: Arguments) -> int:
-    return to_int32(float((to_int32(args[0]) * to_int32(args[1])) % 2**32))
-
-
-def _atan2(args: Arguments) -> float:
-    return number(math.atan2(args.number(0), args.number(1)))
-
-
-def _hypot(args: Arguments) -> float:
-    return number(math.hypot(*(to_number(value) for value in args.values)))
-
-
-def _random(args: Arguments) -> float:
-    return args.context.random()
-
-
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
     {
         "add": add,
@@ -195,19 +176,19 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "asin": _real(math.asin),
         "asinh": _real(math.asinh),
         "atan": _real(math.atan),
-        "atan2": _atan2,
+        "atan2": lambda args: number(math.atan2(args.number(0), args.number(1))),
         "atanh": _real(math.atanh, {1.0: math.inf, -1.0: -math.inf}),
         "cbrt": _real(_cube_root),
         "ceil": _rounding(math.ceil),
-        "clz32": _clz32,
+        "clz32": lambda args: 32 - to_uint32(args[0]).bit_length(),
         "cos": _real(math.cos),
         "cosh": _real(math.cosh),
         "exp": _real(math.exp),
         "expm1": _real(math.expm1),
         "floor": _rounding(math.floor),
         "fround": _real(_single),
-        "hypot": _hypot,
-        "imul": _imul,
+        "hypot": lambda args: number(math.hypot(*(to_number(value) for value in args.values))),
+        "imul": lambda args: to_int32(float((to_int32(args[0]) * to_int32(args[1])) % 2**32)),
         "log": _real(math.log, {0.0: -math.inf}),
         "log10": _real(math.log10, {0.0: -math.inf}),
         "log1p": _real(math.log1p, {-1.0: -math.inf}),
@@ -215,7 +196,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "max": maximum,
         "min": minimum,
         "pow": power,
-        "random": _random,
+        "random": lambda args: args.context.random(),
         "round": round_half_up,
         "sign": _real(_sign),
         "sin": _real(math.sin),

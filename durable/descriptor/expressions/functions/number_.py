@@ -36,18 +36,6 @@ def _remainder(value: object) -> float | None:
     return abs(converted) % 2 if math.isfinite(converted) and converted.is_integer() else None
 
 
-def _is_integer(args: Arguments) -> bool:
-    return is_number(args[0]) and to_number(args[0]).is_integer()
-
-
-def _is_finite(args: Arguments) -> bool:
-    return is_number(args[0]) and math.isfinite(to_number(args[0]))
-
-
-def _parse_int(args: Arguments) -> float:
-    return number(parse_int(args.text(0), to_int32(args[1])))
-
-
 def _digits(args: Arguments, least: int) -> int:
     digits = args.integer(1)
     if not least <= digits <= _MOST_DIGITS:
@@ -109,13 +97,13 @@ def _rounded(value: float, precision: int) -> tuple[str, int]:
 
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
     {
-        "isFinite": _is_finite,
+        "isFinite": lambda args: is_number(args[0]) and math.isfinite(to_number(args[0])),
         "isEven": lambda args: _remainder(args[0]) == 0,
         "isOdd": lambda args: _remainder(args[0]) == 1,
-        "isInteger": _is_integer,
+        "isInteger": lambda args: is_number(args[0]) and to_number(args[0]).is_integer(),
         "isNaN": lambda args: math.isnan(args.number(0)),
         "parseFloat": lambda args: number(parse_float(args.text(0))),
-        "parseInt": _parse_int,
+        "parseInt": lambda args: number(parse_int(args.text(0), to_int32(args[1]))),
         "toFixed": _to_fixed,
         "toExponential": _formatter(_to_exponential),
         "toPrecision": _formatter(_to_precision),

@@ -66,10 +66,6 @@ def _write(target: dict[str, object], name: str, value: object) -> None:
         target[name] = value
 
 
-def _get(args: Arguments) -> object:
-    return property_of(args[0], args.text(1))
-
-
 def _set(args: Arguments) -> object:
     target = shielded(_object(args[0]) if truthy(args[0]) else {})
     _write(target, args.text(1), args[2])
@@ -132,10 +128,6 @@ def _define(target: Shielded, name: str, descriptor: object) -> Shielded:
     return target
 
 
-def _define_property(args: Arguments) -> object:
-    return _define(shielded(_object(args[0])), args.text(1), args[2])
-
-
 def _define_properties(args: Arguments) -> object:
     target = shielded(_object(args[0]))
     for name, descriptor in _object(args[1]).items():
@@ -186,7 +178,7 @@ def _has(args: Arguments) -> bool:
 
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
     {
-        "get": _get,
+        "get": lambda args: property_of(args[0], args.text(1)),
         "set": _set,
         "create": _create,
         "keys": lambda args: list(enumerable(args[0])),
@@ -197,7 +189,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "getOwnPropertyNames": _names,
         "getOwnPropertySymbols": lambda _args: [],  # JSON has no symbols
         "getOwnPropertyDescriptor": _descriptor,
-        "defineProperty": _define_property,
+        "defineProperty": lambda args: _define(shielded(_object(args[0])), args.text(1), args[2]),
         "defineProperties": _define_properties,
         "freeze": _freeze,
         "isFrozen": _is_frozen,

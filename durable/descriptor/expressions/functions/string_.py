@@ -49,11 +49,6 @@ def _char_at(args: Arguments) -> str:
     return units.cut(text, int(index), int(index) + 1)
 
 
-def _includes(args: Arguments) -> bool:
-    text = args.own_text()
-    return units.find(text, args.text(1), clamp(args.integer(2), units.length(text))) >= 0
-
-
 def _index_of(args: Arguments) -> int:
     text = args.own_text()
     return units.find(text, args.text(1), clamp(args.integer(2), units.length(text)))
@@ -148,7 +143,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "split": _split,
         "charAt": _char_at,
         "concat": lambda args: join(args.values, ""),
-        "includes": _includes,
+        "includes": lambda args: _index_of(args) >= 0,
         "indexOf": _index_of,
         "lastIndexOf": _last_index_of,
         "slice": _slice,

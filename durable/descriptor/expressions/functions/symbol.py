@@ -8,13 +8,8 @@ from types import MappingProxyType
 from typing import Final
 
 from durable.descriptor.expressions.dates import Moment
-from durable.descriptor.expressions.functions.arguments import Arguments, Function
+from durable.descriptor.expressions.functions.arguments import Function
 from durable.descriptor.expressions.values import UNDEFINED
-
-
-def _date(args: Arguments) -> Moment:
-    return Moment(float(math.floor(args.context.now())), args.context.zone)
-
 
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
     {
@@ -26,6 +21,6 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "posInfinity": lambda _args: math.inf,
         "negInfinity": lambda _args: -math.inf,
         "NaN": lambda _args: math.nan,
-        "date": _date,
+        "date": lambda args: Moment(float(math.floor(args.context.now())), args.context.zone),
     }
 )
