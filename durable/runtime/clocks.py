@@ -111,11 +111,14 @@ class MemberClock:
 
     Args:
         clock: this machine's.
+        on_doubt: called when the database has to be asked.
     """
 
-    def __init__(self, clock: HostClock = SYSTEM) -> None:
+    def __init__(
+        self, clock: HostClock = SYSTEM, on_doubt: Callable[[], object] = lambda: None
+    ) -> None:
         self.host = clock
-        self.on_doubt: Callable[[], object] = lambda: None
+        self._on_doubt = on_doubt
         self._between = clock.now() - clock.monotonic()
         self._offset = self._between
         self._error = math.inf
@@ -135,7 +138,7 @@ class MemberClock:
             return False
         if self.host.monotonic() - self._asked >= ASK_EVERY:
             self._asked = self.host.monotonic()
-            self.on_doubt()
+            self._on_doubt()
         return True
 
     def synchronize(self, asked: float, now: float) -> None:

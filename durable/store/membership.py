@@ -80,8 +80,7 @@ class Membership:
     ) -> None:  # fmt: skip
         self.id = 0
         self.place = (0, 1)
-        self.clock = MemberClock()
-        self.clock.on_doubt = self._beat_now
+        self.clock = MemberClock(on_doubt=self._beat_now)
         self._address = address
         self._store = MemberStore(schema)
         self._name = name

@@ -81,7 +81,7 @@ class ActiveRun:
 
     @property
     def idle(self) -> bool:
-        """Whether it could be given back now: nothing runs or is on its way, or only on disk."""
+        """Whether it could be given back now: nothing is under way, and all of it is on disk."""
         waiting = self._arrived or self._retries or self.outcomes
         running = self.steps.unwritten or self.steps.messages
         return not (self.commit or waiting or running) and self._is_saved

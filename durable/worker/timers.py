@@ -1,8 +1,8 @@
 """Timers: durable timers and step limits of the runs held, called in the order of their times.
 
-One timer of the event loop stands for the first of them. A `call_at` for each takes 17 µs where
-this heap takes 3 µs (at 20,000 timers), each would have to be armed again every half minute, and
-timers of one time would fire in no particular order.
+One timer of the event loop stands for the first of them. A `call_at` for each takes 7 µs where this
+heap takes 3 µs (at 20,000 timers), each would have to be armed again every half minute, and timers
+of one time would fire in no particular order.
 """
 
 from __future__ import annotations

@@ -73,10 +73,9 @@ def test_a_step_of_the_wall_clock_moves_nothing() -> None:
 
 
 def test_a_step_is_asked_about_once_a_second_until_the_database_has_answered() -> None:
-    """A difference between the two clocks is doubt; who is to ask is told so, now and then."""
+    """A difference between the two clocks is doubt; the callback is called, now and then."""
     hands, asked = Hands(), []
-    clock = MemberClock(hands)
-    clock.on_doubt = lambda: asked.append(hands.elapsed)
+    clock = MemberClock(hands, lambda: asked.append(hands.elapsed))
     clock.synchronize(hands.monotonic(), 2_000_000.0)
     assert not clock.doubtful()
     hands.wall += 600  # the machine slept, and elapsed time has not counted it
