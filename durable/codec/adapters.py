@@ -5,6 +5,7 @@ Built at first use, because a hint may name what is defined further down in its 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -76,8 +77,10 @@ class Machine:
         self._owner = owner
         self._advice = advice
         # What says itself what to do with unknown fields is obeyed; elsewhere none is dropped.
-        self._extra: Any = None if _says_extra(schema) else "forbid"
-        self._has_models = _has_models(schema)
+        configs = [model.get("config") or {} for model in _models(schema)]
+        says = any("extra_fields_behavior" in config for config in configs)
+        self._extra: Any = None if says else "forbid"
+        self._has_models = bool(configs)
         self.guard: Guard = guard_for(hint)
 
     @property
@@ -229,25 +232,17 @@ class Adapter:
         return self._machine
 
 
-def _says_extra(schema: Any) -> bool:
-    """Whether a pydantic model within says what to do with unknown fields."""
-    if isinstance(schema, dict):
-        config = schema.get("config")
-        if schema.get("type") == "model" and config and "extra_fields_behavior" in config:
-            return True
-        return any(_says_extra(part) for key, part in schema.items() if key != "metadata")
-    if isinstance(schema, (list, tuple)):
-        return any(_says_extra(part) for part in schema)
-    return False
-
-
-def _has_models(schema: Any) -> bool:
-    """Whether there is a pydantic model within."""
+def _models(schema: Any) -> Iterator[dict[str, Any]]:
+    """The schemas of the pydantic models within a schema."""
     if isinstance(schema, dict):
         if schema.get("type") == "model":
-            return True
-        return any(_has_models(part) for key, part in schema.items() if key != "metadata")
-    return isinstance(schema, (list, tuple)) and any(map(_has_models, schema))
+            yield schema
+        for key, part in schema.items():
+            if key != "metadata":
+                yield from _models(part)
+    elif isinstance(schema, (list, tuple)):
+        for part in schema:
+            yield from _models(part)
 
 
 def shown_hint(hint: Any) -> str:

@@ -37,14 +37,7 @@ from durable.protocol.codes import OK
 
 
 class ActivityPart(Part):
-    """What every kind of activity may have.
-
-    `emit`: when it has settled, the job's state so far is published. `persist`: when it has
-    settled, the job counts as ended though it stays open for signals. `status_threshold`: it is
-    skipped when no more than so many branches of the job are open, and the job ends; so it does
-    when that many are left once it has settled. `telemetry`: attributes of
-    its span.
-    """
+    """What every kind of activity may have."""
 
     title: Text | None = None
     """A name for people."""
@@ -68,10 +61,7 @@ class ActivityPart(Part):
 
 
 class Trigger(ActivityPart):
-    """The entry of a graph: its output is the data that the job was started with.
-
-    `entity` is the kind of thing that the job is about.
-    """
+    """The entry of a graph: its output is the data that the job was started with."""
 
     type: Literal["trigger"]
     """`trigger`."""
@@ -162,11 +152,7 @@ class Hook(ActivityPart):
 
 
 class Signal(ActivityPart):
-    """Sends a signal to the hook that waits at the topic, or to all jobs with a facet.
-
-    Of subtype `all`: `key_name` and `key_value` are the facet, `resolver.maps` build the query that
-    finds the jobs, `scrub` forgets the facet afterwards.
-    """
+    """Sends a signal to the hook that waits at the topic, or to all jobs with a facet."""
 
     type: Literal["signal"]
     """`signal`."""
@@ -296,10 +282,7 @@ class HookRule(Part):
 
 
 class Graph(Part):
-    """One flow: what it subscribes to, its activities and how they follow each other.
-
-    `persistent`: its jobs outlive their end.
-    """
+    """One flow: what it subscribes to, its activities and how they follow each other."""
 
     subscribes: Topic
     """The topic that starts it; one that begins with a dot is for activities only."""

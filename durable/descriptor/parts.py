@@ -84,7 +84,7 @@ class MappedPort(Port):
 
 
 def gather_codes(data: object) -> object:
-    """Keys that are codes, put under `byCode`."""
+    """Keys that are codes, put under `byCode`: the ancestor writes `retry: {404: [2, x]}`."""
     if not isinstance(data, dict) or "byCode" in data:
         return data
     codes = {str(key): value for key, value in data.items() if str(key).isdigit()}
@@ -95,28 +95,20 @@ def gather_codes(data: object) -> object:
 class JobPort(MappedPort):
     """What an activity writes to the job's data."""
 
+    _gather_codes = model_validator(mode="before")(gather_codes)
+
     by_code: dict[str, MappedPort] = Field(default_factory=dict)
     """Code -> maps, written as `job: {422: {maps: …}}` too. Without effect: it is only kept."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather_codes(cls, data: object) -> object:
-        """`job: {422: {maps: …}}` is the ancestor's way to write `byCode`."""
-        return gather_codes(data)
 
 
 class OutputPort(MappedPort):
     """The answer of an activity; `by_code` documents what it looks like with other codes."""
 
+    _gather_codes = model_validator(mode="before")(gather_codes)
+
     by_code: dict[str, MappedPort] = Field(default_factory=dict)
     """Code -> a schema of the answer with it; written as `output: {500: {schema: …}}` too. Maps
     have no effect there."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather_codes(cls, data: object) -> object:
-        """`output: {500: {schema: …}}` is the ancestor's way to write `byCode`."""
-        return gather_codes(data)
 
 
 class HookPort(Part):
@@ -144,6 +136,8 @@ class Retry(Part):
     `by_code` says for codes of errors how many retries there are, their delays growing ("x").
     """
 
+    _gather_codes = model_validator(mode="before")(gather_codes)
+
     maximum_attempts: Whole | None = None
     """How often it is tried, the first time included; 2147483647 is for ever. Default 3."""
     backoff_coefficient: Whole | Number | None = None
@@ -156,12 +150,6 @@ class Retry(Part):
     """Exceptions that are not tried again: their classes as `module:qualname`, or their names."""
     by_code: dict[CodeText, CodeRetries] = Field(default_factory=dict)
     """Code -> `[n, x]` or `[n]`: n retries for errors with it; also written `retry: {503: [4]}`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather_codes(cls, data: object) -> object:
-        """`retry: {404: [2, x]}` is the ancestor's way to write `byCode`."""
-        return gather_codes(data)
 
     @field_validator("by_code", mode="before")
     @classmethod
@@ -220,11 +208,7 @@ class Measure(Part):
 
 
 class Stats(Part):
-    """What identifies a job, and what is counted over jobs.
-
-    `id` is the value that becomes the job's id. `key` names what the measures belong to; they are
-    kept by time, in steps of `granularity` (5m unless given), or over all time.
-    """
+    """What identifies a job, and what is counted over jobs."""
 
     id: JsonValue = None
     """The job's id: text or a number. A fresh one unless given, and where it is null."""
