@@ -34,7 +34,7 @@ def escalation_problems(
             "it waits for no signal that could resolve it: give it a rule under `hooks`",
         )
     for key, value in given.items():
-        if compile_into(value, (), lambda *_: None).is_constant:
+        if compile_into(value).is_constant:
             wanted = unfit(key, value)
             if wanted:
                 yield (key,), f"{key} must be {wanted}, a reference or a pipe"

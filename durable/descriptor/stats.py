@@ -17,7 +17,7 @@ def stats_problems(stats: Stats) -> Iterator[tuple[Path, str]]:
         yield (), "what is measured needs a `key` to be found again"
     seen: set[tuple[str, str]] = set()
     for index, measure in enumerate(stats.measures):
-        name = measure_name(compile_into(measure.target, (), lambda *_: None))
+        name = measure_name(compile_into(measure.target))
         if name is None:
             message = "a measure is named by its target: a reference such as {$self.input.data.x}"
             yield ("measures", index, "target"), message
@@ -48,8 +48,4 @@ def hook_topics_of(graph: Graph) -> set[str]:
 
 
 def _indexed(stats: Stats) -> set[str | None]:
-    return {
-        measure_name(compile_into(m.target, (), lambda *_: None))
-        for m in stats.measures
-        if m.measure == "index"
-    }
+    return {measure_name(compile_into(m.target)) for m in stats.measures if m.measure == "index"}

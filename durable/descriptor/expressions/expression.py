@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from durable.descriptor.expressions.context import Context
 from durable.descriptor.expressions.functions.arguments import Arguments, Function, Refusal
-from durable.descriptor.expressions.paths import LOOP_VARIABLES, Reference
+from durable.descriptor.expressions.paths import Reference
 from durable.descriptor.expressions.values import UNDEFINED, TooLarge, check_items, check_length
 from durable.errors import DescriptorError
 
@@ -46,11 +46,6 @@ class Expression(ABC):
         """
 
     @property
-    @abstractmethod
-    def references(self) -> tuple[Reference, ...]:
-        """The references in it, each once, in order of appearance."""
-
-    @property
     def is_constant(self) -> bool:
         """Whether it is a literal, the same in all surroundings."""
         return False
@@ -68,11 +63,6 @@ class Literal(Expression):
         return copy.deepcopy(self.value) if is_container else self.value
 
     @property
-    def references(self) -> tuple[Reference, ...]:
-        """None."""
-        return ()
-
-    @property
     def is_constant(self) -> bool:
         """Always."""
         return True
@@ -87,11 +77,6 @@ class Lookup(Expression):
     def evaluate(self, context: Context) -> object:
         """What the context resolves it to."""
         return context.lookup(self.reference)
-
-    @property
-    def references(self) -> tuple[Reference, ...]:
-        """Itself; a loop variable refers to nothing outside."""
-        return () if self.reference.root in LOOP_VARIABLES else (self.reference,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +112,6 @@ class Call(Expression):
         where = f"{path_text(self.at)}: " if self.at else ""
         return DescriptorError(f"{where}{{@{self.name}}} cannot do this: {why}")
 
-    @property
-    def references(self) -> tuple[Reference, ...]:
-        """None."""
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
 class Template(Expression):
@@ -147,11 +127,6 @@ class Template(Expression):
                 result[key] = value
         return result
 
-    @property
-    def references(self) -> tuple[Reference, ...]:
-        """Those of its values."""
-        return collect(self.items.values())
-
 
 @dataclass(frozen=True, slots=True)
 class Listing(Expression):
@@ -163,14 +138,3 @@ class Listing(Expression):
         """The array, with null for what is undefined."""
         values = (item.evaluate(context) for item in self.items)
         return [None if value is UNDEFINED else value for value in values]
-
-    @property
-    def references(self) -> tuple[Reference, ...]:
-        """Those of its items."""
-        return collect(self.items)
-
-
-def collect(expressions: Iterable[Expression]) -> tuple[Reference, ...]:
-    """The references of several expressions, each once, in order."""
-    found = (reference for expression in expressions for reference in expression.references)
-    return tuple(dict.fromkeys(found))

@@ -65,24 +65,31 @@ def compile_value(raw: object, at: Path = ()) -> Expression:
     def report(where: Path, message: str) -> None:
         findings.append(f"{path_text(where)}: {message}" if where else message)
 
-    expression = _Compiler(report, _unwitnessed).value(raw, at)
+    expression = _Compiler(report, _ignore).value(raw, at)
     if findings:
         raise DescriptorError("\n".join(findings))
     return expression
 
 
-def _unwitnessed(_at: Path, _reference: Reference) -> None:
-    """References are of no interest to the caller."""
+def _ignore(_at: Path, _found: object) -> None:
+    """It is of no interest to the caller."""
 
 
 def compile_into(
-    raw: object, at: Path, report: Report, witness: Witness = _unwitnessed
+    raw: object, at: Path = (), report: Report = _ignore, witness: Witness = _ignore
 ) -> Expression:
     """As `compile_value`, for what is about to be deployed.
 
     Each finding goes to `report`, each reference to `witness`; patterns are looked at too.
     """
     return _Compiler(report, witness, checks_patterns=True).value(raw, at)
+
+
+def references_of(raw: object) -> tuple[Reference, ...]:
+    """The references in a value of the mapping language, each once, in order of appearance."""
+    found: dict[Reference, None] = {}
+    compile_into(raw, witness=lambda _, reference: found.setdefault(reference))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

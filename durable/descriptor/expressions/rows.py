@@ -12,11 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from durable.descriptor.expressions.context import Context
-from durable.descriptor.expressions.expression import Call, Expression, Path, collect, path_text
+from durable.descriptor.expressions.expression import Call, Expression, Path, path_text
 from durable.descriptor.expressions.functions.arguments import describe
 from durable.descriptor.expressions.functions.object_ import enumerable
 from durable.descriptor.expressions.functions.object_integrity import plain
-from durable.descriptor.expressions.paths import Reference
 from durable.descriptor.expressions.values import UNDEFINED, TooLarge, check_whole
 from durable.errors import DescriptorError
 
@@ -62,17 +61,6 @@ class Pipe(Expression):
                 values, collected = row.run(collected or values, context), ()
         last = collected or values
         return last[0] if last else UNDEFINED
-
-    @property
-    def references(self) -> tuple[Reference, ...]:
-        """Those of all rows."""
-        parts: list[Expression] = []
-        for row in self.rows:
-            if isinstance(row, Reduction):
-                parts.append(row.body)
-            else:
-                parts.extend([row] if isinstance(row, Pipe) else row.cells)
-        return collect(parts)
 
 
 @dataclass(frozen=True, slots=True)

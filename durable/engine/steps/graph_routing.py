@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from durable.descriptor.expressions.context import Context
 from durable.descriptor.expressions.expression import Expression
 from durable.descriptor.expressions.paths import Reference, walk
-from durable.descriptor.expressions.pipe import compile_value
+from durable.descriptor.expressions.pipe import compile_value, references_of
 from durable.descriptor.expressions.values import UNDEFINED
 from durable.engine.activities.hook import key_of, names_in
 from durable.errors import ConfigurationError
@@ -45,15 +45,14 @@ class Rules:
         them.
         """
         topics = sorted({topic for topic, _ in signals})
-        rules: dict[str, list[tuple[str, tuple[Expression, ...]]]] = {}
+        rules: dict[str, list[tuple[str, str]]] = {}
         now = 0.0
         for row in await self._apps.rules(connection, app_id, topics):
             now = from_datetime(row["now"])
-            rules.setdefault(row["topic"], []).append(
-                (row["rule"], self._expressions(row["rule"], row["actual"]))
-            )
+            rules.setdefault(row["topic"], []).append((row["rule"], row["actual"]))
         return [
-            _keys((app_id, topic), payload, rules.get(topic, []), now) for topic, payload in signals
+            self._keys((app_id, topic), payload, rules.get(topic, []), now)
+            for topic, payload in signals
         ]
 
     def _expressions(self, rule: str, actual: str) -> tuple[Expression, ...]:
@@ -63,32 +62,31 @@ class Rules:
             self._compiled[rule] = tuple(compile_value(raw) for raw in json.loads(actual))
         return self._compiled[rule]
 
-
-def _keys(
-    at: tuple[str, str],
-    payload: Mapping[str, object],
-    rules: Sequence[tuple[str, tuple[Expression, ...]]],
-    now: float,
-) -> list[SignalKey]:
-    app_id, topic = at
-    if not rules:
-        raise ConfigurationError(
-            f"no hook of app {app_id!r} waits at {topic!r}: is the topic spelled right?"
-        )
-    found = []
-    for rule, expressions in rules:
-        values = [evaluate(expression, payload, now) for expression in expressions]
-        if UNDEFINED not in values:
-            found.append(SignalKey(app_id, topic, rule, key_of(values), names_in(values)))
-    if not found:
-        wanted = sorted(
-            {str(r) for _, expressions in rules for e in expressions for r in e.references}
-        )
-        raise ConfigurationError(
-            f"the signal on {topic!r} of app {app_id!r} lacks what its rules compare:"
-            f" {', '.join(wanted)}"
-        )
-    return found
+    def _keys(
+        self,
+        at: tuple[str, str],
+        payload: Mapping[str, object],
+        rules: Sequence[tuple[str, str]],
+        now: float,
+    ) -> list[SignalKey]:
+        app_id, topic = at
+        if not rules:
+            raise ConfigurationError(
+                f"no hook of app {app_id!r} waits at {topic!r}: is the topic spelled right?"
+            )
+        found = []
+        for rule, actual in rules:
+            expressions = self._expressions(rule, actual)
+            values = [evaluate(expression, payload, now) for expression in expressions]
+            if UNDEFINED not in values:
+                found.append(SignalKey(app_id, topic, rule, key_of(values), names_in(values)))
+        if not found:
+            wanted = {str(r) for _, actual in rules for r in references_of(json.loads(actual))}
+            raise ConfigurationError(
+                f"the signal on {topic!r} of app {app_id!r} lacks what its rules compare:"
+                f" {', '.join(sorted(wanted))}"
+            )
+        return found
 
 
 def evaluate(expression: Expression, payload: Mapping[str, object], now: float) -> object:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from durable.descriptor.expressions.context import Context, resolver
 from durable.descriptor.expressions.expression import Lookup
 from durable.descriptor.expressions.functions.table import DOMAINS
-from durable.descriptor.expressions.pipe import DEEPEST, compile_into, compile_value
+from durable.descriptor.expressions.pipe import DEEPEST, compile_into, compile_value, references_of
 from durable.descriptor.expressions.values import UNDEFINED
 from durable.errors import DescriptorError, InternalError
 from tests.unit.descriptor.expressions.calling import call
@@ -43,7 +43,7 @@ def test_a_literal_stands_for_itself(raw):
     expression = compile_value(raw)
     assert expression.evaluate(CONTEXT) == raw
     assert expression.is_constant
-    assert expression.references == ()
+    assert references_of(raw) == ()
 
 
 def test_a_literal_container_is_handed_out_as_a_copy():
@@ -225,9 +225,9 @@ def test_loop_variables_are_no_references():
     """What an activity needs from others does not include the variables of a reduction."""
     raw = {"@pipe": [["{a.output.data.list}", 0], {"@reduce": [["{$item}", "{$job.data.cur}"]]}]}
     seen = []
-    expression = compile_into(raw, (), lambda *_: None, lambda _at, found: seen.append(str(found)))
+    compile_into(raw, (), lambda *_: None, lambda _at, found: seen.append(str(found)))
     assert seen == ["{a.output.data.list}", "{$job.data.cur}"]
-    assert [str(found) for found in expression.references] == seen
+    assert [str(found) for found in references_of(raw)] == seen
 
 
 def test_a_failing_function_names_its_place():
@@ -246,7 +246,7 @@ def test_references_are_collected_once_in_order():
         "y": {"@pipe": [["{b.output.data.age}"], {"@pipe": [["{@math.add}", "{$job.data.cur}"]]},
                         ["{@math.add}", "{a.output.data.n}"]]},
     }  # fmt: skip
-    assert [str(r) for r in compile_value(raw).references] == [
+    assert [str(r) for r in references_of(raw)] == [
         "{a.output.data.n}", "{b.output.data.age}", "{$job.data.cur}",
     ]  # fmt: skip
     seen = []
