@@ -109,14 +109,6 @@ class WakeEvent:
 class Claims:
     """Claims turns and attempts for one worker.
 
-    Args:
-        context: the member that claims them.
-        membership: its rank among the workers of its queue.
-        registry: what it serves.
-        workflows: holds the runs that it claims.
-        attempts: runs the attempts that it claims.
-        reconciler: notes claims whose answers are under way.
-
     Attributes:
         poll_now: set when a claim that came a moment later found nothing, since what it was called
             for may become due within the second; and when every worker is to look.

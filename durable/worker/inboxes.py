@@ -15,14 +15,7 @@ R = TypeVar("R")
 
 
 class InboxReader:
-    """Reads the inboxes for which a notification came, or which a poll found.
-
-    Args:
-        context: the member, and its histories.
-        runs: the runs that it holds.
-        releases: where a run goes whose inbox cannot be read.
-        advance: called with each run whose inbox was read.
-    """
+    """Reads the inboxes for which a notification came, or which a poll found."""
 
     def __init__(
         self, context: WorkerContext, runs: ActiveRuns, releases: Releases, advance: Advance

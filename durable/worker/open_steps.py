@@ -27,10 +27,6 @@ LOCAL_STEPS_MAX = 100  # then one step takes the queue path, so that a long run 
 class OpenSteps:
     """The open steps of one run.
 
-    Args:
-        run: its coroutine.
-        claimed: its job row.
-
     Attributes:
         queue: the run's task queue.
         issued: the highest number of a step that is written down.

@@ -19,15 +19,7 @@ UNSERVED_EVERY = 10  # seconds between two looks for what this worker cannot run
 
 
 class Poll:
-    """Looks at the tables of one worker now and then.
-
-    Args:
-        context: the member.
-        registry: what it serves.
-        workflows: the runs that it holds.
-        claims: claims what is due.
-        reconciler: compares what is reserved.
-    """
+    """Looks at the tables of one worker now and then."""
 
     def __init__(
         self, context: WorkerContext, registry: Registry, workflows: WorkflowWorker,

@@ -19,13 +19,7 @@ from durable.worker.workflow_worker import WorkflowWorker
 
 
 class Revocations:
-    """The notices to one worker that it has not verified yet.
-
-    Args:
-        context: the member that is notified.
-        workflows: the runs that it holds.
-        attempts: those that run here.
-    """
+    """The notices to one worker that it has not verified yet."""
 
     def __init__(
         self, context: WorkerContext, workflows: WorkflowWorker, attempts: Attempts

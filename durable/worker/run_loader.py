@@ -61,12 +61,7 @@ class CpuSlice:
 
 
 class RunLoader:
-    """The way of claimed runs into memory.
-
-    Args:
-        context: the member that claimed them.
-        workflows: holds them once they are loaded.
-    """
+    """The way of claimed runs into memory."""
 
     def __init__(self, context: WorkerContext, workflows: WorkflowWorker) -> None:
         self._context = context

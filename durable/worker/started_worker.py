@@ -75,13 +75,6 @@ class WorkerEvents:
 class StartedWorker:
     """One member that serves one task queue.
 
-    Args:
-        services: what its client gave it.
-        deployed: the descriptor that it has generated and deployed.
-        registry: what it serves.
-        options: its limits.
-        events: what its owner is notified of.
-
     Attributes:
         membership: its own.
         workflows: the runs that it holds.

@@ -88,13 +88,6 @@ class RunTimers:
     Steps that run here without a row are written down once they have run for `FLUSH_AFTER` seconds.
     That time counts from the next turn of the loop on, in which their code has its first chance to
     run: a loop that has much to do is no reason to write down what takes no time.
-
-    Args:
-        context: the member, and the database's time.
-        runs: the runs that it holds.
-        attempts: where their activities run.
-        settler: settles a step whose limit has passed.
-        advance: called with each run that has something to do.
     """
 
     def __init__(

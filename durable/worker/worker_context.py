@@ -17,9 +17,6 @@ def left_to_reconciler(_name: str, _error: BaseException) -> None:
 class RowActions:
     """Background actions on reserved rows, which count as known here until their action has ended.
 
-    Args:
-        tasks: where they are carried out.
-
     Attributes:
         rows: the rows of actions under way.
     """
