@@ -144,7 +144,7 @@ def _standing(step: dict[str, Any], attempt: ActivityAttempt | None) -> str:
         due = datetime.fromtimestamp(step["due"], tz=wall_clock().tzinfo)
         return f"due {_at(due)} ({_when(due)})"
     if attempt is None:
-        return ""
+        return f"waiting for {step['waits_for']}" if "waits_for" in step else ""
     which = _which(attempt)
     if attempt.state == "running":
         return f"{which}, running"
@@ -212,6 +212,13 @@ def _next(run: RunDescription) -> Iterator[str]:
             wanted = "fix the code and restart the worker"
         yield f"Next: {wanted}; then: durable resume {quote(run.id)}"
     elif run.finished_at is None and run.worker is None:
+        if run.paused:
+            yield ""
+            yield (
+                f"Next: a throttle pauses {run.workflow} on queue {run.task_queue}; throttle(0) of"
+                f" HotMesh with app_id={run.task_queue!r} ends that"
+            )
+            return
         is_due = run.wakes_at is not None and run.wakes_at <= wall_clock()
         if is_due or run.revision == 0:
             yield ""

@@ -106,7 +106,7 @@ def job_of(row: Row) -> Job:
         metadata=_parent(row),
         created_at=from_datetime(row["created_at"]),
         finished_at=from_datetime(row["finished_at"]) if over else None,
-        parent_run_id=row["parent_run_id"],
+        parent_run_id=row["parent_run_id"] or row["awaiter_id"],
         reply_to=tuple(row["reply_to"]),
         document=decode(row["document"]) or NOTHING,
         attributes=decode(row["attributes"]) or NOTHING,
@@ -120,6 +120,9 @@ def _arguments(text: str | None) -> Data:
 
 
 def _parent(row: Row) -> Data:
+    if (awaiter := decode(row["awaiter"])) is not None:
+        graph = {"pj": awaiter["jid"], "pa": awaiter["aid"], "pd": awaiter["dad"]}
+        return {**graph, "pg": str(row["awaiter_id"])}
     if row["parent_run_id"] is None:
         return NOTHING
     at = below(answer(FUNCTION, row["parent_number"]))

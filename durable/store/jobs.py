@@ -133,11 +133,13 @@ class RunSummary:
 class RunDescription(RunSummary):
     """Everything that is known of a run but its history.
 
-    `pending` lists the open commands that are written down (number, kind, name, due); `activities`
-    the attempts with rows, of those that have ended the newest 100, and `earlier_attempts` counts
-    the others; `failure` why it failed or is suspended; `worker` the queue name of the member that
-    holds it, None when none does; `wakes_at` when it is next due;
-    `put_aside` the signals that its code could not read.
+    `pending` lists the open commands that are written down (number, kind, name, due; `waits_for`
+    says in words what a graph waits for whose app has no engine); `activities` the attempts with
+    rows, of those that have ended the newest 100, and `earlier_attempts` counts the others;
+    `failure` why it failed or is suspended; `worker` the queue name of the member that holds it,
+    None when none does; `wakes_at` when it is next due;
+    `parent_run_id` is that of the run or job that awaits it; `put_aside` the signals that its code
+    could not read; `paused` whether a throttle of its task queue keeps it from its next turn.
     """
 
     version: str | None
@@ -155,6 +157,7 @@ class RunDescription(RunSummary):
     entity: dict[str, Any] | None
     put_aside: tuple[SignalAside, ...] = ()
     earlier_attempts: int = 0
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,14 @@ def _attempt(row: Row) -> ActivityAttempt:
     )  # fmt: skip
 
 
+def _pending(row: Row) -> tuple[dict[str, Any], ...]:
+    steps: list[dict[str, Any]] = json.loads(row["pending"] or "[]")
+    for step in steps:
+        if step["kind"] == "graph" and step["app"] in row["without_engine"]:
+            step["waits_for"] = f"an engine of app {step['app']!r}, of which none runs"
+    return tuple(steps)
+
+
 def _description(row: Row, activities: Sequence[Row], aside: Sequence[Row]) -> RunDescription:
     wakes = row["visible_at"]
     ended = max((a["all_ended"] for a in activities), default=0)
@@ -193,7 +204,7 @@ def _description(row: Row, activities: Sequence[Row], aside: Sequence[Row]) -> R
         version=row["graph_version"], open_steps=max(0, row["status"] - 1),
         revision=row["revision"], input=plain_value(row["input"]) if row["input"] else None,
         output=plain_value(row["output"]) if row["output"] else None,
-        failure=failure_from_json(row["error"]), pending=tuple(json.loads(row["pending"] or "[]")),
+        failure=failure_from_json(row["error"]), pending=_pending(row),
         activities=tuple(_attempt(a) for a in activities), parent_run_id=row["parent_run_id"],
         worker=row["member"], wakes_at=None if wakes is None or wakes.year >= MAXYEAR else wakes,
         attributes=json.loads(row["attributes"] or "{}"),
@@ -205,7 +216,7 @@ def _description(row: Row, activities: Sequence[Row], aside: Sequence[Row]) -> R
             )
             for a in aside
         ),
-        earlier_attempts=max(0, ended - ATTEMPTS_MAX),
+        earlier_attempts=max(0, ended - ATTEMPTS_MAX), paused=row["paused"],
     )  # fmt: skip
 
 

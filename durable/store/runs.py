@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -278,6 +278,11 @@ class RunStream:
             )
         )
         return [(r["msg_type"], r["name"]) for r in rows]
+
+    async def without_engine(self, apps: Collection[str]) -> set[str]:
+        """Which of these apps have no engine that runs."""
+        rows = await self._db.fetch(*self._sql.bind("without_engine", apps=list(apps)))
+        return {r["app"] for r in rows}
 
     async def survived(self, member: int, run_ids: Sequence[int]) -> None:
         """Note that these runs' cold turns did not take the process down."""

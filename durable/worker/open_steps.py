@@ -56,6 +56,11 @@ class OpenSteps:
         """The open steps that are not written down."""
         return [s for n, s in self._run.open.items() if n > self.issued]
 
+    @property
+    def awaited_apps(self) -> set[str]:
+        """The apps of the graphs that the run awaits."""
+        return {step.app for step in self._graphs.values()}
+
     def message_of(self, attempt: Attempt) -> int | None:
         """The row of an attempt that ran here, if it has one."""
         return attempt.id if attempt.id is not None else self.messages.get(attempt.number)

@@ -81,10 +81,23 @@ class Poll:
         found = await self._context.services.runs.unserved(
             queue, list(registry.workflows), list(registry.activities)
         )
+        awaited = {app for run in self._workflows.runs for app in run.steps.awaited_apps}
+        if apps := awaited - {name for kind, name in self._warned if kind == "app"}:
+            await self._warn_of_apps(apps)
         for kind, name in set(found) - self._warned:
             self._warned.add((kind, name))
             what = "turns of the workflow" if kind == "turn" else "attempts of the activity"
             logger.warning(
                 "the task queue %r holds %s %r, which this worker was not given: they wait for a"
                 " worker that was", queue, what, name,
+            )  # fmt: skip
+
+    async def _warn_of_apps(self, apps: set[str]) -> None:
+        """Warn, once, of each app without an engine of which runs held here await graphs."""
+        for app in await self._context.services.runs.without_engine(apps):
+            self._warned.add(("app", app))
+            logger.warning(
+                "workflows of the task queue %r await graphs of app %r, of which no engine runs:"
+                " they wait until one does (HotMesh.init with an engine and app_id=%r)",
+                self._context.queue, app, app,
             )  # fmt: skip

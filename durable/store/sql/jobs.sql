@@ -71,8 +71,14 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j
     (select json_agg(p.step) from json_array_elements(j.pending) as p(step)
      where j.finished_at is null and (p.step ->> 'number')::int <> all(array(
          select h.number from durable.history h where h.run_id = j.run_id and h.number > 0))) as pending,
-    j.priority, j.input, j.output, j.error, j.parent_run_id, j.created_at, j.finished_at,
-    j.attributes, j.document, w.visible_at, w.reserved_by, w.losses, m.name as member
+    j.priority, j.input, j.output, j.error, coalesce(j.parent_run_id, j.awaiter_id) as parent_run_id, j.created_at,
+    j.finished_at, j.attributes, j.document, w.visible_at, w.reserved_by, w.losses, m.name as member,
+    array(select a.app from (
+            select distinct p.step ->> 'app' as app from json_array_elements(j.pending) as p(step)
+            where p.step ->> 'kind' = 'graph' and j.finished_at is null) a
+        where not exists (select from durable.quorum q join durable.members e on e.member_id = q.member_id
+            where q.app_id = a.app and q.topic is null)) as without_engine,
+    w.id is not null and (select t.ms from durable.throttle_v1(j.app_id, j.graph, '') as t(ms)) < 0 as paused
 from durable.jobs j
 left join durable.worker_streams w on w.id = j.run_id
 left join durable.members m on m.member_id = w.reserved_by

@@ -229,6 +229,12 @@ with wake as (
 )
 select w.id as run_id, w.reserved_by, w.stream_name from wake w where exists (select from again)
 
+-- name: without_engine
+-- Which of these apps no engine serves: what is awaited of their graphs waits.
+select a.app from unnest(:apps::text[]) as a(app)
+where not exists (select from durable.quorum q join durable.members m on m.member_id = q.member_id
+    where q.app_id = a.app and q.topic is null)
+
 -- name: unserved
 -- What has been due in a queue for a while, and is not among what the asking worker serves.
 select distinct d.msg_type, d.name from (

@@ -117,6 +117,13 @@ async def test_it_starts_without_a_worker(begin: Begin, client: Client, database
     jid = await mesh.pub("buy", {"workflow": "count", "order": {"item": "lamp"}})
     child = await _child(database)
     assert child is not None
+    job = await mesh.get_state("buy", jid)
+    description = await client.handle(child).describe()
+    assert str(description.parent_run_id) == job["metadata"]["gid"]
+    engine = {"connection": client, "readonly": True}
+    async with await durable.HotMesh.init(app_id="default", engine=engine) as functions:
+        run = (await functions.get_state("count", child))["metadata"]
+    assert (run["pj"], run["pg"], run["pa"]) == (jid, job["metadata"]["gid"], "ship")
     async with Worker(client, workflows=SERVED):
         await client.handle(child).result(timeout=60)
         await eventually(lambda: _is_done(mesh, jid))

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 import durable
+from durable.cli.run_reports import run_shown
 from durable.client.client import Client
 from durable.composition import connect
 from durable.hotmesh.mesh import HotMesh
@@ -262,6 +263,9 @@ async def test_signals_and_timers_wait_for_the_end_of_a_pause(
     await eventually(lambda: _reserved(database))
     assert await mesh.throttle(throttle=-1, scope="workers")
     late = await client.start(told(), task_queue=QUEUE)
+    assert (await paused.describe()).paused
+    report = run_shown(await late.describe(), await late.history())
+    assert "Next: a throttle pauses told on queue orders" in "\n".join(map(str, report))
     await paused.signal(go, 1)
     await late.signal(go, 2)
     await _passes(0.3)

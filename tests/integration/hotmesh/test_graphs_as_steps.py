@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 import durable
+from durable.cli.run_reports import run_shown
 from durable.client.client import Client
 from durable.client.deployments import Deployment
 from durable.errors import ChildFailed, JobFailed, WorkflowFailed
@@ -103,6 +104,31 @@ async def asks(topic: str, app: str, data: dict[str, Any]) -> str:
         code = error.cause.code if isinstance(error.cause, JobFailed) else None
         return f"{error.name} {code} {error}"
     return "none"
+
+
+async def test_what_waits_for_an_engine_says_so(
+    begin: Begin, client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the description, in what `durable show` prints, and once in the log; then one comes."""
+    monkeypatch.setattr("durable.worker.poll.UNSERVED_EVERY", 0.5)
+    await (await begin(GRAPHS, app_id="calc")).stop()
+    async with Worker(client, workflows=[typed, at_home]):
+        handle = await client.start(typed(2))
+
+        async def open_graph() -> dict[str, Any] | None:
+            pending = (await handle.describe()).pending
+            return pending[0] if pending else None
+
+        step = await eventually(open_graph)
+        assert step["waits_for"] == "an engine of app 'calc', of which none runs"
+        report = run_shown(await handle.describe(), await handle.history())
+        assert "#1 graph double waiting for an engine of app 'calc'" in "\n".join(map(str, report))
+        await eventually(lambda: "await graphs of app 'calc'" in caplog.text)
+        await begin(None, app_id="calc")
+        assert "waits_for" not in ((await open_graph()) or {})
+        async with Worker(client, activities=[work], task_queue="calc"):
+            assert (await handle.result(timeout=60)).twice == 4
+    assert caplog.text.count("await graphs of app 'calc'") == 1
 
 
 go = durable.Signal("go")
