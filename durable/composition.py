@@ -19,9 +19,9 @@ from durable.engine.steps.committer import Committer
 from durable.errors import ConfigurationError, EmbeddedPostgresError
 from durable.postgres.address import Pool
 from durable.postgres.connections import LONG_DEADLINE
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.postgres.readiness import Readiness
-from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
+from durable.postgres.retries import CALLER_TIMEOUT, retry_until_connected
 from durable.postgres.sql import schema_name
 from durable.protocol.commits import Arrival
 from durable.protocol.durations import Duration
@@ -38,8 +38,8 @@ from durable.store.edits import EditStore
 from durable.store.graph_topics import TopicStream
 from durable.store.histories import HistoryStore
 from durable.store.jobs import JobStore
+from durable.store.notification_hub import NotificationHub
 from durable.store.runs import RunStream
-from durable.store.wakes import Wakes
 from durable.worker.worker_services import Deployed, WorkerServices
 
 if TYPE_CHECKING:
@@ -184,8 +184,8 @@ async def _assemble(
     database: Database, readiness: Readiness, keeper: asyncio.Task[None] | None
 ) -> Client:
     namespace = database.schema
-    wakes = await Wakes.open(database)
-    announcer = wakes.announcer
+    hub = await NotificationHub.open(database)
+    announcer = hub.announcer
     runs = RunStream(database)
     retention = Retention(database)
     janitor = Janitor(retention)
@@ -206,15 +206,15 @@ async def _assemble(
     deployments = Deployments(database, announcer)
     mine = channels.waiter(namespace, new_id())
     waiters = EndWaiters("a client", mine, jobs, jobs.await_end)
-    await announcer.hear_own(mine, waiters.on_notification)
+    await announcer.listen_own(mine, waiters.on_notification)
 
     async def closing() -> None:
         if keeper is not None:
             keeper.cancel()
         # Each waits a moment for a server that does not answer: together, so that it is one moment.
-        deaf = announcer.unhear_own(mine)
-        await asyncio.gather(janitor.close(), deaf, waiters.close(), wakes.notifier.close())
-        await asyncio.gather(wakes.listener.close(), database.close())
+        deaf = announcer.unlisten_own(mine)
+        await asyncio.gather(janitor.close(), deaf, waiters.close(), hub.notifier.close())
+        await asyncio.gather(hub.listener.close(), database.close())
 
     return Client(
         database.dsn, namespace, Runs(jobs, services, waiters, retention, deployments), closing

@@ -20,8 +20,8 @@ from hypothesis import settings
 
 from durable.client.client import Client
 from durable.composition import connect
-from durable.postgres.migrate import migrate
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
+from durable.postgres.migrator import migrate
 from tests.schema_pool import SchemaPool
 from tests.servers import started
 

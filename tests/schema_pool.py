@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from durable.postgres.migrate import migrate, migrations
-from durable.postgres.pool import Database
-from durable.postgres.script import steps
+from durable.postgres.database import Database
+from durable.postgres.migration_script import steps
+from durable.postgres.migrator import migrate, migrations
 from durable.postgres.sql import in_schema
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from durable.errors import misplaced
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.replay.context import current
 from durable.replay.definitions import ActivityDefinition, GraphDefinition, WorkflowDefinition
-from durable.replay.reaches import check_thread
+from durable.replay.outside_access import check_thread
 
 R_co = TypeVar("R_co", covariant=True)
 

@@ -17,9 +17,9 @@ from durable.telemetry.terminal import shown
 
 if TYPE_CHECKING:
     from durable.authoring.workflow import Workflow
-    from durable.client.choosing import Chosen
     from durable.client.client import Client, IfRunning
     from durable.client.handle import Handle
+    from durable.client.options import FilterOptions
 
 PATIENCE = 1.0  # seconds of waiting before the command says that it waits
 
@@ -109,7 +109,7 @@ async def list_runs(  # noqa: PLR0913 - the options of a command
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
 ) -> None:
     """List runs, the newest first."""
-    chosen: Chosen = {
+    chosen: FilterOptions = {
         "workflow": workflow,
         "state": cast("list[RunState]", state) or None,
         "task_queue": queue,

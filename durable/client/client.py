@@ -8,13 +8,13 @@ from typing import Any, Literal, Self, TypeVar, Unpack, get_args, overload
 
 from durable.authoring.calls import Call, WorkflowCall
 from durable.authoring.workflow import Workflow
-from durable.client.choosing import Begun, Chosen, begun_with, run_filter
 from durable.client.deployments import Deployment
 from durable.client.handle import Handle
+from durable.client.options import FilterOptions, InitialState, encoded_state, run_filter
 from durable.client.runs import Runs
 from durable.codec.adapters import Adapter
 from durable.errors import ConfigurationError, InternalError, WorkflowAlreadyStarted
-from durable.postgres.loops import IN_AN_ACTIVITY
+from durable.postgres.home_loop import IN_AN_ACTIVITY
 from durable.protocol.carriers import carrier
 from durable.protocol.durations import Duration
 from durable.protocol.ids import new_id, new_request
@@ -106,19 +106,19 @@ class Client:
     async def start(
         self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None,
         priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
-        **begun: Unpack[Begun],
+        **state: Unpack[InitialState],
     ) -> Handle[R]: ...  # fmt: skip
     @overload
     async def start(
         self, call: str, /, *args: Any, id: str | None = None, task_queue: str | None = None,
         priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
-        **begun: Unpack[Begun],
+        **state: Unpack[InitialState],
     ) -> Handle[Any]: ...  # fmt: skip
 
     async def start(
         self, call: Call[Any] | str, /, *args: Any, id: str | None = None,
         task_queue: str | None = None, priority: int | None = None,
-        if_running: IfRunning = "raise", if_ended: IfEnded = "start", **begun: Unpack[Begun],
+        if_running: IfRunning = "raise", if_ended: IfEnded = "start", **state: Unpack[InitialState],
     ) -> Handle[Any]:  # fmt: skip
         """Start a workflow; when this returns, it is on disk and will run.
 
@@ -133,7 +133,7 @@ class Client:
                 or "attach" to it.
             if_ended: what to do when the newest run of this id has ended: "start" another,
                 "start_if_failed" (else raise), "attach" to the ended one, or "raise".
-            **begun: `attributes`, the searchable ones that it begins with, and `entity`, its
+            **state: `attributes`, the searchable ones that it begins with, and `entity`, its
                 document: plain data both.
 
         Raises:
@@ -144,29 +144,29 @@ class Client:
             PayloadError: an argument is not of its annotated type, or cannot be written down. By
                 name, what is checked is what its workers have deployed.
         """
-        given = _Given(id, task_queue, priority, if_running, if_ended, begun)
+        given = _Given(id, task_queue, priority, if_running, if_ended, state)
         return await self._begin("client.start()", call, args, given)
 
     @overload
     async def execute(
         self, call: Call[R], /, *, id: str | None = None, task_queue: str | None = None,
         priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
-        **begun: Unpack[Begun],
+        **state: Unpack[InitialState],
     ) -> R: ...  # fmt: skip
     @overload
     async def execute(
         self, call: str, /, *args: Any, id: str | None = None, task_queue: str | None = None,
         priority: int | None = None, if_running: IfRunning = "raise", if_ended: IfEnded = "start",
-        **begun: Unpack[Begun],
+        **state: Unpack[InitialState],
     ) -> Any: ...  # fmt: skip
 
     async def execute(
         self, call: Call[Any] | str, /, *args: Any, id: str | None = None,
         task_queue: str | None = None, priority: int | None = None,
-        if_running: IfRunning = "raise", if_ended: IfEnded = "start", **begun: Unpack[Begun],
+        if_running: IfRunning = "raise", if_ended: IfEnded = "start", **state: Unpack[InitialState],
     ) -> Any:  # fmt: skip
         """Start a workflow and wait for its result: `start`, then `Handle.result`."""
-        given = _Given(id, task_queue, priority, if_running, if_ended, begun)
+        given = _Given(id, task_queue, priority, if_running, if_ended, state)
         handle = await self._begin("client.execute()", call, args, given)
         return await handle.result()
 
@@ -196,14 +196,14 @@ class Client:
         return Handle(self._runs, check_sought("id", id, "client.handle()"), workflow=of)
 
     async def list(
-        self, *, before: int | None = None, limit: int = 100, **chosen: Unpack[Chosen]
+        self, *, before: int | None = None, limit: int = 100, **options: Unpack[FilterOptions]
     ) -> list[RunSummary]:
         """Runs, the newest first.
 
         Args:
             before: only runs with a smaller `run_id`: the last one of the page before.
             limit: at most so many, and at least one.
-            **chosen: only those of this `workflow` (or its name), in this `state` or in one of
+            **options: only those of this `workflow` (or its name), in this `state` or in one of
                 these (running, suspended, completed, failed, cancelled, terminated), of this
                 `task_queue`, whose id has this `id_prefix`, that have these `attributes`. What is
                 not given, or None, means any.
@@ -217,12 +217,12 @@ class Client:
         if before is not None:
             check_count("before", before, "client.list()", most=BIGINT_MAX)
         check_count("limit", limit, "client.list()")
-        return await self._runs.jobs.list(run_filter(chosen, "client.list()"), before, limit)
+        return await self._runs.jobs.list(run_filter(options, "client.list()"), before, limit)
 
-    async def count(self, **chosen: Unpack[Chosen]) -> int:
+    async def count(self, **options: Unpack[FilterOptions]) -> int:
         """How many runs there are; filters as in `list`."""
         self._runs.home.check("client.count()")
-        return await self._runs.jobs.count(run_filter(chosen, "client.count()"))
+        return await self._runs.jobs.count(run_filter(options, "client.count()"))
 
     async def prune(
         self, *, older_than: Duration | None = None, keep: Iterable[Outcome] = (),
@@ -355,7 +355,7 @@ class Client:
         if jid is not None:
             check_id("id", jid, who)
         chosen = StartOptions(
-            queue, rank, given.if_running, given.if_ended, begun_with(given.begun, who)
+            queue, rank, given.if_running, given.if_ended, encoded_state(given.state, who)
         )
         if definition is None:
             await self._runs.declared.check_arguments(queue, workflow, text)
@@ -403,7 +403,7 @@ class _Given:
     priority: int | None
     if_running: IfRunning
     if_ended: IfEnded
-    begun: Begun
+    state: InitialState
 
 
 def _workflow_call(call: Any, args: tuple[Any, ...], who: str) -> WorkflowCall[Any]:

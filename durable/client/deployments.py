@@ -14,10 +14,10 @@ from durable.descriptor.commands import GRAPH, Plain
 from durable.descriptor.edits import TRANSITION, Edit, destination, lay_over
 from durable.errors import ConfigurationError
 from durable.postgres.connections import LONG_DEADLINE, Connection
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.protocol.limits import check_queue, check_text
 from durable.runtime.notifications import QueueKind
-from durable.store.announce import Announcer
+from durable.store.announcer import Announcer
 from durable.store.apps import AppStore
 from durable.store.edits import EditInForce, EditStore
 

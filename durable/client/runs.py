@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from durable.client.declared import Declared
 from durable.client.deployments import Deployments
+from durable.client.interface_checker import InterfaceChecker
 from durable.client.terminations import Terminations, termination
 from durable.engine.retention import Retention
 from durable.errors import WorkflowEnded
-from durable.postgres.loops import HomeLoop
-from durable.postgres.retrying import CALLER_TIMEOUT
+from durable.postgres.home_loop import HomeLoop
+from durable.postgres.retries import CALLER_TIMEOUT
 from durable.protocol.commits import Histories
 from durable.runtime.batching import Batch, Batcher, Repeatable
 from durable.runtime.end_waiters import EndWaiters
@@ -30,7 +30,7 @@ class Runs:
     ) -> None:  # fmt: skip
         self.jobs = jobs
         self.services = services
-        self.declared = Declared(jobs)
+        self.declared = InterfaceChecker(jobs)
         self.waiters = waiters
         self.retention = retention
         self.deployments = deployments

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from durable.protocol.failures import Failure
-from durable.store.announce import Announcer
+from durable.store.announcer import Announcer
 from durable.store.jobs import JobStore, Terminated
 
 

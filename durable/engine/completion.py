@@ -12,7 +12,7 @@ from durable.engine.steps.graph_rows import instance_of, job_of, put_aside_of
 from durable.engine.steps.graph_steps import Plans
 from durable.errors import JobFailed, JobNotFound
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Database, Row
+from durable.postgres.database import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import NOT_FOUND
 from durable.protocol.graphs import Fault

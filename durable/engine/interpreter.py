@@ -25,7 +25,7 @@ from durable.engine.steps.graph_steps import GraphSteps, Step, Suspect
 from durable.engine.steps.graph_writes import OnCommitted
 from durable.errors import DatabaseError
 from durable.postgres.errors import StatementFault, retryable
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.retries import retry_until_connected
 from durable.protocol.codes import FAILED
 from durable.protocol.graphs import Fault
 from durable.runtime.supervision import FAILURES_MAX

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from durable.errors import DatabaseError
 from durable.postgres.connections import LONG_DEADLINE, Connection
+from durable.postgres.database import Database
 from durable.postgres.errors import Conflict
-from durable.postgres.pool import Database
 from durable.protocol.retention import Pruned, Pruning, RetentionPolicy
 from durable.runtime.supervision import Tasks
 from durable.store.graph_jobs import GraphJobStore

@@ -9,8 +9,8 @@ from durable.engine.effects import Reply
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import given_text
 from durable.errors import JobNotFound
-from durable.postgres.pool import Database
-from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
+from durable.postgres.database import Database
+from durable.postgres.retries import CALLER_TIMEOUT, retry_until_connected
 from durable.protocol.codes import NOT_FOUND
 from durable.protocol.ids import new_request
 from durable.protocol.messages import MessageKind

@@ -15,7 +15,7 @@ from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_steps import Plans
 from durable.errors import ConfigurationError
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Database, Row
+from durable.postgres.database import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.graphs import Data
 from durable.store.apps import AppStore

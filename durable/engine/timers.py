@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.store.graph_messages import EngineStream
 from durable.store.pacing import Pace
 

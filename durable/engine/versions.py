@@ -23,7 +23,7 @@ from durable.engine.job import decode
 from durable.engine.steps.graph_routing import evaluate
 from durable.errors import ConfigurationError
 from durable.postgres.connections import LONG_DEADLINE, Connection
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.protocol.clock import from_datetime
 from durable.store.apps import AppStore
 from durable.store.hooks import HookStore, SignalKey

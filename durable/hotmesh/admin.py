@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from pathlib import Path
 
-from durable.client.declared import Declared
+from durable.client.interface_checker import InterfaceChecker
 from durable.descriptor.document import load, path_of, plain
 from durable.descriptor.files import write_resolved
 from durable.engine.versions import Versions, warn_of_no_effect
@@ -32,7 +32,7 @@ class Admin:
     """
 
     def __init__(
-        self, app_id: str, versions: Versions, bus: Bus, roster: Roster, declared: Declared
+        self, app_id: str, versions: Versions, bus: Bus, roster: Roster, declared: InterfaceChecker
     ) -> None:
         self._app_id = app_id
         self._declared = declared

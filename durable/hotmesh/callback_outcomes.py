@@ -11,7 +11,7 @@ from durable.engine.steps.graph_rows import error_text, given_text, reply_from, 
 from durable.errors import PayloadError
 from durable.hotmesh.settings import Callback, Message
 from durable.postgres.errors import StatementFault
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.retries import retry_until_connected
 from durable.protocol.graphs import Fault, Output
 from durable.protocol.messages import MessageKind
 from durable.runtime.user_code import Ended, code_failure, code_fault

@@ -21,7 +21,7 @@ from durable.runtime.notifications import (
     RowNews,
 )
 from durable.runtime.notifier import Notifier
-from durable.store.announce import Announcer
+from durable.store.announcer import Announcer
 from durable.telemetry.spans import made
 
 

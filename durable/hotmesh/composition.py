@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from durable.client.declared import Declared
+from durable.client.interface_checker import InterfaceChecker
 from durable.client.terminations import Terminations
 from durable.engine.completion import Finished, Jobs
 from durable.engine.interpreter import Interpreter
@@ -112,7 +112,7 @@ class _Ground:
     functions: FunctionJobs
     function_starts: FunctionStarts
     function_ends: FunctionEnds
-    declared: Declared
+    declared: InterfaceChecker
     wake: EngineWake
     announcements: CommitAnnouncements
 
@@ -174,7 +174,7 @@ def _ground(settings: MeshSettings, resources: Resources, guid: str) -> _Ground:
     jobs = Jobs(database, versions.plans)
     waiters = EndWaiters("a mesh", channels.waiter(database.schema, new_id()), jobs)
     functions = FunctionJobs(database, app_id)
-    declared = Declared(JobStore(database))
+    declared = InterfaceChecker(JobStore(database))
     channel = channels.engine(database.schema, app_id)
     wake = EngineWake(resources.notifier, channel, local=settings.engine)
     return _Ground(

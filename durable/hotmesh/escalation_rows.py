@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from durable.engine.job import decode
 from durable.errors import EscalationConflict, EscalationError, EscalationNotFound
-from durable.postgres.pool import Database, Row
+from durable.postgres.database import Database, Row
 from durable.protocol.graphs import Output
 from durable.store.escalations import EscalationStore
 

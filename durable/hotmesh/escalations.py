@@ -27,7 +27,7 @@ from durable.hotmesh.escalation_rows import (
     why_not_releasable,
     why_not_resolvable,
 )
-from durable.postgres.pool import Database, Row
+from durable.postgres.database import Database, Row
 from durable.protocol.codes import OK
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.graphs import Data, Output

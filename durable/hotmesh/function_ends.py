@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from durable.client.declared import Declared
+from durable.client.interface_checker import InterfaceChecker
 from durable.descriptor.plan import Plan
 from durable.engine.job import Job
 from durable.hotmesh.function_jobs import FunctionJobs
@@ -33,7 +33,7 @@ class FunctionEnds:
     """
 
     def __init__(
-        self, app: tuple[str, str], guid: str, store: FunctionJobStore, declared: Declared,
+        self, app: tuple[str, str], guid: str, store: FunctionJobStore, declared: InterfaceChecker,
         jobs: FunctionJobs,
     ) -> None:  # fmt: skip
         self._namespace, self._queue = app

@@ -19,7 +19,7 @@ from durable.engine.collation.addresses import answer, below
 from durable.engine.completion import Finished
 from durable.engine.job import Instance, Job, decode
 from durable.engine.outcomes import fault_of
-from durable.postgres.pool import Database, Row
+from durable.postgres.database import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import (
     FAILED,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from durable.client.declared import Declared
+from durable.client.interface_checker import InterfaceChecker
 from durable.descriptor.commands import SIGNAL
 from durable.engine.job import encode
 from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.function_jobs import FunctionJobs
-from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
+from durable.postgres.retries import CALLER_TIMEOUT, retry_until_connected
 from durable.protocol.codes import CONFLICT, NOT_FOUND, OK
 from durable.protocol.graphs import Data
 from durable.protocol.ids import new_request
 from durable.protocol.limits import check_fields, check_id, check_name
-from durable.store.announce import Announcer
+from durable.store.announcer import Announcer
 from durable.store.runs import Message, Reached, RunStream
 
 _FIELDS = {"id", "name", "data"}
@@ -35,7 +35,7 @@ class FunctionSignals:
         self,
         queue: str,
         jobs: FunctionJobs,
-        declared: Declared,
+        declared: InterfaceChecker,
         stream: RunStream,
         announcer: Announcer,
     ) -> None:

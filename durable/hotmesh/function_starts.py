@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from durable.client.declared import Declared
+from durable.client.interface_checker import InterfaceChecker
 from durable.engine.completion import Finished
 from durable.engine.job import Job, encode
 from durable.errors import ConfigurationError
 from durable.hotmesh.publication import Publication
-from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
+from durable.postgres.retries import CALLER_TIMEOUT, retry_until_connected
 from durable.protocol.ids import new_id, new_request
 from durable.protocol.limits import check_fields
 from durable.runtime.end_waiters import EndWaiters
 from durable.runtime.notifications import QueueKind
-from durable.store.announce import Announcer
+from durable.store.announcer import Announcer
 from durable.store.jobs import JobStore, Start
 
 
@@ -36,7 +36,7 @@ class FunctionStarts:
         jobs: JobStore,
         announcer: Announcer,
         waiters: EndWaiters[Finished],
-        declared: Declared,
+        declared: InterfaceChecker,
     ) -> None:
         self._queue, self._jobs = queue, jobs
         self._declared = declared

@@ -11,10 +11,10 @@ from durable.hotmesh.quorum.commands import Throttle
 from durable.hotmesh.quorum.function_throttles import FunctionThrottle
 from durable.hotmesh.quorum.roster import Consumer, Roster
 from durable.hotmesh.quorum.throttles import Throttles
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.protocol.clock import to_datetime
 from durable.protocol.graphs import Output
-from durable.store.announce import Announcer
+from durable.store.announcer import Announcer
 from durable.store.graph_messages import work_stream
 from durable.telemetry.logs import logger
 

@@ -14,8 +14,8 @@ from durable.hotmesh.quorum.bus import Bus, Message
 from durable.hotmesh.quorum.roster import Roster
 from durable.hotmesh.quorum.surroundings import surroundings
 from durable.hotmesh.subscribers import Subscriber, call_subscriber
-from durable.postgres.listen import Listener
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
+from durable.postgres.listener import Listener
 from durable.protocol.graphs import Output
 from durable.runtime.notifier import Notifier
 from durable.runtime.supervision import Tasks

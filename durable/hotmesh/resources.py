@@ -7,9 +7,9 @@ from durable.engine.retention import Janitor, Retention
 from durable.errors import ConfigurationError
 from durable.hotmesh.settings import MeshSettings
 from durable.postgres.address import Pool
-from durable.postgres.migrate import migrate, require
-from durable.postgres.pool import Database
-from durable.store.wakes import Wakes
+from durable.postgres.database import Database
+from durable.postgres.migrator import migrate, require
+from durable.store.notification_hub import NotificationHub
 
 
 class Resources:
@@ -24,11 +24,11 @@ class Resources:
         janitor: deletes what has expired, when it is this member's turn.
     """
 
-    def __init__(self, database: Database, wakes: Wakes) -> None:
+    def __init__(self, database: Database, hub: NotificationHub) -> None:
         self.database = database
-        self.listener = wakes.listener
-        self.notifier = wakes.notifier
-        self.announcer = wakes.announcer
+        self.listener = hub.listener
+        self.notifier = hub.notifier
+        self.announcer = hub.announcer
         self.retention = Retention(database)
         self.janitor = Janitor(self.retention)
 
@@ -38,11 +38,11 @@ class Resources:
         database = await _database(settings.connection, settings.namespace, settings.direct)
         try:
             await (migrate(database) if settings.engine else require(database))
-            wakes = await Wakes.open(database)
+            hub = await NotificationHub.open(database)
         except BaseException:
             await database.close()
             raise
-        return cls(database, wakes)
+        return cls(database, hub)
 
     async def close(self) -> None:
         """Close everything."""

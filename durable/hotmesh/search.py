@@ -9,7 +9,7 @@ from durable.engine.job import compact, decode
 from durable.errors import ConfigurationError
 from durable.hotmesh.conditions import Condition, parts
 from durable.postgres.connections import LONG_DEADLINE
-from durable.postgres.pool import Database, Row
+from durable.postgres.database import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.documents import Path
 from durable.protocol.graphs import Data, Output

@@ -17,7 +17,7 @@ from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, DatabaseError
 from durable.hotmesh.function_ends import ANY, FunctionEnds
 from durable.hotmesh.subscribers import Subscriber, call_subscriber
-from durable.postgres.listen import Listener
+from durable.postgres.listener import Listener
 from durable.protocol.clock import to_datetime
 from durable.runtime import channels
 from durable.runtime.notifications import row_ids

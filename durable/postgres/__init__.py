@@ -10,22 +10,22 @@ Pool, LISTEN, migrations, the loader of SQL files, and the embedded server.
 - `dsn`: data source names: what people have, as a URI for the driver, or without its password for
   them.
 - `errors`: errors of the driver and the socket in our own words, by the table of SQLSTATEs.
-- `listen`: one connection, any number of channels, a callback each.
-- `migrate`: migrations: numbered `.sql` files, each applied once, under an advisory lock.
+- `listener`: one connection, any number of channels, a callback each.
+- `migrator`: migrations: numbered `.sql` files, each applied once, under an advisory lock.
 - `parameters`: named parameters of a statement: found in its text, numbered, and put in order for a
   call.
-- `pool`: the database as the other rooms see it: statements in, rows out, errors in our own
+- `database`: the database as the other rooms see it: statements in, rows out, errors in our own
   words.
 - `poolers`: poolers between us and Postgres, such as PgBouncer: does a connection have a session
   of its own?
-- `pooling`: pools: of connections of our own, or one that the application lends.
-- `retrying`: sending again what may safely happen twice, until Postgres can be reached.
+- `pools`: pools: of connections of our own, or one that the application lends.
+- `retries`: sending again what may safely happen twice, until Postgres can be reached.
 - `sql`: loads `.sql` files: one named block per operation, prefixed by a comment that says why.
 - `sqlstate`: what an error of Postgres means, by its SQLSTATE: one table, with a column for each
   who may ask.
-- `script`: a migration's text as the steps in which it is applied: one for each of its
+- `migration_script`: a migration's text as the steps in which it is applied: one for each of its
   statements.
-- `loops`: which event loop something belongs to, and the errors of using it from another one.
+- `home_loop`: which event loop something belongs to, and the errors of using it from another one.
 - `readiness`: connecting to a schema that is missing or behind: what needs its tables waits for
   who migrates.
 """

@@ -18,7 +18,7 @@ import asyncpg
 from durable.errors import ConfigurationError
 from durable.postgres.address import CONNECT_TIMEOUT, Address
 from durable.postgres.connections import SESSIONS
-from durable.postgres.pooling import check_settings
+from durable.postgres.pools import check_settings
 
 _SQL = SESSIONS.load("durable")
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from durable.postgres.migrate import Migration, migrate, pending, require
-from durable.postgres.pool import Database
-from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
+from durable.postgres.database import Database
+from durable.postgres.migrator import Migration, migrate, pending, require
+from durable.postgres.retries import CALLER_TIMEOUT, retry_until_connected
 
 Then = Callable[[], Awaitable[None]]
 
@@ -45,7 +45,7 @@ class Readiness:
     async def migrate(self) -> list[Migration]:
         """Bring the schema up to date and return what was applied, [] when nothing was missing.
 
-        Raises what `durable.postgres.migrate.migrate` raises.
+        Raises what `durable.postgres.migrator.migrate` raises.
         """
         applied = await retry_until_connected(
             lambda: migrate(self._database), host=False, limit=CALLER_TIMEOUT

@@ -12,8 +12,8 @@ issued. The same facts give the same commands, in every process, on every day. W
 - `context`: what `sleep`, `now`, `random` and a call of an activity find when they look around.
 - `mailbox`: signals. Receiving is no command: it takes what the history has delivered.
 - `mismatch`: the code does other things than its history says.
-- `reaches`: what reaches into a run from outside of its turn ends it, by an error where it awaits.
-- `sites`: "file:line" of the user's call.
+- `outside_access`: code outside of a turn that touches a run ends it, by an error where it awaits.
+- `call_sites`: "file:line" of the user's call.
 - `definitions`: workflows and activities as the frozen values that decorators return.
 - `run`: one run, from its first fact to its `Finish`.
 - `cache`: the runs that a worker keeps in memory.
@@ -27,7 +27,7 @@ What cannot be promised:
   and `wait` refuse what has no place of its own; a user's own sets are the linter's business, and
   so are other libraries': anyio cancels the tasks of a group in the order of a set of its own.
 - `asyncio.all_tasks()` has the right members, but no order to rely on.
-- `endings`: ending code that does not want to end: a coroutine that swallows whatever it is told.
+- `unresponsive_tasks`: closing coroutines that swallow every cancellation.
 - An async generator that is left half way is closed when the run ends: under asyncio the garbage
   collector would choose the moment.
 """

@@ -21,10 +21,10 @@ from durable.protocol.json_values import compact_json
 from durable.protocol.limits import check_id, check_name, check_queue
 from durable.protocol.options import ActivityOptions, WorkflowOptions
 from durable.protocol.searchable import Attributes
+from durable.replay.call_sites import text
 from durable.replay.definitions import ActivityDefinition, WorkflowDefinition
 from durable.replay.loop import ReplayLoop
 from durable.replay.mailbox import Mailbox
-from durable.replay.sites import text
 from durable.replay.steps import ResultReader, StepFuture, Steps
 
 _ATTRIBUTE_WEIGHT = 200  # bytes, about

@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 
 from durable.errors import NotDurableError, PayloadError
 from durable.protocol.commands import StartTimer
-from durable.replay.endings import put_down
+from durable.replay.call_sites import Site, call_site, text
 from durable.replay.guards import NoOutside, check_task_order, check_wait_order
-from durable.replay.reaches import Reach, check_wrapped, follow_threads, reach_of
-from durable.replay.sites import Site, call_site, text
+from durable.replay.outside_access import OutsideAccess, access_by, check_wrapped, follow_threads
 from durable.replay.steps import Steps, StepTimer
 from durable.replay.tasks import Gone, RunFuture, RunTask, keys_of
+from durable.replay.unresponsive_tasks import close_unresponsive
 from durable.runtime.interrupts import is_interrupt
 from durable.telemetry.logs import logger
 
@@ -82,9 +82,9 @@ class ReplayLoop(NoOutside):
         tasks: the live tasks in order of creation (strongly held: asyncio holds them weakly).
         context: what `durable.replay.context.current()` finds; set by the run.
         variables: the run's own context variables, nobody else's.
-        reach: who reached into the run from outside of its turn, the first one.
+        outside_access: who reached into the run from outside of its turn, the first one.
         unreadable: why a signal that had been received cannot be read at replay.
-        on_reached: called then, on whatever thread.
+        on_outside_access: called then, on whatever thread.
         replaying: silences reports of unhandled exceptions.
         drains: where it notes that its code runs, and as which run.
         of_workflow: what tells it from other loops, to whom cannot import this room.
@@ -98,9 +98,9 @@ class ReplayLoop(NoOutside):
         self.now = 0.0
         self.context: Any = None
         self.replaying = False
-        self.reach: Reach | None = None
+        self.outside_access: OutsideAccess | None = None
         self.unreadable: PayloadError | None = None
-        self.on_reached: Callable[[], None] = lambda: None
+        self.on_outside_access: Callable[[], None] = lambda: None
         self.tasks: dict[int, RunTask] = {}
         self.variables = contextvars.Context()
         follow_threads(self.variables, self)
@@ -243,7 +243,7 @@ class ReplayLoop(NoOutside):
             self._close_generators()
             self._drain_quietly()
             while self.tasks:  # one that is put down may begin others
-                put_down(self.tasks.pop(next(iter(self.tasks))), self._label)
+                close_unresponsive(self.tasks.pop(next(iter(self.tasks))), self._label)
         self.tasks.clear()
         self._ready.clear()
         self._watches.clear()
@@ -281,16 +281,16 @@ class ReplayLoop(NoOutside):
         """Whether it is the run's own code that asks."""
         return self._thread == get_ident()
 
-    def reached(self, reach: Reach) -> None:
+    def reached(self, access: OutsideAccess) -> None:
         """Somebody else reached into the run: it is ended, by an error where it awaits.
 
         Raises `NotDurableError` unless that was another thread: who does it on the run's own is
         told too. Runs of earlier versions wait on, as they did then.
         """
         ends = self.context is not None and self.context.is_seeded
-        if ends and self.reach is None:
-            self.reach = reach
-            self.on_reached()
+        if ends and self.outside_access is None:
+            self.outside_access = access
+            self.on_outside_access()
         if get_ident() != self._home and (ends or self._gone):
             return
         raise NotDurableError(
@@ -304,7 +304,7 @@ class ReplayLoop(NoOutside):
         """Run `callback` in this drain."""
         handle = asyncio.Handle(callback, args, self, context)
         if self._thread != get_ident():
-            self.reached(reach_of("loop.call_soon()", callback, args, self))
+            self.reached(access_by("loop.call_soon()", callback, args, self))
             return handle  # never run
         self._ready.append(handle)
         return handle
@@ -316,7 +316,7 @@ class ReplayLoop(NoOutside):
         if asyncio._get_running_loop() is not self:  # noqa: SLF001
             seeded = self.context is not None and self.context.is_seeded
             if seeded or self._gone:
-                self.reached(reach_of("loop.call_soon_threadsafe()", callback, args, self))
+                self.reached(access_by("loop.call_soon_threadsafe()", callback, args, self))
                 return asyncio.Handle(callback, args, self, context)  # never run
             raise NotDurableError(
                 "loop.call_soon_threadsafe() / asyncio.run_coroutine_threadsafe() from another"
@@ -335,7 +335,7 @@ class ReplayLoop(NoOutside):
     ) -> asyncio.TimerHandle:
         """Run `callback` at `when` (Unix seconds): a durable timer, unless that has come."""
         if self._thread != get_ident():
-            self.reached(reach_of("loop.call_at()", callback, args, self))
+            self.reached(access_by("loop.call_at()", callback, args, self))
             return StepTimer(when, callback, args, self, context)  # never run
         if when != when:  # noqa: PLR0124 - the test for NaN
             raise ValueError("a timer cannot be due at NaN")
@@ -387,7 +387,7 @@ class ReplayLoop(NoOutside):
     ) -> RunTask:
         """A task with a fixed place in sets and a name that is the same on replay."""
         if self._thread != get_ident():
-            self.reached(Reach("loop.create_task()", None))
+            self.reached(OutsideAccess("loop.create_task()", None))
             raise NotDurableError("loop.create_task() from another thread cannot be replayed")
         check_task_order(coro, 2)
         self._tasks_made += 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from durable.errors import NonDeterminismError, NotDurableError
 from durable.protocol.commands import Finish, Step, kind_of
 from durable.protocol.facts import Fact, FactKind
-from durable.replay.sites import text, waiting_site
+from durable.replay.call_sites import text, waiting_site
 
 STEP_KINDS: Mapping[FactKind, str] = {
     FactKind.ACTIVITY: "activity",

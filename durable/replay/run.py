@@ -20,6 +20,7 @@ from durable.protocol.codes import UNREADABLE
 from durable.protocol.commands import Command, Finish, Step
 from durable.protocol.facts import Fact, FactKind
 from durable.protocol.failures import Failure
+from durable.replay.call_sites import NOWHERE, waiting_site
 from durable.replay.context import Context, RunIdentity
 from durable.replay.definitions import WorkflowDefinition
 from durable.replay.loop import CALLBACKS_MAX, Drains, ReplayLoop
@@ -33,8 +34,7 @@ from durable.replay.mismatch import (
     check_settled,
     python_hint,
 )
-from durable.replay.reaches import raise_where_it_awaits
-from durable.replay.sites import NOWHERE, waiting_site
+from durable.replay.outside_access import raise_where_it_awaits
 from durable.replay.steps import StepFuture, Steps, StepTimer
 from durable.replay.tasks import Gone, RunTask
 from durable.runtime.interrupts import is_interrupt
@@ -186,23 +186,23 @@ class Run:
     @property
     def reached(self) -> bool:
         """Whether somebody reached into it from outside of its turn, and it is to be ended."""
-        return self._loop.reach is not None and self.finished is None and not self._dead
+        return self._loop.outside_access is not None and self.finished is None and not self._dead
 
     def on_reached(self, reached: Callable[[], None]) -> None:
         """Have `reached()` called when that happens, on whatever thread."""
-        self._loop.on_reached = reached
+        self._loop.on_outside_access = reached
 
     def end_reached(self) -> list[Command]:
         """End it: the error is raised where it awaits, and whatever the code does then, it failed.
 
         Nothing else of what the code does is sent, since no replay would do it again.
         """
-        reach, main = self._loop.reach, self._main
-        if reach is None or main is None:
+        access, main = self._loop.outside_access, self._main
+        if access is None or main is None:
             raise InternalError(f"{self._label} was not reached into")
-        error = reach.error(self._label, waiting_site(self._where.main))
+        error = access.error(self._label, waiting_site(self._where.main))
         with self._loop.turn():
-            raise_where_it_awaits(error, reach, main)
+            raise_where_it_awaits(error, access, main)
             self._loop.drain()
             self._steps.shut()
         self._steps.take()

@@ -13,8 +13,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from durable.replay.reaches import Reach
-from durable.replay.sites import NOWHERE, Site
+from durable.replay.call_sites import NOWHERE, Site
+from durable.replay.outside_access import OutsideAccess
 
 _NUMBER_BITS = 24
 _FUTURE = 1 << _NUMBER_BITS
@@ -49,7 +49,7 @@ class RunFuture(asyncio.Future[Any]):
         if loop.is_own_turn():
             super().set_result(result)
         else:
-            loop.reached(Reach("a result for a future", self))
+            loop.reached(OutsideAccess("a result for a future", self))
 
     def set_exception(self, exception: type | BaseException, /) -> None:
         """Likewise."""
@@ -57,7 +57,7 @@ class RunFuture(asyncio.Future[Any]):
         if loop.is_own_turn():
             super().set_exception(exception)
         else:
-            loop.reached(Reach("an exception for a future", self))
+            loop.reached(OutsideAccess("an exception for a future", self))
 
 
 class RunTask(asyncio.Task[Any]):

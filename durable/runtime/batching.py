@@ -22,8 +22,8 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from durable.errors import DatabaseError, InternalError
 from durable.postgres.errors import retryable, timed_out
-from durable.postgres.loops import HomeLoop
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.home_loop import HomeLoop
+from durable.postgres.retries import retry_until_connected
 from durable.protocol.carriers import carrier
 from durable.protocol.ids import new_token
 from durable.runtime.liveness import Pulse

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from durable.errors import DatabaseError, InternalError
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.retries import retry_until_connected
 from durable.runtime.channels import Channel
 from durable.runtime.notifications import row_ids
 from durable.runtime.supervision import Tasks

@@ -6,10 +6,9 @@ Jobs and what they did:
 - `histories`: the facts of runs, read.
 - `function_jobs`: runs of workflows, read as jobs of the app that their task queue is.
 - `graph_jobs`: jobs of hand-written graphs and what their activities did.
-- `crossings`: jobs that are started, and awaited, by a job of the other kind.
+- `interop`: jobs that are started, and awaited, by a job of the other kind.
 - `hooks`: which activities wait for which signals, and signals that arrive before their hooks.
 - `escalations`: waits that a person is to end.
-- `passes`: finished passes of cycles, removed while their job goes on.
 - `states`: attributes and entities of jobs of graphs: written by steps, found by conditions.
 - `stats`: what is counted over jobs, and which jobs have what.
 - `retention`: retention policies, and the ended jobs that they remove.
@@ -34,6 +33,6 @@ Members and notifications:
 - `members`: the processes that hold leases, and what dead ones held, given to others.
 - `membership`: a process's lease on everything it holds, kept by a thread of its own.
 - `lease`: user code begins only while this process is known to be the member that it was.
-- `announce`: notifications after a commit: names on channels, never data.
-- `wakes`: how a client or a mesh is woken and wakes others.
+- `announcer`: notifications after a commit: names on channels, never data.
+- `notification_hub`: the LISTEN connection of a client or mesh, and what sends its notifications.
 """

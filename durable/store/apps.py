@@ -8,7 +8,7 @@ from datetime import datetime
 
 from durable.postgres.columns import Text
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Row
+from durable.postgres.database import Row
 from durable.postgres.sql import SqlFile
 
 

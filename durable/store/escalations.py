@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from durable.postgres.columns import BigInt, Text
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Row
+from durable.postgres.database import Row
 from durable.postgres.sql import SqlFile
 
 FILTERS: Final[Mapping[str, str]] = MappingProxyType(

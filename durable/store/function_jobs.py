@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from durable.postgres.pool import Database, Row
+from durable.postgres.database import Database, Row
 from durable.postgres.sql import SqlFile
 
 SQL = SqlFile("durable.store", "sql/function_jobs.sql")

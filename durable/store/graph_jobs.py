@@ -9,7 +9,7 @@ from uuid import UUID
 
 from durable.postgres.columns import BigInt, Boolean, Integer, Text
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Row
+from durable.postgres.database import Row
 from durable.postgres.sql import SqlFile
 
 
@@ -205,3 +205,23 @@ class GraphJobStore:
         """Jobs as they were at these emissions; `now` is when."""
         rows: list[Row] = await connection.fetch(*self._sql.bind("emitted", ids=list(ids)))
         return rows
+
+    async def forget_passes(
+        self, connection: Connection, run_id: int, ancestor: tuple[str, str],
+        below: Sequence[str], before: tuple[str, int],
+    ) -> None:  # fmt: skip
+        """Delete what was done in passes of a cycle that the job has left behind.
+
+        Args:
+            connection: in a transaction.
+            run_id: the job.
+            ancestor: the activity that is entered again (id, address of its first leg).
+            below: the activities below it.
+            before: how the addresses of its answers begin, and the number of the first that stays.
+        """
+        await connection.execute(
+            *self._sql.bind(
+                "forget_passes", run_id=run_id, below=list(below), ancestor=ancestor[0],
+                leg=ancestor[1], prefix=before[0], number=before[1],
+            )
+        )  # fmt: skip

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from durable.postgres.columns import BigInt, Column, Float, Integer, SmallInt, Text
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Database, Row
+from durable.postgres.database import Database, Row
 from durable.postgres.sql import SqlFile
 from durable.protocol.carriers import carrier
 from durable.protocol.durations import seconds

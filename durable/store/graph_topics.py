@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from durable.postgres.columns import Float, Integer, Text
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.postgres.sql import SqlFile
 from durable.protocol.durations import seconds
 from durable.protocol.retry import RetryPolicy

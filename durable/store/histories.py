@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from durable.postgres.connections import LONG_DEADLINE
-from durable.postgres.pool import Database, Row
+from durable.postgres.database import Database, Row
 from durable.postgres.sql import SqlFile
 from durable.protocol.clock import from_datetime
 from durable.protocol.facts import Fact, fact_kind

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from durable.postgres.columns import BigInt, Text
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Row
+from durable.postgres.database import Row
 from durable.postgres.sql import SqlFile
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from durable.codec.fields_set import plain_value
 from durable.postgres.columns import Bytes, SmallInt, Text, Uuid
 from durable.postgres.connections import LONG_DEADLINE
-from durable.postgres.pool import Database, Row
+from durable.postgres.database import Database, Row
 from durable.postgres.sql import SqlFile, Statements
 from durable.protocol.failures import Failure, failure_from_json
 from durable.protocol.ids import new_seed

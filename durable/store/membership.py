@@ -29,7 +29,7 @@ from durable.runtime.clocks import MemberClock
 from durable.runtime.liveness import SILENT, LivenessMonitor
 from durable.runtime.notifications import QueueKind
 from durable.runtime.supervision import FAILURES_MAX, Broken, Tasks, backoff
-from durable.store.announce import Announcer
+from durable.store.announcer import Announcer
 from durable.store.lease import Lease
 from durable.store.members import MemberStore, Reaped
 from durable.telemetry.logs import logger

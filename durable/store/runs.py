@@ -12,8 +12,8 @@ from uuid import UUID
 from durable.codec.failures import failure_of
 from durable.errors import JobFailed
 from durable.postgres.columns import BigInt, Text, Uuid
-from durable.postgres.pool import Database, Row
-from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
+from durable.postgres.database import Database, Row
+from durable.postgres.retries import CALLER_TIMEOUT, retry_until_connected
 from durable.postgres.sql import SqlFile
 from durable.protocol.carriers import carrier
 from durable.protocol.clock import from_datetime, to_datetime

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from durable.codec.failures import failure_of
 from durable.errors import DatabaseError, InternalError
 from durable.postgres.errors import StatementFault
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.retries import retry_until_connected
 from durable.protocol.facts import UnknownKind
 from durable.telemetry.logs import logger
 from durable.worker import reports

@@ -16,7 +16,7 @@ from functools import partial
 
 from durable.codec.fields_set import plain_object
 from durable.postgres.errors import StatementFault
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.retries import retry_until_connected
 from durable.protocol.codes import OK
 from durable.protocol.failures import Failure, given_details
 from durable.protocol.graphs import Fault, failed_code
@@ -92,7 +92,7 @@ class GraphTopics:
         while not await self._stream.has_graphs():  # noqa: ASYNC110 - the database knows
             await asyncio.sleep(GRAPHS_EVERY)
         for topic in self._attempts.definitions.keys() - self._topics:
-            await self._announcer.hear_queue(work_stream(self._context.queue, topic), self.wake)
+            await self._announcer.listen_queue(work_stream(self._context.queue, topic), self.wake)
             self._topics.add(topic)
         while True:
             self._wake.clear()
@@ -108,7 +108,7 @@ class GraphTopics:
         await self._attempts.drain(grace)
         await self._tasks.wait(ANSWERS)
         for topic in self._topics:
-            await self._announcer.unhear_queue(work_stream(self._context.queue, topic), self.wake)
+            await self._announcer.unlisten_queue(work_stream(self._context.queue, topic), self.wake)
 
     # --- attempts ----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.retries import retry_until_connected
 from durable.worker.active_runs import ActiveRuns, Advance
 from durable.worker.eviction import Releases
 from durable.worker.worker_context import WorkerContext

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.retries import retry_until_connected
 from durable.runtime.clocks import SYSTEM, HostClock
 from durable.runtime.reconciler import APART, Reconciler
 from durable.store.runs import Look

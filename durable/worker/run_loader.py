@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.retries import retry_until_connected
 from durable.store.runs import ClaimedRun
 from durable.worker.inboxes import read_apart
 from durable.worker.worker_context import WorkerContext

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from durable.postgres.errors import StatementFault
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.retries import retry_until_connected
 from durable.protocol.commands import StartActivity
 from durable.protocol.failures import Failure
 from durable.runtime.notifications import QueueKind

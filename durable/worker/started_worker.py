@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.retries import retry_until_connected
 from durable.protocol.failures import Failure
 from durable.runtime.notifications import MemberKind, QueueKind, member_news
 from durable.runtime.supervision import Tasks
@@ -136,7 +136,7 @@ class StartedWorker:
         queue, services = self._context.queue, self._context.services
         self._begin(await self.membership.join())
         self._watchdog.start()
-        await services.announcer.hear_queue(queue, self._claims.on_notification)
+        await services.announcer.listen_queue(queue, self._claims.on_notification)
         workflows = list(self._registry.workflows)
         for resumed in await services.runs.resume(queue=queue, workflows=workflows):
             services.announcer.queue(resumed, QueueKind.TURN, amount=0)
@@ -156,7 +156,7 @@ class StartedWorker:
         self.workflows.begin(self._committer)
         self.membership.silence.watch(*self._committer.pulses)
         channel = announcer.member_channel(member)
-        self._loops.once("hearing", lambda: announcer.hear_own(channel, self._on_notification))
+        self._loops.once("hearing", lambda: announcer.listen_own(channel, self._on_notification))
 
     def _on_notification(self, payload: str) -> None:
         """The member's own channel: an inbox to read, a run that ended, an unwanted attempt."""
@@ -202,7 +202,7 @@ class StartedWorker:
         if committer is not None:
             await committer.close(COMMITS)
         announcer = self._context.services.announcer
-        await announcer.unhear_own(announcer.member_channel(member))
+        await announcer.unlisten_own(announcer.member_channel(member))
 
     def _give_up(self, run_id: int, failure: Failure) -> None:
         """Give everything up to others, on the watchdog's thread: the loop may never go on."""
@@ -266,7 +266,7 @@ class StartedWorker:
 
     async def _wind_up(self, started: set[int | None]) -> None:
         announcer, member = self._context.services.announcer, self._context.member
-        await announcer.unhear_queue(self._context.queue, self._claims.on_notification)
+        await announcer.unlisten_queue(self._context.queue, self._claims.on_notification)
         await self.workflows.give_all_back()
         await self._release_the_rest(started)
         await self._end_membership(member, self._committer)

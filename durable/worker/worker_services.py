@@ -13,7 +13,7 @@ from durable.protocol.retry import RetryPolicy
 from durable.replay.definitions import ActivityDefinition, WorkflowDefinition
 from durable.runtime.liveness import Pulse
 from durable.store.activities import ActivityStream
-from durable.store.announce import Announcer
+from durable.store.announcer import Announcer
 from durable.store.graph_topics import TopicStream
 from durable.store.pacing import Pace
 from durable.store.runs import RunStream

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from durable.errors import DurableError, InternalError
-from durable.postgres.loops import call_on
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.home_loop import call_on
+from durable.postgres.retries import retry_until_connected
 from durable.protocol.commits import Commit, Committed, StepCommitter
 from durable.protocol.facts import Fact
 from durable.replay.context import RunIdentity

@@ -18,7 +18,7 @@ from durable.composition import connect
 from durable.engine.retention import Retention
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.worker.worker import Worker
 from tests.integration.hotmesh.conftest import echo
 
@@ -146,11 +146,11 @@ async def test_a_schema_that_is_behind_is_named(
     """With what an older build made, operations say which migrations it lacks, and apply none."""
     async with await connect(dsn, namespace=namespace, migrate=True):
         pass
-    from durable.postgres import migrate  # noqa: PLC0415 - to be changed here alone
+    from durable.postgres import migrator  # noqa: PLC0415 - to be changed here alone
 
-    known = migrate.migrations()
-    later = migrate.Migration(9000, "later", "create table durable.later ();")
-    monkeypatch.setattr(migrate, "migrations", lambda: [*known, later])
+    known = migrator.migrations()
+    later = migrator.Migration(9000, "later", "create table durable.later ();")
+    monkeypatch.setattr(migrator, "migrations", lambda: [*known, later])
     async with await connect(dsn, namespace=namespace) as client:
         with pytest.raises(ConfigurationError, match=rf"lacks migrations \[9000\]{WAYS}"):
             await client.count()

@@ -30,9 +30,9 @@ import asyncpg
 
 import durable
 from benchmarks.backlog import FILL
-from durable.postgres import migrate as migrating
-from durable.postgres.migrate import FIRST_RELEASE, Migration, migrate, migrations
-from durable.postgres.pool import Database
+from durable.postgres import migrator as migrating
+from durable.postgres.database import Database
+from durable.postgres.migrator import FIRST_RELEASE, Migration, migrate, migrations
 
 HERE = Path(__file__).parent / "previous"
 REPORT = 5.0  # seconds for which a report holds the tables

@@ -33,8 +33,8 @@ from durable.engine.steps.graph_starts import Start
 from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.versions import Versions
 from durable.hotmesh.export import exported
-from durable.postgres.migrate import migrate
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
+from durable.postgres.migrator import migrate
 from durable.protocol.retry import RetryPolicy
 from durable.runtime import channels
 from durable.store.members import MemberStore

@@ -16,8 +16,8 @@ import pytest
 import pytest_asyncio
 
 from durable.composition import connect
-from durable.postgres.migrate import migrate, migrations, pending
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
+from durable.postgres.migrator import migrate, migrations, pending
 from tests.faults.driver import ROOT
 from tests.faults.previous import fleet
 from tests.waiting import eventually

@@ -18,8 +18,8 @@ from durable.engine.steps.committer import Committer
 from durable.engine.steps.workflow_commits import CommitStatements, is_end, is_plain
 from durable.errors import DatabaseError
 from durable.postgres.address import Address
-from durable.postgres.listen import Listener
-from durable.postgres.pool import Database, Lane
+from durable.postgres.database import Database, Lane
+from durable.postgres.listener import Listener
 from durable.protocol.commands import Finish
 from durable.protocol.commits import ChildStart, Commit, Committed, Intent
 from durable.protocol.facts import Fact, FactKind
@@ -29,7 +29,7 @@ from durable.protocol.options import ActivityOptions
 from durable.protocol.retry import RetryPolicy
 from durable.runtime.notifier import Notifier
 from durable.store.activities import metadata_of
-from durable.store.announce import Announcer
+from durable.store.announcer import Announcer
 from durable.store.jobs import JobStore, Start
 from durable.store.runs import RunStream
 from tests.integration.proxy import Proxy

@@ -14,12 +14,13 @@ import pytest_asyncio
 
 from durable.composition import connect
 from durable.errors import DatabaseError
-from durable.postgres import listen, pool, pooling
+from durable.postgres import listener as listener_module
+from durable.postgres import pools
 from durable.postgres.address import Address
 from durable.postgres.connections import guarded, open_connection
+from durable.postgres.database import RECOVERED, Database, Lane
 from durable.postgres.errors import Conflict, ConnectionLost, DeadlinePassed, StatementTimeout
-from durable.postgres.listen import Listener
-from durable.postgres.pool import Database, Lane
+from durable.postgres.listener import Listener
 from tests.integration.proxy import Proxy
 
 PID = "select pg_backend_pid()"
@@ -108,8 +109,8 @@ async def test_a_longer_deadline_is_the_servers_too(database: Database):
 
 async def test_a_silent_listener_connects_anew(proxy: Proxy, monkeypatch: pytest.MonkeyPatch):
     """It asks now and then whether anybody is there; after a reconnection everybody looks."""
-    monkeypatch.setattr(listen, "PROBE_EVERY", 0.1)
-    monkeypatch.setattr(listen, "ANSWER", 1.0)
+    monkeypatch.setattr(listener_module, "PROBE_EVERY", 0.1)
+    monkeypatch.setattr(listener_module, "ANSWER", 1.0)
     listener, heard = Listener(Address(proxy.dsn)), asyncio.Queue[str]()
     await listener.start()
     await listener.listen("deadlines", heard.put_nowait)
@@ -208,7 +209,7 @@ async def test_waiting_for_a_connection_is_fair_and_ends(
 
     await asyncio.gather(*[ask(number) for number in range(20)])
     assert order == list(range(20))
-    monkeypatch.setattr(pooling, "SLOT_TIMEOUT", 0.1)
+    monkeypatch.setattr(pools, "SLOT_TIMEOUT", 0.1)
     async with own.connection():
         with pytest.raises(Conflict, match="1 connections"):
             await own.fetch("select 1")
@@ -224,7 +225,7 @@ async def test_what_took_too_long_has_twice_the_time(database: Database):
     with pytest.raises(StatementTimeout):
         await lane.fetch("select pg_sleep(1.2)")
     await lane.fetch("select pg_sleep(1.2)")
-    for _ in range(pool.RECOVERED - 1):
+    for _ in range(RECOVERED - 1):
         await lane.fetch("select 1")
     with pytest.raises(StatementTimeout):
         await lane.fetch("select pg_sleep(1.2)")

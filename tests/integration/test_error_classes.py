@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from durable.errors import DatabaseError
+from durable.postgres.database import Database, Lane
 from durable.postgres.errors import AccessRefused, Conflict, ConnectionLost, StatementFault
-from durable.postgres.pool import Database, Lane
 
 STATEMENTS = [
     ("select 1 / 0", StatementFault),

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.sql_files import load
 
 FINISHED = 200_000  # `benchmarks/retention.py` does the same with a million

@@ -21,7 +21,7 @@ import durable
 from durable.client.client import Client
 from durable.composition import connect
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.worker.worker import Worker
 from tests.integration.filling import BIG, fill
 from tests.integration.programs import add, chain

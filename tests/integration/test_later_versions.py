@@ -10,7 +10,7 @@ import pytest
 
 import durable
 from durable.client.client import Client
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.worker.worker import Worker
 from tests.waiting import eventually
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from durable.engine.steps.workflow_commits import CommitStatements
 from durable.postgres.connections import open_connection
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.protocol.commands import Finish
 from durable.protocol.commits import ChildStart, Commit, Intent
 from durable.protocol.facts import Fact, FactKind

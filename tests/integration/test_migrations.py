@@ -15,10 +15,10 @@ import pytest_asyncio
 
 import durable
 from durable.composition import connect
-from durable.postgres import migrate as migrating
+from durable.postgres import migrator as migrating
+from durable.postgres.database import Database
 from durable.postgres.errors import ConnectionLost
-from durable.postgres.migrate import migrate, migrations, pending
-from durable.postgres.pool import Database
+from durable.postgres.migrator import migrate, migrations, pending
 from durable.worker.worker import Worker
 from tests.waiting import eventually
 

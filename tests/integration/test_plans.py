@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.looking import literal
 from tests.sql_files import load
 

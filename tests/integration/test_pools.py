@@ -14,7 +14,7 @@ import durable
 from durable.composition import connect
 from durable.errors import ConfigurationError, DatabaseError
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.worker.worker import Worker
 from tests.integration.hotmesh.conftest import echo
 

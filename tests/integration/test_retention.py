@@ -16,7 +16,7 @@ from durable.composition import connect
 from durable.engine import retention
 from durable.engine.retention import Retention
 from durable.errors import ConfigurationError, WorkflowAlreadyStarted, WorkflowNotFound
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.protocol.retention import Pruned, Pruning, RetentionPolicy
 from durable.store.members import MemberStore
 from durable.store.retention import RetentionStore

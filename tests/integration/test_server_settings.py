@@ -15,8 +15,8 @@ import durable
 from durable.composition import connect
 from durable.errors import ConfigurationError
 from durable.postgres.connections import open_connection
-from durable.postgres.migrate import migrate
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
+from durable.postgres.migrator import migrate
 from durable.store.runs import SQL, Message, RunStream
 from durable.worker.worker import Worker
 from tests.waiting import eventually

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.sql_files import sql_files
 
 TEXTS = {"create_schema", "drop_index", "create_migrations", "create_revisions"}  # not prepared

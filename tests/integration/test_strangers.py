@@ -14,7 +14,7 @@ import pytest_asyncio
 import durable
 from durable.composition import connect
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.runtime import channels
 from durable.runtime.notifications import member_news, queue_news, row_id
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import asyncpg
 import pytest_asyncio
 
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.protocol.ids import new_request
 from durable.store.activities import ActivityStream
 from durable.store.jobs import JobStore, Start

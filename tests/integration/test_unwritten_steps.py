@@ -10,7 +10,7 @@ import asyncpg
 
 import durable
 from durable.composition import connect
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.worker.worker import Worker
 
 RUNS = 150

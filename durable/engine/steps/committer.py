@@ -12,13 +12,13 @@ import asyncio
 
 from durable.engine.steps.workflow_commits import BatchOutcome, CommitStatements
 from durable.postgres.address import Address
-from durable.postgres.pool import Lane
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.database import Lane
+from durable.postgres.retries import retry_until_connected
 from durable.protocol.commits import Commit, Committed
 from durable.runtime.batching import AGAIN, Again, Batch, Batcher
 from durable.runtime.liveness import Pulse
 from durable.store.activities import metadata_of
-from durable.store.announce import Announcer
+from durable.store.announcer import Announcer
 
 
 class Committer:

@@ -18,7 +18,7 @@ from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import reply_text
 from durable.errors import ConfigurationError
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Row
+from durable.postgres.database import Row
 from durable.protocol.graphs import Data
 from durable.protocol.messages import MessageKind
 from durable.store.graph_messages import Sent

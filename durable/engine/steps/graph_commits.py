@@ -18,7 +18,7 @@ from durable.engine.steps.graph_outbox import Stepped, messages, told_of_end, wo
 from durable.engine.steps.graph_rows import saved_instance
 from durable.engine.steps.graph_walk import Changes
 from durable.postgres.columns import BigInt, Float, Integer, Text, Uuid
-from durable.postgres.pool import Lane, Row
+from durable.postgres.database import Lane, Row
 from durable.postgres.sql import SqlFile
 from durable.protocol.carriers import carrier
 from durable.protocol.retry import RetryPolicy

@@ -10,7 +10,7 @@ from durable.engine.effects import Reply
 from durable.engine.job import Instance, Job, decode, encode
 from durable.engine.transitions.keeping import State
 from durable.errors import PayloadError
-from durable.postgres.pool import Row
+from durable.postgres.database import Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import FAILED, OK, PENDING
 from durable.protocol.graphs import NOTHING, Fault

@@ -38,8 +38,8 @@ from durable.errors import (
     PayloadError,
 )
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Database, Row
-from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
+from durable.postgres.database import Database, Row
+from durable.postgres.retries import CALLER_TIMEOUT, retry_until_connected
 from durable.protocol.clock import from_datetime
 from durable.protocol.codes import CONFLICT, NOT_FOUND
 from durable.protocol.graphs import Fault

@@ -37,12 +37,11 @@ from durable.engine.steps.workflow_stops import WorkflowStops
 from durable.postgres.connections import Connection
 from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
-from durable.store.crossings import CrossingStore, Holder
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.graph_messages import EngineStream, Sent, Timers, work_stream
 from durable.store.hooks import HookStore, SignalKey, Waiter
+from durable.store.interop import Holder, InteropStore
 from durable.store.jobs import Terminated
-from durable.store.passes import PassStore
 from durable.store.states import StateStore
 from durable.store.stats import Measurement, StatsStore
 from durable.telemetry.spans import Leg
@@ -90,11 +89,10 @@ class GraphWriter:
         self._states = StateStore(schema)
         self._hooks = HookStore(schema)
         self._stats = StatsStore(schema)
-        self._passes = PassStore(schema)
         self._stream = EngineStream(schema)
         self._escalations = EscalationWriter(schema)
         self._workflows = WorkflowStarts(schema)
-        self._crossings = CrossingStore(schema)
+        self._interop = InteropStore(schema)
         self._stops = WorkflowStops(schema)
 
     async def lock(
@@ -142,7 +140,7 @@ class GraphWriter:
             await self._stream.send(connection, sent)
             written.sent = True
         if runs := awaiting_workflow(step for step, _ in placed):  # the trigger has written to them
-            written.reached.extend(await self._crossings.holders(connection, runs))
+            written.reached.extend(await self._interop.holders(connection, runs))
         return written
 
     async def _place(self, connection: Connection, step: Stepped) -> int | None:
@@ -178,7 +176,7 @@ class GraphWriter:
         for step, run_id in placed:
             for gone in step.changes.outlived:
                 ancestor, before = (gone.ancestor, gone.dad), (gone.prefix, gone.before)
-                await self._passes.forget(connection, run_id, ancestor, gone.below, before)
+                await self._jobs.forget_passes(connection, run_id, ancestor, gone.below, before)
 
     async def _settle_waiting(
         self, connection: Connection, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]

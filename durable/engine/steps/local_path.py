@@ -38,8 +38,8 @@ from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.steps.graph_walk import Walk
 from durable.engine.steps.graph_writes import OnCommitted, Written
 from durable.errors import DatabaseError, PayloadError
-from durable.postgres.pool import Database, Lane
-from durable.postgres.retrying import CALLER_TIMEOUT
+from durable.postgres.database import Database, Lane
+from durable.postgres.retries import CALLER_TIMEOUT
 from durable.protocol.clock import Clock, from_datetime
 from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy

@@ -21,7 +21,7 @@ from durable.engine.steps.graph_writes import GraphWriter, Written
 from durable.engine.transitions.checking import insist
 from durable.errors import InternalError
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Database, Row
+from durable.postgres.database import Database, Row
 from durable.protocol.clock import from_datetime
 from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy

@@ -19,7 +19,7 @@ from durable.engine.steps.graph_rows import error_text, job_of
 from durable.engine.steps.graph_writes import keeps_waiting
 from durable.errors import DescriptorError
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Row
+from durable.postgres.database import Row
 from durable.protocol.codes import NOT_FOUND
 from durable.protocol.graphs import Fault
 from durable.protocol.messages import MessageKind

@@ -24,13 +24,13 @@ from durable.engine.steps.graph_starts import Start
 from durable.engine.steps.graph_writes import Written
 from durable.errors import ConfigurationError, PayloadError
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Row
+from durable.postgres.database import Row
 from durable.protocol.codes import CONFLICT, NOT_FOUND
 from durable.protocol.graphs import Fault
 from durable.protocol.ids import step_request
 from durable.protocol.messages import MessageKind
-from durable.store.crossings import AwaitedJob, CrossingStore, StepAnswer
 from durable.store.graph_jobs import GraphJobStore
+from durable.store.interop import AwaitedJob, InteropStore, StepAnswer
 
 Begin = Callable[[Any, Start], Awaitable[Stepped]]
 """Takes the first step of a job, on a connection."""
@@ -79,7 +79,7 @@ class WorkflowAwaits:
     """Reads and writes what workflows await of the graphs of one schema."""
 
     def __init__(self, schema: str) -> None:
-        self._store = CrossingStore(schema)
+        self._store = InteropStore(schema)
         self._jobs = GraphJobStore(schema)
 
     async def ask(

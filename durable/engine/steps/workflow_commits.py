@@ -24,7 +24,7 @@ from durable.engine.steps.commit_rows import (
     error_of,
     fact_row,
 )
-from durable.postgres.pool import Lane, Row
+from durable.postgres.database import Lane, Row
 from durable.postgres.sql import SqlFile
 from durable.protocol.clock import to_datetime
 from durable.protocol.commands import Finish

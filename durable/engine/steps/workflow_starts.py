@@ -12,8 +12,8 @@ from durable.postgres.connections import Connection
 from durable.protocol.ids import new_id
 from durable.protocol.messages import MessageKind
 from durable.runtime import channels
-from durable.store.crossings import CrossingStore, WorkflowStart
 from durable.store.graph_messages import Sent
+from durable.store.interop import InteropStore, WorkflowStart
 
 
 class WorkflowStarts:
@@ -21,7 +21,7 @@ class WorkflowStarts:
 
     def __init__(self, schema: str) -> None:
         self._schema = schema
-        self._store = CrossingStore(schema)
+        self._store = InteropStore(schema)
 
     async def write(
         self, connection: Connection, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from durable.engine.job import decode, encode
 from durable.engine.steps.graph_outbox import Stepped
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Row
+from durable.postgres.database import Row
 from durable.protocol.failures import Failure
 from durable.protocol.messages import MessageKind
-from durable.store.crossings import CrossingStore, Holder
 from durable.store.graph_messages import Sent
+from durable.store.interop import Holder, InteropStore
 from durable.store.jobs import SQL, Terminated, terminated, terminating
 
 GRACE = 10.0  # seconds that a cancelled workflow has to end
@@ -26,7 +26,7 @@ class WorkflowStops:
     """Stops workflows that jobs of graphs awaited, in one schema."""
 
     def __init__(self, schema: str) -> None:
-        self._store = CrossingStore(schema)
+        self._store = InteropStore(schema)
         self._sql = SQL.load(schema)
 
     async def ask(

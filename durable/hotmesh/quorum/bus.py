@@ -17,8 +17,8 @@ from typing import Any
 
 from durable.errors import DatabaseError
 from durable.hotmesh.quorum.roster import SQL, AnswerRow, Consumer, FunctionWorker, Roster
-from durable.postgres.listen import Listener
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
+from durable.postgres.listener import Listener
 from durable.runtime import channels
 from durable.runtime.channels import Channel
 from durable.runtime.notifications import RowNews, row_ids

@@ -7,7 +7,7 @@ from collections.abc import Container
 from durable.hotmesh.quorum.commands import Throttle
 from durable.hotmesh.quorum.roster import FunctionWorker, Roster
 from durable.runtime.notifications import QueueKind
-from durable.store.announce import Announcer
+from durable.store.announcer import Announcer
 
 
 class FunctionThrottle:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from durable.postgres.columns import Text
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.postgres.sql import SqlFile
 from durable.store.graph_messages import work_stream
 from durable.store.members import lock_class

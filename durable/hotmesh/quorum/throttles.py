@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from durable.hotmesh.quorum.commands import Throttle
 from durable.hotmesh.quorum.roster import SQL
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 
 
 class Throttles:

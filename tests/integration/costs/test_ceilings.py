@@ -16,7 +16,7 @@ import pytest
 import durable
 from durable.client.client import Client
 from durable.composition import connect
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.worker import timers
 from durable.worker.worker import Worker
 from tests.integration.costs.costing import costing

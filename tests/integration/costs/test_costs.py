@@ -10,7 +10,7 @@ import pytest
 from durable.client.client import Client
 from durable.composition import connect
 from durable.postgres.address import Address
-from durable.postgres.pool import Lane
+from durable.postgres.database import Lane
 from durable.worker import timers
 from durable.worker.worker import Worker
 from tests.integration.costs.costing import costing

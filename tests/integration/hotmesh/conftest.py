@@ -9,7 +9,7 @@ from typing import Any
 import pytest_asyncio
 
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.protocol.retention import RetentionPolicy
 
 Callback = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]

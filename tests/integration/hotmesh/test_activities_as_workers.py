@@ -12,7 +12,7 @@ from pydantic import BaseModel
 import durable
 from durable.client.client import Client
 from durable.errors import JobFailed
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.worker.worker import Worker
 from tests.integration.hotmesh.conftest import Begin
 from tests.waiting import eventually

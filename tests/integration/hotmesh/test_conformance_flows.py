@@ -10,7 +10,7 @@ import pytest
 
 from durable.errors import ConfigurationError, JobFailed, JobNotFound, JobTimeout
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.store.graph_messages import PRIORITY, EngineStream, Sent
 from tests.integration.hotmesh.conftest import Begin
 from tests.waiting import eventually

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from durable.engine.retention import Retention
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.protocol.retention import Pruning
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.waiting import eventually

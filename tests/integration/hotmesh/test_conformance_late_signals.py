@@ -7,7 +7,7 @@ import asyncio
 from typing import Any
 
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import Begin
 from tests.waiting import eventually
 

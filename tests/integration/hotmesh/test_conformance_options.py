@@ -16,7 +16,7 @@ from durable.descriptor.document import load
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
 from durable.hotmesh.settings import mesh_settings
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.integration.hotmesh.test_conformance_listening import FLOW
 

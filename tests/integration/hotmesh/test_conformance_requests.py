@@ -14,7 +14,7 @@ import pytest_asyncio
 from durable.engine.retention import Retention
 from durable.errors import ConfigurationError, DuplicateJob
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.protocol.ids import new_request, request_named
 from durable.protocol.retention import pruning
 from tests.integration.hotmesh.conftest import Begin

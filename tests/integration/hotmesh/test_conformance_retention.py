@@ -11,7 +11,7 @@ import pytest
 from durable.engine import retention
 from durable.engine.retention import Retention
 from durable.errors import DuplicateJob, JobFailed, JobNotFound
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.protocol.retention import Pruned, Pruning, RetentionPolicy
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.waiting import eventually

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from durable.errors import DatabaseError
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import echo
 
 APP = """

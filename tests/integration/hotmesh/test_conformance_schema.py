@@ -12,7 +12,7 @@ import pytest
 
 from durable.errors import DescriptorError, JobFailed, PayloadError, SchemaMismatch
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.waiting import eventually
 

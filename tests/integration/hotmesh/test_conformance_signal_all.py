@@ -21,8 +21,8 @@ from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.versions import Versions
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
+from durable.postgres.database import Database
 from durable.postgres.errors import ConnectionLost
-from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
 from tests.integration.hotmesh.conftest import Begin, ring
 from tests.integration.hotmesh.test_crashes import Breaking, emptied

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from durable.errors import ConfigurationError, DescriptorError, JobFailed, PayloadError
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.waiting import eventually
 

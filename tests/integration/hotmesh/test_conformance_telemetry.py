@@ -18,7 +18,7 @@ from opentelemetry.trace import StatusCode
 from durable.engine.transitions import tracing
 from durable.errors import JobFailed
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.waiting import eventually
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from durable.errors import JobFailed, JobNotFound
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import Begin, echo
 
 WILD = """

@@ -25,8 +25,8 @@ from durable.engine.versions import Versions
 from durable.errors import JobFailed
 from durable.hotmesh.export import exported
 from durable.postgres.connections import DEADLINE, open_connection
+from durable.postgres.database import Database
 from durable.postgres.errors import ConnectionLost
-from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
 from durable.store.graph_messages import WorkStream
 from durable.store.members import MemberStore

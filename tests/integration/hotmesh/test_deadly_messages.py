@@ -23,8 +23,8 @@ from durable.engine.versions import Versions
 from durable.errors import JobFailed, JobNotFound
 from durable.hotmesh import loop_watch
 from durable.hotmesh.mesh import HotMesh
+from durable.postgres.database import Database
 from durable.postgres.errors import ConnectionLost
-from durable.postgres.pool import Database
 from durable.protocol.retry import RetryPolicy
 from durable.store.graph_messages import EngineStream
 from durable.store.members import MemberStore

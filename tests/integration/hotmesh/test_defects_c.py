@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from durable.errors import DuplicateJob, JobFailed
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import Begin, ring
 from tests.waiting import eventually
 

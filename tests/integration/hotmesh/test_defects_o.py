@@ -26,7 +26,7 @@ from durable.errors import (
     JobNotFound,
 )
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import Begin, Callback, echo
 from tests.waiting import eventually
 

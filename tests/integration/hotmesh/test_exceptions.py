@@ -12,7 +12,7 @@ import pytest
 from durable.errors import JobFailed
 from durable.hotmesh.mesh import HotMesh
 from durable.hotmesh.virtual.virtual import Virtual
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 
 DOCUMENT = """
 app:

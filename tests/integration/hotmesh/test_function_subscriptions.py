@@ -14,7 +14,7 @@ from durable.client.client import Client
 from durable.errors import ConfigurationError
 from durable.hotmesh import subscriptions
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.listen import Listener
+from durable.postgres.listener import Listener
 from durable.worker.worker import Worker
 from tests.waiting import eventually
 

@@ -17,9 +17,9 @@ from durable.cli.run_reports import run_shown
 from durable.client.client import Client
 from durable.composition import connect
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.store.activities import ActivityStream, Attempt
-from durable.store.announce import Announcer
+from durable.store.announcer import Announcer
 from durable.store.runs import RunStream
 from durable.worker import timers
 from durable.worker.worker import Worker

@@ -18,7 +18,7 @@ from durable.cli.run_reports import run_shown
 from durable.client.client import Client
 from durable.client.deployments import Deployment
 from durable.errors import ChildFailed, JobFailed, WorkflowFailed
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.worker.worker import Worker
 from tests.faults.test_commit_points import Gate, Point
 from tests.integration.hotmesh.conftest import Begin

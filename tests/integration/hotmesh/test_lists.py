@@ -11,7 +11,7 @@ from durable.authoring.workflow import workflow
 from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
 from durable.hotmesh.virtual.virtual import Virtual
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.replay.definitions import WorkflowDefinition
 from durable.worker.registry import by_name
 

@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from durable.errors import JobFailed
 from durable.hotmesh.mesh import HotMesh
+from durable.postgres.database import Database
 from durable.postgres.errors import ConnectionLost
-from durable.postgres.pool import Database
 from durable.runtime import reconciler
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.waiting import eventually

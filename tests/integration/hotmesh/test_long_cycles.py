@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from durable.engine.collation.passes import KEPT
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.waiting import eventually
 

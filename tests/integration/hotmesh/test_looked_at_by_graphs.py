@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from durable.engine.steps.graph_steps import GraphSteps
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.integration.hotmesh.test_local_path import MUCH
 from tests.integration.looking import Looking

@@ -22,7 +22,7 @@ from durable.hotmesh.quorum.back_pressure import (
     level_of,
     rest_of,
 )
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import Begin, echo
 from tests.waiting import eventually
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from durable.errors import ConfigurationError, JobNotFound
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import Begin
 from tests.waiting import eventually
 

@@ -17,7 +17,7 @@ from durable.errors import (
     SchemaMismatch,
 )
 from durable.hotmesh.mesh import HotMesh
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.integration.hotmesh.conftest import Begin
 from tests.waiting import eventually
 

@@ -15,7 +15,7 @@ import pytest_asyncio
 from durable.errors import ConfigurationError, JobFailed, JobTimeout, PayloadError
 from durable.hotmesh.mesh import HotMesh
 from durable.hotmesh.virtual.virtual import APP, Virtual
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from durable.protocol.retry import RetryPolicy
 from tests.waiting import eventually
 

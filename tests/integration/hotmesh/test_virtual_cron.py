@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from durable.hotmesh.virtual.context import Tick, VirtualContext
 from durable.hotmesh.virtual.virtual import Virtual
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
 from tests.waiting import eventually
 
 Join = Callable[..., Awaitable[Virtual]]

@@ -6,7 +6,7 @@ import pytest
 
 from durable.errors import DatabaseError
 from durable.postgres.errors import ConnectionLost
-from durable.postgres.retrying import retry_until_connected
+from durable.postgres.retries import retry_until_connected
 
 
 class Server:

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from durable.postgres.migrate import FIRST_RELEASE, Migration, migrations
-from durable.postgres.script import steps
+from durable.postgres.migration_script import steps
+from durable.postgres.migrator import FIRST_RELEASE, Migration, migrations
 
 QUOTED = """select ';', e'\\';', "a;b", ''';'"""
 BODY = "create function f() begin atomic select case when a then b end; select 2; end"

@@ -10,7 +10,7 @@ import pytest
 
 from durable.errors import ConfigurationError, DatabaseError, InternalError, NotDurableError
 from durable.postgres.errors import AccessRefused, Conflict, StatementFault, StatementTimeout
-from durable.postgres.loops import HomeLoop
+from durable.postgres.home_loop import HomeLoop
 from durable.replay.loop import ReplayLoop
 from durable.replay.steps import Steps
 from durable.runtime import batching

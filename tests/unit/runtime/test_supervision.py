@@ -85,7 +85,7 @@ WATCHED = {
     "hotmesh/quorum_member.py": "messages about duress: what they raise is logged",
     "hotmesh/subscribers.py": "subscribers: awaited, and what they raise is logged",
     "hotmesh/worker_loop.py": "callbacks: whatever they raise is recorded",
-    "postgres/listen.py": "below this room: begins anew by itself, and logs",
+    "postgres/listener.py": "below this room: begins anew by itself, and logs",
     "hotmesh/quorum/bus.py": "messages of others: logged; a call is repeated",
     "runtime/notifier.py": "one moment's notifications: logs what it could not send",
     "runtime/supervision.py": "this is the policy",

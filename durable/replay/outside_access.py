@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from durable.errors import NotDurableError
-from durable.replay.sites import Site, text
+from durable.replay.call_sites import Site, text
 from durable.runtime.threads import carry_into_threads
 
 _FUTURES_FILE = asyncio.futures.__file__
@@ -26,7 +26,7 @@ _STARTED_BY: Final[ContextVar[weakref.ref[Any] | None]] = ContextVar(
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class OutsideAccess:
     """Who was reached: `future` is what somebody may be awaiting, None if that is not known."""
 
     what: str
@@ -42,17 +42,19 @@ class Reach:
         )
 
 
-def reach_of(what: str, callback: object, args: Iterable[object], loop: object) -> Reach:
+def access_by(what: str, callback: object, args: Iterable[object], loop: object) -> OutsideAccess:
     """The future of `loop` that a callback was to settle, if it can be seen."""
     for each in (getattr(callback, "__self__", None), *args):
         if isinstance(each, asyncio.Future) and each.get_loop() is loop:
-            return Reach(what, each)
-    return Reach(what, None)
+            return OutsideAccess(what, each)
+    return OutsideAccess(what, None)
 
 
-def raise_where_it_awaits(error: NotDurableError, reach: Reach, main: asyncio.Task[object]) -> None:
+def raise_where_it_awaits(
+    error: NotDurableError, access: OutsideAccess, main: asyncio.Task[object]
+) -> None:
     """Have it raised at the await, within a turn; without one the main task is cancelled."""
-    future = reach.future
+    future = access.future
     if future is None or future.done():
         future = _awaited(main)
     if future is None or future.done():
@@ -85,7 +87,7 @@ def check_thread(what: str) -> None:
     loop = started_by()
     if loop is not None:
         with contextlib.suppress(NotDurableError):
-            loop.reached(Reach(what, None))
+            loop.reached(OutsideAccess(what, None))
     raise NotDurableError(
         f"{what} was run on a thread that the code of a workflow started: it would be in no history"
         " and be done again at each replay. Await it in the workflow itself, and use asyncio for"

@@ -26,10 +26,10 @@ from durable.postgres.connections import (
     open_connection,
 )
 from durable.postgres.errors import DeadlinePassed, StatementTimeout, translating
-from durable.postgres.loops import HomeLoop
+from durable.postgres.home_loop import HomeLoop
 from durable.postgres.poolers import find_out
-from durable.postgres.pooling import Connections, ForeignSession, LentPool, OwnPool
-from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
+from durable.postgres.pools import Connections, ForeignSession, LentPool, OwnPool
+from durable.postgres.retries import CALLER_TIMEOUT, retry_until_connected
 from durable.postgres.sql import schema_name
 
 Row = asyncpg.Record

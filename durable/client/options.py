@@ -17,14 +17,14 @@ from durable.store.jobs import RunFilter
 _OPTIONS_OF_START = "id", "task_queue", "priority", "if_running", "if_ended"
 
 
-class Begun(TypedDict, total=False):
-    """Beside its arguments: `attributes`, by which it is found, and `entity`, its document."""
+class InitialState(TypedDict, total=False):
+    """What a run begins with: searchable `attributes`, and `entity`, its document."""
 
     attributes: Mapping[str, Value]
     entity: Mapping[str, Any]
 
 
-class Chosen(TypedDict, total=False):
+class FilterOptions(TypedDict, total=False):
     """Which runs: those that fit all of these; None means any. `state`: one, or one of several."""
 
     workflow: str | Workflow[..., Any] | None
@@ -34,37 +34,37 @@ class Chosen(TypedDict, total=False):
     attributes: Mapping[str, Value] | None
 
 
-def begun_with(begun: Begun, who: str) -> str | None:
-    """The same as JSON, None for nothing; `who` asks, for messages.
+def encoded_state(state: InitialState, who: str) -> str | None:
+    """The state as JSON, None when it is empty; messages name the caller `who`.
 
     Raises `PayloadError` and `StateError` for what a run could not set itself.
     """
-    if not begun:
+    if not state:
         return None
-    _check(begun, Begun, _OPTIONS_OF_START, who)
-    state: dict[str, Any] = {}
-    if attributes := begun.get("attributes"):
-        state["attributes"] = Attributes(attributes).as_dict()
-    if entity := begun.get("entity"):
-        state["entity"] = Entity(entity).get()
-    return compact_json(state) if state else None
+    _check(state, InitialState, _OPTIONS_OF_START, who)
+    encoded: dict[str, object] = {}
+    if attributes := state.get("attributes"):
+        encoded["attributes"] = Attributes(attributes).as_dict()
+    if entity := state.get("entity"):
+        encoded["entity"] = Entity(entity).get()
+    return compact_json(encoded) if encoded else None
 
 
-def run_filter(chosen: Chosen, who: str) -> RunFilter:
+def run_filter(options: FilterOptions, who: str) -> RunFilter:
     """The same as the store takes it; `who` asks, for messages.
 
     Raises `PayloadError` for attributes that no run could have, `ConfigurationError` for other
     things that none could.
     """
-    _check(chosen, Chosen, ("before", "limit") if who == "client.list()" else (), who)
-    attributes = chosen.get("attributes")
+    _check(options, FilterOptions, ("before", "limit") if who == "client.list()" else (), who)
+    attributes = options.get("attributes")
     wanted = {name: attribute(name, value) for name, value in (attributes or {}).items()}
-    workflow = chosen.get("workflow")
+    workflow = options.get("workflow")
     return RunFilter(
         workflow.name if isinstance(workflow, Workflow) else _sought("workflow", workflow, who),
-        _states(chosen.get("state"), who),
-        _sought("task_queue", chosen.get("task_queue"), who),
-        _sought("id_prefix", chosen.get("id_prefix"), who),
+        _states(options.get("state"), who),
+        _sought("task_queue", options.get("task_queue"), who),
+        _sought("id_prefix", options.get("id_prefix"), who),
         compact_json(wanted) if wanted else None,
     )
 

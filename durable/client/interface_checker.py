@@ -23,7 +23,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Declared:
+class InterfaceChecker:
     """What the workers of task queues have deployed, as far as somebody asked.
 
     A document never changes under its version, so each is read once. What no worker has deployed

@@ -30,9 +30,9 @@ from tenacity import (
 
 from durable.errors import ConfigurationError, DatabaseError
 from durable.postgres.connections import open_connection
+from durable.postgres.database import Database
 from durable.postgres.errors import translating
-from durable.postgres.pool import Database
-from durable.postgres.script import Step, steps
+from durable.postgres.migration_script import Step, steps
 from durable.postgres.sql import SqlFile, Statements, in_schema
 from durable.telemetry.logs import logger
 

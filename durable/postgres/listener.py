@@ -18,11 +18,11 @@ from durable.errors import DatabaseError
 from durable.postgres.address import Address
 from durable.postgres.connections import SESSIONS, guarded, open_connection
 from durable.postgres.errors import ConnectionLost, translating
-from durable.postgres.retrying import CALLER_TIMEOUT, retry_until_connected
+from durable.postgres.retries import CALLER_TIMEOUT, retry_until_connected
 from durable.postgres.sql import SqlFile
 from durable.telemetry.logs import logger
 
-Heard = Callable[[str], None]
+OnNotification = Callable[[str], None]
 
 REFUSED_PAUSE = 1.0  # seconds until a refused connection is asked for again
 SILENCE = 1.0  # seconds that closing waits for an answer that nobody needs
@@ -39,7 +39,7 @@ class Listener:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._heard: dict[str, list[Heard]] = {}
+        self._callbacks: dict[str, list[OnNotification]] = {}
         self._connection: asyncpg.Connection | None = None
         self._lost = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
@@ -59,22 +59,22 @@ class Listener:
         if self._connection is not None:
             self._connection.terminate()
 
-    async def listen(self, channel: str, heard: Heard) -> None:
-        """Call `heard(payload)` for each notification on `channel`, from when this returns."""
-        callbacks = self._heard.setdefault(channel, [])
-        callbacks.append(heard)
+    async def listen(self, channel: str, callback: OnNotification) -> None:
+        """Call `callback(payload)` for each notification on `channel`, from when this returns."""
+        callbacks = self._callbacks.setdefault(channel, [])
+        callbacks.append(callback)
         if len(callbacks) == 1:
             with contextlib.suppress(ConnectionLost):  # the reconnection listens to every channel
                 await self._add(channel)
 
-    async def unlisten(self, channel: str, heard: Heard) -> None:
-        """Stop calling `heard` for `channel`."""
-        callbacks = self._heard.get(channel, [])
-        if heard in callbacks:
-            callbacks.remove(heard)
+    async def unlisten(self, channel: str, callback: OnNotification) -> None:
+        """Stop calling `callback` for `channel`."""
+        callbacks = self._callbacks.get(channel, [])
+        if callback in callbacks:
+            callbacks.remove(callback)
         if (
             not callbacks
-            and self._heard.pop(channel, None) is not None
+            and self._callbacks.pop(channel, None) is not None
             and self._connection is not None
         ):
             # A server that does not answer must not hold up who is closing.
@@ -97,11 +97,11 @@ class Listener:
             self._connection.terminate()
         self._connection = connection
         self._lost.clear()
-        for channel in list(self._heard):
+        for channel in list(self._callbacks):
             await self._add(channel)
-        for callbacks in list(self._heard.values()):
-            for heard in list(callbacks):
-                heard("")
+        for callbacks in list(self._callbacks.values()):
+            for callback in list(callbacks):
+                callback("")
 
     async def _keep(self) -> None:
         while True:
@@ -134,5 +134,5 @@ class Listener:
             self._lost.set()
 
     def _on_notification(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
-        for heard in list(self._heard.get(channel, ())):
-            heard(str(payload))
+        for callback in list(self._callbacks.get(channel, ())):
+            callback(str(payload))

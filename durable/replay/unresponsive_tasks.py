@@ -13,7 +13,7 @@ from durable.telemetry.logs import logger
 CLOSED_MAX = 20  # how often a coroutine that ignores its end is told
 
 
-def put_down(task: RunTask, label: str) -> None:
+def close_unresponsive(task: RunTask, label: str) -> None:
     """End a task that swallows every cancellation: close its coroutines, the innermost first.
 
     One that waits again is closed again. Were the outermost closed first, it would be told of an

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from durable.postgres.listen import NOTIFY, Listener
-from durable.postgres.pool import Database
+from durable.postgres.database import Database
+from durable.postgres.listener import NOTIFY, Listener
 from durable.runtime.notifier import Notifier
-from durable.store.announce import Announcer
+from durable.store.announcer import Announcer
 
 
-class Wakes:
+class NotificationHub:
     """The LISTEN connection of a client or mesh, and what it sends.
 
     Attributes:
@@ -25,11 +25,11 @@ class Wakes:
         self.announcer = Announcer(database.schema, self.listener, self.notifier)
 
     @classmethod
-    async def open(cls, database: Database) -> Wakes:
+    async def open(cls, database: Database) -> NotificationHub:
         """Listen. Raises `DatabaseError` where Postgres cannot be reached."""
-        wakes = cls(database)
-        await wakes.listener.start()
-        return wakes
+        hub = cls(database)
+        await hub.listener.start()
+        return hub
 
     async def _send(self, names: list[str], payloads: list[str]) -> None:
         await self._database.fetch_past_gate(

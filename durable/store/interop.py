@@ -9,7 +9,7 @@ from uuid import UUID
 
 from durable.postgres.columns import BigInt, Bytes, Integer, Text
 from durable.postgres.connections import Connection
-from durable.postgres.pool import Row
+from durable.postgres.database import Row
 from durable.postgres.sql import SqlFile
 from durable.protocol.ids import new_seed
 
@@ -73,12 +73,12 @@ class AwaitingStep:
 
 
 SQL: Final = SqlFile(
-    "durable.store", "sql/crossings.sql",
+    "durable.store", "sql/interop.sql",
     starts=WorkflowStart, awaited=AwaitedJob, steps=AwaitingStep, answers=StepAnswer,
 )  # fmt: skip
 
 
-class CrossingStore:
+class InteropStore:
     """Starts and awaits across kinds, on a connection that the caller passes."""
 
     def __init__(self, schema: str) -> None:

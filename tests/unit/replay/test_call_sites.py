@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from durable.protocol.commands import StartActivity, StartChild, StartTimer
-from durable.replay.sites import call_site, text
+from durable.replay.call_sites import call_site, text
 from tests.unit.replay.driving import SUB, WORK, here, live
 
 INNER = 11  # the sleep within wait_for: the same line as its limit

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterable
 from functools import partial
 
-from durable.postgres.listen import Heard, Listener
+from durable.postgres.listener import Listener, OnNotification
 from durable.runtime import channels
 from durable.runtime.channels import Channel
 from durable.runtime.notifications import (
@@ -30,32 +30,32 @@ class Announcer:
         self._namespace = namespace
         self._listener = listener
         self._notifier = notifier
-        self._local: dict[str, Heard] = {}
+        self._local: dict[str, OnNotification] = {}
 
-    async def hear_queue(self, queue: str, heard: Heard) -> None:
-        """Have `heard` called when the queue holds something new.
+    async def listen_queue(self, queue: str, callback: OnNotification) -> None:
+        """Have `callback` called when the queue holds something new.
 
         It gets a payload, which `queue_news` reads.
         """
-        await self._listener.listen(channels.queue(self._namespace, queue), heard)
+        await self._listener.listen(channels.queue(self._namespace, queue), callback)
 
-    async def unhear_queue(self, queue: str, heard: Heard) -> None:
-        """The end of `hear_queue`."""
-        await self._listener.unlisten(channels.queue(self._namespace, queue), heard)
+    async def unlisten_queue(self, queue: str, callback: OnNotification) -> None:
+        """The end of `listen_queue`."""
+        await self._listener.unlisten(channels.queue(self._namespace, queue), callback)
 
-    async def hear_own(self, channel: Channel, heard: Heard) -> None:
+    async def listen_own(self, channel: Channel, callback: OnNotification) -> None:
         """Listen on a channel that only this process has (a member's, a client's).
 
-        `heard` is called with one word at a time; with an empty one, it is to look for itself.
+        `callback` is called with one word at a time; with an empty one, it is to look for itself.
         """
-        each = self._local[channel] = partial(_each, heard)
+        each = self._local[channel] = partial(_each, callback)
         await self._listener.listen(channel, each)
 
-    async def unhear_own(self, channel: Channel) -> None:
-        """The end of `hear_own`."""
-        heard = self._local.pop(channel, None)
-        if heard is not None:
-            await self._listener.unlisten(channel, heard)
+    async def unlisten_own(self, channel: Channel) -> None:
+        """The end of `listen_own`."""
+        callback = self._local.pop(channel, None)
+        if callback is not None:
+            await self._listener.unlisten(channel, callback)
 
     def member_channel(self, member: int) -> Channel:
         """The channel of a member."""
@@ -97,13 +97,13 @@ class Announcer:
         self._own(channels.member(self._namespace, member), MemberNews(kind, number))
 
     def _own(self, channel: Channel, news: MemberNews | RunEnded) -> None:
-        heard = self._local.get(channel)
-        if heard is None:
+        callback = self._local.get(channel)
+        if callback is None:
             self._notifier.notify(channel, news)
         else:
-            asyncio.get_running_loop().call_soon(heard, news.payload)
+            asyncio.get_running_loop().call_soon(callback, news.payload)
 
 
-def _each(heard: Heard, payload: str) -> None:
+def _each(callback: OnNotification, payload: str) -> None:
     for word in payload.split(" "):
-        heard(word)
+        callback(word)
