@@ -9,7 +9,7 @@ import re
 import shlex
 import typing
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
@@ -75,7 +75,8 @@ def guarded(action: Callable[Concatenate[Output, P], None]) -> Callable[..., Non
 
     @functools.wraps(action)
     def command(*args: Any, as_json: bool = False, **kwargs: Any) -> None:
-        _reported(Output(as_json), lambda out: action(out, *args, **kwargs), kwargs)
+        given = _grouped(action, kwargs)
+        _reported(Output(as_json), lambda out: action(out, *args, **given), kwargs)
 
     return _signed(command, action, {"as_json": (AsJson, False)})
 
@@ -117,7 +118,7 @@ def _with_client(
                 _find_database(dsn)
             connecting = connect(dsn, namespace=namespace, migrate=creates, report=out.note)
             async with await connecting as client:
-                await action(Session(client, out), *args, **kwargs)
+                await action(Session(client, out), *args, **_grouped(action, kwargs))
 
         loop = kwargs.get("loop", event_loops.EventLoop.ASYNCIO)
         _reported(Output(as_json), lambda out: event_loops.run(whole(out), loop), kwargs)
@@ -189,19 +190,40 @@ def _reported(out: Output, action: Callable[[Output], None], given: dict[str, An
         raise typer.Exit(INTERRUPTED) from error
 
 
+def _groups(action: Callable[..., object]) -> dict[str, type]:
+    """The parameters that are dataclasses: each field is an option of the command."""
+    hints = typing.get_type_hints(action)
+    names = list(inspect.signature(action).parameters)[1:]
+    return {name: hints[name] for name in names if is_dataclass(hints[name])}
+
+
+def _grouped(action: Callable[..., object], given: dict[str, Any]) -> dict[str, Any]:
+    """What typer has read, with the options of each group in its dataclass."""
+    rest = dict(given)
+    groups = {
+        name: group(**{field.name: rest.pop(field.name) for field in fields(group)})
+        for name, group in _groups(action).items()
+    }
+    return rest | groups
+
+
 def _signed(
-    command: Callable[..., None], action: Callable[..., Any], common: dict[str, Any]
+    command: Callable[..., None], action: Callable[..., object], common: dict[str, Any]
 ) -> Callable[..., None]:
-    """Give `command` the action's parameters, and the common ones: typer reads the signature."""
+    """Give `command` the action's options, and the common ones: typer reads the signature."""
     hints = typing.get_type_hints(action, include_extras=True)
-    own = list(inspect.signature(action).parameters.values())[1:]
+    groups = _groups(action)
+    options: dict[str, Any] = {}
+    for parameter in list(inspect.signature(action).parameters.values())[1:]:
+        if (group := groups.get(parameter.name)) is None:
+            options[parameter.name] = (hints[parameter.name], parameter.default)
+        else:
+            annotations = typing.get_type_hints(group, include_extras=True)
+            options |= {f.name: (annotations[f.name], f.default) for f in fields(group)}
     parameters = [
-        parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
-        for parameter in own
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in (options | common).items()
     ]
-    for name, (annotation, default) in common.items():
-        kind = Parameter.KEYWORD_ONLY
-        parameters.append(Parameter(name, kind, default=default, annotation=annotation))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,65 +19,66 @@ if TYPE_CHECKING:
     from durable.client.deployments import Change, Deployment
 
 
+@dataclass(frozen=True, slots=True)
+class DeployOptions:
+    """The options of `durable deploy`."""
+
+    queue: Annotated[
+        str | None, typer.Option(help="The task queue, for --show, --document and --reset.")
+    ] = None
+    show: Annotated[bool, typer.Option("--show", help="List what is changed, by whom.")] = False
+    document: Annotated[
+        bool, typer.Option("--document", help="Print the descriptor in force, to be edited.")
+    ] = False
+    reset: Annotated[bool, typer.Option("--reset", help="Take changes back.")] = False
+    build: Annotated[
+        str | None, typer.Option(help="With --document: of this version, where several are live.")
+    ] = None
+    path: Annotated[
+        str, typer.Option(help='With --reset: only there and below, such as "shared.charge".')
+    ] = ""
+    open_runs: Annotated[
+        bool, typer.Option("--open-runs", help="Steps that open runs schedule follow it, too.")
+    ] = False
+    author: Annotated[str | None, typer.Option(help="Who deploys; the user if absent.")] = None
+
+    def check(self, file: Path | None) -> None:
+        """Raise `ConfigurationError` for options that do not go together."""
+        if [file is not None, self.show, self.document, self.reset].count(True) != 1:
+            raise ConfigurationError(
+                "give the FILE that is to be deployed, or one of --show, --document and --reset"
+                " with --queue"
+            )
+        if self.path and not self.reset:
+            raise ConfigurationError("--path goes with --reset")
+        if self.build is not None and not self.document:
+            raise ConfigurationError("--build goes with --document")
+        if file is not None and self.queue is not None:
+            raise ConfigurationError("the FILE names its task queue, as app.id: leave --queue out")
+
+
 @connected
-async def deploy(  # noqa: PLR0913 - options of the command
+async def deploy(
     session: Session,
-    *,
+    options: DeployOptions,
     file: Annotated[
         Path | None,
         typer.Argument(metavar="[FILE]", help="An edited descriptor of functions, as YAML."),
     ] = None,
-    queue: Annotated[
-        str | None, typer.Option(help="The task queue, for --show, --document and --reset.")
-    ] = None,
-    show: Annotated[bool, typer.Option("--show", help="List what is changed, by whom.")] = False,
-    document: Annotated[
-        bool, typer.Option("--document", help="Print the descriptor in force, to be edited.")
-    ] = False,
-    reset: Annotated[bool, typer.Option("--reset", help="Take changes back.")] = False,
-    build: Annotated[
-        str | None, typer.Option(help="With --document: of this version, where several are live.")
-    ] = None,
-    path: Annotated[
-        str, typer.Option(help='With --reset: only there and below, such as "shared.charge".')
-    ] = "",
-    open_runs: Annotated[
-        bool, typer.Option("--open-runs", help="Steps that open runs schedule follow it, too.")
-    ] = False,
-    author: Annotated[str | None, typer.Option(help="Who deploys; the user if absent.")] = None,
 ) -> None:
     """Change retry policies, timeouts, queues of a live fleet by an edited descriptor."""
-    wanted = [asked for asked in (show, document, reset) if asked]
-    if len(wanted) + (file is not None) != 1:
-        raise ConfigurationError(
-            "give the FILE that is to be deployed, or one of --show, --document and --reset with"
-            " --queue"
-        )
-    if path and not reset:
-        raise ConfigurationError("--path goes with --reset")
-    if build is not None and not document:
-        raise ConfigurationError("--build goes with --document")
-    client = session.client
+    options.check(file)
+    client, queue = session.client, options.queue or "default"
     if file is not None:
-        if queue is not None:
-            raise ConfigurationError("the FILE names its task queue, as app.id: leave --queue out")
-        found = await client.deploy(file, open_runs=open_runs, author=author)
-    elif reset:
-        found = await client.reset_deployment(_named(queue), path, open_runs=open_runs)
+        found = await client.deploy(file, open_runs=options.open_runs, author=options.author)
+    elif options.reset:
+        found = await client.reset_deployment(queue, options.path, open_runs=options.open_runs)
     else:
-        found = await client.deployment(_named(queue), build)
-    if document:
-        _print_document(session, found)
+        found = await client.deployment(queue, options.build)
+    if options.document:
+        session.out.answer({"document": found.document}, found.document.rstrip("\n"))
     else:
         session.out.answer(_as_data(found), as_text(found))
-
-
-def _named(queue: str | None) -> str:
-    return "default" if queue is None else queue
-
-
-def _print_document(session: Session, found: Deployment) -> None:
-    session.out.answer({"document": found.document}, found.document.rstrip("\n"))
 
 
 def _as_data(found: Deployment) -> dict[str, object]:

@@ -6,6 +6,7 @@ import inspect
 import json
 import shlex
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -89,34 +90,37 @@ async def result(
     session.out.answer(value, session.out.dumped(value))
 
 
-@connected
-async def list_runs(  # noqa: PLR0913 - the options of a command
-    session: Session,
-    workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """The options of `durable list`."""
+
+    workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None
     state: Annotated[
         list[str] | None,
         typer.Option(
             help="running, suspended, completed, failed, cancelled or terminated; may be repeated."
         ),
-    ] = None,
-    queue: Annotated[str | None, typer.Option(help="Only this task queue.")] = None,
-    prefix: Annotated[str | None, typer.Option(help="Only ids that begin so.")] = None,
-    *,
+    ] = None
+    queue: Annotated[str | None, typer.Option(help="Only this task queue.")] = None
+    prefix: Annotated[str | None, typer.Option(help="Only ids that begin so.")] = None
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Only runs with this attribute; may be repeated."),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
-) -> None:
+    ] = None
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50
+
+
+@connected
+async def list_runs(session: Session, options: ListOptions) -> None:
     """List runs, the newest first."""
     chosen: FilterOptions = {
-        "workflow": workflow,
-        "state": cast("list[RunState]", state) or None,
-        "task_queue": queue,
-        "id_prefix": prefix,
-        "attributes": conditions(where or ()),
+        "workflow": options.workflow,
+        "state": cast("list[RunState]", options.state) or None,
+        "task_queue": options.queue,
+        "id_prefix": options.prefix,
+        "attributes": conditions(options.where or ()),
     }
-    runs = await session.client.list(limit=limit, **chosen)
+    runs = await session.client.list(limit=options.limit, **chosen)
     total = await session.client.count(**chosen)
     from durable.cli.run_reports import runs_shown  # noqa: PLC0415 - loads rich
 

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,59 +28,68 @@ Target = Annotated[
 Queue = Annotated[
     str | None, typer.Option(help="The task queue of workflows that name none; else 'default'.")
 ]
-Processes = Annotated[
-    int, typer.Option(min=1, help="How many processes; one that dies is started again.")
-]
-Loop = Annotated[
-    EventLoop, typer.Option(help="The event loop; uvloop's comes with the extra `uvloop`.")
-]
-Grace = Annotated[str, typer.Option(help="How long a stop waits for running activities.")]
 
-HardLimit = Annotated[
-    str | None,
-    typer.Option(help="When a stop exits, whatever still runs; 15 s after the grace unless given."),
-]
 
-YieldTimeout = Annotated[
-    str, typer.Option(help="How long code may hold the event loop; then the process exits.")
-]
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """The options of `durable worker`."""
+
+    queue: Queue = None
+    grace: Annotated[str, typer.Option(help="How long a stop waits for running activities.")] = (
+        "10s"
+    )
+    hard_limit: Annotated[
+        str | None,
+        typer.Option(
+            help="When a stop exits, whatever still runs; 15 s after the grace unless given."
+        ),
+    ] = None
+    yield_timeout: Annotated[
+        str, typer.Option(help="How long code may hold the event loop; then the process exits.")
+    ] = "30s"
+    processes: Annotated[
+        int, typer.Option(min=1, help="How many processes; one that dies is started again.")
+    ] = 1
+    loop: Annotated[
+        EventLoop, typer.Option(help="The event loop; uvloop's comes with the extra `uvloop`.")
+    ] = EventLoop.ASYNCIO
+    until_eof: Annotated[bool, typer.Option(hidden=True)] = False
+
+    @property
+    def limit(self) -> float:
+        """Seconds from a stop to the exit, whatever still runs."""
+        if self.hard_limit is None:
+            return seconds(duration(self.grace)) + EXTRA
+        return seconds(duration(self.hard_limit))
+
+    def for_child(self, *, as_json: bool) -> list[str]:
+        """The same on the command line of one of several processes."""
+        return [
+            *(["--queue", self.queue] if self.queue is not None else []),
+            *(["--json"] if as_json else []),
+            *("--yield-timeout", self.yield_timeout, "--loop", self.loop.value),
+            *("--grace", self.grace, "--hard-limit", f"{self.limit}s"),
+        ]
 
 
 @creating
-async def worker(  # noqa: PLR0913 - the command's options
-    session: Session,
-    module: Target,
-    *,
-    queue: Queue = None,
-    grace: Grace = "10s",
-    hard_limit: HardLimit = None,
-    yield_timeout: YieldTimeout = "30s",
-    processes: Processes = 1,
-    loop: Loop = EventLoop.ASYNCIO,
-    until_eof: Annotated[bool, typer.Option(hidden=True)] = False,
-) -> None:
+async def worker(session: Session, module: Target, options: WorkerOptions) -> None:
     """Run what a module defines, until SIGTERM or Ctrl-C: both let running activities finish."""
-    # What serves is loaded by who serves: neither `--help` nor another command waits for it.
+    # Loaded here: neither `--help` nor another command needs them.
     from durable.cli.user_modules import collect  # noqa: PLC0415
     from durable.worker.worker import Worker  # noqa: PLC0415
 
     handler = logging.StreamHandler()
     handler.setFormatter(TerminalFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level="INFO")
-    duration(grace)
-    limit = seconds(grace) + EXTRA if hard_limit is None else seconds(duration(hard_limit))
-    if processes > 1:
-        options = [
-            *(["--queue", queue] if queue is not None else []),
-            *(["--json"] if session.out.as_json else []),
-            *("--yield-timeout", yield_timeout),
-            *("--loop", loop.value, "--grace", grace, "--hard-limit", f"{limit}s"),
-        ]
+    grace, limit = duration(options.grace), options.limit
+    if options.processes > 1:
         from durable.cli.supervisor import supervise  # noqa: PLC0415
 
-        await supervise(session, module, options, limit, processes)
+        child = options.for_child(as_json=session.out.as_json)
+        await supervise(session, module, child, limit, options.processes)
         return
-    served = collect(module, queue)
+    served = collect(module, options.queue)
     workers = [
         Worker(
             session.client,
@@ -87,14 +97,14 @@ async def worker(  # noqa: PLR0913 - the command's options
             activities=one.activities.values(),
             task_queue=one.queue,
             grace=grace,
-            yield_timeout=duration(yield_timeout),
+            yield_timeout=duration(options.yield_timeout),
         )
         for one in served
     ]
     ending = Ending(workers, limit)
     for one in workers:
         one.on_stuck(ending.stuck)
-    if until_eof:
+    if options.until_eof:
         _stop_at_eof(ending)
     with ending.signals():
         await _serve(session, served, workers, ending)

@@ -121,18 +121,14 @@ def test_rooms_below_the_front_door_export_nothing() -> None:
 
 
 CLASS_LINES_MAX, PUBLIC_METHODS_MAX, PARAMETERS_MAX = 300, 20, 6
-FACES = {"HotMesh", "Client", "Handle", "Worker"}  # what users call, in few lines each
+FACES = {"HotMesh", "Virtual", "Client", "Handle", "Worker"}  # what users call, in few lines each
 TOO_LARGE = {
     "app_jobs.AppJobs",
-    "deployments.deploy()",
     "graph_steps.GraphSteps",
     "graph_walk.Walk",
     "loop.ReplayLoop",
     "membership.Membership",
     "membership.__init__()",
-    "runs.list_runs()",
-    "workers.worker()",
-    "virtual.cron()",
 }
 """Today's exceptions: none is added, and what has become smaller is taken from here."""
 

@@ -187,7 +187,7 @@ class Virtual:
         _check_topic(topic)
         return await self._calls.forget(_job_id(KEYED, topic, id), seconds(timeout))
 
-    async def cron(  # noqa: PLR0913 - the ancestor's options, as keywords
+    async def cron(  # noqa: PLR0913 - the options are public
         self,
         *,
         topic: str,
