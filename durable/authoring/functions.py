@@ -66,7 +66,7 @@ def outside_frame() -> FrameType:
 
 def signature_of(fn: Callable[..., object]) -> Signature:
     """The signature; annotations of a local function may name what is local beside it."""
-    return Signature.of(fn, namespace=_namespace(fn))
+    return Signature(fn, namespace=_namespace(fn))
 
 
 def name_of(fn: Callable[..., object], given: str | None, decorator: str) -> str:

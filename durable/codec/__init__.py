@@ -3,7 +3,7 @@
 The promise: a value comes back as it went in, or `PayloadError` says which part would not.
 
     adapters         `Adapter(T)`: one type; results and signals
-    signature        `Signature.of(fn)`: a function's arguments, by name, and its result
+    signature        `Signature(fn)`: a function's arguments, by name, and its result
     guards           says at a glance that a value is sure to survive: the fast path
     differences      compares what came back with what went in: the sure path
     fields_set       which fields of pydantic models were given

@@ -25,11 +25,15 @@ _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class Signature:
-    """The shapes of a function's arguments and result. Made by `Signature.of`.
+    """The shapes of a function's arguments and result; annotations are resolved at first use.
+
+    Args:
+        fn: the function.
+        namespace: names that annotations may use beside those of the function's module.
 
     Example:
         >>> def charge(order: str, *, times: int = 1) -> bool: ...
-        >>> shape = Signature.of(charge)
+        >>> shape = Signature(charge)
         >>> shape.encode_arguments(("o-1",), {"times": 2})
         '{"order":"o-1","times":2}'
         >>> shape.decode_arguments('{"order":"o-1"}')
@@ -52,10 +56,10 @@ class Signature:
     )
 
     def __init__(
-        self, fn: Callable[..., Any], shape: inspect.Signature, namespace: Mapping[str, Any] | None
+        self, fn: Callable[..., Any], *, namespace: Mapping[str, Any] | None = None
     ) -> None:
         self._fn = fn
-        self._shape = shape
+        self._shape = shape = inspect.signature(fn)
         self._namespace = namespace
         self._owner = f"{getattr(fn, '__name__', repr(fn))}()"
         self._parameters = shape.parameters
@@ -65,26 +69,6 @@ class Signature:
         self._machine: Machine | None = None
         self._guards: dict[str, Guard] = {}
         self._result: Adapter | None = None
-
-    @classmethod
-    def of(
-        cls,
-        fn: Callable[..., Any],
-        skip_first: bool = False,  # noqa: FBT001, FBT002 - read as a word at its one use
-        *,
-        namespace: Mapping[str, Any] | None = None,
-    ) -> Signature:
-        """The signature of `fn`; annotations are resolved at first use.
-
-        Args:
-            fn: the function.
-            skip_first: leave out the first parameter (`self`, or one that the worker gives).
-            namespace: names that annotations may use beside those of the function's module.
-        """
-        shape = inspect.signature(fn)
-        if skip_first:
-            shape = shape.replace(parameters=list(shape.parameters.values())[1:])
-        return cls(fn, shape, namespace)
 
     def __repr__(self) -> str:
         return f"Signature({self._owner[:-2]}{self._shape})"

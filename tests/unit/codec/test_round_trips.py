@@ -223,7 +223,7 @@ def test_values_without_annotation(value: Any):
 
     def bare(value): ...
 
-    signature = Signature.of(bare)
+    signature = Signature(bare)
     try:
         text = signature.encode_arguments((value,), {})
     except PayloadError:

@@ -63,7 +63,7 @@ CALLS = [
 )
 def test_arguments_by_name(fn: Any, args: Any, kwargs: Any, text: str) -> None:
     """A call is written by parameter, without defaults, and what is read makes the same call."""
-    signature = Signature.of(fn)
+    signature = Signature(fn)
     assert signature.encode_arguments(args, kwargs) == text
     back = signature.decode_arguments(text)
     assert signature._shape.bind(*back[0], **back[1]) == signature._shape.bind(*args, **kwargs)
@@ -71,20 +71,20 @@ def test_arguments_by_name(fn: Any, args: Any, kwargs: Any, text: str) -> None:
 
 def test_results() -> None:
     """A result is written by the return annotation."""
-    signature = Signature.of(simple)
+    signature = Signature(simple)
     text = signature.encode_result(Order("o", 2))
     assert text == '{"id":"o","copies":2}'
     assert signature.decode_result(text) == Order("o", 2)
-    assert Signature.of(none).encode_result(None) == "null"
-    assert Signature.of(none).decode_result("null") is None
+    assert Signature(none).encode_result(None) == "null"
+    assert Signature(none).decode_result("null") is None
 
 
 def test_results_that_do_not_fit() -> None:
     """A result of another type is refused; without annotation JSON must be enough."""
     with pytest.raises(PayloadError, match=r"none\(\) result: at result: .*null, got 5 .int."):
-        Signature.of(none).encode_result(5)
+        Signature(none).encode_result(5)
     with pytest.raises(PayloadError, match=r"bare\(\) result.*tuple.*annotate"):
-        Signature.of(bare).encode_result((1,))
+        Signature(bare).encode_result((1,))
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_results_that_do_not_fit() -> None:
 def test_calls_that_python_refuses(args: Any, kwargs: Any, word: str) -> None:
     """Wrong arguments are a TypeError that names the function, as in Python."""
     with pytest.raises(TypeError, match=rf"simple\(\): {word}"):
-        Signature.of(simple).encode_arguments(args, kwargs)
+        Signature(simple).encode_arguments(args, kwargs)
     with pytest.raises(TypeError, match=word):
-        Signature.of(simple).bind(args, kwargs)
+        Signature(simple).bind(args, kwargs)
 
 
 def test_misfits_name_parameter_and_path() -> None:
@@ -108,9 +108,9 @@ def test_misfits_name_parameter_and_path() -> None:
     order = Order("o")
     order.copies = "2"  # type: ignore[assignment]
     with pytest.raises(PayloadError, match=r"simple\(\): at order\.copies: '2' \(str\)"):
-        Signature.of(simple).encode_arguments((order,), {})
+        Signature(simple).encode_arguments((order,), {})
     with pytest.raises(PayloadError, match=r"bare\(\): at value: \(1,\) \(tuple\).*annotate"):
-        Signature.of(bare).encode_arguments(((1,),), {})
+        Signature(bare).encode_arguments(((1,),), {})
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_misfits_name_parameter_and_path() -> None:
 def test_texts_that_do_not_fit(text: str, word: str) -> None:
     """What was written for other parameters is refused, and the message names the place."""
     with pytest.raises(PayloadError, match=word):
-        Signature.of(simple).decode_arguments(text)
+        Signature(simple).decode_arguments(text)
 
 
 class Socket:
@@ -140,17 +140,7 @@ def connected(order: Order, link: Socket = Socket()) -> None: ...  # noqa: B008
 def test_parameters_that_cannot_be_written() -> None:
     """A parameter whose type JSON cannot hold is named, when the signature is prepared."""
     with pytest.raises(DefinitionError, match=r"connected\(\) parameter 'link': the type.*Socket"):
-        Signature.of(connected).prepare()
-
-
-def test_a_first_parameter_may_be_left_out() -> None:
-    """`skip_first` leaves out what the worker gives."""
-
-    def step(connection: Any, order: Order) -> None: ...
-
-    assert Signature.of(step, skip_first=True, namespace=locals()).decode_arguments(
-        '{"order":{"id":"o"}}'
-    ) == ((Order("o"),), {})
+        Signature(connected).prepare()
 
 
 def test_forward_references_resolve_at_first_use() -> None:
@@ -159,7 +149,7 @@ def test_forward_references_resolve_at_first_use() -> None:
 
     def later(value: DefinedLater) -> None: ...  # noqa: F821
 
-    signature = Signature.of(later)
+    signature = Signature(later)
     with pytest.raises(DefinitionError, match=r"DefinedLater.*TYPE_CHECKING"):
         signature.encode_arguments((1,), {})
     module.DefinedLater = int  # type: ignore[attr-defined]
@@ -171,9 +161,9 @@ def test_forward_references_resolve_at_first_use() -> None:
 
 def test_positional_lists() -> None:
     """A start by name alone gives a list: it is bound by position, and checked by annotation."""
-    assert Signature.of(simple).decode_arguments('[{"id":"o"}, 2]') == ((Order("o"), 2), {})
-    assert Signature.of(anything).decode_arguments("[1, 0.5, 2.5]") == ((1, 0.5, 2.5), {})
-    assert Signature.of(none).decode_arguments("[]") == ((), {})
+    assert Signature(simple).decode_arguments('[{"id":"o"}, 2]') == ((Order("o"), 2), {})
+    assert Signature(anything).decode_arguments("[1, 0.5, 2.5]") == ((1, 0.5, 2.5), {})
+    assert Signature(none).decode_arguments("[]") == ((), {})
     for text, word in (
         ('[{"id":5}]', r"order\.id"),
         ("[]", "order"),
@@ -181,12 +171,12 @@ def test_positional_lists() -> None:
         ("[1", "JSON"),
     ):
         with pytest.raises(PayloadError, match=word):
-            Signature.of(simple).decode_arguments(text)
+            Signature(simple).decode_arguments(text)
 
 
 def test_schemas() -> None:
     """The JSON Schemas of both sides, for the descriptor."""
-    signature = Signature.of(simple)
+    signature = Signature(simple)
     assert signature.input_schema()["required"] == ["order"]
     assert signature.output_schema()["title"] == "Order"
 
@@ -203,5 +193,5 @@ def test_schemas() -> None:
 )
 def test_the_schema_tells_which_arguments_are_positional(fn: Any, marks: dict[str, Any]) -> None:
     """Where they are not simply its properties in their order."""
-    schema = Signature.of(fn).input_schema()
+    schema = Signature(fn).input_schema()
     assert {key: value for key, value in schema.items() if key.startswith("x-")} == marks

@@ -248,7 +248,7 @@ def local() -> Any:
 def test_types_that_mean_nothing_are_named(function: Any, named: str):
     """The error says which parameter of which function, why, and what to do."""
     with pytest.raises(DefinitionError, match=rf"(?s){function.__name__}\(\) {named}"):
-        Signature.of(function).check()
+        Signature(function).check()
 
 
 class Login(pydantic.BaseModel):
@@ -459,7 +459,7 @@ def test_what_no_value_could_come_back_of_is_refused_at_once(hint: Any, said: st
 
     takes.__annotations__["order"] = hint
     with pytest.raises(DefinitionError, match=rf"takes\(\) parameter 'order': .*{said}"):
-        Signature.of(takes).check()
+        Signature(takes).check()
 
 
 def test_the_parameter_at_fault_is_named_beside_those_that_have_defaults():
@@ -468,11 +468,11 @@ def test_the_parameter_at_fault_is_named_beside_those_that_have_defaults():
     def takes(copies: int = 1, hook: Callable[[], None] | None = None, *, pool: Socket): ...
 
     with pytest.raises(DefinitionError, match=r"takes\(\) parameter 'pool': the type .*Socket"):
-        Signature.of(takes).check()
+        Signature(takes).check()
 
     def gives(copies: int = 1, hook: Callable[[], None] = print) -> NoReturn: ...
 
-    gives_ = Signature.of(gives)
+    gives_ = Signature(gives)
     gives_.check()
     assert gives_.decode_arguments(gives_.encode_arguments((2,), {})) == ((2,), {})
 
@@ -535,7 +535,7 @@ def test_a_comparison_that_raises_is_told_as_what_it_is():
 def test_what_is_no_json_is_told_without_a_path():
     """There is no place in it to be named."""
     with pytest.raises(PayloadError, match=r"annotated type: Invalid JSON"):
-        Signature.of(print).decode_arguments("{")
+        Signature(print).decode_arguments("{")
 
 
 @pytest.mark.parametrize("value", [deque([1], maxlen=3), deque([True])])

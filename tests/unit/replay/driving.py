@@ -39,7 +39,7 @@ def activity_of(fn: Callable[..., Any], name: str | None = None) -> ActivityDefi
     code = fn.__code__
     site = f"{code.co_filename}:{code.co_firstlineno}"
     return ActivityDefinition(
-        name or fn.__name__, fn, Signature.of(fn), ActivityOptions(), is_async=True, site=site
+        name or fn.__name__, fn, Signature(fn), ActivityOptions(), is_async=True, site=site
     )
 
 
@@ -47,9 +47,7 @@ def workflow_of(fn: Callable[..., Any], name: str | None = None) -> WorkflowDefi
     """A definition made by hand."""
     code = fn.__code__
     site = f"{code.co_filename}:{code.co_firstlineno}"
-    return WorkflowDefinition(
-        name or fn.__name__, fn, Signature.of(fn), WorkflowOptions(), site=site
-    )
+    return WorkflowDefinition(name or fn.__name__, fn, Signature(fn), WorkflowOptions(), site=site)
 
 
 async def work(label: str, after: float = 1.0, fail: str = "") -> str:

@@ -1,13 +1,11 @@
-"""The functions of pipes: a file per domain, each with its own table `FUNCTIONS`.
+"""The functions of pipes: a file per domain, each with its own table `FUNCTIONS`; operators in one.
 
 A new domain is a new file and a row in `table.py`.
 
     table.py        domain name -> its functions
     arguments.py    what a function is given, and how it refuses
     conditional.py  ternary, equality, order, nullish
-    logical.py      and, or
-    bitwise.py      32-bit operators
-    unary.py        not, positive, negative, bitwise_not
+    operators.py    and, or; 32-bit operators; not, positive, negative, bitwise_not
     symbol.py       null, undefined, NaN and other values that are hard to write
     json_.py        JSON as text
     date.py         JavaScript's Date

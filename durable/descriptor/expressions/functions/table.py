@@ -8,36 +8,34 @@ from typing import Final
 
 from durable.descriptor.expressions.functions import (
     array_,
-    bitwise,
     conditional,
     cron,
     date,
     json_,
-    logical,
     math_,
     number_,
     object_,
+    operators,
     string_,
     symbol,
-    unary,
 )
 from durable.descriptor.expressions.functions.arguments import Function
 
 DOMAINS: Final[Mapping[str, Mapping[str, Function]]] = MappingProxyType(
     {
         "array": array_.FUNCTIONS,
-        "bitwise": bitwise.FUNCTIONS,
+        "bitwise": operators.BITWISE,
         "conditional": conditional.FUNCTIONS,
         "cron": cron.FUNCTIONS,
         "date": date.FUNCTIONS,
         "json": json_.FUNCTIONS,
-        "logical": logical.FUNCTIONS,
+        "logical": operators.LOGICAL,
         "math": math_.FUNCTIONS,
         "number": number_.FUNCTIONS,
         "object": object_.FUNCTIONS,
         "string": string_.FUNCTIONS,
         "symbol": symbol.FUNCTIONS,
-        "unary": unary.FUNCTIONS,
+        "unary": operators.UNARY,
     }
 )
 

@@ -308,7 +308,7 @@ def test_any_name_is_refused_or_works(name: str) -> None:
 
     async def fn() -> None: ...
 
-    shape = Signature.of(fn)
+    shape = Signature(fn)
     flow = WorkflowDefinition(name, fn, shape, WorkflowOptions(), "f.py:1")
     step = dataclasses.replace(charge.definition, name=f"{name}!")
     try:
