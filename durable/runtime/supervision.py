@@ -20,7 +20,7 @@ from durable.telemetry.logs import logger
 PAUSE = 0.1  # seconds before the first restart
 PAUSE_MAX = 30.0
 AWAY_MAX = 1.0  # the same while a server is away: it may be back any moment
-SAY_AT, SAY_EVERY = 3, 30  # of such failures in a row, those that are logged
+LOG_AT, LOG_EVERY = 3, 30  # of such failures in a row, those that are logged
 STEADY = 60.0  # a task that ran for so long has recovered: its next failure counts as the first
 FAILURES_MAX = 10  # in a row, of what does not pass by itself; together about two minutes
 
@@ -126,18 +126,18 @@ class Tasks:
                     )  # fmt: skip
                     give_up(name, error)
                     return
-                self._say(name, failures, error, passing=passing)
+                self._log(name, failures, error, passing=passing)
             else:
                 return
             await asyncio.sleep(backoff(failures, most=AWAY_MAX if passing else PAUSE_MAX))
 
-    def _say(self, name: str, failures: int, error: Exception, *, passing: bool) -> None:
+    def _log(self, name: str, failures: int, error: Exception, *, passing: bool) -> None:
         if not passing:
             logger.error(
                 "%s: %r failed (%d), and is begun again: %s",
                 self._host, name, failures, error, exc_info=error,
             )  # fmt: skip
-        elif failures == SAY_AT or failures % SAY_EVERY == 0:
+        elif failures == LOG_AT or failures % LOG_EVERY == 0:
             logger.warning("%s: %r goes on when Postgres answers: %s", self._host, name, error)
 
     def _spawn(self, name: str, coroutine: Coroutine[object, object, None]) -> asyncio.Task[None]:

@@ -57,13 +57,13 @@ def code_failure(error: BaseException) -> Failure:
     """
     failure = failure_of(error)
     if issubclass(type(error), asyncio.CancelledError):  # `isinstance` would ask the error
-        said = (
+        message = (
             failure.message or "what the code awaited was cancelled, though the code itself was not"
         )
-        return replace(failure, kind="application", message=said)
+        return replace(failure, kind="application", message=message)
     if issubclass(type(error), KeyboardInterrupt):
-        said = failure.message or "raised by the code itself, not by Ctrl-C"
-        return replace(failure, message=said)
+        message = failure.message or "raised by the code itself, not by Ctrl-C"
+        return replace(failure, message=message)
     if issubclass(type(error), SystemExit):
         return replace(failure, message=exit_hint(error))
     return failure
@@ -82,17 +82,17 @@ def code_fault(error: BaseException, failure: Failure, job_id: str) -> Fault:
         type(error), SystemExit
     )  # that one's is for a process
     # The text of the exception; of a group also what is in it.
-    said = failure.message and failure.message + summary(failure).removeprefix(
+    text = failure.message and failure.message + summary(failure).removeprefix(
         f"{failure.type}: {failure.message}"
     )
-    message = "; ".join([said or failure.type, *inspection.notes_of(error)])
+    message = "; ".join([text or failure.type, *inspection.notes_of(error)])
     return Fault.of(
         failure, code if known else FAILED, job_id, message=message, details=_details(error)
     )
 
 
 def _details(error: BaseException) -> object:
-    """What an exception says beside its message; as text where JSON could not hold it."""
+    """The details of an exception beside its message; as text where JSON could not hold them."""
     details = inspection.attribute(error, "details")
     try:
         return readable(Writer(inspection.text_of, Budget()).write(details))

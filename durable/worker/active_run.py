@@ -1,7 +1,7 @@
 """A run in memory: what it has committed, what has arrived, and what its next turn would write.
 
-A turn applies the facts that have arrived, one at a time, and says in one `Commit` what came of
-them. Nothing here waits or sends: `workflow_worker` does that.
+A turn applies the facts that have arrived, one at a time, and puts what came of them into one
+`Commit`. Nothing here waits or sends: `workflow_worker` does that.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class ActiveRun:
         run.expect(steps.restore({f.number for f in facts}), steps.issued)
         for step in steps.written():
             if isinstance(step, StartActivity):
-                with contextlib.suppress(DescriptorError):  # it has its row, which says all
+                with contextlib.suppress(DescriptorError):  # it has its row already
                     steps.route(step, self.plan)
         return list(steps.new())
 
@@ -304,7 +304,7 @@ class ActiveRun:
             at, name = self.run.time, end.state
             facts.append(Fact(FactKind.FINISHED, at, name=name, data=end.data, failure=end.failure))
         version = None
-        if facts:  # the first of them says so in the history
+        if facts:  # the first of them bears it in the history
             version, self._version = self._version, None
         return Commit(
             run_id=self.claimed.run_id, hold=self.claimed.hold, expected=self.revision,
@@ -334,7 +334,7 @@ class ActiveRun:
 
 
 def _begun(python: str, claimed: ClaimedRun) -> str:
-    """What the first fact of a run says of it, as JSON text."""
+    """The data of the first fact of a run, as JSON text."""
     if claimed.seed is not None and not claimed.state:
         return f'{{"python": "{python}", "seed": "{claimed.seed}"}}'  # plain digits, of most runs
     seed = {} if claimed.seed is None else {"seed": claimed.seed}

@@ -11,7 +11,7 @@ from durable.runtime.threads import carry_into_threads
 from durable.telemetry.logs import logger
 from durable.worker.attempt_code import Outcome, RunningAttempt
 
-LATE = 0.05  # a timer that comes later than this says that something else blocked the loop
+LATE = 0.05  # seconds; a timer that comes later than this was held up by a blocked loop
 
 
 class AttemptTimeouts:

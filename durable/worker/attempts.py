@@ -140,7 +140,7 @@ class Attempts:
     def start(self, attempt: Attempt, done: Done, *, reserved: bool = False) -> None:
         """Run an attempt; `done` is called once with how it ended, on this loop.
 
-        `reserved` says that its slot has been taken by `reserve`.
+        `reserved`: its slot has been taken by `reserve`.
         """
         definition = self.definitions[attempt.served_by]
         if not reserved:

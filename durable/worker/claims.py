@@ -1,8 +1,8 @@
 """Claiming what a task queue holds; of many workers, as many claim as there is work for.
 
 A notification reaches every worker of a queue. If all of them claimed, twenty would ask the
-database for the one message that one of them gets. So each works out, from what the notification
-says and from its own rank among them, whether it comes first. A few more claim a moment later, in
+database for the one message that one of them gets. So each works out, from the notification
+and from its own rank among them, whether it comes first. A few more claim a moment later, in
 case the first are busy, and take only what has been waiting: what is new by then belongs to others.
 If all of them are busy, the sweep notifies every worker.
 """

@@ -45,7 +45,7 @@ class DetachedAttempts:
         return list(self._left.values())
 
     def warn(self) -> None:
-        """Have the log say what goes on."""
+        """Log what goes on."""
         logger.warning(
             "stopped, but for threads that go on: %s; no other worker runs these attempts until"
             " they end or this process does: call durable.heartbeat() in them to notice a stop",
@@ -91,7 +91,7 @@ class DetachedAttempts:
                 await stream.retry(self._member, [FailedAttempt(message, error, delay)])
         elif not attempt.last:
             await stream.unclaim(self._member, [message])
-        # Else leaving says of it that its outcome is unknown.
+        # Else its outcome is recorded as unknown when the member leaves.
 
 
 class _Connection(Protocol):

@@ -121,7 +121,7 @@ class Releases:
         if await retry_until_connected(
             lambda: self._runs.suspend(self._context.member, run_id, run.revision, failure)
         ):
-            reports.run_suspended(run.claimed, error)  # now the table says so, too
+            reports.run_suspended(run.claimed, error)  # now it is in the table, too
         else:
             await self._give_row_back(run_id)  # the history has gone on without us
 
@@ -171,7 +171,7 @@ def is_own_fault(error: BaseException, *, of_turn: bool) -> bool:
     """Whether an error is the run's own: its code, its history or its data are at fault.
 
     What a turn raises (`of_turn`) comes from replaying it, and would come again, unless it is
-    about this process; of what a commit raises, only what Postgres says of the data is.
+    about this process; of what a commit raises, only a refusal of its data is.
 
     >>> is_own_fault(StatementFault("22P02"), of_turn=False)
     True

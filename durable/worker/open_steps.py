@@ -118,14 +118,14 @@ class OpenSteps:
         return [(at, step.number) for at in limits.values()]
 
     def begin_graph(self, step: Step) -> list[GraphStep]:
-        """What a commit that writes the step down says of its graph; nothing of other steps."""
+        """What a commit that writes the step down has to start; nothing for other steps."""
         if not isinstance(step, StartGraph):
             return []
         self._graphs[step.number] = step
         return [GraphStep(step.number, step.app, step.name, step.input)]
 
     def give_up_graphs(self, numbers: Iterable[int]) -> list[GraphStep]:
-        """What a commit says of those graphs among these steps that the run stops awaiting."""
+        """The graphs among these steps that the run stops awaiting, for a commit."""
         steps = [step for n in numbers if (step := self._graphs.pop(n, None)) is not None]
         return [GraphStep(step.number, step.app, step.name) for step in steps]
 

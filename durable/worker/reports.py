@@ -1,4 +1,4 @@
-"""What the log says of attempts and runs that failed: each once, with what a handler may filter by.
+"""Log records of attempts and runs that failed: each once, with fields that handlers may filter by.
 
 The loggers are `durable.activity` and `durable.workflow`. Records carry `workflow`, `workflow_id`,
 `run_id`, and of attempts `activity`, `step` and `attempt`.
@@ -31,7 +31,7 @@ def attempt_failed(attempt: Attempt, failure: Failure, delay: float | None, now:
     most = attempt.options.retry.maximum_attempts or "any number"
     activity_logger.warning(
         "activity %s of run %r: attempt %d of %s of step %d failed: %s; %s",
-        attempt.name, attempt.jid, attempt.attempt, most, attempt.number, _said(failure), then,
+        attempt.name, attempt.jid, attempt.attempt, most, attempt.number, _text(failure), then,
         extra={
             "workflow": attempt.workflow, "workflow_id": attempt.jid, "run_id": attempt.run_id,
             "activity": attempt.name, "step": attempt.number, "attempt": attempt.attempt,
@@ -52,7 +52,7 @@ def run_failed(claimed: ClaimedRun, failure: Failure | None) -> None:
     """The function raised: the run has ended."""
     workflow_logger.error(
         "workflow %s, run %r failed: %s",
-        claimed.workflow, claimed.jid, "" if failure is None else _said(failure, traceback=True),
+        claimed.workflow, claimed.jid, "" if failure is None else _text(failure, traceback=True),
         extra=_run(claimed),
     )  # fmt: skip
 
@@ -89,7 +89,7 @@ def _at(now: float, delay: float) -> str:
     return f"at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _said(failure: Failure, *, traceback: bool = False) -> str:
+def _text(failure: Failure, *, traceback: bool = False) -> str:
     if traceback:
         return "\n".join(report(failure))
     where = _where(failure)

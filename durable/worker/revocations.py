@@ -2,7 +2,7 @@
 
 A process that ends a run, or wants an attempt no longer, notifies the channel of the member that
 holds it. But any role of the database may notify there. So a notice is only an occasion to look
-whether the tables say the same: one statement for the notices of one moment, and none about what is
+whether the tables agree: one statement for the notices of one moment, and none about what is
 not held here.
 """
 
@@ -32,7 +32,7 @@ class Revocations:
         self._task: asyncio.Task[None] | None = None
 
     def on_notification(self, news: MemberNews) -> None:
-        """A run is said to have ended, or an attempt to be unwanted."""
+        """Note that a run may have ended, or an attempt may be unwanted."""
         if news.kind is MemberKind.ENDED and news.number in self._workflows.runs:
             self._runs.add(news.number)
         elif news.kind is MemberKind.UNWANTED and self._attempts.runs(news.number):

@@ -274,7 +274,7 @@ class StartedWorker:
     async def _release_the_rest(self, started: set[int | None]) -> None:
         """Give back, uncounted, what was claimed and never started, or may be repeated.
 
-        What had started and may not be repeated stays: leaving then says "outcome unknown" of it.
+        What had started and may not be repeated stays: leaving records its outcome as unknown.
         """
         services, member = self._context.services, self.membership.id
         held = await retry_until_connected(lambda: services.runs.held(member))

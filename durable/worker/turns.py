@@ -37,7 +37,7 @@ class Arrived:
     failed: Intent | None = None  # the last attempt, to be kept as an expired row
 
     def settlement(self, rows: Mapping[int, int]) -> Settlement | None:
-        """How an attempt that has a row ended here; None: it has none, or its inbox says it.
+        """How an attempt that has a row ended here; None: it has none, or it is in the inbox.
 
         `rows` are those of steps, by number: an attempt that began without one may have got one.
         """

@@ -143,7 +143,7 @@ class WorkflowWorker:
         return self.runs.knows(message, run_id)
 
     def reserved(self) -> set[int]:
-        """The rows that ought to be reserved by us, as far as it can be said at any moment."""
+        """The rows that ought to be reserved by us, as far as is known at any moment."""
         return self.runs.rows() | self._context.actions.rows | self._evictions.runs
 
     def under_way(self) -> bool:
@@ -203,7 +203,7 @@ class WorkflowWorker:
             if run.plan.edit < edit:
                 try:
                     run.follow(self.plans.plan(run.claimed.workflow, edit))
-                except DurableError as error:  # it goes on as it was; a claim of it says the same
+                except DurableError as error:  # it goes on as it was, as when it is claimed
                     logger.error(
                         "run %s cannot follow deployment %d: %s", run.claimed.jid, edit, error
                     )
