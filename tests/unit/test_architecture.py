@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -124,6 +125,45 @@ def test_errors_and_the_readme_advise_only_what_exists() -> None:
         unknown += [(where, name) for name in names]
         unknown += [(where, word) for word in set(COMMAND.findall(text)) - commands]
     assert unknown == []
+
+
+@functools.cache
+def defined() -> set[str]:
+    """Every class of the package, and every `Class.name` of its methods, fields and constants."""
+    names = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.ClassDef):
+                continue
+            names.add(node.name)
+            for part in node.body:
+                if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+                    names.add(f"{node.name}.{part.name}")
+                elif isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
+                    names.add(f"{node.name}.{part.target.id}")
+    return names
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/design").glob("*.md")), ids=lambda p: p.stem)
+def test_design_pages_name_files_and_classes_that_exist(page: Path) -> None:
+    """Each file and each `Class.method` in backquotes of a design page is in the repository."""
+    files = [path for top in (PACKAGE, ROOT / "tests", ROOT / "benchmarks", ROOT / "examples")
+             for path in top.rglob("*")]  # fmt: skip
+    existing = {f"/{path.relative_to(ROOT)}" for path in files}
+    known = defined()
+    gone = []
+    for quoted in re.findall(r"`([^`\n]+)`", page.read_text("utf-8")):
+        if re.fullmatch(r"[\w./]+\.(py|sql)|(durable|tests)/[\w/]+/", quoted):
+            if not any(path.endswith(f"/{quoted.rstrip('/')}") for path in existing):
+                gone.append(quoted)
+        elif named := re.fullmatch(r"(?:[a-z_]\w*\.)*([A-Z]\w*[a-z]\w*\.[a-z_]\w*)(\(\))?", quoted):
+            if named[1] not in known:
+                gone.append(quoted)
+        elif module := re.fullmatch(r"([a-z_]\w*(?:\.[a-z_]\w*)*)\.([A-Z]\w*)", quoted):
+            room = f"/durable/{module[1].removeprefix('durable.').replace('.', '/')}"
+            if module[2] not in known or not ({room, f"{room}.py"} & existing):
+                gone.append(quoted)
+    assert gone == []
 
 
 def test_facts_are_written_in_two_places() -> None:

@@ -44,7 +44,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         # Adapted: a role has the rights that it was granted on rows; nothing runs with those of others.
         "credentials": (
             f"{MESH}test_conformance_roles.py::test_a_role_with_rights_on_rows_runs_graphs_until_they_are_revoked",
-            f"{MESH}test_defects_o.py::test_no_setting_lets_a_role_read_a_stream",
+            f"{MESH}test_safe_operation.py::test_no_setting_lets_a_role_read_a_stream",
         ),
         "cycle": (
             f"{ACTIVITIES}test_a_cycle_goes_round_in_new_dimensions",
@@ -101,7 +101,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             f"{THROTTLE}test_a_delay_lies_between_claims",
             f"{THROTTLE}test_throttles_outlive_processes_and_roll_call_shows_them",
             f"{THROTTLE}test_what_a_throttle_may_say",
-            f"{MESH}test_quorum_duress.py::test_profiles_say_what_has_been_done_and_where",
+            f"{MESH}test_quorum_back_pressure.py::test_profiles_say_what_has_been_done_and_where",
         ),
         "reclaim": (
             f"{CRASHES}test_a_worker_that_dies_before_its_answer_is_repeated_and_its_children_run_once",

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - graphs, statements, and what tests prove, are wider than code
-"""BackPressure and the emergency stop: what really consumes slows down, stops, and comes back without loss."""
+"""Back pressure and throttles: engines and workers slow down, pause, and resume without losing a message."""
 
 from __future__ import annotations
 

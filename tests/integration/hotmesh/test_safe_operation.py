@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - graphs, and what tests prove, are wider than code
 """Known ways in which an engine of this kind fails those who operate it, each provoked and not found.
 
-The numbers are those of the list of defects that `test_defects` checks for completeness.
+The numbers are those of the list of defects that `test_known_defects` checks for completeness.
 """
 
 from __future__ import annotations

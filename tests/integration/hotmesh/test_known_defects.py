@@ -9,20 +9,20 @@ from typing import Final
 
 from tests.integration.hotmesh.shown import missing
 
-C = "integration/hotmesh/test_defects_c.py::"
-O = "integration/hotmesh/test_defects_o.py::"  # noqa: E741 - the letter of the list
+EXECUTION = "integration/hotmesh/test_correct_execution.py::"
+OPERATION = "integration/hotmesh/test_safe_operation.py::"
 MESH = "integration/hotmesh/"
 
 SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         # Parallel fast activities are executed again, and return wrong values.
         "C1": (
-            f"{C}test_parallel_activities_run_once_and_keep_their_values",
+            f"{EXECUTION}test_parallel_activities_run_once_and_keep_their_values",
             "acceptance/test_fan_out.py::test_each_activity_of_a_gather_runs_once_and_in_order",
         ),
         # No more than 25 parallel items.
         "C2": (
-            f"{C}test_parallel_activities_run_once_and_keep_their_values",
+            f"{EXECUTION}test_parallel_activities_run_once_and_keep_their_values",
             f"{MESH}test_conformance_wildcards.py::test_slots_are_written_one_by_one_and_without_a_bound",
             "acceptance/test_fan_out.py::test_each_activity_of_a_gather_runs_once_and_in_order",
         ),
@@ -35,14 +35,14 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         # An answer that cannot be published is acknowledged all the same, and lost.
         "C4": (
-            f"{C}test_an_answer_that_cannot_be_published_is_not_lost",
-            f"{C}test_an_answer_that_is_refused_for_good_fails_its_job",
+            f"{EXECUTION}test_an_answer_that_cannot_be_published_is_not_lost",
+            f"{EXECUTION}test_an_answer_that_is_refused_for_good_fails_its_job",
         ),
         # A wait is registered under the first rule of its topic, and never ends.
-        "C5": (f"{C}test_every_rule_of_a_topic_counts",),
+        "C5": (f"{EXECUTION}test_every_rule_of_a_topic_counts",),
         # One slot per signal id: waiters and early signals overwrite each other.
         "C6": (
-            f"{C}test_waiters_of_one_key_stand_in_line",
+            f"{EXECUTION}test_waiters_of_one_key_stand_in_line",
             f"{MESH}test_signals.py::test_an_early_signal_is_kept",
             "acceptance/test_signals.py::test_signals_that_come_before_any_worker_are_received",
             "acceptance/test_signals.py::test_none_of_many_is_lost_or_doubled_and_their_order_is_kept",
@@ -74,7 +74,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         # A policy that says the default counts as none.
         "C11": (
-            f"{C}test_a_policy_that_says_the_default_is_a_policy",
+            f"{EXECUTION}test_a_policy_that_says_the_default_is_a_policy",
             f"{MESH}test_activities.py::test_the_policy_in_force_stands_in_the_columns",
         ),
         # Timeouts and policies are ignored on some ways to give them; timed-out code runs on.
@@ -104,12 +104,12 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         # The tenth delivery of a message is refused; a skipped activity runs all the same.
         "C17": (
-            f"{C}test_the_twelfth_delivery_is_as_good_as_the_first",
+            f"{EXECUTION}test_the_twelfth_delivery_is_as_good_as_the_first",
             f"{MESH}test_conformance_interim.py::test_few_open_branches_end_the_job",
         ),
         # An option that says its default does something else than leaving it out.
         "C18": (
-            f"{C}test_saying_the_default_changes_nothing",
+            f"{EXECUTION}test_saying_the_default_changes_nothing",
             "unit/descriptor/test_document.py::test_a_hash_is_eight_hex_digits_of_the_content",
         ),
         # What a function starts has ids that a replay does not know; its errors are swallowed.
@@ -121,7 +121,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         # Long histories are cut off in silence.
         "C20": ("integration/test_long_histories.py::test_no_fact_of_a_long_history_is_left_out",),
         # A timer is disarmed in every dimension of its activity.
-        "C21": (f"{C}test_a_signal_disarms_its_own_timer_only",),
+        "C21": (f"{EXECUTION}test_a_signal_disarms_its_own_timer_only",),
         # Of a topic with colons only the last part counts.
         "C22": (f"{MESH}test_conformance_routing.py::test_topics_with_colons_are_whole",),
         # A caller that dies while it starts a job leaves half of one, and its id burnt.
@@ -143,7 +143,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         # A lost connection ends the process.
         "O1": (
-            f"{O}test_a_mesh_comes_back_when_its_connections_are_cut",
+            f"{OPERATION}test_a_mesh_comes_back_when_its_connections_are_cut",
             "faults/test_connections.py::test_cutting_any_connection_costs_no_step",
             "faults/test_restart.py::test_a_restart_under_load_costs_no_attempt_and_no_member",
         ),
@@ -151,7 +151,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "O2": (
             f"{MESH}test_quorum_throttle.py::test_a_pause_holds_those_it_names",
             f"{MESH}test_quorum_throttle.py::test_a_delay_lies_between_claims",
-            f"{MESH}test_quorum_duress.py::test_engines_and_workers_of_all_processes_rest_and_roll_call_shows_it",
+            f"{MESH}test_quorum_back_pressure.py::test_engines_and_workers_of_all_processes_rest_and_roll_call_shows_it",
         ),
         # A pause strands what was claimed until its lease is over.
         "O3": (
@@ -159,15 +159,15 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         # A worker runs all there is at once, and starves the others.
         "O4": (
-            f"{O}test_a_worker_runs_no_more_at_once_than_it_may",
+            f"{OPERATION}test_a_worker_runs_no_more_at_once_than_it_may",
             "acceptance/test_fan_out.py::test_no_more_activities_run_at_once_than_the_worker_allows",
         ),
         # An engine that is to be readonly consumes.
-        "O5": (f"{O}test_a_readonly_engine_moves_nothing",),
+        "O5": (f"{OPERATION}test_a_readonly_engine_moves_nothing",),
         # Of two databases in one process, the second is never served.
-        "O6": (f"{O}test_one_process_serves_the_same_app_in_two_databases",),
+        "O6": (f"{OPERATION}test_one_process_serves_the_same_app_in_two_databases",),
         # A worker's role may widen its own rights.
-        "O7": (f"{O}test_no_setting_lets_a_role_read_a_stream",),
+        "O7": (f"{OPERATION}test_no_setting_lets_a_role_read_a_stream",),
         # Nothing is pruned by itself, or not in batches.
         "O8": (
             f"{MESH}test_conformance_retention.py::test_an_engine_prunes_by_itself",
@@ -189,18 +189,18 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         # A codec that encrypts a part, and leaves the rest in plain text.
         "O11": (
-            f"{O}test_nothing_claims_to_encrypt_a_part",
+            f"{OPERATION}test_nothing_claims_to_encrypt_a_part",
             "unit/codec/test_payloads.py::test_unsealed_text_is_refused",
         ),
         # Names become parts of SQL text.
         "O12": (
-            f"{O}test_names_are_never_part_of_sql",
+            f"{OPERATION}test_names_are_never_part_of_sql",
             "integration/test_migrations.py::test_a_namespace_is_an_identifier_or_refused",
             "unit/test_house.py::test_no_sql_in_python_and_no_global",
         ),
         # One process, one of everything.
         "O13": (
-            f"{O}test_one_process_serves_the_same_app_in_two_databases",
+            f"{OPERATION}test_one_process_serves_the_same_app_in_two_databases",
             "unit/replay/test_loop.py::test_many_runs_share_a_process",
             "unit/test_house.py::test_no_sql_in_python_and_no_global",
         ),
