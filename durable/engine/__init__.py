@@ -1,24 +1,19 @@
 """From a deployed graph to facts: the interpreter, and the one place that commits.
 
-- `activities`: the kinds of activities: what each wants written when entered, and when something
-  arrives.
-- `collation`: where in a job something happens, and when it is over; pure arithmetic.
-- `completion`: jobs as their callers see them: output, status, and what their activities did.
-- `effects`: what an activity wants written: the words between pure handlers and the place that
-  commits.
-- `extension`: what a job of a graph may be started with beside its data: HotMesh's `extended`
-  argument.
-- `frozen`: a quick copy of a frozen value.
-- `job`: a job as a step sees it: frozen, loaded before and compared after; and what its
-  expressions see.
-- `outcomes`: how a run of a function ended, in the words of graphs: data, and an error with a code.
-- `retention`: how what has ended leaves the tables: in batches, each one transaction, once its
-  time is over.
-- `signals`: from the outside world to an activity that waits: signals, and further answers.
-- `statistics`: what was counted over jobs, as their callers see it; and signals to all that have
-  something.
-- `steps`: the place where steps are committed.
-- `timers`: when an engine has to look again.
+- `activities`: the kinds of activities: the effects of entering one, and of a reply for it.
+- `collation`: addresses within a job, and when it is done; pure arithmetic.
 - `transitions`: from an answer to what follows it; pure.
-- `versions`: which descriptors are deployed, which one is live, and the plans made of them.
+- `effects`: what activities have written: the vocabulary between pure handlers and the commit.
+- `job`: a job and its activities as a step sees them, and what expressions can refer to.
+- `copies`: a quick copy of a frozen value with some fields changed.
+- `extension`: what a job may be started with beside its data: HotMesh's `extended` argument.
+- `interpreter`: takes what is due for the graphs of an app and has it committed, step by step.
+- `steps`: the place where steps are committed.
+- `job_queries`: jobs as their callers see them: output, status, and what their activities did.
+- `outcomes`: how a run of a function ended, in terms of graphs: data, and an error with a code.
+- `retention`: prunes what has ended: in batches, each one transaction.
+- `signals`: sends signals and further answers from outside to activities that wait.
+- `statistics`: what triggers counted of jobs; and signals to all jobs with a facet.
+- `timers`: when an engine has to look again.
+- `versions`: which descriptors are deployed, which one is active, and the plans made of them.
 """

@@ -94,14 +94,14 @@ class AwaitSignal:
 
 
 @dataclass(frozen=True, slots=True)
-class Escalate:
+class OpenEscalation:
     """Tell a person of this wait: `columns` of the escalation, by their names in the table."""
 
     columns: Data
 
 
 @dataclass(frozen=True, slots=True)
-class Deescalate:
+class CloseEscalation:
     """Close the escalation of this wait: it has ended.
 
     Args:
@@ -113,7 +113,7 @@ class Deescalate:
 
 
 @dataclass(frozen=True, slots=True)
-class Everyone:
+class FacetTargets:
     """All jobs that have one of the facets, as `query` would find them at a moment."""
 
     facets: tuple[str, ...]
@@ -129,7 +129,7 @@ class SendSignal:
     data: Data
     status: str = "success"
     code: int = OK
-    to: Everyone | None = None
+    to: FacetTargets | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +169,14 @@ class Reenter:
     data: Data
 
 
-Wanted = (
+Effect = (
     Dispatch
     | StartJob
     | StartWorkflow
     | ArmTimer
     | AwaitSignal
-    | Escalate
-    | Deescalate
+    | OpenEscalation
+    | CloseEscalation
     | SendSignal
     | Interrupt
     | Reenter
@@ -184,17 +184,17 @@ Wanted = (
 
 
 @dataclass(frozen=True, slots=True)
-class Effects:
+class LegResult:
     """What a leg of an activity leads to.
 
     Args:
-        wanted: what is to be written.
+        effects: what is to be written.
         answer: set when the activity answers with this very leg.
         input: what it was given, for people to read.
         disarm: whether what it still waits for (timer, signal) is taken back.
     """
 
-    wanted: tuple[Wanted, ...] = ()
+    effects: tuple[Effect, ...] = ()
     answer: Answer | None = None
     input: Data | None = None
     disarm: bool = False
@@ -238,9 +238,9 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Addressed:
+class ActivityEffect:
     """Something wanted, with the activity that wants it."""
 
     aid: str
     dad: str
-    wanted: Wanted
+    effect: Effect

@@ -21,7 +21,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from durable.codec.failures import failure_of
-from durable.engine.steps.graph_steps import GraphSteps, Step, Suspect
+from durable.engine.steps.graph_steps import EngineStep, GraphSteps, Suspect
 from durable.engine.steps.graph_writes import OnCommitted
 from durable.errors import DatabaseError
 from durable.postgres.errors import StatementFault, retryable
@@ -52,7 +52,7 @@ class Interpreter:
 
     Attributes:
         applied: how many messages were.
-        buried: how many were put aside.
+        dead_lettered: how many were put aside.
         applying: the task of the step that is under way, and the step.
     """
 
@@ -60,17 +60,17 @@ class Interpreter:
         self,
         steps: GraphSteps,
         app_id: str,
-        told: OnCommitted,
+        on_committed: OnCommitted,
         pace: Pace | None = None,
         record: Record | None = None,
     ) -> None:
         self._steps, self._app_id = steps, app_id
-        self._told = told
+        self._on_committed = on_committed
         self._pace = pace or Pace("")
         self._record = record
         self._failures: Counter[int] = Counter()
-        self.applied = self.buried = 0
-        self.applying: tuple[asyncio.Task[None], Step] | None = None
+        self.applied = self.dead_lettered = 0
+        self.applying: tuple[asyncio.Task[None], EngineStep] | None = None
 
     async def drain(self) -> bool:
         """Apply all that is due; whether another engine held some of it: look again soon.
@@ -84,9 +84,9 @@ class Interpreter:
             if not step.applied:
                 return True
 
-    async def _apply_next(self) -> Step:
+    async def _apply_next(self) -> EngineStep:
         """Apply what is due; or one message alone, if an engine had it and did not finish."""
-        step = Step()
+        step = EngineStep()
         applied = False
         try:
             await self._apply(step, None)
@@ -99,20 +99,20 @@ class Interpreter:
                 member = step.suspect.member
                 await retry_until_connected(lambda: self._steps.release(member))
 
-    async def _apply_alone(self, suspect: Suspect) -> tuple[bool, Step]:
+    async def _apply_alone(self, suspect: Suspect) -> tuple[bool, EngineStep]:
         """Apply a message that is reserved for that; whether it is gone then, and the step."""
         losses = suspect.losses - 1  # the first may have been another's of its batch, or none
         if losses >= LOSSES_MAX:
             fault = Fault(FAILED, DEADLY.format(losses=losses))
-            self._say_aside(suspect.id, fault, None)
+            self._report(suspect.id, fault, None)
             await self._steps.put_aside(suspect.id, fault)
-            return True, Step(claimed=[suspect.id])
-        step = Step()
+            return True, EngineStep(claimed=[suspect.id])
+        step = EngineStep()
         await self._apply(step, [suspect.id], suspect.member)
         return step.applied > 0, step
 
     async def _apply(
-        self, step: Step, only: Sequence[int] | None, member: int | None = None
+        self, step: EngineStep, only: Sequence[int] | None, member: int | None = None
     ) -> None:
         began = asyncio.get_running_loop().time()
         error = await self._outcome(step, self._steps.apply(self._app_id, step, only, member))
@@ -120,7 +120,7 @@ class Interpreter:
             self._record(step.kinds, (asyncio.get_running_loop().time() - began) * 1000)
         if error is None:
             self.applied += step.applied
-            self._told(step.written)
+            self._on_committed(step.written)
             return
         if not step.claimed or self._passes(error, step.claimed):
             raise error
@@ -129,17 +129,19 @@ class Interpreter:
             waiting: DatabaseError | None = None
             for half in (step.claimed[:middle], step.claimed[middle:]):
                 try:
-                    await self._apply(Step(), half)
+                    await self._apply(EngineStep(), half)
                 except DatabaseError as later:  # the other half need not wait for this one
                     waiting = later
             if waiting is not None:
                 raise waiting
         elif only is None or len(only) > 1:
-            await self._apply(Step(), step.claimed)
+            await self._apply(EngineStep(), step.claimed)
         else:
-            await self._bury(step.claimed[0], error)
+            await self._dead_letter(step.claimed[0], error)
 
-    async def _outcome(self, step: Step, action: Coroutine[Any, Any, None]) -> BaseException | None:
+    async def _outcome(
+        self, step: EngineStep, action: Coroutine[Any, Any, None]
+    ) -> BaseException | None:
         """What a step raised, None when it went well; cancelled, it is over before we are."""
         task = asyncio.create_task(action)
         self.applying = (task, step)
@@ -168,12 +170,12 @@ class Interpreter:
         self._failures[claimed[0]] += 1
         return self._failures[claimed[0]] < FAILURES_MAX
 
-    async def _bury(self, message_id: int, error: BaseException) -> None:
+    async def _dead_letter(self, message_id: int, error: BaseException) -> None:
         described = Fault.of(failure_of(error), FAILED)
-        self._say_aside(message_id, described, error)
-        self._told(await self._steps.dead_letter(message_id, described))
+        self._report(message_id, described, error)
+        self._on_committed(await self._steps.dead_letter(message_id, described))
 
-    def _say_aside(self, message_id: int, fault: Fault, error: BaseException | None) -> None:
+    def _report(self, message_id: int, fault: Fault, error: BaseException | None) -> None:
         logger.error(
             "message %d of app %r cannot be applied and was put aside: %s",
             message_id,
@@ -181,5 +183,5 @@ class Interpreter:
             fault.message,
             exc_info=error,
         )
-        self.buried += 1
+        self.dead_lettered += 1
         self._failures.pop(message_id, None)

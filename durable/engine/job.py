@@ -187,7 +187,7 @@ def _nobody(_node: Node, _dad: str) -> Instance | None:
 
 
 @dataclass(frozen=True)  # no slots: `changed` copies it
-class Scene:
+class ActivityContext:
     """An activity in its job at a moment: what a handler may know, and nothing else.
 
     Args:

@@ -28,9 +28,9 @@ class Signals:
         told: called when something is on its way to them.
     """
 
-    def __init__(self, database: Database, told: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, database: Database, on_sent: Callable[[], None] = lambda: None) -> None:
         self._db = database
-        self._told = told
+        self._on_sent = on_sent
         self._rules = Rules(AppStore(database.schema))
         self._stream = EngineStream(database.schema)
 
@@ -52,7 +52,7 @@ class Signals:
                 return await self._stream.send_once(connection, message, own)
 
         sent = await retry_until_connected(send, host=False, limit=CALLER_TIMEOUT)
-        self._told()
+        self._on_sent()
         return sent
 
     async def answer(
@@ -77,5 +77,5 @@ class Signals:
         found = await retry_until_connected(answer, host=False, limit=CALLER_TIMEOUT)
         if found is None:
             raise JobNotFound(f"Job {jid} not found, or it has ended", code=NOT_FOUND, job_id=jid)
-        self._told()
+        self._on_sent()
         return found

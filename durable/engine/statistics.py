@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from durable.descriptor.expressions.values import number
 from durable.descriptor.plan import Plan
 from durable.descriptor.queries import JobsQuery, Selection, granularity_name, slot_text
-from durable.engine.activities.measuring import JOB
-from durable.engine.effects import Everyone
+from durable.engine.activities.measurements import JOB
+from durable.engine.effects import FacetTargets
 from durable.engine.steps.fan_out import FanOut, selection
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_steps import Plans
@@ -107,8 +107,8 @@ class Statistics:
         asked = JobsQuery.of(query)
         async with self._db.connection() as connection, connection.transaction():
             active, now = await self._active(connection)
-            everyone = Everyone(tuple(facets), query or {}, now)
-            chosen = await self._fan_out.choose(connection, (self._app_id, active, topic), everyone)
+            targets = FacetTargets(tuple(facets), query or {}, now)
+            chosen = await self._fan_out.choose(connection, (self._app_id, active, topic), targets)
             sent = await self._fan_out.message(
                 connection, topic, chosen, dict(data), scrub=asked.scrub
             )

@@ -6,9 +6,9 @@ import asyncio
 
 from durable.client.terminations import announce_termination
 from durable.descriptor.plan import Plan
-from durable.engine.completion import Finished
 from durable.engine.job import Job
-from durable.engine.steps.graph_writes import Written
+from durable.engine.job_queries import JobSnapshot
+from durable.engine.steps.graph_writes import CommitReport
 from durable.hotmesh.served_topics import ServedTopics
 from durable.hotmesh.subscriptions import topics_of
 from durable.runtime import channels
@@ -63,7 +63,7 @@ class CommitAnnouncements:
         app: tuple[str, str],
         senders: tuple[Notifier, Announcer],
         topics: ServedTopics,
-        waiters: EndWaiters[Finished],
+        waiters: EndWaiters[JobSnapshot],
         wake: EngineWake,
     ) -> None:
         self._namespace, self._app_id = app
@@ -72,7 +72,7 @@ class CommitAnnouncements:
         self._waiters = waiters
         self._wake = wake
 
-    def on_committed(self, written: Written) -> None:
+    def on_committed(self, written: CommitReport) -> None:
         """Announce what a commit has written."""
         made(written.legs)
         for stream in written.streams:
@@ -96,7 +96,7 @@ class CommitAnnouncements:
                     self._notifier.notify(Channel(channel), RowNews(job.run_id))
             self._publish(job, plan, job.run_id)
 
-    def _announce_functions(self, written: Written) -> None:
+    def _announce_functions(self, written: CommitReport) -> None:
         """Announce workflows that were started, and those that have something in their inboxes."""
         for queue, amount in written.queues.items():
             self._announcer.queue(queue, QueueKind.TURN, amount)

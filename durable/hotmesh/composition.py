@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from durable.client.interface_checker import InterfaceChecker
 from durable.client.terminations import Terminations
-from durable.engine.completion import Finished, Jobs
 from durable.engine.interpreter import Interpreter
+from durable.engine.job_queries import JobQueries, JobSnapshot
 from durable.engine.signals import Signals
 from durable.engine.statistics import Statistics
+from durable.engine.steps.escalation_steps import EscalationSteps
 from durable.engine.steps.graph_steps import GraphSteps
-from durable.engine.steps.local_path import Here, LocalPath
-from durable.engine.steps.resolving import EscalationSteps
+from durable.engine.steps.local_path import LocalPath, LocalPathServices
 from durable.engine.timers import Timers
 from durable.engine.versions import Versions
 from durable.hotmesh.admin import Admin
@@ -107,8 +107,8 @@ class _Ground:
     membership: Membership
     pace: Pace
     steps: GraphSteps
-    jobs: Jobs
-    waiters: EndWaiters[Finished]
+    jobs: JobQueries
+    waiters: EndWaiters[JobSnapshot]
     functions: FunctionJobs
     function_starts: FunctionStarts
     function_ends: FunctionEnds
@@ -171,7 +171,7 @@ def _ground(settings: MeshSettings, resources: Resources, guid: str) -> _Ground:
     topics, breakage = ServedTopics(), Breakage(app_id)
     membership = _membership(app_id, resources, topics, quorum, breakage)
     pace = Pace(guid, quorum.duress.rest)
-    jobs = Jobs(database, versions.plans)
+    jobs = JobQueries(database, versions.plans)
     waiters = EndWaiters("a mesh", channels.waiter(database.schema, new_id()), jobs)
     functions = FunctionJobs(database, app_id)
     declared = InterfaceChecker(JobStore(database))
@@ -217,7 +217,7 @@ def _ground(settings: MeshSettings, resources: Resources, guid: str) -> _Ground:
 def _engine(ground: _Ground, guid: str) -> GraphEngine:
     database, app_id = ground.resources.database, ground.settings.app_id
     on_committed, duress = ground.announcements.on_committed, ground.quorum.duress
-    here = Here(
+    services = LocalPathServices(
         ground.versions.at_hand,
         ground.settings.retry,
         random.random,
@@ -231,7 +231,7 @@ def _engine(ground: _Ground, guid: str) -> GraphEngine:
     return GraphEngine(
         Interpreter(ground.steps, app_id, on_committed, ground.pace, duress.record),
         Timers(database, ground.pace),
-        LocalPath(database, app_id, ground.steps, here),
+        LocalPath(database, app_id, ground.steps, services),
         ground.pace,
         ground.settings.retry,
     )

@@ -79,10 +79,13 @@ class EngineLoop:
 
     def profile(self) -> Output:
         """What only this process knows of the engine."""
-        applied, buried = self._engine.interpreter.applied, self._engine.interpreter.buried
-        counts = {str(code): n for code, n in ((OK, applied), (FAILED, buried)) if n}
+        applied, dead_lettered = (
+            self._engine.interpreter.applied,
+            self._engine.interpreter.dead_lettered,
+        )
+        counts = {str(code): n for code, n in ((OK, applied), (FAILED, dead_lettered)) if n}
         retry = described_policy(self._engine.retry)
-        return {"counts": counts, "error_count": buried, "retry": retry}
+        return {"counts": counts, "error_count": dead_lettered, "retry": retry}
 
     async def _once(self) -> float:
         try:

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from durable.engine.effects import Reply
 from durable.engine.job import encode
+from durable.engine.steps.escalation_steps import EscalationSteps, Settlement
 from durable.engine.steps.graph_writes import OnCommitted
-from durable.engine.steps.resolving import EscalationSteps, Settlement
 from durable.errors import ConfigurationError
 from durable.hotmesh.escalation_rows import (
     Escalation,

@@ -16,8 +16,8 @@ from durable.descriptor.commands import CHILD, GRAPH, SIGNAL, START, TIMER
 from durable.descriptor.plan import Kind, Node, Plan
 from durable.descriptor.routes import Routes
 from durable.engine.collation.addresses import answer, below
-from durable.engine.completion import Finished
 from durable.engine.job import Instance, Job, decode
+from durable.engine.job_queries import JobSnapshot
 from durable.engine.outcomes import fault_of
 from durable.postgres.database import Database, Row
 from durable.protocol.clock import from_datetime
@@ -64,7 +64,7 @@ class FunctionJobs:
             return None
         return job_of(row), plan_of(self._queue, row["graph"]), from_datetime(row["now"])
 
-    async def ends(self, run_ids: Sequence[int]) -> dict[int, Finished]:
+    async def ends(self, run_ids: Sequence[int]) -> dict[int, JobSnapshot]:
         """Those of the runs that have ended, by run, each with its plan and the time."""
         rows = await self._store.ended(run_ids)
         return {

@@ -6,8 +6,8 @@ import json
 from functools import partial
 
 from durable.client.interface_checker import InterfaceChecker
-from durable.engine.completion import Finished
 from durable.engine.job import Job, encode
+from durable.engine.job_queries import JobSnapshot
 from durable.errors import ConfigurationError
 from durable.hotmesh.publication import Publication
 from durable.postgres.retries import CALLER_TIMEOUT, retry_until_connected
@@ -35,7 +35,7 @@ class FunctionStarts:
         queue: str,
         jobs: JobStore,
         announcer: Announcer,
-        waiters: EndWaiters[Finished],
+        waiters: EndWaiters[JobSnapshot],
         declared: InterfaceChecker,
     ) -> None:
         self._queue, self._jobs = queue, jobs

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from durable.engine.completion import Finished
+from durable.engine.job_queries import JobSnapshot
 from durable.engine.steps.local_path import LocalPath
 from durable.errors import ConfigurationError
 from durable.hotmesh.breakage import Breakage
@@ -51,7 +51,7 @@ class Hosted:
     wake: EngineWake
     watch: LoopWatch
     quorum: QuorumMember
-    waiters: tuple[EndWaiters[Finished], ...]
+    waiters: tuple[EndWaiters[JobSnapshot], ...]
     subscriptions: Subscriptions
     patterns: PatternSubscriptions
     breakage: Breakage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from durable.engine.completion import Jobs, output
+from durable.engine.job_queries import JobQueries, output
 from durable.hotmesh.export import exported
 from durable.hotmesh.job_lookup import JobLookup
 from durable.protocol.graphs import Data, Output
@@ -14,7 +14,7 @@ from durable.protocol.limits import check_several
 class JobInspection:
     """Looks at the jobs of one app, be they of graphs or runs of functions."""
 
-    def __init__(self, lookup: JobLookup, jobs: Jobs) -> None:
+    def __init__(self, lookup: JobLookup, jobs: JobQueries) -> None:
         self._lookup = lookup
         self._jobs = jobs
 

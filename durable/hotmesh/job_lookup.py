@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from durable.descriptor.plan import Plan
-from durable.engine.completion import Jobs
 from durable.engine.job import Instance, Job
+from durable.engine.job_queries import JobQueries
 from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.function_jobs import FunctionJobs
 from durable.protocol.codes import NOT_FOUND
@@ -38,7 +38,7 @@ class FoundJob:
 class JobLookup:
     """Finds jobs of one app: those of graphs, and those of the task queue with the app's name."""
 
-    def __init__(self, app_id: str, jobs: Jobs, functions: FunctionJobs) -> None:
+    def __init__(self, app_id: str, jobs: JobQueries, functions: FunctionJobs) -> None:
         self._app_id = app_id
         self._jobs = jobs
         self._functions = functions

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from durable.engine.completion import Finished, failure, output
 from durable.engine.job import Job
+from durable.engine.job_queries import JobSnapshot, failure, output
 from durable.engine.steps.graph_starts import Start
 from durable.engine.steps.graph_steps import GraphSteps, UnknownTopic
 from durable.engine.steps.graph_writes import OnCommitted
@@ -38,7 +38,7 @@ class JobStarts:
         app_id: str,
         steps: GraphSteps,
         local: LocalPath | None,
-        waiters: EndWaiters[Finished],
+        waiters: EndWaiters[JobSnapshot],
         functions: FunctionStarts,
         on_committed: OnCommitted,
     ) -> None:
@@ -70,7 +70,7 @@ class JobStarts:
 
     async def _start(
         self, wanted: Publication, *, awaited: bool
-    ) -> tuple[Job, EndWaiters[Finished]]:
+    ) -> tuple[Job, EndWaiters[JobSnapshot]]:
         """Start one; the waiters to which its end is announced, if it is awaited."""
         if wanted.topic.startswith("."):
             raise ConfigurationError(

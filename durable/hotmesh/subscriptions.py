@@ -11,8 +11,8 @@ import asyncio
 import contextlib
 
 from durable.descriptor.plan import Plan
-from durable.engine.completion import Jobs, output
 from durable.engine.job import Job
+from durable.engine.job_queries import JobQueries, output
 from durable.engine.versions import Versions
 from durable.errors import ConfigurationError, DatabaseError
 from durable.hotmesh.function_ends import ANY, FunctionEnds
@@ -50,7 +50,7 @@ class Subscriptions:
         self,
         app: tuple[str, str],
         listener: Listener,
-        jobs: Jobs,
+        jobs: JobQueries,
         versions: Versions,
         functions: FunctionEnds,
     ) -> None:

@@ -26,8 +26,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from durable.engine.completion import Jobs
 from durable.engine.effects import Reply
+from durable.engine.job_queries import JobQueries
 from durable.engine.signals import Signals
 from durable.engine.steps.graph_starts import Start
 from durable.engine.steps.graph_steps import GraphSteps
@@ -234,7 +234,7 @@ class House:
 
         What was kept of calls that were lost, and made again, is no part of it.
         """
-        jobs = Jobs(self.database, Versions(self.database).plans)
+        jobs = JobQueries(self.database, Versions(self.database).plans)
         found: dict[str, Any] = {}
         for jid in (key, f"{key}-child", f"{key}-sleeper"):
             job, plan, now = await jobs.find("app", jid)

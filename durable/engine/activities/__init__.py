@@ -1,12 +1,12 @@
-"""The kinds of activities: what each wants written when entered, and when something arrives.
+"""The kinds of activities: the effects of entering one, and of a reply that arrives for it.
 
-Every kind is a module of two pure functions, and knows none of the others:
+Every kind is a module of two pure functions, and imports none of the others:
 
-    leg1(scene) -> Effects          the job has come to this activity
-    leg2(scene, reply) -> Effects   something arrived for it
+    leg1(context) -> LegResult          the job enters this activity
+    leg2(context, reply) -> LegResult   a reply arrived for it
 
 - `trigger`, `worker`, `await_`, `hook`, `signal`, `cycle`, `interrupt`
 - `handlers`: the table by kind.
-- `escalated`: what is kept of a hook's wait for a person: its columns, evaluated and checked.
-- `measuring`: what a trigger's `stats` say of a job: what it counts for, and with which values.
+- `escalation`: the columns of a hook's escalation, evaluated and checked.
+- `measurements`: what a trigger's `stats` record of a job.
 """

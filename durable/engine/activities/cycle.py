@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from durable.engine.effects import Effects, Reenter, Reply
-from durable.engine.job import Scene
+from durable.engine.effects import LegResult, Reenter, Reply
+from durable.engine.job import ActivityContext
 from durable.errors import InternalError
 
 
-def leg1(scene: Scene) -> Effects:
+def leg1(context: ActivityContext) -> LegResult:
     """Hand the mapped input to the ancestor, as its next answer."""
-    if scene.node.cycles_to is None:
-        raise InternalError(f"cycle {scene.node.id!r} has no ancestor")
-    data = scene.data(scene.node.input)
-    return Effects((Reenter(scene.node.cycles_to, data),), input=data)
+    if context.node.cycles_to is None:
+        raise InternalError(f"cycle {context.node.id!r} has no ancestor")
+    data = context.data(context.node.input)
+    return LegResult((Reenter(context.node.cycles_to, data),), input=data)
 
 
-def leg2(scene: Scene, reply: Reply) -> Effects:
+def leg2(context: ActivityContext, reply: Reply) -> LegResult:
     """Nothing is ever addressed to a cycle."""
     raise InternalError(
-        f"a {reply.kind} arrived for cycle {scene.node.id!r} of job {scene.job.jid!r}"
+        f"a {reply.kind} arrived for cycle {context.node.id!r} of job {context.job.jid!r}"
     )

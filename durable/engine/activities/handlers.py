@@ -9,16 +9,16 @@ from typing import Final
 
 from durable.descriptor.plan import Kind
 from durable.engine.activities import await_, cycle, hook, interrupt, signal, trigger, worker
-from durable.engine.effects import Effects, Reply
-from durable.engine.job import Scene
+from durable.engine.effects import LegResult, Reply
+from durable.engine.job import ActivityContext
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
     """The two legs of a kind."""
 
-    leg1: Callable[[Scene], Effects]
-    leg2: Callable[[Scene, Reply], Effects]
+    leg1: Callable[[ActivityContext], LegResult]
+    leg2: Callable[[ActivityContext, Reply], LegResult]
 
 
 HANDLERS: Final[Mapping[Kind, Handler]] = MappingProxyType(

@@ -10,88 +10,88 @@ from collections.abc import Sequence
 from durable.descriptor.expressions.expression import Expression
 from durable.descriptor.expressions.values import UNDEFINED, number, to_text
 from durable.descriptor.plan import HookKey
-from durable.engine.activities.escalated import escalated
+from durable.engine.activities.escalation import escalation_columns
 from durable.engine.effects import (
     Answer,
     ArmTimer,
     AwaitSignal,
-    Deescalate,
-    Effects,
-    Escalate,
+    CloseEscalation,
+    Effect,
+    LegResult,
+    OpenEscalation,
     Reply,
-    Wanted,
 )
-from durable.engine.job import Scene, compact
+from durable.engine.job import ActivityContext, compact
 from durable.errors import DescriptorError
 from durable.protocol.durations import seconds
 from durable.protocol.graphs import Data
 from durable.protocol.messages import MessageKind
 
 
-def leg1(scene: Scene) -> Effects:
+def leg1(context: ActivityContext) -> LegResult:
     """Arm what was asked for; when nothing was, answer at once."""
-    wanted: list[Wanted] = []
-    duration = _duration(scene)
+    effects: list[Effect] = []
+    duration = _duration(context)
     if duration is not None:
-        wanted.append(ArmTimer(duration))
-    waits = _waits(scene)
-    wanted.extend(waits)
-    if waits and (columns := escalated(scene, duration)) is not None:
-        wanted.append(Escalate(columns))
-    return Effects(tuple(wanted)) if wanted else Effects(answer=Answer())
+        effects.append(ArmTimer(duration))
+    waits = _waits(context)
+    effects.extend(waits)
+    if waits and (columns := escalation_columns(context, duration)) is not None:
+        effects.append(OpenEscalation(columns))
+    return LegResult(tuple(effects)) if effects else LegResult(answer=Answer())
 
 
-def leg2(scene: Scene, reply: Reply) -> Effects:
+def leg2(context: ActivityContext, reply: Reply) -> LegResult:
     """Whichever comes first answers, and takes the other back; a timer brings no payload."""
     if reply.kind == "cycle":
-        return Effects(answer=reply.answer())
+        return LegResult(answer=reply.answer())
     if reply.kind == MessageKind.TIMEHOOK:
-        data: Data = {"timestamp": compact(scene.now)}
+        data: Data = {"timestamp": compact(context.now)}
         answer = Answer(data, "hook", checked=False)
-        return Effects(_closed(scene, "expired", data), answer, disarm=True)
+        return LegResult(_closed(context, "expired", data), answer, disarm=True)
     if reply.stays_open:
-        return Effects(answer=reply.answer("hook"))
+        return LegResult(answer=reply.answer("hook"))
     if reply.kind == MessageKind.CANCEL:
         answer = Answer(reply.data, "hook", checked=False)
-        return Effects(_closed(scene, "cancelled", reply.data), answer, disarm=True)
-    return Effects(_closed(scene, "resolved", reply.data), reply.answer("hook"), disarm=True)
+        return LegResult(_closed(context, "cancelled", reply.data), answer, disarm=True)
+    return LegResult(_closed(context, "resolved", reply.data), reply.answer("hook"), disarm=True)
 
 
-def _closed(scene: Scene, status: str, payload: Data) -> tuple[Wanted, ...]:
-    return () if scene.node.escalation is None else (Deescalate(status, payload),)
+def _closed(context: ActivityContext, status: str, payload: Data) -> tuple[Effect, ...]:
+    return () if context.node.escalation is None else (CloseEscalation(status, payload),)
 
 
-def _duration(scene: Scene) -> float | None:
-    found = scene.value(scene.node.sleep)
+def _duration(context: ActivityContext) -> float | None:
+    found = context.value(context.node.sleep)
     if isinstance(found, bool) or not isinstance(found, (int, float, str)):
         if found is None:
             return None
         raise DescriptorError(
-            f"hook {scene.node.id!r}: sleep must be seconds or a duration, and is {found!r}"
-            f" in job {scene.job.jid!r}"
+            f"hook {context.node.id!r}: sleep must be seconds or a duration, and is {found!r}"
+            f" in job {context.job.jid!r}"
         )
     if not isinstance(found, str) and (math.isnan(found) or found <= 0):
         return None
     return seconds(found) or None
 
 
-def _waits(scene: Scene) -> list[AwaitSignal]:
-    topic = scene.node.hook_topic
-    keys = scene.plan.hooks.get(topic, ()) if topic else ()
-    return [_wait(scene, key) for key in keys if key.to == scene.node.id]
+def _waits(context: ActivityContext) -> list[AwaitSignal]:
+    topic = context.node.hook_topic
+    keys = context.plan.hooks.get(topic, ()) if topic else ()
+    return [_wait(context, key) for key in keys if key.to == context.node.id]
 
 
-def _wait(scene: Scene, key: HookKey) -> AwaitSignal:
-    values = [_expected(scene, key, expression) for expression in key.expected]
+def _wait(context: ActivityContext, key: HookKey) -> AwaitSignal:
+    values = [_expected(context, key, expression) for expression in key.expected]
     return AwaitSignal(key.topic, key.rule, key_of(values))
 
 
-def _expected(scene: Scene, key: HookKey, expression: Expression) -> object:
-    value = scene.evaluate(expression)
+def _expected(context: ActivityContext, key: HookKey, expression: Expression) -> object:
+    value = context.evaluate(expression)
     if value is UNDEFINED:
         raise DescriptorError(
-            f"hook {scene.node.id!r}: what its rule on {key.topic!r} expects is undefined in job"
-            f" {scene.job.jid!r}, so no signal could ever match"
+            f"hook {context.node.id!r}: what its rule on {key.topic!r} expects is undefined in job"
+            f" {context.job.jid!r}, so no signal could ever match"
         )
     return value
 

@@ -5,35 +5,35 @@ from __future__ import annotations
 from durable.descriptor.expressions.values import truthy
 from durable.engine.effects import (
     Answer,
-    Effects,
     Interrupt,
     Interruption,
+    LegResult,
     Reply,
 )
-from durable.engine.job import Scene
+from durable.engine.job import ActivityContext
 from durable.errors import InternalError
 from durable.protocol.codes import INTERRUPTED
 from durable.protocol.durations import seconds
 
 
-def leg1(scene: Scene) -> Effects:
+def leg1(context: ActivityContext) -> LegResult:
     """Interrupt the job itself, or the one that `target` names."""
-    node = scene.node
+    node = context.node
     how = Interruption(
-        reason=str(scene.value(node.reason, "")),
-        code=scene.code(node.code, INTERRUPTED),
-        throws=truthy(scene.value(node.throw, default=True)),
-        descend=truthy(scene.value(node.descend, default=False)),
-        stack=str(scene.value(node.stack, "")),
-        expire=_expire(scene),
+        reason=str(context.value(node.reason, "")),
+        code=context.code(node.code, INTERRUPTED),
+        throws=truthy(context.value(node.throw, default=True)),
+        descend=truthy(context.value(node.descend, default=False)),
+        stack=str(context.value(node.stack, "")),
+        expire=_expire(context),
     )
     if node.target is None:
-        return Effects((Interrupt(None, how),), answer=Answer())
-    return Effects((Interrupt(scene.text(node.target, "target"), how),), answer=Answer())
+        return LegResult((Interrupt(None, how),), answer=Answer())
+    return LegResult((Interrupt(context.text(node.target, "target"), how),), answer=Answer())
 
 
-def _expire(scene: Scene) -> float | None:
-    found = scene.value(scene.node.expire)
+def _expire(context: ActivityContext) -> float | None:
+    found = context.value(context.node.expire)
     if found is None:
         return None
     if isinstance(found, (int, float)) and found <= 0:
@@ -41,8 +41,8 @@ def _expire(scene: Scene) -> float | None:
     return seconds(found)
 
 
-def leg2(scene: Scene, reply: Reply) -> Effects:
+def leg2(context: ActivityContext, reply: Reply) -> LegResult:
     """Nothing is ever addressed to an interrupt activity."""
     raise InternalError(
-        f"a {reply.kind} arrived for interrupt {scene.node.id!r} of job {scene.job.jid!r}"
+        f"a {reply.kind} arrived for interrupt {context.node.id!r} of job {context.job.jid!r}"
     )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from durable.engine.effects import Dispatch, Effects, Reply
-from durable.engine.job import Scene
+from durable.engine.effects import Dispatch, LegResult, Reply
+from durable.engine.job import ActivityContext
 
 
-def leg1(scene: Scene) -> Effects:
+def leg1(context: ActivityContext) -> LegResult:
     """Send the mapped input to the workers of the topic."""
-    data = scene.data(scene.node.input)
-    topic = scene.text(scene.node.topic, "topic")
-    attempts = {code: policy.most for code, policy in scene.node.retries.items()}
-    return Effects((Dispatch(topic, data, scene.node.retry, attempts),), input=data)
+    data = context.data(context.node.input)
+    topic = context.text(context.node.topic, "topic")
+    attempts = {code: policy.most for code, policy in context.node.retries.items()}
+    return LegResult((Dispatch(topic, data, context.node.retry, attempts),), input=data)
 
 
-def leg2(scene: Scene, reply: Reply) -> Effects:  # noqa: ARG001 - every handler has this shape
+def leg2(context: ActivityContext, reply: Reply) -> LegResult:  # noqa: ARG001 - every handler has this shape
     """The worker's answer is the activity's."""
-    return Effects(answer=reply.answer())
+    return LegResult(answer=reply.answer())

@@ -1,27 +1,30 @@
 """The place where steps are committed.
 
-- `committer`: gathers the commits of function workflows and sends them as one statement.
-- `workflow_commits`: those statements, scalar and batched.
+Functions:
+
+- `committer`: gathers the commits of workflows and sends them as one statement.
+- `workflow_commits`: those statements, for one run and for many.
 - `commit_rows`: what a commit writes, as rows: one class for each kind.
-- `graph_steps`: the steps of hand-written graphs, on the queue path: claim, lock, walk, write.
-- `local_path`: their local path: steps in memory, many in a statement.
-- `graph_commits`: its statements.
-- `graph_escalations`, `resolving`: what steps write of escalations; closing them with their jobs.
-- `fan_out`: a signal to all jobs with a facet, as a message: it becomes a signal to each, part by
-  part.
-- `graph_outbox`: what the steps of graph jobs say to engines and workers, as messages.
-- `graph_routing`: from a signal to who waits for it, by the rules of its topic.
-- `graph_rows`: rows of graph jobs and their messages, as the values that steps work with, and
-  back.
-- `graph_starts`: how a job begins: its first step.
+
+Graphs:
+
+- `graph_steps`: steps on the queue path: claim, lock, walk, write.
+- `local_path`: steps on the local path: taken in memory, many in a statement.
+- `graph_commits`: the statements of the local path.
 - `graph_walk`: one job's way through its graph within one step; pure.
-- `graph_writes`: writing what steps of graph jobs lead to, in the transaction of the caller.
-- `signal_delivery`: what becomes of a signal that is addressed to a topic: its waiter gets it, or
-  it is kept.
-- `workflow_starts`: workflows that activities of graphs start, in the transaction of the step that
-  starts them.
-- `workflow_awaits`: graphs that are steps of workflows: begun, given up, and answered where they
-  cannot begin.
-- `workflow_stops`: an interruption that descends to workflows: they are cancelled, and later
-  terminated.
+- `graph_starts`: how a job begins: its first step.
+- `graph_writes`: writes the effects of steps, in the transaction of the caller.
+- `graph_outbox`: what the steps of jobs send to engines and workers, as messages.
+- `graph_rows`: rows of jobs and messages, as the values that steps work with, and back.
+- `graph_routing`: which hooks a signal matches, by the rules of its topic.
+- `signal_delivery`: gives a signal to the activity that waits for it, or keeps it.
+- `fan_out`: a signal to all jobs with a facet, which becomes a signal to each, part by part.
+- `graph_escalations`: opens and closes escalations as steps begin and end waits.
+- `escalation_steps`: closes escalations from outside, with the steps of the jobs that wait by them.
+
+Between the two:
+
+- `workflow_starts`: workflows that activities of graphs start.
+- `workflow_awaits`: graphs that are steps of workflows: begun, abandoned, answered with an error.
+- `cancellation`: cancels the workflows that an interrupted job awaited, and later terminates them.
 """

@@ -11,8 +11,8 @@ from typing import Any
 
 from durable.descriptor.plan import Plan
 from durable.descriptor.queries import JobsQuery, Selection, Window
-from durable.engine.activities.measuring import facets_of, key_for
-from durable.engine.effects import Everyone, Reply
+from durable.engine.activities.measurements import facets_of, key_for
+from durable.engine.effects import FacetTargets, Reply
 from durable.engine.job import decode, encode
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import reply_text
@@ -37,7 +37,7 @@ class FanOut:
         self._stats = stats
 
     async def choose(
-        self, connection: Connection, at: tuple[str, str, str], everyone: Everyone
+        self, connection: Connection, at: tuple[str, str, str], targets: FacetTargets
     ) -> Selection:
         """Whom a signal at (app id, version, topic) means.
 
@@ -52,7 +52,7 @@ class FanOut:
                 f"unable to find hook rule for topic {topic!r} in app {app_id!r},"
                 f" version {version}: is the topic spelled right?"
             )
-        return selection(plan, JobsQuery.of(everyone.query), everyone.facets, everyone.at)
+        return selection(plan, JobsQuery.of(targets.query), targets.facets, targets.at)
 
     async def message(
         self, connection: Connection, topic: str, chosen: Selection, data: Data, *, scrub: bool
@@ -69,8 +69,8 @@ class FanOut:
         """The signals of one step, and the message for the next one."""
         found, topic, app_id = decode(row["message"]), row["topic"], row["stream_name"]
         if "version" in found:
-            everyone = Everyone(tuple(found["facets"]), found["query"], found["at"])
-            chosen = await self.choose(connection, (app_id, found["version"], topic), everyone)
+            targets = FacetTargets(tuple(found["facets"]), found["query"], found["at"])
+            chosen = await self.choose(connection, (app_id, found["version"], topic), targets)
             scrub = bool(found["query"].get("scrub"))
             first = await self.message(connection, topic, chosen, found["data"], scrub=scrub)
             return [] if first is None else [first]

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from durable.engine.effects import ArmTimer, Dispatch, Interrupt, SendSignal, StartJob
 from durable.engine.job import COMPLETED, RUNNING
-from durable.engine.steps.graph_outbox import Stepped, messages, told_of_end, work_of
+from durable.engine.steps.graph_outbox import JobStep, end_messages, step_messages, work_of
 from durable.engine.steps.graph_rows import saved_instance
 from durable.engine.steps.graph_walk import Changes
 from durable.postgres.columns import BigInt, Float, Integer, Text, Uuid
@@ -29,7 +29,7 @@ from durable.store.work_slots import WorkSlot, WorkSlots, taken_by
 PLAIN_FIRST = (Dispatch, ArmTimer, SendSignal, Interrupt)  # a child's start carries the run's id
 PLAIN = (*PLAIN_FIRST, StartJob)
 
-_WRITTEN = {"job", "instances", "wanted", "left", "ended", "over", "legs"}
+_WRITTEN = {"job", "instances", "effects", "continuations", "ended", "over", "legs"}
 _ELSEWHERE = tuple(f.name for f in fields(Changes) if f.name not in _WRITTEN)
 _COLUMNS = {
     "jid", "app_id", "graph", "version", "state", "status", "input", "output", "error", "metadata",
@@ -38,7 +38,7 @@ _COLUMNS = {
 _NO_COLUMNS = tuple(f.name for f in fields(NewJob) if f.name not in _COLUMNS)
 
 
-def is_plain_start(step: Stepped, job: NewJob) -> bool:
+def is_plain_start(step: JobStep, job: NewJob) -> bool:
     """Whether `begin` can carry it: it goes on, under a fresh id, and nobody awaits it."""
     return (
         job.state == RUNNING
@@ -49,7 +49,7 @@ def is_plain_start(step: Stepped, job: NewJob) -> bool:
     )
 
 
-def is_plain_step(step: Stepped) -> bool:
+def is_plain_step(step: JobStep) -> bool:
     """Whether `advance` can carry it: the job goes on, or is done with nothing left open."""
     state, over = step.changes.job.state, step.changes.over
     return (
@@ -58,7 +58,7 @@ def is_plain_step(step: Stepped) -> bool:
 
 
 def _is_plain(changes: Changes, plain: tuple[type, ...]) -> bool:
-    return all(isinstance(a.wanted, plain) for a in changes.wanted) and not any(
+    return all(isinstance(a.effect, plain) for a in changes.effects) and not any(
         getattr(changes, name) for name in _ELSEWHERE
     )
 
@@ -73,7 +73,7 @@ class Outgoing:
     slots: list[WorkSlot | None] = field(default_factory=list)
 
     @classmethod
-    def of(cls, step: Stepped, retry: RetryPolicy) -> Outgoing:
+    def of(cls, step: JobStep, retry: RetryPolicy) -> Outgoing:
         """What a plain step writes. Raises `PayloadError` for what JSON cannot hold."""
         changes, job, run_id = step.changes, step.changes.job, step.changes.job.run_id
         instances = [
@@ -81,10 +81,10 @@ class Outgoing:
             for instance in changes.instances
             if instance.aid != step.plan.trigger or step.plan.nodes[instance.aid].output is not None
         ]
-        sent = messages(step, run_id) if changes.wanted or changes.left else []
+        sent = step_messages(step, run_id) if changes.effects or changes.continuations else []
         if changes.over:
-            sent.extend(told_of_end(job))
-        return cls(instances, work_of(step, run_id, retry) if changes.wanted else [], sent)
+            sent.extend(end_messages(job))
+        return cls(instances, work_of(step, run_id, retry) if changes.effects else [], sent)
 
     @property
     def size(self) -> int:
@@ -107,7 +107,7 @@ class Outgoing:
 
 
 @dataclass(slots=True)
-class Beginning:
+class PlainStart:
     """A start to be committed; its job's id is new, and where it has no request, that is it."""
 
     job: NewJob
@@ -120,7 +120,7 @@ class Beginning:
 
 
 @dataclass(slots=True)
-class Advance:
+class PlainStep:
     """An answer to be committed, with the step that it leads to.
 
     Args:
@@ -165,13 +165,13 @@ class SlotRow:
 
 SQL = SqlFile(
     "durable.engine.steps", "sql/graph_commits.sql",
-    slots=SlotRow, starts=StartRow, steps=Advance, instances=SavedInstance, work=WorkRow,
+    slots=SlotRow, starts=StartRow, steps=PlainStep, instances=SavedInstance, work=WorkRow,
     messages=Sent,
 )  # fmt: skip
 
 
 @dataclass(slots=True)
-class Passed:
+class CommittedStep:
     """One that was committed.
 
     Args:
@@ -195,8 +195,8 @@ class GraphCommits:
         self._consumer = consumer
 
     async def begin(
-        self, lane: Lane, version: str, starts: Sequence[Beginning]
-    ) -> list[Passed | None]:
+        self, lane: Lane, version: str, starts: Sequence[PlainStart]
+    ) -> list[CommittedStep | None]:
         """Commit starts; None for those that were not, because another version is active."""
         outs = [s.out for s in starts]
         slots = _slots(outs)
@@ -215,18 +215,18 @@ class GraphCommits:
         ids = {row["word"]: row["run_id"] for row in rows if row["id"] is None}
         return self._passed([(ids.get(s.job.jid), s.out) for s in starts], rows)
 
-    async def begun(self, lane: Lane, starts: Sequence[Beginning]) -> list[Passed | None]:
+    async def begun(self, lane: Lane, starts: Sequence[PlainStart]) -> list[CommittedStep | None]:
         """Which starts have happened: for those of which no answer came."""
         rows = await lane.fetch(*self._sql.bind("begun", requests=[s.request for s in starts]))
         found = {row["request_id"]: row for row in rows}
         return [
-            Passed(row["run_id"], row["now"], {}, set(), sent=True)
+            CommittedStep(row["run_id"], row["now"], {}, set(), sent=True)
             if (row := found.get(s.request)) is not None
             else None
             for s in starts
         ]
 
-    async def advance(self, lane: Lane, steps: Sequence[Advance]) -> list[Passed | None]:
+    async def advance(self, lane: Lane, steps: Sequence[PlainStep]) -> list[CommittedStep | None]:
         """Commit answers with their steps; None for those that were refused."""
         outs = [s.out for s in steps]
         slots = _slots(outs)
@@ -247,7 +247,7 @@ class GraphCommits:
 
     def _passed(
         self, wanted: Iterable[tuple[int | None, Outgoing]], rows: Sequence[Row]
-    ) -> list[Passed | None]:
+    ) -> list[CommittedStep | None]:
         work = {(r["run_id"], r["word"], r["dad"]): r for r in rows if r["id"] is not None}
         return [
             None if run_id is None else _passed(run_id, out, work, rows[0]["now"])
@@ -257,9 +257,9 @@ class GraphCommits:
 
 def _passed(
     run_id: int, out: Outgoing, rows: Mapping[tuple[int, str, str], Row], now: object
-) -> Passed:
-    passed = Passed(run_id, now, {}, set(), bool(out.sent))
-    for place, (work, slot) in enumerate(_seated(out)):
+) -> CommittedStep:
+    passed = CommittedStep(run_id, now, {}, set(), bool(out.sent))
+    for place, (work, slot) in enumerate(_with_slots(out)):
         row = rows[run_id, work.aid, work.dad]
         if slot is not None and row["reserved"]:
             passed.taken[place] = taken_by(slot, work, row["id"], run_id)
@@ -268,7 +268,7 @@ def _passed(
     return passed
 
 
-def _seated(out: Outgoing) -> Iterable[tuple[Work, WorkSlot | None]]:
+def _with_slots(out: Outgoing) -> Iterable[tuple[Work, WorkSlot | None]]:
     return zip(out.work, out.slots, strict=True)
 
 
@@ -276,7 +276,7 @@ def _slots(outs: Iterable[Outgoing]) -> list[SlotRow]:
     """The streams of which slots are kept, each with the worker that keeps them."""
     found: dict[str, SlotRow] = {}
     for out in outs:
-        for place, (work, slot) in enumerate(_seated(out)):
+        for place, (work, slot) in enumerate(_with_slots(out)):
             if slot is None:
                 continue
             name = work_stream(work.app_id, work.topic)
@@ -290,7 +290,7 @@ def _work(outs: Iterable[Outgoing]) -> list[WorkRow]:
     return [
         work_row(work, work.retry if slot is None else slot.policy(work))
         for out in outs
-        for work, slot in _seated(out)
+        for work, slot in _with_slots(out)
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from durable.engine.effects import Deescalate, Escalate
+from durable.engine.effects import CloseEscalation, OpenEscalation
 from durable.engine.job import encode
 from durable.engine.steps.graph_walk import Changes
 from durable.postgres.connections import Connection
@@ -31,7 +31,7 @@ def _opened(changes: Changes, run_id: int) -> list[dict[str, object]]:
     job = changes.job
     return [
         {
-            **addressed.wanted.columns,
+            **addressed.effect.columns,
             "app_id": job.app_id,
             "run_id": run_id,
             "aid": addressed.aid,
@@ -39,8 +39,8 @@ def _opened(changes: Changes, run_id: int) -> list[dict[str, object]]:
             "jid": job.jid,
             "graph": job.graph,
         }
-        for addressed in changes.wanted
-        if isinstance(addressed.wanted, Escalate)
+        for addressed in changes.effects
+        if isinstance(addressed.effect, OpenEscalation)
     ]
 
 
@@ -50,11 +50,11 @@ def _closed(changes: Changes, run_id: int) -> list[Closing]:
             run_id,
             addressed.dad,
             addressed.aid,
-            addressed.wanted.status,
-            encode(addressed.wanted.payload, f"what activity {addressed.aid!r} was answered"),
+            addressed.effect.status,
+            encode(addressed.effect.payload, f"what activity {addressed.aid!r} was answered"),
         )
-        for addressed in changes.wanted
-        if isinstance(addressed.wanted, Deescalate)
+        for addressed in changes.effects
+        if isinstance(addressed.effect, CloseEscalation)
     ]
     if changes.ended:
         closed.append(Closing(run_id, None, None, "cancelled", None))

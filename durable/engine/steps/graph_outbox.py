@@ -8,10 +8,10 @@ from uuid import UUID
 
 from durable.descriptor.plan import Plan
 from durable.engine.effects import (
-    Addressed,
+    ActivityEffect,
     ArmTimer,
     Dispatch,
-    Everyone,
+    FacetTargets,
     Interrupt,
     Interruption,
     Reply,
@@ -20,7 +20,7 @@ from durable.engine.effects import (
 )
 from durable.engine.job import Job, compact, encode
 from durable.engine.steps.graph_rows import reply_text
-from durable.engine.steps.graph_walk import Changes, Left
+from durable.engine.steps.graph_walk import Changes, Continuation
 from durable.protocol.codes import CONFLICT, PENDING
 from durable.protocol.graphs import Fault
 from durable.protocol.messages import MessageKind
@@ -40,7 +40,7 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True)
-class Stepped:
+class JobStep:
     """One job's part of a step. `fresh`: it begins with this step; `parent` is who started it.
 
     `pending`: for how many seconds it then waits to be resumed. `request`: that of its start.
@@ -55,26 +55,26 @@ class Stepped:
     request: UUID | None = None
 
 
-def work_of(step: Stepped, run_id: int, retry: RetryPolicy) -> list[Work]:
+def work_of(step: JobStep, run_id: int, retry: RetryPolicy) -> list[Work]:
     """What workers are to do; `retry` is the policy where the activity has none."""
     job = step.changes.job
     return [
         Work(
             job.app_id,
-            wanted.topic,
-            encode(wanted.data, f"the input of activity {addressed.aid!r} of job {job.jid!r}"),
+            effect.topic,
+            encode(effect.data, f"the input of activity {addressed.aid!r} of job {job.jid!r}"),
             run_id,
             addressed.aid,
             addressed.dad,
             job.jid,
             job.graph,
-            wanted.retry or retry,
-            own=wanted.retry is not None,
-            attempts=wanted.attempts,
+            effect.retry or retry,
+            own=effect.retry is not None,
+            attempts=effect.attempts,
             trace=carried(job.metadata),
         )
-        for addressed in step.changes.wanted
-        if isinstance(wanted := addressed.wanted, Dispatch)
+        for addressed in step.changes.effects
+        if isinstance(effect := addressed.effect, Dispatch)
     ]
 
 
@@ -94,38 +94,38 @@ def interrupt_text(target: str | None, how: Interruption) -> str:
     )
 
 
-def messages(step: Stepped, run_id: int) -> list[Sent]:
+def step_messages(step: JobStep, run_id: int) -> list[Sent]:
     """What a step sends to engines: timers, signals, starts, and where it goes on."""
     sent = [
-        message for a in step.changes.wanted if (message := _message(step, run_id, a)) is not None
+        message for a in step.changes.effects if (message := _message(step, run_id, a)) is not None
     ]
     job = step.changes.job
     sent.extend(
         Sent(
             job.app_id,
             MessageKind.TRANSITION,
-            _left_text(left),
+            _continuation_text(continuation),
             run_id,
-            left.aid,
-            left.dad,
+            continuation.aid,
+            continuation.dad,
             job.jid,
             job.graph,
         )
-        for left in step.changes.left
+        for continuation in step.changes.continuations
     )
     return sent
 
 
-def _left_text(left: Left) -> str:
-    out: dict[str, object] = {"cycles": left.cycles}
-    if left.data is not None:
-        out["data"] = left.data
-    return encode(out, f"what cycles to {left.aid!r}")
+def _continuation_text(continuation: Continuation) -> str:
+    out: dict[str, object] = {"cycles": continuation.cycles}
+    if continuation.data is not None:
+        out["data"] = continuation.data
+    return encode(out, f"what cycles to {continuation.aid!r}")
 
 
-def _message(step: Stepped, run_id: int, addressed: Addressed) -> Sent | None:
-    job, wanted = step.changes.job, addressed.wanted
-    if isinstance(wanted, ArmTimer):
+def _message(step: JobStep, run_id: int, addressed: ActivityEffect) -> Sent | None:
+    job, effect = step.changes.job, addressed.effect
+    if isinstance(effect, ArmTimer):
         return Sent(
             job.app_id,
             MessageKind.TIMEHOOK,
@@ -135,33 +135,33 @@ def _message(step: Stepped, run_id: int, addressed: Addressed) -> Sent | None:
             addressed.dad,
             job.jid,
             job.graph,
-            delay=wanted.seconds,
+            delay=effect.seconds,
         )
-    if isinstance(wanted, SendSignal) and wanted.to is not None:
+    if isinstance(effect, SendSignal) and effect.to is not None:
         return Sent(
             job.app_id,
             MessageKind.FANOUT,
-            _fan_out_text(job, wanted, wanted.to),
-            topic=wanted.topic,
+            _fan_out_text(job, effect, effect.to),
+            topic=effect.topic,
         )
-    if isinstance(wanted, SendSignal):
-        text = reply_text(Reply(MessageKind.WEBHOOK, wanted.data, wanted.status, wanted.code))
-        return Sent(job.app_id, MessageKind.WEBHOOK, text, topic=wanted.topic)
-    if isinstance(wanted, Interrupt):
-        return Sent(job.app_id, MessageKind.INTERRUPT, interrupt_text(wanted.target, wanted.how))
-    if isinstance(wanted, StartJob):
+    if isinstance(effect, SendSignal):
+        text = reply_text(Reply(MessageKind.WEBHOOK, effect.data, effect.status, effect.code))
+        return Sent(job.app_id, MessageKind.WEBHOOK, text, topic=effect.topic)
+    if isinstance(effect, Interrupt):
+        return Sent(job.app_id, MessageKind.INTERRUPT, interrupt_text(effect.target, effect.how))
+    if isinstance(effect, StartJob):
         return Sent(
             job.app_id,
             MessageKind.AWAIT,
-            _start_text(job, run_id, addressed, wanted),
-            topic=wanted.topic,
+            _start_text(job, run_id, addressed, effect),
+            topic=effect.topic,
         )
     return None
 
 
-def _fan_out_text(job: Job, wanted: SendSignal, to: Everyone) -> str:
+def _fan_out_text(job: Job, effect: SendSignal, to: FacetTargets) -> str:
     out = {
-        "data": wanted.data,
+        "data": effect.data,
         "version": job.version,
         "facets": to.facets,
         "query": to.query,
@@ -170,20 +170,20 @@ def _fan_out_text(job: Job, wanted: SendSignal, to: Everyone) -> str:
     return encode(out, f"a signal of job {job.jid!r}")
 
 
-def _start_text(job: Job, run_id: int, addressed: Addressed, wanted: StartJob) -> str:
+def _start_text(job: Job, run_id: int, addressed: ActivityEffect, effect: StartJob) -> str:
     parent = {"run_id": run_id, "aid": addressed.aid, "dad": addressed.dad, "jid": job.jid}
     trace = carried(job.metadata)
     out = {
-        "data": wanted.data,
+        "data": effect.data,
         "version": job.version,
-        "awaited": wanted.awaited,
+        "awaited": effect.awaited,
         "parent": parent,
         "metadata": trace,
     }
     return encode(out, f"the input of activity {addressed.aid!r} of job {job.jid!r}")
 
 
-def to_parent(app_id: str, graph: str, parent: Parent, reply: Reply) -> Sent:
+def parent_message(app_id: str, graph: str, parent: Parent, reply: Reply) -> Sent:
     """What became of a child, as a message to the activity that started it."""
     return Sent(
         app_id,
@@ -197,7 +197,7 @@ def to_parent(app_id: str, graph: str, parent: Parent, reply: Reply) -> Sent:
     )
 
 
-def told_of_start(step: Stepped, run_id: int | None) -> list[Sent]:
+def start_messages(step: JobStep, run_id: int | None) -> list[Sent]:
     """What the activity that started a job hears at once: its id, or that this is taken."""
     job, parent = step.changes.job, step.parent
     if parent is None:
@@ -205,7 +205,7 @@ def told_of_start(step: Stepped, run_id: int | None) -> list[Sent]:
     if run_id is None:
         error = Fault(CONFLICT, f"Duplicate job: {job.jid}", job.jid)
         return [
-            to_parent(
+            parent_message(
                 job.app_id,
                 job.graph,
                 parent,
@@ -216,7 +216,7 @@ def told_of_start(step: Stepped, run_id: int | None) -> list[Sent]:
         return []
     born = compact(job.created_at)
     return [
-        to_parent(
+        parent_message(
             job.app_id,
             job.graph,
             parent,
@@ -231,7 +231,7 @@ def _awaiting(job: Job) -> Parent | None:
     return Parent(job.parent_run_id, job.metadata["pa"], job.metadata["pd"], job.metadata["pj"])
 
 
-def awaiting_workflow(steps: Iterable[Stepped]) -> list[int]:
+def awaiting_runs(steps: Iterable[JobStep]) -> list[int]:
     """The runs of workflows that await jobs which are over with these steps."""
     return [
         int(step.changes.job.metadata["pg"])
@@ -240,25 +240,25 @@ def awaiting_workflow(steps: Iterable[Stepped]) -> list[int]:
     ]
 
 
-def told_of_interim(job: Job) -> list[Sent]:
+def interim_messages(job: Job) -> list[Sent]:
     """What the activity that awaits a job hears of its state before the end."""
     parent = _awaiting(job)
     if parent is None:
         return []
     reply = Reply(MessageKind.RESULT, job.data, "pending", PENDING)
-    return [to_parent(job.app_id, job.graph, parent, reply)]
+    return [parent_message(job.app_id, job.graph, parent, reply)]
 
 
-def told_of_end(job: Job) -> list[Sent]:
+def end_messages(job: Job) -> list[Sent]:
     """What the activity that awaits a job hears when it ends."""
     parent = _awaiting(job)
     if parent is None:
         return []
     if job.error is None:
-        return [to_parent(job.app_id, job.graph, parent, Reply(MessageKind.RESULT, job.data))]
+        return [parent_message(job.app_id, job.graph, parent, Reply(MessageKind.RESULT, job.data))]
     code = job.error.code
     return [
-        to_parent(
+        parent_message(
             job.app_id,
             job.graph,
             parent,

@@ -8,7 +8,7 @@ from durable.codec.adapters import BYTES_MAX
 from durable.descriptor.operations import complaints
 from durable.engine.effects import Reply
 from durable.engine.job import Instance, Job, decode, encode
-from durable.engine.transitions.keeping import State
+from durable.engine.transitions.job_state import StateChange
 from durable.errors import PayloadError
 from durable.postgres.database import Row
 from durable.protocol.clock import from_datetime
@@ -99,7 +99,7 @@ def saved_instance(instance: Instance, run_id: int, jid: str) -> SavedInstance:
     )
 
 
-def saved_state(state: State, run_id: int) -> SavedState:
+def saved_state(state: StateChange, run_id: int) -> SavedState:
     """What a step changed of a job's attributes, document and markers."""
     return SavedState(
         run_id,

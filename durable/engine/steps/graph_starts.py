@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from durable.descriptor.plan import Plan
-from durable.engine.activities import measuring, trigger
+from durable.engine.activities import measurements, trigger
 from durable.engine.collation import addresses, semaphore
+from durable.engine.copies import changed
 from durable.engine.extension import Extension
-from durable.engine.frozen import changed
-from durable.engine.job import PENDING, Job, Scene, encode
-from durable.engine.steps.graph_outbox import Parent, Stepped
+from durable.engine.job import PENDING, ActivityContext, Job, encode
+from durable.engine.steps.graph_outbox import JobStep, Parent
 from durable.engine.steps.graph_rows import error_text
 from durable.engine.steps.graph_walk import Walk
-from durable.engine.transitions.checking import insist
+from durable.engine.transitions.validation import require_valid
 from durable.protocol.graphs import Data, nothing
 from durable.protocol.ids import new_id
 from durable.store.graph_jobs import NewJob
@@ -49,13 +49,13 @@ class Start:
 
 def first_step(
     plan: Plan, start: Start, version: str, now: float, rng: Callable[[], float]
-) -> Stepped:
+) -> JobStep:
     """Begin a job, and walk it on until every branch waits; a pending one waits at once.
 
     Raises `SchemaMismatch` when the graph checks its input and this does not fit, `DescriptorError`
     when the trigger cannot make sense of the data.
     """
-    insist(plan.checks.get("input"), start.data, f"the input of graph {plan.subscribes!r}")
+    require_valid(plan.checks.get("input"), start.data, f"the input of graph {plan.subscribes!r}")
     job = Job(
         0,
         "",
@@ -67,8 +67,8 @@ def first_step(
         created_at=now,
         reply_to=start.reply_to,
     )
-    scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, rng=rng)
-    metadata = {**start.metadata, **trigger.lifetime(scene)}
+    context = ActivityContext(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, rng=rng)
+    metadata = {**start.metadata, **trigger.lifetime(context)}
     if (parent := start.parent) is not None:
         metadata |= {
             "pj": parent.jid,
@@ -80,11 +80,11 @@ def first_step(
             metadata["px"] = True
     job = changed(
         job,
-        jid=trigger.job_id(scene) or new_id(),
+        jid=trigger.job_id(context) or new_id(),
         metadata=metadata,
         parent_run_id=parent.run_id if parent is not None and start.awaited else None,
     )
-    counted = measuring.counted(changed(scene, job=job))
+    counted = measurements.counted(changed(context, job=job))
     if counted is not None:
         job = changed(job, metadata={**metadata, **counted.described()})
     pending = start.extension.pending
@@ -99,7 +99,7 @@ def first_step(
     else:
         walk.put_off(pending)
         changes = walk.changes()
-    return Stepped(
+    return JobStep(
         plan,
         changes,
         fresh=True,
@@ -110,18 +110,18 @@ def first_step(
     )
 
 
-def resumed(plan: Plan, job: Job, now: float, rng: Callable[[], float]) -> Stepped:
+def resumed(plan: Plan, job: Job, now: float, rng: Callable[[], float]) -> JobStep:
     """Have a pending job begin: it is counted now, as what it was created for."""
-    scene = Scene(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, rng=rng)
-    counted = measuring.counted(scene)
+    context = ActivityContext(plan, job, plan.node(plan.trigger), addresses.ROOT, now=now, rng=rng)
+    counted = measurements.counted(context)
     if counted is not None:
         counted = replace(counted, key=job.metadata.get("key", counted.key))
     walk = Walk(plan, job, {}, now, rng)
     walk.resume()
-    return Stepped(plan, replace(walk.changes(), counted=counted))
+    return JobStep(plan, replace(walk.changes(), counted=counted))
 
 
-def new_job(step: Stepped) -> NewJob:
+def new_job(step: JobStep) -> NewJob:
     """The job of a step that begins it, as the table will have it."""
     job = step.changes.job
     return NewJob(

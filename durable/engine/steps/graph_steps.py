@@ -15,20 +15,20 @@ from typing import Any
 
 from durable.descriptor.plan import Plan
 from durable.engine.collation import addresses
+from durable.engine.copies import changed
 from durable.engine.effects import Interruption, Reply
-from durable.engine.frozen import changed
 from durable.engine.job import PENDING, RUNNING, Instance, Job, decode
 from durable.engine.outcomes import outcome_reply
+from durable.engine.steps.cancellation import WorkflowCancellation
 from durable.engine.steps.fan_out import FanOut
-from durable.engine.steps.graph_outbox import Parent, Stepped, to_parent
+from durable.engine.steps.graph_outbox import JobStep, Parent, parent_message
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import error_text, instance_of, job_of, reply_of
 from durable.engine.steps.graph_starts import Start, first_step, resumed
-from durable.engine.steps.graph_walk import Left, Walk
-from durable.engine.steps.graph_writes import GraphWriter, Written
+from durable.engine.steps.graph_walk import Continuation, Walk
+from durable.engine.steps.graph_writes import CommitReport, GraphWriter
 from durable.engine.steps.signal_delivery import Routed, SignalDelivery
 from durable.engine.steps.workflow_awaits import GIVEN_UP, WorkflowAwaits
-from durable.engine.steps.workflow_stops import WorkflowStops
 from durable.errors import (
     ConfigurationError,
     DatabaseError,
@@ -71,7 +71,7 @@ class Suspect:
 
 
 @dataclass
-class Step:
+class EngineStep:
     """One step: what it claimed, even if it failed, counted by type too, and what came of it.
 
     `suspect`: nothing was applied, since this one is to be applied alone first. `backend`: the
@@ -81,7 +81,7 @@ class Step:
     claimed: list[int] = field(default_factory=list)
     skipped: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)
-    written: Written = field(default_factory=Written)
+    written: CommitReport = field(default_factory=CommitReport)
     suspect: Suspect | None = None
     backend: int = 0
 
@@ -100,7 +100,7 @@ class _Batch:
     strays: list[int] = field(default_factory=list)
     now: float = 0.0
     signals: list[Routed] = field(default_factory=list)
-    steps: list[Stepped] = field(default_factory=list)
+    steps: list[JobStep] = field(default_factory=list)
     answers: list[Sent] = field(default_factory=list)
     pending: list[int] = field(default_factory=list)
 
@@ -141,9 +141,9 @@ class GraphSteps:
         self._fan_out = FanOut(plans, self._rules, StatsStore(database.schema))
         self._writer = GraphWriter(database.schema, retry)
         self._awaits = WorkflowAwaits(database.schema)
-        self._stops = WorkflowStops(database.schema)
+        self._stops = WorkflowCancellation(database.schema)
 
-    async def start(self, start: Start) -> tuple[Job, Written]:
+    async def start(self, start: Start) -> tuple[Job, CommitReport]:
         """Start a job; it is walked on until every branch waits.
 
         With a request it is sent again when the connection breaks, and starts once: the job that
@@ -157,7 +157,7 @@ class GraphSteps:
         again = start.named  # whether this request may have happened
         looks = again
 
-        async def send() -> tuple[Job, Written]:
+        async def send() -> tuple[Job, CommitReport]:
             """Send it; from the second time on, look first."""
             nonlocal again, looks
             looks, again = again, True
@@ -174,12 +174,14 @@ class GraphSteps:
                 raise
             return found
 
-    async def _started(self, connection: Connection, start: Start) -> tuple[Job, Written] | None:
+    async def _started(
+        self, connection: Connection, start: Start
+    ) -> tuple[Job, CommitReport] | None:
         """What this request has started; who was to be told of it perhaps was not."""
         row = start.request and await self._jobs.requested(connection, start.request)
-        return (job_of(row), Written(sent=True)) if row else None
+        return (job_of(row), CommitReport(sent=True)) if row else None
 
-    async def _start(self, start: Start, *, look: bool = False) -> tuple[Job, Written]:
+    async def _start(self, start: Start, *, look: bool = False) -> tuple[Job, CommitReport]:
         async with self._db.connection() as connection, connection.transaction():
             if look and (found := await self._started(connection, start)) is not None:
                 return found
@@ -191,7 +193,7 @@ class GraphSteps:
                 raise DuplicateJob(f"Duplicate job: {job.jid}", code=CONFLICT, job_id=job.jid)
         return changed(job, run_id=run_id), written
 
-    async def _begin_active(self, connection: Connection, start: Start) -> Stepped:
+    async def _begin_active(self, connection: Connection, start: Start) -> JobStep:
         """Begin a job on the version that it names, else on the one that is active."""
         active, now = await self._apps.active(connection, start.app_id)
         version = start.version or active
@@ -203,7 +205,7 @@ class GraphSteps:
 
     async def _begin(
         self, connection: Connection, start: Start, version: str, now: float
-    ) -> Stepped:
+    ) -> JobStep:
         plan = (await self._plans(connection, start.app_id, version)).get(start.topic)
         if plan is None:
             raise UnknownTopic(
@@ -212,7 +214,7 @@ class GraphSteps:
             )
         return first_step(plan, start, version, now, self._rng)
 
-    async def interrupt(self, app_id: str, jid: str, how: Interruption) -> tuple[Job, Written]:
+    async def interrupt(self, app_id: str, jid: str, how: Interruption) -> tuple[Job, CommitReport]:
         """End a running job.
 
         Raises `JobNotFound` when there is none of that id, or it has ended.
@@ -232,12 +234,12 @@ class GraphSteps:
                 raise JobNotFound(f"Job {jid} already completed", code=CONFLICT, job_id=jid)
             walk = await self._walk(connection, row, {})
             walk.interrupt(how)
-            step = Stepped(walk.plan, walk.changes())
+            step = JobStep(walk.plan, walk.changes())
             await self._writer.lock(connection, [step])
             written = await self._writer.write(connection, [step])
         return step.changes.job, written
 
-    async def resume(self, app_id: str, jid: str) -> tuple[Job, Written]:
+    async def resume(self, app_id: str, jid: str) -> tuple[Job, CommitReport]:
         """Have a pending job begin, or deliver again what a job has put aside.
 
         Raises `JobNotFound` when there is none of that id, its time is over, or it has begun, and
@@ -251,7 +253,7 @@ class GraphSteps:
             if row["state"] == RUNNING and await self._stream.deliver_again(
                 connection, row["run_id"]
             ):
-                return job_of(row), Written(sent=True)
+                return job_of(row), CommitReport(sent=True)
             if row["state"] != PENDING:
                 raise JobNotFound(
                     f"Job {jid} is not pending: it has begun", code=CONFLICT, job_id=jid
@@ -265,7 +267,7 @@ class GraphSteps:
     async def apply(
         self,
         app_id: str,
-        step: Step,
+        step: EngineStep,
         only: Sequence[int] | None = None,
         member: int | None = None,
     ) -> None:
@@ -291,7 +293,7 @@ class GraphSteps:
             await self._step_jobs(connection, app_id, rows, batch)
             batch.signals = await self._delivery.route(connection, app_id, rows)
             await self._begin_children(connection, app_id, rows, batch)
-            batch.steps.extend(Stepped(w.plan, w.changes()) for w in batch.walks.values())
+            batch.steps.extend(JobStep(w.plan, w.changes()) for w in batch.walks.values())
             asked = await self._awaits.ask(connection, rows, batch.steps)
             await self._awaits.begin(connection, app_id, asked, batch.steps, self._begin_active)
             await self._writer.lock(
@@ -318,7 +320,9 @@ class GraphSteps:
             handled += len(asked.messages)
             step.skipped = len(rows) - handled
 
-    async def _suspects(self, connection: Connection, rows: Sequence[Row], step: Step) -> bool:
+    async def _suspects(
+        self, connection: Connection, rows: Sequence[Row], step: EngineStep
+    ) -> bool:
         """Whether an engine had some of these and did not finish: see the interpreter.
 
         The one that was lost with the fewest engines is reserved: so the innocent are cleared
@@ -422,7 +426,7 @@ class GraphSteps:
             walk.interrupt(GIVEN_UP)
         elif kind == MessageKind.TRANSITION:
             found = decode(row["message"])
-            walk.enter(Left(aid, dad, found.get("cycles", 0), found.get("data")))
+            walk.enter(Continuation(aid, dad, found.get("cycles", 0), found.get("data")))
         else:
             read = outcome_reply if kind == MessageKind.OUTCOME else partial(reply_of, kind)
             walk.reply(aid, dad, read(row["message"]))
@@ -443,13 +447,9 @@ class GraphSteps:
             if here is None or (message["awaited"] and here["state"] != RUNNING):
                 continue
             start = Start(
-                app_id,
-                row["topic"],
-                message["data"],
-                message["metadata"],
-                parent=parent,
-                awaited=message["awaited"],
-            )
+                app_id, row["topic"], message["data"], message["metadata"],
+                parent=parent, awaited=message["awaited"],
+            )  # fmt: skip
             try:
                 batch.steps.append(
                     await self._begin(
@@ -461,7 +461,7 @@ class GraphSteps:
                 reply = Reply(
                     MessageKind.RESULT, {}, "error", code, Fault(code, str(error), parent.jid)
                 )
-                batch.answers.append(to_parent(app_id, row["topic"], parent, reply))
+                batch.answers.append(parent_message(app_id, row["topic"], parent, reply))
 
     async def release(self, member: int) -> None:
         """Let others apply what a member has reserved, uncounted."""
@@ -473,7 +473,7 @@ class GraphSteps:
         async with self._db.connection() as connection:
             await self._stream.dead_letter(connection, message_id, error_text(error) or "{}")
 
-    async def dead_letter(self, message_id: int, error: Fault) -> Written:
+    async def dead_letter(self, message_id: int, error: Fault) -> CommitReport:
         """Put a message aside that cannot be applied, and end its job with the error."""
         async with self._db.connection() as connection, connection.transaction():
             run_id = await self._stream.dead_letter(
@@ -483,10 +483,10 @@ class GraphSteps:
                 return await self._awaits.dead_letter(connection, message_id, error)
             row = await self._jobs.lock_one(connection, run_id)
             if row is None or row["state"] != RUNNING:
-                return Written()
+                return CommitReport()
             walk = await self._walk(connection, row, {})
             walk.fail(error)
-            step = Stepped(walk.plan, walk.changes())
+            step = JobStep(walk.plan, walk.changes())
             await self._writer.lock(connection, [step])
             return await self._writer.write(connection, [step])
 

@@ -16,41 +16,41 @@ from typing import Any
 from durable.descriptor.expressions.values import truthy
 from durable.descriptor.plan import Kind, Node, Plan
 from durable.engine.activities.handlers import HANDLERS
-from durable.engine.activities.measuring import Counted
+from durable.engine.activities.measurements import JobMeasures
 from durable.engine.collation import addresses, semaphore
 from durable.engine.collation.passes import Passes, outlived
+from durable.engine.copies import changed
 from durable.engine.effects import (
-    Addressed,
+    ActivityEffect,
     Answer,
     ArmTimer,
     AwaitSignal,
     Dispatch,
-    Effects,
-    Escalate,
     Interrupt,
     Interruption,
+    LegResult,
+    OpenEscalation,
     Reenter,
     Reply,
     StartJob,
     StartWorkflow,
 )
 from durable.engine.extension import Extension
-from durable.engine.frozen import changed
 from durable.engine.job import (
     COMPLETED,
     FAILED,
     INTERRUPTED,
     RUNNING,
+    ActivityContext,
     Instance,
     Job,
-    Scene,
     began,
 )
-from durable.engine.transitions.adjacency import following, threshold
-from durable.engine.transitions.checking import admitted, judged, unfinished
-from durable.engine.transitions.keeping import State, begun, difference, kept
+from durable.engine.transitions.adjacency import successors, threshold
+from durable.engine.transitions.job_state import StateChange, created_job, difference, updated_state
 from durable.engine.transitions.mapping import settled, shared
-from durable.engine.transitions.tracing import answered, entered
+from durable.engine.transitions.trace_legs import answered, entered
+from durable.engine.transitions.validation import checked_answer, checked_entry, output_fault
 from durable.errors import ConfigurationError, DescriptorError, PayloadError, StateError
 from durable.protocol.codes import FAILED as FAILED_CODE
 from durable.protocol.graphs import Data, Fault
@@ -60,12 +60,12 @@ from durable.telemetry.spans import Leg, tracing
 VISITS_MAX = 200  # activities that one job may enter in one step
 CYCLES_MAX = 10_000  # passes in a row without waiting for anything: no graph means that
 
-UNDOABLE = (Dispatch, ArmTimer, AwaitSignal, Escalate)
+UNDOABLE = (Dispatch, ArmTimer, AwaitSignal, OpenEscalation)
 """What is of no use once the job has ended."""
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Continuation:
     """Where a cut way goes on: enters (aid, dad), or hands `data` to a cycle's ancestor."""
 
     aid: str
@@ -80,9 +80,9 @@ class Changes:
 
     Args:
         job: as it is now. instances: those that were changed.
-        wanted: what its activities want written.
+        effects: what its activities have written.
         disarmed: activities (aid, dad) that wait no longer.
-        left: where to go on in another step.
+        continuations: where to go on in another step.
         ended: whether the job ended in this step; `descend` is set when its children end with it.
         over: whether its callers are told now: it ended, or `persist` declared it done.
         abandons: whether it ended well although some activities still wait.
@@ -95,16 +95,16 @@ class Changes:
 
     job: Job
     instances: tuple[Instance, ...] = ()
-    wanted: tuple[Addressed, ...] = ()
+    effects: tuple[ActivityEffect, ...] = ()
     disarmed: tuple[tuple[str, str], ...] = ()
-    left: tuple[Left, ...] = ()
+    continuations: tuple[Continuation, ...] = ()
     ended: bool = False
     descend: Interruption | None = None
     over: bool = False
     abandons: bool = False
     emitted: tuple[Job, ...] = ()
-    state: State | None = None
-    counted: Counted | None = None
+    state: StateChange | None = None
+    counted: JobMeasures | None = None
     outlived: tuple[Passes, ...] = ()
     legs: tuple[Leg, ...] = ()
 
@@ -119,9 +119,9 @@ class Walk:
     now: float
     rng: Callable[[], float]
     _changed: set[tuple[str, str]] = field(default_factory=set)
-    _wanted: list[Addressed] = field(default_factory=list)
+    _effects: list[ActivityEffect] = field(default_factory=list)
     _disarmed: list[tuple[str, str]] = field(default_factory=list)
-    _ahead: deque[Left] = field(default_factory=deque)
+    _ahead: deque[Continuation] = field(default_factory=deque)
     _visits: int = 0
     _descend: Interruption | None = None
     _was_running: bool = True
@@ -141,18 +141,18 @@ class Walk:
 
     def start(self) -> None:
         """Enter the trigger."""
-        self.enter(Left(self.plan.trigger, addresses.ROOT))
+        self.enter(Continuation(self.plan.trigger, addresses.ROOT))
 
     def create(self, extension: Extension) -> None:
         """Give a job what it has beside its data, before it begins."""
         trigger = self.plan.node(self.plan.trigger)
         if trigger.entity is not None or extension.search or extension.entity is not None:
-            self.job = begun(self._scene(trigger, addresses.ROOT), extension)
+            self.job = created_job(self._context(trigger, addresses.ROOT), extension)
         self._markers |= extension.marker
 
     def put_off(self, seconds: float) -> None:
         """Have a pending job go after a while, unless it is resumed."""
-        self._wanted.append(Addressed(self.plan.trigger, addresses.ROOT, ArmTimer(seconds)))
+        self._effects.append(ActivityEffect(self.plan.trigger, addresses.ROOT, ArmTimer(seconds)))
 
     def resume(self) -> None:
         """Have a pending job begin."""
@@ -161,9 +161,9 @@ class Walk:
         self._disarmed.append((self.plan.trigger, addresses.ROOT))
         self.start()
 
-    def enter(self, left: Left) -> None:
+    def enter(self, continuation: Continuation) -> None:
         """Enter an activity, or go on where an earlier step was cut."""
-        self._ahead.append(left)
+        self._ahead.append(continuation)
         self._go()
 
     def takes(self, aid: str, dad: str) -> bool:
@@ -174,9 +174,10 @@ class Walk:
     def reply(self, aid: str, dad: str, reply: Reply) -> None:
         """Give an activity what arrived for it; nothing happens when it takes no answers."""
         if self.takes(aid, dad):
-            scene = self._scene(self.plan.node(aid), dad)
+            context = self._context(self.plan.node(aid), dad)
             self._guarded(
-                scene, lambda: self._apply(scene, HANDLERS[scene.node.kind].leg2(scene, reply))
+                context,
+                lambda: self._apply(context, HANDLERS[context.node.kind].leg2(context, reply)),
             )
             self._go()
 
@@ -201,11 +202,11 @@ class Walk:
     def changes(self) -> Changes:
         """All that happened."""
         ended = self._was_running and self.job.state != RUNNING
-        wanted = [w for w in self._wanted if not (ended and self._is_void(w))]
+        effects = [w for w in self._effects if not (ended and self._is_void(w))]
         return Changes(
             self.job,
             tuple(self.instances[key] for key in sorted(self._changed)),
-            tuple(wanted),
+            tuple(effects),
             tuple(self._disarmed) if self.job.state in (RUNNING, COMPLETED) else (),
             () if ended else tuple(self._ahead),
             ended,
@@ -219,20 +220,20 @@ class Walk:
         )
 
     @staticmethod
-    def _is_void(addressed: Addressed) -> bool:
-        wanted = addressed.wanted
-        starts = isinstance(wanted, (StartJob, StartWorkflow)) and wanted.awaited
-        return isinstance(wanted, UNDOABLE) or starts
+    def _is_void(addressed: ActivityEffect) -> bool:
+        effect = addressed.effect
+        starts = isinstance(effect, (StartJob, StartWorkflow)) and effect.awaited
+        return isinstance(effect, UNDOABLE) or starts
 
     def _go(self) -> None:
         while self._ahead and self._visits < VISITS_MAX and self.job.state == RUNNING:
             self._visits += 1
-            left = self._ahead.popleft()
-            scene = self._scene(self.plan.node(left.aid), left.dad)
-            self._guarded(scene, partial(self._step_into, scene, left))
+            continuation = self._ahead.popleft()
+            context = self._context(self.plan.node(continuation.aid), continuation.dad)
+            self._guarded(context, partial(self._step_into, context, continuation))
 
-    def _scene(self, node: Node, dad: str) -> Scene:
-        return Scene(self.plan, self.job, node, dad, self._find, self.now, self.rng)
+    def _context(self, node: Node, dad: str) -> ActivityContext:
+        return ActivityContext(self.plan, self.job, node, dad, self._find, self.now, self.rng)
 
     def _find(self, node: Node, dad: str) -> Instance | None:
         at, found = self._place(node, dad)
@@ -250,7 +251,7 @@ class Walk:
                     return at, found
         return at, None
 
-    def _guarded(self, scene: Scene, action: Callable[[], None]) -> None:
+    def _guarded(self, context: ActivityContext, action: Callable[[], None]) -> None:
         """A mapping that cannot be evaluated is the job's failure, and says where it stands."""
         try:
             action()
@@ -258,99 +259,106 @@ class Walk:
             self.fail(
                 Fault(
                     FAILED_CODE,
-                    f"activity {scene.node.id!r} of graph {self.plan.subscribes!r}: {error}",
+                    f"activity {context.node.id!r} of graph {self.plan.subscribes!r}: {error}",
                 )
             )
 
-    def _step_into(self, scene: Scene, left: Left) -> None:
-        if left.data is None:
-            self._open(scene, left.cycles)
+    def _step_into(self, context: ActivityContext, continuation: Continuation) -> None:
+        if continuation.data is None:
+            self._open(context, continuation.cycles)
         else:
-            self._reopen(scene, left)
+            self._reopen(context, continuation)
 
-    def _open(self, scene: Scene, cycles: int) -> None:
-        if scene.node.kind is not Kind.TRIGGER and self.job.status <= threshold(scene):
+    def _open(self, context: ActivityContext, cycles: int) -> None:
+        if context.node.kind is not Kind.TRIGGER and self.job.status <= threshold(context):
             self._abandons = True
             self._complete()
             return
-        effects = admitted(scene, HANDLERS[scene.node.kind].leg1(scene))
-        instance = Instance(scene.node.id, scene.dad, input=effects.input, opened_at=self.now)
-        self._put(changed(instance, open=effects.answer is None))
-        if self._legs is not None and effects.answer is None:
-            self._legs.append(entered(scene))
-        self._apply(scene, effects, cycles)
+        result = checked_entry(context, HANDLERS[context.node.kind].leg1(context))
+        instance = Instance(context.node.id, context.dad, input=result.input, opened_at=self.now)
+        self._put(changed(instance, open=result.answer is None))
+        if self._legs is not None and result.answer is None:
+            self._legs.append(entered(context))
+        self._apply(context, result, cycles)
 
-    def _reopen(self, scene: Scene, left: Left) -> None:
-        if left.cycles > CYCLES_MAX:
+    def _reopen(self, context: ActivityContext, continuation: Continuation) -> None:
+        if continuation.cycles > CYCLES_MAX:
             raise DescriptorError(
                 f"it was entered again {CYCLES_MAX} times in a row without waiting for anything"
             )
-        ledger = self.instances.get((scene.dad, scene.node.id))
+        ledger = self.instances.get((context.dad, context.node.id))
         gone = ledger and outlived(
-            self.plan, scene.node, scene.dad, ledger.replies, self.job.status
+            self.plan, context.node, context.dad, ledger.replies, self.job.status
         )
         if gone:
             self._outlived.append(gone)
-        reply = Reply(MessageKind.CYCLE, left.data or {})
-        self._apply(scene, HANDLERS[scene.node.kind].leg2(scene, reply), left.cycles)
+        reply = Reply(MessageKind.CYCLE, continuation.data or {})
+        self._apply(context, HANDLERS[context.node.kind].leg2(context, reply), continuation.cycles)
 
-    def _apply(self, scene: Scene, effects: Effects, cycles: int = 0) -> None:
+    def _apply(self, context: ActivityContext, result: LegResult, cycles: int = 0) -> None:
         interruption = None
-        for wanted in effects.wanted:
-            if isinstance(wanted, Reenter):
-                self._ahead.append(self._ancestor(scene, wanted, cycles + 1))
-            elif isinstance(wanted, Interrupt) and wanted.target is None:
-                interruption = wanted.how
+        for effect in result.effects:
+            if isinstance(effect, Reenter):
+                self._ahead.append(self._ancestor(context, effect, cycles + 1))
+            elif isinstance(effect, Interrupt) and effect.target is None:
+                interruption = effect.how
             else:
-                self._wanted.append(Addressed(scene.node.id, scene.dad, wanted))
-        if effects.disarm:
-            self._disarmed.append((scene.node.id, scene.dad))
-        if effects.answer is not None:
-            self._answer(scene, effects.answer, cycles, interruption)
+                self._effects.append(ActivityEffect(context.node.id, context.dad, effect))
+        if result.disarm:
+            self._disarmed.append((context.node.id, context.dad))
+        if result.answer is not None:
+            self._answer(context, result.answer, cycles, interruption)
 
-    def _ancestor(self, scene: Scene, wanted: Reenter, cycles: int) -> Left:
-        at, _ = self._place(self.plan.node(wanted.ancestor), scene.dad)
+    def _ancestor(self, context: ActivityContext, effect: Reenter, cycles: int) -> Continuation:
+        at, _ = self._place(self.plan.node(effect.ancestor), context.dad)
         dad = addresses.leg1(at)
-        return Left(wanted.ancestor, dad, cycles, wanted.data)
+        return Continuation(effect.ancestor, dad, cycles, effect.data)
 
     def _answer(
-        self, scene: Scene, answer: Answer, cycles: int, interruption: Interruption | None
+        self,
+        context: ActivityContext,
+        answer: Answer,
+        cycles: int,
+        interruption: Interruption | None,
     ) -> None:
-        node = scene.node
-        ledger = self.instances.get((scene.dad, node.id)) or Instance(
-            node.id, scene.dad, opened_at=self.now
+        node = context.node
+        ledger = self.instances.get((context.dad, node.id)) or Instance(
+            node.id, context.dad, opened_at=self.now
         )
-        scene = changed(scene, dad=addresses.answer(scene.dad, ledger.replies), job=self.job)
+        context = changed(context, dad=addresses.answer(context.dad, ledger.replies), job=self.job)
         self._count(ledger, answer)
-        answer, instance = judged(scene, answer, settled(scene, answer))
+        answer, instance = checked_answer(context, answer, settled(context, answer))
         self._put(changed(instance, open=instance.open if instance.dad == ledger.dad else False))
-        self.job = changed(self.job, data=shared(scene))
-        self._keep(scene, answer)
+        self.job = changed(self.job, data=shared(context))
+        self._keep(context, answer)
         if self._legs is not None:
-            self._legs.append(answered(changed(scene, job=self.job), answer, ledger))
+            self._legs.append(answered(changed(context, job=self.job), answer, ledger))
         if interruption is not None:
             self.interrupt(interruption)
             return
-        now = changed(scene, job=self.job)
-        after = following(now, answer)
+        now = changed(context, job=self.job)
+        after = successors(now, answer)
         if after.fatal and answer.error is not None:
             self.fail(answer.error)
             return
-        emits, persists = truthy(now.value(scene.node.emit)), truthy(now.value(scene.node.persist))
+        emits, persists = (
+            truthy(now.value(context.node.emit)),
+            truthy(now.value(context.node.persist)),
+        )
         self._advance(now, after.children, answer, cycles)
         if self.job.state == RUNNING:
             self._announce(emits=emits, persists=persists)
 
-    def _keep(self, scene: Scene, answer: Answer) -> None:
+    def _keep(self, context: ActivityContext, answer: Answer) -> None:
         """What the job keeps of an answer beside its data."""
-        if scene.node.wildcards or scene.node.state is not None or answer.state:
-            self.job, markers = kept(changed(scene, job=self.job), answer)
+        if context.node.wildcards or context.node.state is not None or answer.state:
+            self.job, markers = updated_state(changed(context, job=self.job), answer)
             self._markers |= markers
 
     def _announce(self, *, emits: bool, persists: bool) -> None:
         """Have others hear of the job before it has ended, or as if it had; the latter once."""
         if persists and self.job.finished_at is None:
-            if (fault := unfinished(self.plan, self.job)) is not None:
+            if (fault := output_fault(self.plan, self.job)) is not None:
                 self.fail(fault)
                 return
             self.job = changed(self.job, finished_at=self.now)
@@ -363,32 +371,32 @@ class Walk:
         self._put(changed(ledger, replies=ledger.replies + 1, open=stays))
 
     def _advance(
-        self, scene: Scene, children: tuple[str, ...], answer: Answer, cycles: int
+        self, context: ActivityContext, children: tuple[str, ...], answer: Answer, cycles: int
     ) -> None:
         status = semaphore.after_answer(
             self.job.status, len(children), stays_open=answer.stays_open
         )
         self.job = changed(self.job, status=status)
         for child in children:
-            way = self.plan.node(child).ways.get(scene.node.id, 0)
-            self._ahead.append(Left(child, addresses.below(scene.dad, way), cycles))
-        if status <= self._enough(scene, answer):
+            way = self.plan.node(child).ways.get(context.node.id, 0)
+            self._ahead.append(Continuation(child, addresses.below(context.dad, way), cycles))
+        if status <= self._enough(context, answer):
             self._abandons = status > 0
             self._complete(status)
 
     @staticmethod
-    def _enough(scene: Scene, answer: Answer) -> int:
+    def _enough(context: ActivityContext, answer: Answer) -> int:
         """With how many open branches, or fewer, the job is done after this answer."""
-        if answer.stays_open or scene.node.kind is Kind.TRIGGER:
+        if answer.stays_open or context.node.kind is Kind.TRIGGER:
             return 0
-        return threshold(scene)
+        return threshold(context)
 
     def _complete(self, status: int = 0) -> None:
         """End the job well, unless its output is not what its graph has promised.
 
         `status` still tells how many branches were open when the last that counted had settled.
         """
-        fault = None if self.job.finished_at is not None else unfinished(self.plan, self.job)
+        fault = None if self.job.finished_at is not None else output_fault(self.plan, self.job)
         if fault is None:
             self._end(COMPLETED, status, None)
         else:

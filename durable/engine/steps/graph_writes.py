@@ -13,27 +13,27 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from durable.descriptor.plan import Plan
+from durable.engine.copies import changed
 from durable.engine.effects import (
-    Addressed,
+    ActivityEffect,
     AwaitSignal,
 )
-from durable.engine.frozen import changed
 from durable.engine.job import COMPLETED, Job, decode, encode
+from durable.engine.steps.cancellation import WorkflowCancellation
 from durable.engine.steps.graph_escalations import EscalationWriter
 from durable.engine.steps.graph_outbox import (
-    Stepped,
-    awaiting_workflow,
+    JobStep,
+    awaiting_runs,
+    end_messages,
+    interim_messages,
     interrupt_text,
-    messages,
-    told_of_end,
-    told_of_interim,
-    told_of_start,
+    start_messages,
+    step_messages,
     work_of,
 )
 from durable.engine.steps.graph_rows import saved_instance, saved_job, saved_state
 from durable.engine.steps.graph_starts import new_job
 from durable.engine.steps.workflow_starts import WorkflowStarts
-from durable.engine.steps.workflow_stops import WorkflowStops
 from durable.postgres.connections import Connection
 from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
@@ -48,7 +48,7 @@ from durable.telemetry.spans import Leg
 
 
 @dataclass
-class Written:
+class CommitReport:
     """What was written, for those who are told after the commit.
 
     Args:
@@ -76,7 +76,7 @@ class Written:
 class OnCommitted(Protocol):
     """Gets what a commit of graph jobs has written."""
 
-    def __call__(self, written: Written, /) -> object:
+    def __call__(self, written: CommitReport, /) -> object:
         """Announce it."""
 
 
@@ -93,10 +93,10 @@ class GraphWriter:
         self._escalations = EscalationWriter(schema)
         self._workflows = WorkflowStarts(schema)
         self._interop = InteropStore(schema)
-        self._stops = WorkflowStops(schema)
+        self._stops = WorkflowCancellation(schema)
 
     async def lock(
-        self, connection: Connection, steps: Sequence[Stepped], keys: Iterable[SignalKey] = ()
+        self, connection: Connection, steps: Sequence[JobStep], keys: Iterable[SignalKey] = ()
     ) -> None:
         """Take every lock that writing these steps, and routing signals of these keys, needs."""
         wanted = [*keys, *(key for step in steps for key, _ in _waits(step))]
@@ -109,16 +109,16 @@ class GraphWriter:
         ]
         await self._hooks.lock(connection, wanted, ids)
 
-    async def write(self, connection: Connection, steps: Sequence[Stepped]) -> Written:
+    async def write(self, connection: Connection, steps: Sequence[JobStep]) -> CommitReport:
         """Write these steps, once `lock` was called. A start whose id is taken is not written."""
-        written = Written()
+        written = CommitReport()
         sent: list[Sent] = []
-        placed: list[tuple[Stepped, int]] = []
+        placed: list[tuple[JobStep, int]] = []
         for index, step in enumerate(steps):
             run_id = await self._place(connection, step) if step.fresh else step.changes.job.run_id
             if step.fresh:
                 written.started[index] = run_id
-                sent.extend(told_of_start(step, run_id))
+                sent.extend(start_messages(step, run_id))
             if run_id is not None:
                 placed.append((step, run_id))
         await self._save(connection, placed)
@@ -131,7 +131,7 @@ class GraphWriter:
         written.queues.update(await self._workflows.write(connection, placed, sent))
         for step, run_id in placed:
             written.legs.extend(step.changes.legs)
-            sent.extend(messages(step, run_id))
+            sent.extend(step_messages(step, run_id))
             if step.changes.ended:
                 sent.extend(await self._end(connection, step, run_id))
             await self._tell(connection, step, run_id, sent, written)
@@ -139,17 +139,17 @@ class GraphWriter:
         if sent:
             await self._stream.send(connection, sent)
             written.sent = True
-        if runs := awaiting_workflow(step for step, _ in placed):  # the trigger has written to them
+        if runs := awaiting_runs(step for step, _ in placed):  # the trigger has written to them
             written.reached.extend(await self._interop.holders(connection, runs))
         return written
 
-    async def _place(self, connection: Connection, step: Stepped) -> int | None:
+    async def _place(self, connection: Connection, step: JobStep) -> int | None:
         return await self._jobs.start(
             connection,
             new_job(step),
         )
 
-    async def _save(self, connection: Connection, placed: Sequence[tuple[Stepped, int]]) -> None:
+    async def _save(self, connection: Connection, placed: Sequence[tuple[JobStep, int]]) -> None:
         jobs = [
             saved_job(s.changes.job, run_id, with_metadata=s.changes.ended)
             for s, run_id in placed
@@ -172,14 +172,14 @@ class GraphWriter:
         if found := [m for s, run_id in placed for m in _measurements(s, run_id)]:
             await self._stats.count(connection, found)
 
-    async def _forget(self, connection: Connection, placed: Sequence[tuple[Stepped, int]]) -> None:
+    async def _forget(self, connection: Connection, placed: Sequence[tuple[JobStep, int]]) -> None:
         for step, run_id in placed:
             for gone in step.changes.outlived:
                 ancestor, before = (gone.ancestor, gone.dad), (gone.prefix, gone.before)
                 await self._jobs.forget_passes(connection, run_id, ancestor, gone.below, before)
 
     async def _settle_waiting(
-        self, connection: Connection, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]
+        self, connection: Connection, placed: Sequence[tuple[JobStep, int]], sent: list[Sent]
     ) -> None:
         removed = [w for step, _ in placed for w in _removed(step)]
         if removed:
@@ -197,7 +197,7 @@ class GraphWriter:
     async def _early(
         self,
         connection: Connection,
-        placed: Sequence[tuple[Stepped, int]],
+        placed: Sequence[tuple[JobStep, int]],
         waits: Sequence[tuple[SignalKey, Waiter]],
     ) -> list[Sent]:
         """Signals that were there before their waiters."""
@@ -230,7 +230,7 @@ class GraphWriter:
         return found
 
     async def _dispatch(
-        self, connection: Connection, placed: Sequence[tuple[Stepped, int]], written: Written
+        self, connection: Connection, placed: Sequence[tuple[JobStep, int]], written: CommitReport
     ) -> None:
         work = [w for step, run_id in placed for w in work_of(step, run_id, self._retry)]
         if work:
@@ -240,23 +240,23 @@ class GraphWriter:
     async def _tell(
         self,
         connection: Connection,
-        step: Stepped,
+        step: JobStep,
         run_id: int,
         sent: list[Sent],
-        written: Written,
+        written: CommitReport,
     ) -> None:
         """What parent and subscribers hear: interim states, and that the job is over."""
         for job in step.changes.emitted:
-            sent.extend(told_of_interim(job))
+            sent.extend(interim_messages(job))
             if step.plan.publishes is not None:
                 text = encode(job.data, f"the data of job {job.jid!r}")
                 emission = await self._jobs.emit(connection, run_id, job.status, text)
                 written.emitted.append((emission, job, step.plan))
         if step.changes.over:
-            sent.extend(told_of_end(step.changes.job))
+            sent.extend(end_messages(step.changes.job))
             written.ended.append((changed(step.changes.job, run_id=run_id), step.plan))
 
-    async def _end(self, connection: Connection, step: Stepped, run_id: int) -> list[Sent]:
+    async def _end(self, connection: Connection, step: JobStep, run_id: int) -> list[Sent]:
         job = step.changes.job
         if not step.fresh and (job.state != COMPLETED or step.changes.abandons):
             await self._stream.withdraw(connection, [run_id])
@@ -271,7 +271,7 @@ class GraphWriter:
         return sent
 
 
-def _measurements(step: Stepped, run_id: int) -> list[Measurement]:
+def _measurements(step: JobStep, run_id: int) -> list[Measurement]:
     job, counted = step.changes.job, step.changes.counted
     if counted is None:
         return []
@@ -286,7 +286,7 @@ def keeps_waiting(message: str) -> bool:
     return bool(decode(message).get("status") == "pending")
 
 
-def _removed(step: Stepped) -> list[Waiter]:
+def _removed(step: JobStep) -> list[Waiter]:
     if step.fresh:
         return []
     run_id = step.changes.job.run_id
@@ -296,10 +296,10 @@ def _removed(step: Stepped) -> list[Waiter]:
     return [Waiter(run_id, dad, aid) for aid, dad in step.changes.disarmed]
 
 
-def _waits(step: Stepped) -> list[tuple[SignalKey, Addressed]]:
+def _waits(step: JobStep) -> list[tuple[SignalKey, ActivityEffect]]:
     app_id = step.changes.job.app_id
     return [
         (SignalKey(app_id, w.topic, w.rule, w.key), a)
-        for a in step.changes.wanted
-        if isinstance(w := a.wanted, AwaitSignal)
+        for a in step.changes.effects
+        if isinstance(w := a.effect, AwaitSignal)
     ]

@@ -19,24 +19,24 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from durable.descriptor.plan import Plan
+from durable.engine.copies import changed
 from durable.engine.extension import Extension
-from durable.engine.frozen import changed
 from durable.engine.job import Instance, Job, decode, encode
 from durable.engine.steps.graph_commits import (
-    Advance,
-    Beginning,
+    CommittedStep,
     GraphCommits,
     Outgoing,
-    Passed,
+    PlainStart,
+    PlainStep,
     is_plain_start,
     is_plain_step,
 )
-from durable.engine.steps.graph_outbox import Stepped
+from durable.engine.steps.graph_outbox import JobStep
 from durable.engine.steps.graph_rows import reply_of
 from durable.engine.steps.graph_starts import Start, first_step, new_job
 from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.steps.graph_walk import Walk
-from durable.engine.steps.graph_writes import OnCommitted, Written
+from durable.engine.steps.graph_writes import CommitReport, OnCommitted
 from durable.errors import DatabaseError, PayloadError
 from durable.postgres.database import Database, Lane
 from durable.postgres.retries import CALLER_TIMEOUT
@@ -60,7 +60,7 @@ Plans = Callable[[str, str], Mapping[str, Plan] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class LocalPathServices:
     """What the path needs of its process.
 
     Args:
@@ -75,7 +75,7 @@ class Here:
     retry: RetryPolicy
     rng: Callable[[], float]
     slots: WorkSlots
-    told: OnCommitted
+    on_committed: OnCommitted
     consumer: str
     clock: Clock
     record: Callable[[Mapping[str, int], float], None]
@@ -83,7 +83,7 @@ class Here:
 
 
 @dataclass(slots=True)
-class _Known:
+class _CachedJob:
     """A job as it was last written here; `queue`: answers that wait for the one in flight."""
 
     job: Job
@@ -91,12 +91,12 @@ class _Known:
     instances: dict[tuple[str, str], Instance]
     revision: int = 0
     busy: bool = False
-    queue: deque[_Answer] = field(default_factory=deque)
+    queue: deque[_WorkerAnswer] = field(default_factory=deque)
     size: int = 0
 
 
 @dataclass(slots=True)
-class _Answer:
+class _WorkerAnswer:
     """What a worker answered; `passed` becomes False when it has to take the other path."""
 
     member: int
@@ -106,22 +106,22 @@ class _Answer:
 
 
 @dataclass(slots=True)
-class _First:
+class _StartInFlight:
     """A start on its way."""
 
-    step: Stepped
+    step: JobStep
     version: str
-    beginning: Beginning
+    commit: PlainStart
 
 
 @dataclass(slots=True)
-class _Next:
+class _StepInFlight:
     """An answer on its way, with the step that it leads to."""
 
-    known: _Known
-    answer: _Answer
-    step: Stepped
-    advance: Advance
+    known: _CachedJob
+    answer: _WorkerAnswer
+    step: JobStep
+    commit: PlainStep
 
 
 class LocalPath:
@@ -132,11 +132,13 @@ class LocalPath:
         walking: whether the step of an answer is being taken, for the thread that watches.
     """
 
-    def __init__(self, database: Database, app_id: str, steps: GraphSteps, here: Here) -> None:
+    def __init__(
+        self, database: Database, app_id: str, steps: GraphSteps, services: LocalPathServices
+    ) -> None:
         self._app_id = app_id
         self._steps = steps
-        self._here = here
-        self._commits = GraphCommits(database.schema, app_id, here.consumer)
+        self._services = services
+        self._commits = GraphCommits(database.schema, app_id, services.consumer)
         self._start_lane, self._step_lane = Lane(database.address), Lane(database.address)
         starts = Repeatable(
             "a start", self._send_starts, self._start_lane.probe, limit=CALLER_TIMEOUT
@@ -144,7 +146,7 @@ class LocalPath:
         answers = Repeatable("a worker's answer", self._send_answers, self._step_lane.probe)
         self._starts = Batcher(starts, most=GROUP, limit=CALLER_TIMEOUT)
         self._answers = Batcher(answers, most=GROUP)
-        self._known: OrderedDict[int, _Known] = OrderedDict()
+        self._known: OrderedDict[int, _CachedJob] = OrderedDict()
         self._size = 0
         self._active: str | None = None
         self.pulses = (self._starts.pulse, self._answers.pulse)
@@ -155,23 +157,23 @@ class LocalPath:
         """Start a job on the active version. Raises what `GraphSteps.start` raises."""
         first = None if self._closed else self._first(start)
         if first is not None:
-            first.beginning.out.reserve_slots(self._here.slots)
+            first.commit.out.reserve_slots(self._services.slots)
             try:
                 job = await self._starts.submit(first)
             except Exception:  # whatever it is: the slots are of use to others
-                if first.beginning.out.slots:
-                    first.beginning.out.release_slots(self._here.slots)
+                if first.commit.out.slots:
+                    first.commit.out.release_slots(self._services.slots)
                 raise
             if job is not None:
                 return job
         job, written = await self._steps.start(start)
         self._active = job.version
-        self._here.told(written)
+        self._services.on_committed(written)
         return job
 
-    def _first(self, start: Start) -> _First | None:
+    def _first(self, start: Start) -> _StartInFlight | None:
         version = self._active
-        plans = None if version is None else self._here.plans(self._app_id, version)
+        plans = None if version is None else self._services.plans(self._app_id, version)
         plan = None if plans is None else plans.get(start.topic)
         if version is None or plan is None or plan.nodes[plan.trigger].job_id is not None:
             return None
@@ -180,11 +182,13 @@ class LocalPath:
         # Both paths go on from what is in the tables, so this one must too.
         start = changed(start, data=decode(encode(start.data, f"the input for {start.topic!r}")))
         try:
-            step = first_step(plan, start, version, self._here.clock.now(), self._here.rng)
+            step = first_step(plan, start, version, self._services.clock.now(), self._services.rng)
             job = new_job(step)
             if not is_plain_start(step, job):
                 return None
-            return _First(step, version, Beginning(job, Outgoing.of(step, self._here.retry)))
+            return _StartInFlight(
+                step, version, PlainStart(job, Outgoing.of(step, self._services.retry))
+            )
         except Exception:  # noqa: BLE001 - that version may not be active any more
             return None  # the other path judges by the one that is, and fails where it must
 
@@ -195,9 +199,9 @@ class LocalPath:
         answer has to go as a message to the engines.
         """
         known = self._known.get(taken.run_id)
-        if known is None or self._here.resting() > 0:
+        if known is None or self._services.resting() > 0:
             return None
-        answer = _Answer(member, taken, text, asyncio.get_running_loop().create_future())
+        answer = _WorkerAnswer(member, taken, text, asyncio.get_running_loop().create_future())
         known.queue.append(answer)
         if not known.busy:
             self._step(known)
@@ -218,7 +222,7 @@ class LocalPath:
 
     # --- steps in memory -------------------------------------------------------------------------
 
-    def _step(self, known: _Known) -> None:
+    def _step(self, known: _CachedJob) -> None:
         """Take the step of the next answer, if it is a plain one; else all go the other path."""
         following = None
         self.walking = True
@@ -231,35 +235,35 @@ class LocalPath:
         if following is not None:
             known.queue.popleft()
             known.busy = True
-            following.advance.out.reserve_slots(self._here.slots)
+            following.commit.out.reserve_slots(self._services.slots)
             self._answers.submit(following).add_done_callback(partial(self._sent, following))
 
-    def _sent(self, one: _Next, sent: asyncio.Future[bool]) -> None:
+    def _sent(self, one: _StepInFlight, sent: asyncio.Future[bool]) -> None:
         """An answer that could not be committed takes the other path, where it may be put aside."""
         error = None if sent.cancelled() else sent.exception()
         if error is not None:
             jid = one.known.job.jid
             logger.warning("job %r goes on by the queue path: %s", jid, error, exc_info=_bug(error))
         if sent.cancelled() or error is not None:
-            self._stepped(one, None, Written())
+            self._stepped(one, None, CommitReport())
 
-    def _following(self, known: _Known, answer: _Answer) -> _Next | None:
-        taken, now = answer.taken, self._here.clock.now()
-        walk = Walk(known.plan, known.job, dict(known.instances), now, self._here.rng)
+    def _following(self, known: _CachedJob, answer: _WorkerAnswer) -> _StepInFlight | None:
+        taken, now = answer.taken, self._services.clock.now()
+        walk = Walk(known.plan, known.job, dict(known.instances), now, self._services.rng)
         if not walk.takes(taken.aid, taken.dad):
             return None
         walk.reply(taken.aid, taken.dad, reply_of(MessageKind.RESPONSE, answer.text))
-        step = Stepped(known.plan, walk.changes())
+        step = JobStep(known.plan, walk.changes())
         job = step.changes.job
         if job.metadata is not known.job.metadata or not is_plain_step(step):
             return None
         try:
-            out = Outgoing.of(step, self._here.retry)
+            out = Outgoing.of(step, self._services.retry)
             text = encode(job.data, f"the data of job {job.jid!r}")
         except PayloadError:
             return None
         keeps = float(job.metadata.get("expire", 1)) if step.changes.over else 0.0
-        advance = Advance(
+        advance = PlainStep(
             job.run_id,
             known.revision,
             taken.id,
@@ -270,16 +274,16 @@ class LocalPath:
             keeps if keeps > 0 else None,
             out,
         )
-        return _Next(known, answer, step, advance)
+        return _StepInFlight(known, answer, step, advance)
 
-    def _remember(self, known: _Known, out: Outgoing) -> None:
+    def _remember(self, known: _CachedJob, out: Outgoing) -> None:
         for work in out.work:
-            if self._here.slots.serves(work_stream(work.app_id, work.topic)):
+            if self._services.slots.serves(work_stream(work.app_id, work.topic)):
                 self._known[known.job.run_id] = known
                 self._grow(known, out)
                 break
 
-    def _grow(self, known: _Known, out: Outgoing) -> None:
+    def _grow(self, known: _CachedJob, out: Outgoing) -> None:
         """Count what has come to a job; when there is too much, the oldest jobs are forgotten."""
         if known.job.run_id not in self._known:
             return
@@ -289,7 +293,7 @@ class LocalPath:
         while len(self._known) > KNOWN_MAX or self._size > KNOWN_BYTES_MAX:
             self._forget(next(iter(self._known.values())))
 
-    def _forget(self, known: _Known) -> None:
+    def _forget(self, known: _CachedJob) -> None:
         """The job is not to be stepped here any more; who waits to step it takes the other path."""
         if self._known.pop(known.job.run_id, None) is not None:
             self._size -= known.size
@@ -298,18 +302,20 @@ class LocalPath:
 
     # --- commits ---------------------------------------------------------------------------------
 
-    async def _send_starts(self, batch: Batch[_First]) -> list[Job | None]:
+    async def _send_starts(self, batch: Batch[_StartInFlight]) -> list[Job | None]:
         passed = await self._begin(batch.items, again=batch.again)
-        written = Written()
+        written = CommitReport()
         jobs = [self._begun(f, p, written) for f, p in zip(batch.items, passed, strict=True)]
-        self._here.told(written)
+        self._services.on_committed(written)
         return jobs
 
-    async def _begin(self, firsts: Sequence[_First], *, again: bool) -> list[Passed | None]:
-        passed: dict[int, Passed | None] = {}
+    async def _begin(
+        self, firsts: Sequence[_StartInFlight], *, again: bool
+    ) -> list[CommittedStep | None]:
+        passed: dict[int, CommittedStep | None] = {}
         for version in {first.version for first in firsts}:
             places = [place for place, first in enumerate(firsts) if first.version == version]
-            starts = [firsts[place].beginning for place in places]
+            starts = [firsts[place].commit for place in places]
             found = await self._commits.begin(self._start_lane, version, starts)
             if again and None in found:
                 known = await self._commits.begun(self._start_lane, starts)
@@ -317,36 +323,40 @@ class LocalPath:
             passed.update(zip(places, found, strict=True))
         return [passed[place] for place in range(len(firsts))]
 
-    def _begun(self, first: _First, passed: Passed | None, written: Written) -> Job | None:
-        out = first.beginning.out
+    def _begun(
+        self, first: _StartInFlight, passed: CommittedStep | None, written: CommitReport
+    ) -> Job | None:
+        out = first.commit.out
         if passed is None:
             self._active = None
-            out.release_slots(self._here.slots)
+            out.release_slots(self._services.slots)
             return None
         now = from_datetime(passed.now)
         job = changed(first.step.changes.job, run_id=passed.run_id, created_at=now)
         instances = {(i.dad, i.aid): i for i in first.step.changes.instances}
-        self._remember(_Known(job, first.step.plan, instances), out)
+        self._remember(_CachedJob(job, first.step.plan, instances), out)
         written.legs.extend(first.step.changes.legs)
         self._slot(out, passed, written)
         return job
 
-    async def _send_answers(self, batch: Batch[_Next]) -> list[bool]:
+    async def _send_answers(self, batch: Batch[_StepInFlight]) -> list[bool]:
         flew = asyncio.get_running_loop().time()
-        steps = [one.advance for one in batch.items]
+        steps = [one.commit for one in batch.items]
         passed = await self._commits.advance(self._step_lane, steps)
         self._record(MessageKind.RESPONSE, len(batch.items), flew)
-        written = Written()
+        written = CommitReport()
         for one, result in zip(batch.items, passed, strict=True):
             self._stepped(one, result, written)
-        self._here.told(written)
+        self._services.on_committed(written)
         return [result is not None for result in passed]
 
-    def _stepped(self, one: _Next, passed: Passed | None, written: Written) -> None:
-        known, out = one.known, one.advance.out
+    def _stepped(
+        self, one: _StepInFlight, passed: CommittedStep | None, written: CommitReport
+    ) -> None:
+        known, out = one.known, one.commit.out
         known.busy = False
         if passed is None:
-            out.release_slots(self._here.slots)
+            out.release_slots(self._services.slots)
             self._forget(known)
             _pass(one.answer, passed=False)
             return
@@ -366,25 +376,25 @@ class LocalPath:
         self._slot(out, passed, written)
         _pass(one.answer, passed=True)
 
-    def _go_on(self, known: _Known) -> None:
+    def _go_on(self, known: _CachedJob) -> None:
         if known.queue and not known.busy:
             self._step(known)
 
-    def _slot(self, out: Outgoing, passed: Passed, written: Written) -> None:
+    def _slot(self, out: Outgoing, passed: CommittedStep, written: CommitReport) -> None:
         """Have the work begin that took its slot; the rest waits in its stream."""
         slots = zip(out.work, out.slots, strict=True)
         for place, (work, slot) in enumerate(slots):
             if slot is not None:
                 stream = work_stream(work.app_id, work.topic)
-                self._here.slots.slot_taken(stream, slot, passed.taken.get(place))
+                self._services.slots.slot_taken(stream, slot, passed.taken.get(place))
         written.streams |= passed.streams
         written.sent = written.sent or passed.sent
 
     def _record(self, kind: str, messages: int, since: float) -> None:
-        self._here.record({kind: messages}, (asyncio.get_running_loop().time() - since) * 1000)
+        self._services.record({kind: messages}, (asyncio.get_running_loop().time() - since) * 1000)
 
 
-def _pass(answer: _Answer, *, passed: bool) -> None:
+def _pass(answer: _WorkerAnswer, *, passed: bool) -> None:
     if not answer.passed.done():
         answer.passed.set_result(passed)
 

@@ -13,7 +13,7 @@ from durable.descriptor.expressions.values import UNDEFINED
 from durable.descriptor.plan import HookKey, Plan
 from durable.engine.activities.hook import key_of
 from durable.engine.collation import addresses
-from durable.engine.job import PENDING, RUNNING, Job, Scene, decode
+from durable.engine.job import PENDING, RUNNING, ActivityContext, Job, decode
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import error_text, job_of
 from durable.engine.steps.graph_writes import keeps_waiting
@@ -115,9 +115,9 @@ def _waits_by(plan: Plan, job: Job, keys: Sequence[SignalKey]) -> Iterator[bool]
 
 def _expected(plan: Plan, job: Job, hook: HookKey) -> str | None:
     trigger = plan.node(plan.trigger)
-    scene = Scene(plan, job, trigger, addresses.ROOT, now=job.created_at)
+    context = ActivityContext(plan, job, trigger, addresses.ROOT, now=job.created_at)
     try:
-        values = [scene.evaluate(expression) for expression in hook.expected]
+        values = [context.evaluate(expression) for expression in hook.expected]
     except DescriptorError:  # it needs more than what the job was started with
         return None
     return None if UNDEFINED in values else key_of(values)

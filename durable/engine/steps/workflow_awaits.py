@@ -18,10 +18,10 @@ from uuid import UUID
 
 from durable.engine.effects import Interruption
 from durable.engine.job import RUNNING, decode, encode
-from durable.engine.steps.graph_outbox import Stepped, awaiting_workflow
+from durable.engine.steps.graph_outbox import JobStep, awaiting_runs
 from durable.engine.steps.graph_rows import error_text
 from durable.engine.steps.graph_starts import Start
-from durable.engine.steps.graph_writes import Written
+from durable.engine.steps.graph_writes import CommitReport
 from durable.errors import ConfigurationError, PayloadError
 from durable.postgres.connections import Connection
 from durable.postgres.database import Row
@@ -32,14 +32,14 @@ from durable.protocol.messages import MessageKind
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.interop import AwaitedJob, InteropStore, StepAnswer
 
-Begin = Callable[[Any, Start], Awaitable[Stepped]]
+Begin = Callable[[Any, Start], Awaitable[JobStep]]
 """Takes the first step of a job, on a connection."""
 
 GIVEN_UP = Interruption("the workflow no longer waits for it", descend=True)
 
 
 @dataclass(frozen=True, slots=True)
-class AskedGraph:
+class RequestedGraph:
     """A graph that a step of a workflow asks for; `metadata` names the step to the job."""
 
     id: int
@@ -56,7 +56,7 @@ class AskedGraph:
 
 
 @dataclass(slots=True)
-class AskedGraphs:
+class RequestedGraphs:
     """What the messages `begin` of a batch ask for.
 
     Args:
@@ -65,11 +65,11 @@ class AskedGraphs:
     """
 
     messages: list[int] = field(default_factory=list)
-    waiting: list[AskedGraph] = field(default_factory=list)
-    begun: dict[int, AskedGraph] = field(default_factory=dict)
+    waiting: list[RequestedGraph] = field(default_factory=list)
+    begun: dict[int, RequestedGraph] = field(default_factory=dict)
     answers: list[StepAnswer] = field(default_factory=list)
 
-    def refuse(self, asked: AskedGraph, fault: Fault) -> None:
+    def refuse(self, asked: RequestedGraph, fault: Fault) -> None:
         """It cannot begin, and its step fails."""
         error = error_text(fault) or "{}"
         self.answers.append(StepAnswer(asked.run_id, str(asked.number), asked.topic, error))
@@ -83,14 +83,14 @@ class WorkflowAwaits:
         self._jobs = GraphJobStore(schema)
 
     async def ask(
-        self, connection: Connection, rows: Sequence[Row], steps: Sequence[Stepped]
-    ) -> AskedGraphs:
+        self, connection: Connection, rows: Sequence[Row], steps: Sequence[JobStep]
+    ) -> RequestedGraphs:
         """What is to be begun; the runs that these messages and steps concern are locked."""
         begins = [row for row in rows if row["msg_type"] == MessageKind.BEGIN]
         found = [_asked(row) for row in begins]
-        runs = {asked.run_id for asked in found} | set(awaiting_workflow(steps))
+        runs = {asked.run_id for asked in found} | set(awaiting_runs(steps))
         if not runs:
-            return AskedGraphs()
+            return RequestedGraphs()
         await self._store.lock_wakes(connection, runs)
         named = await self._store.waiting(connection, [(a.run_id, a.number) for a in found])
         waiting = [
@@ -98,14 +98,14 @@ class WorkflowAwaits:
             for asked in found
             if (asked.run_id, asked.number) in named
         ]
-        return AskedGraphs([row["id"] for row in begins], waiting)
+        return RequestedGraphs([row["id"] for row in begins], waiting)
 
     async def begin(
         self,
         connection: Connection,
         app_id: str,
-        asked: AskedGraphs,
-        steps: list[Stepped],
+        asked: RequestedGraphs,
+        steps: list[JobStep],
         begin: Begin,
     ) -> None:
         """Begin what is waited for, on the version that is active now; `steps` get the first ones.
@@ -134,21 +134,25 @@ class WorkflowAwaits:
             return job["run_id"] if job["state"] == RUNNING else None, False
         return None, await self._store.is_asked(connection, request)
 
-    async def dead_letter(self, connection: Connection, message_id: int, error: Fault) -> Written:
+    async def dead_letter(
+        self, connection: Connection, message_id: int, error: Fault
+    ) -> CommitReport:
         """Have the step fail whose graph could not be begun, if that is what a message was about.
 
         The message has been put aside by the caller.
         """
         row = await self._store.asked(connection, message_id)
         if row is None:
-            return Written()
-        asked, refused = _asked(row), AskedGraphs()
+            return CommitReport()
+        asked, refused = _asked(row), RequestedGraphs()
         await self._store.lock_wakes(connection, [asked.run_id])
         refused.refuse(asked, error)
         await self._store.answer(connection, refused.answers)
-        return Written(reached=await self._store.holders(connection, [asked.run_id]))
+        return CommitReport(reached=await self._store.holders(connection, [asked.run_id]))
 
-    async def write(self, connection: Connection, asked: AskedGraphs, written: Written) -> None:
+    async def write(
+        self, connection: Connection, asked: RequestedGraphs, written: CommitReport
+    ) -> None:
         """Say in the jobs that were begun who awaits them, and answer for those that were not."""
         awaited = []
         for index, each in asked.begun.items():
@@ -168,17 +172,17 @@ class WorkflowAwaits:
             written.reached.extend(await self._store.holders(connection, runs))
 
 
-def _asked(row: Row) -> AskedGraph:
+def _asked(row: Row) -> RequestedGraph:
     message = decode(row["message"])
-    return AskedGraph(
+    return RequestedGraph(
         row["id"], message["run_id"], message["number"], row["topic"], message["data"]
     )
 
 
-def _named(asked: AskedGraph, run: Row) -> AskedGraph:
+def _named(asked: RequestedGraph, run: Row) -> RequestedGraph:
     """The same, with the run as the job's metadata show it; `pk` tells the kind of the parent."""
     metadata = {
         "pj": run["jid"], "pg": str(asked.run_id), "pa": run["graph"], "pd": str(asked.number),
         "pk": "workflow",
     }  # fmt: skip
-    return AskedGraph(asked.id, asked.run_id, asked.number, asked.topic, asked.data, metadata)
+    return RequestedGraph(asked.id, asked.run_id, asked.number, asked.topic, asked.data, metadata)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from durable.engine.effects import Addressed, Reply, StartWorkflow
+from durable.engine.effects import ActivityEffect, Reply, StartWorkflow
 from durable.engine.job import Job, compact, encode
-from durable.engine.steps.graph_outbox import Parent, Stepped, to_parent
+from durable.engine.steps.graph_outbox import JobStep, Parent, parent_message
 from durable.postgres.connections import Connection
 from durable.protocol.ids import new_id
 from durable.protocol.messages import MessageKind
@@ -24,7 +24,7 @@ class WorkflowStarts:
         self._store = InteropStore(schema)
 
     async def write(
-        self, connection: Connection, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]
+        self, connection: Connection, placed: Sequence[tuple[JobStep, int]], sent: list[Sent]
     ) -> Counter[str]:
         """Start what these steps want started; how many each task queue got.
 
@@ -32,27 +32,27 @@ class WorkflowStarts:
         """
         starts: list[WorkflowStart] = []
         for step, run_id in placed:
-            for addressed, wanted in _wanted(step):
-                start = self._start(step, run_id, addressed, wanted)
+            for addressed, effect in _workflow_effects(step):
+                start = self._start(step, run_id, addressed, effect)
                 starts.append(start)
-                if not wanted.awaited:
+                if not effect.awaited:
                     sent.append(_started(step, run_id, addressed, start.jid))
         if starts:
             await self._store.start_workflows(connection, starts)
         return Counter(start.queue for start in starts)
 
     def _start(
-        self, step: Stepped, run_id: int, addressed: Addressed, wanted: StartWorkflow
+        self, step: JobStep, run_id: int, addressed: ActivityEffect, effect: StartWorkflow
     ) -> WorkflowStart:
         job = step.changes.job
         what = f"the input of activity {addressed.aid!r} of job {job.jid!r}"
-        text = encode(wanted.data, what)
-        if not wanted.awaited:
-            return WorkflowStart(new_id(), wanted.queue, wanted.name, text)
+        text = encode(effect.data, what)
+        if not effect.awaited:
+            return WorkflowStart(new_id(), effect.queue, effect.name, text)
         return WorkflowStart(
             new_id(),
-            wanted.queue,
-            wanted.name,
+            effect.queue,
+            effect.name,
             text,
             run_id,
             encode(_awaiter(job, addressed), what),
@@ -60,15 +60,15 @@ class WorkflowStarts:
         )
 
 
-def _wanted(step: Stepped) -> Iterable[tuple[Addressed, StartWorkflow]]:
+def _workflow_effects(step: JobStep) -> Iterable[tuple[ActivityEffect, StartWorkflow]]:
     return [
-        (addressed, wanted)
-        for addressed in step.changes.wanted
-        if isinstance(wanted := addressed.wanted, StartWorkflow)
+        (addressed, effect)
+        for addressed in step.changes.effects
+        if isinstance(effect := addressed.effect, StartWorkflow)
     ]
 
 
-def _awaiter(job: Job, addressed: Addressed) -> dict[str, str]:
+def _awaiter(job: Job, addressed: ActivityEffect) -> dict[str, str]:
     """Where the end of the workflow is told: the trigger `jobs_crossed` reads it."""
     return {
         "kind": "graph",
@@ -80,10 +80,10 @@ def _awaiter(job: Job, addressed: Addressed) -> dict[str, str]:
     }
 
 
-def _started(step: Stepped, run_id: int, addressed: Addressed, jid: str) -> Sent:
+def _started(step: JobStep, run_id: int, addressed: ActivityEffect, jid: str) -> Sent:
     job = step.changes.job
     parent = Parent(run_id, addressed.aid, addressed.dad, job.jid)
     here = (addressed.aid, addressed.dad)
     now = compact(next(i.opened_at for i in step.changes.instances if (i.aid, i.dad) == here))
     reply = Reply(MessageKind.RESULT, {"job_id": jid, "jc": now, "ju": now})
-    return to_parent(job.app_id, job.graph, parent, reply)
+    return parent_message(job.app_id, job.graph, parent, reply)

@@ -1,10 +1,8 @@
-"""From an answer to what follows it; pure.
+"""From an answer to what follows it; pure functions.
 
-- `mapping`: what an answer writes: the activity's data by `output.maps`, the job's by `job.maps`.
-- `checking`: whether data fits the schemas that the graph asks for.
-- `tracing`: what is told of a leg to who follows traces.
-- `adjacency`: which activities are entered next, or that an error is nobody's business and the
-- `keeping`: what an answer changes of the job's state: its attributes, its entity document, its
-  markers.
-job's end.
+- `mapping`: what an answer writes: activity data by `output.maps`, job data by `job.maps`.
+- `validation`: whether data fits the schemas of the graph.
+- `adjacency`: which activities are entered next, or that an error ends the job.
+- `job_state`: what an answer changes of the job's attributes, entity document and markers.
+- `trace_legs`: the legs of activities as spans of a trace.
 """

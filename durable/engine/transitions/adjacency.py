@@ -5,34 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from durable.engine.effects import Answer
-from durable.engine.job import Scene
+from durable.engine.job import ActivityContext
 from durable.errors import DescriptorError
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class Successors:
     """What follows: `children` are entered; `fatal` means that nobody took the error."""
 
     children: tuple[str, ...]
     fatal: bool = False
 
 
-def following(scene: Scene, answer: Answer) -> Next:
+def successors(context: ActivityContext, answer: Answer) -> Successors:
     """The transitions that the answer's code and data fulfil.
 
     One without conditions takes every answer that is no error. An error that no transition takes
     ends the job; that of a child of a reentrant activity goes there.
     """
     failed = answer.error is not None
-    children = scene.node.routes.select(answer.code, scene.evaluate, failed=failed)
-    return Next(children, fatal=failed and not children)
+    children = context.node.routes.select(answer.code, context.evaluate, failed=failed)
+    return Successors(children, fatal=failed and not children)
 
 
-def threshold(scene: Scene) -> int:
+def threshold(context: ActivityContext) -> int:
     """With how many open branches, or fewer, the job is done: before it is entered, or after."""
-    found = scene.value(scene.node.status_threshold, 0)
+    found = context.value(context.node.status_threshold, 0)
     if isinstance(found, bool) or not isinstance(found, int):
         raise DescriptorError(
-            f"statusThreshold must be a whole number, and is {found!r} in job {scene.job.jid!r}"
+            f"statusThreshold must be a whole number, and is {found!r} in job {context.job.jid!r}"
         )
     return found

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from durable.engine.completion import failure
+from durable.engine.job_queries import failure
 from durable.errors import ConfigurationError, DuplicateJob, JobNotFound, JobTimeout
 from durable.hotmesh.mesh import HotMesh
 from durable.protocol.codes import TIMEOUT

@@ -225,7 +225,7 @@ async def test_an_interruption_descends_to_the_workflow(
     workflow: str, state: str,
 ) -> None:  # fmt: skip
     """It is cancelled; one that goes on is terminated when its time is over."""
-    monkeypatch.setattr("durable.engine.steps.workflow_stops.GRACE", 0.2)
+    monkeypatch.setattr("durable.engine.steps.cancellation.GRACE", 0.2)
     mesh = await begin(GRAPH, app_id="shop")
     async with Worker(client, workflows=[*SERVED, stubborn]):
         jid = await mesh.pub("buy", {"workflow": workflow, "order": {"item": "lamp"}})

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler
 from opentelemetry.trace import StatusCode
 
-from durable.engine.transitions import tracing
+from durable.engine.transitions import trace_legs
 from durable.errors import JobFailed
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.database import Database
@@ -238,7 +238,7 @@ async def test_without_a_provider_nothing_is_done(
     def refuse(*_: Any) -> Any:
         raise AssertionError("telemetry was evaluated")
 
-    monkeypatch.setattr(tracing, "_leg", refuse)
+    monkeypatch.setattr(trace_legs, "_leg", refuse)
     messages: list[dict[str, Any]] = []
 
     async def work(message: dict[str, Any]) -> dict[str, Any]:

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from durable.engine.completion import Jobs
 from durable.engine.effects import Interruption, Reply
 from durable.engine.interpreter import Interpreter
+from durable.engine.job_queries import JobQueries
 from durable.engine.signals import Signals
 from durable.engine.steps.graph_rows import reply_text
 from durable.engine.steps.graph_starts import Start
 from durable.engine.steps.graph_steps import GraphSteps
-from durable.engine.steps.graph_writes import Written
+from durable.engine.steps.graph_writes import CommitReport
 from durable.engine.versions import Versions
 from durable.errors import JobFailed
 from durable.hotmesh.export import exported
@@ -187,10 +187,10 @@ async def test_a_message_that_cannot_be_applied_stands_aside_and_its_job_fails(
                 await stream.answer(
                     worker, taken, '{"error": 5}' if (n, topic) == (2, "up") else text
                 )
-    written: list[Written] = []
+    written: list[CommitReport] = []
     interpreter = Interpreter(steps, "app", written.append)
     await interpreter.drain()
-    jobs = Jobs(database, Versions(database).plans)
+    jobs = JobQueries(database, Versions(database).plans)
     states = [(await jobs.find("app", f"j{n}"))[0] for n in range(5)]
     assert [job.state for job in states] == ["running", "running", "failed", "running", "running"]
     assert states[2].error is not None
@@ -274,7 +274,7 @@ async def _scenario(database: Breaking) -> dict[str, Any]:
     versions = Versions(database)
     await _again(lambda: versions.deploy(EVERYTHING))
     await _again(lambda: versions.activate("app", "1"))
-    jobs = Jobs(database, versions.plans)
+    jobs = JobQueries(database, versions.plans)
     stream = WorkStream(database, "app", "up", None)
     calls: list[str] = []
     async with member(database) as worker:
@@ -449,7 +449,7 @@ async def test_a_signal_waits_for_a_waiter_that_is_being_written(
     slow.go_on.set()
     await asyncio.gather(starting, routing)
     await interpreter.drain()
-    job, _, _ = await Jobs(database, versions.plans).find("app", "j")
+    job, _, _ = await JobQueries(database, versions.plans).find("app", "j")
     assert (job.state, job.data) == ("completed", {"word": "hello"})
     await slow.close()
 

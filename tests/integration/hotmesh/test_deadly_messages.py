@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from durable.engine.interpreter import LOSSES_MAX, Interpreter
-from durable.engine.steps.graph_steps import GraphSteps, Plans, Step
+from durable.engine.steps.graph_steps import EngineStep, GraphSteps, Plans
 from durable.engine.steps.local_path import LocalPath
 from durable.engine.versions import Versions
 from durable.errors import JobFailed, JobNotFound
@@ -98,7 +98,7 @@ class Engines:
     async def die_alone(self) -> int:
         """One reserves what it is to apply alone, and is gone; its member."""
         member, steps, _ = await self.join()
-        step = Step()
+        step = EngineStep()
         await steps.apply("app", step)
         assert step.suspect is not None
         return member
@@ -181,7 +181,7 @@ async def test_what_fails_without_a_death_is_not_counted(
         assert await engines.rows("losses, reserved_by") == [(1, None)]
     await interpreter.drain()
     assert await engines.rows("jid", "true") == []
-    assert interpreter.buried == 0
+    assert interpreter.dead_lettered == 0
 
 
 async def test_a_message_whose_transaction_still_stands_is_counted_when_it_does_not(
@@ -190,7 +190,7 @@ async def test_a_message_whose_transaction_still_stands_is_counted_when_it_does_
     """A member that hangs is reaped at once, its locked message when it is free: by any sweep."""
     await engines.die()
     member, steps, _ = await engines.join()
-    step = Step()
+    step = EngineStep()
     await steps.apply("app", step)
     assert step.suspect is not None
     async with engines.dying() as hanging:

@@ -22,8 +22,8 @@ from durable.engine.effects import (
     SendSignal,
     StartJob,
 )
-from durable.engine.job import Job, Scene
-from durable.engine.steps.graph_walk import CYCLES_MAX, VISITS_MAX, Changes, Left, Walk
+from durable.engine.job import ActivityContext, Job
+from durable.engine.steps.graph_walk import CYCLES_MAX, VISITS_MAX, Changes, Continuation, Walk
 from durable.errors import DescriptorError, InternalError
 from durable.protocol.graphs import Fault
 
@@ -44,8 +44,8 @@ def started(plan: Plan, **data: Any) -> Walk:
     return walk
 
 
-def wanted(changes: Changes) -> list[Any]:
-    return [addressed.wanted for addressed in changes.wanted]
+def effects(changes: Changes) -> list[Any]:
+    return [addressed.effect for addressed in changes.effects]
 
 
 WANTS = [
@@ -75,7 +75,7 @@ def test_what_each_kind_wants_written(
 ) -> None:
     """The first leg of each kind, and what its fields make of it."""
     changes = started(plan_of(activity, "{t1: [{to: w}]}"), **data).changes()
-    assert wanted(changes) == expected
+    assert effects(changes) == expected
     waits = bool(expected) and not isinstance(expected[0], Interrupt)
     assert changes.job.status == (1 if waits else 0)
     assert changes.ended is not waits
@@ -86,7 +86,7 @@ def test_the_retry_policy_of_an_activity_is_its_own() -> None:
     given = started(
         plan_of("w: {type: worker, topic: x, retry: {maximumAttempts: 7}}", "{t1: [{to: w}]}")
     )
-    [dispatch] = wanted(given.changes())
+    [dispatch] = effects(given.changes())
     assert dispatch.retry.maximum_attempts == 7
 
 
@@ -105,7 +105,7 @@ def test_a_waiting_hook_registers_what_it_expects() -> None:
     )
     walk = started(plan)
     rule = plan.hooks["say"][0].rule
-    assert wanted(walk.changes()) == [ArmTimer(5.0), AwaitSignal("say", rule, hook.key_of(["j"]))]
+    assert effects(walk.changes()) == [ArmTimer(5.0), AwaitSignal("say", rule, hook.key_of(["j"]))]
     for reply, data in ((Reply("webhook", {"x": 1}), {"x": 1}), (Reply("timehook"), {})):
         again = Walk(plan, walk.job, dict(walk.instances), 101.0, lambda: 0)
         again.reply("h", ",0,0", reply)
@@ -138,7 +138,7 @@ def test_a_signal_is_sent_with_its_code() -> None:
         " signal: {maps: {id: x}}}"
     )
     changes = started(plan_of(activities, "{t1: [{to: h}, {to: w}]}", SIGNALLED)).changes()
-    assert SendSignal("say", {"id": "x"}, "pending", 202) in wanted(changes)
+    assert SendSignal("say", {"id": "x"}, "pending", 202) in effects(changes)
 
 
 def test_a_caught_error_is_no_end() -> None:
@@ -159,7 +159,7 @@ def test_nothing_useless_is_written_for_a_job_that_ends() -> None:
     activities = "a: {type: worker, topic: x}, bad: {type: worker, topic: '{t1.output.data.none}'}"
     changes = started(plan_of(activities, "{t1: [{to: a}, {to: bad}]}")).changes()
     assert changes.job.state == "failed"
-    assert changes.wanted == ()
+    assert changes.effects == ()
     assert changes.job.error is not None
     assert "activity 'bad'" in changes.job.error.message
 
@@ -191,7 +191,7 @@ LOOP = plan_of(
 def test_a_loop_without_end_is_cut_and_then_refused() -> None:
     """A step enters so many activities and leaves the rest as a message; ten thousand idle passes are an error."""
     walk = started(LOOP)
-    [left] = walk.changes().left
+    [left] = walk.changes().continuations
     assert 0 < left.cycles <= VISITS_MAX
     assert walk.job.status == 1
     late = Walk(LOOP, walk.job, dict(walk.instances), 100.0, lambda: 0)
@@ -224,20 +224,20 @@ def test_the_id_of_a_job(stats: str, data: dict[str, Any], expected: str | None)
     """`stats.id` may be text or a number, and nothing asks for a fresh id; anything else is refused."""
     app = load(f"{HEAD}      activities: {{t1: {{type: trigger, stats: {{id: {stats}}}}}}}\n")
     plan = compile_graph(app, app.graphs[0])
-    scene = Scene(plan, Job(0, "", "app", "t", "1", input=data), plan.node("t1"), ",0")
-    assert trigger.job_id(scene) == expected
+    context = ActivityContext(plan, Job(0, "", "app", "t", "1", input=data), plan.node("t1"), ",0")
+    assert trigger.job_id(context) == expected
     if "input" in stats:
         with pytest.raises(DescriptorError, match=r"stats\.id"):
-            trigger.job_id(replace(scene, job=replace(scene.job, input={"id": {}})))
+            trigger.job_id(replace(context, job=replace(context.job, input={"id": {}})))
 
 
 @pytest.mark.parametrize("kind", ["trigger", "signal", "cycle", "interrupt"])
 def test_kinds_that_never_wait_take_no_replies(kind: str) -> None:
     """A reply for one of them is a bug, and says so."""
     handler = next(h for k, h in HANDLERS.items() if k.value == kind)
-    scene = Scene(LOOP, Job(0, "j", "app", "t", "1"), LOOP.node("c"), ",0")
+    context = ActivityContext(LOOP, Job(0, "j", "app", "t", "1"), LOOP.node("c"), ",0")
     with pytest.raises(InternalError, match="arrived for"):
-        handler.leg2(scene, Reply("response"))
+        handler.leg2(context, Reply("response"))
 
 
 def test_expressions_see_the_job() -> None:
@@ -247,7 +247,7 @@ def test_expressions_see_the_job() -> None:
         " at: '{t1.output.metadata.ac}', rng: '{@math.random}', none: '{$job.data.none}'}}}",
         "{t1: [{to: w}]}",
     )
-    [dispatch] = wanted(started(plan).changes())
+    [dispatch] = effects(started(plan).changes())
     assert dispatch.data == {"jid": "j", "js": 1, "at": "19700101000140.000", "rng": 0.25}
 
 
@@ -272,8 +272,8 @@ def test_a_left_is_where_a_way_goes_on() -> None:
     ways = ", ".join(f"h{n}: [{{to: h{n + 1}}}]" for n in range(VISITS_MAX + 49))
     plan = plan_of(chain, f"{{t1: [{{to: h0}}], {ways}}}")
     walk = started(plan)
-    [left] = walk.changes().left
-    assert left == Left(f"h{VISITS_MAX - 1}", left.dad)
+    [left] = walk.changes().continuations
+    assert left == Continuation(f"h{VISITS_MAX - 1}", left.dad)
     rest = Walk(plan, walk.job, dict(walk.instances), 101.0, lambda: 0)
     rest.enter(left)
     assert rest.changes().ended

@@ -4,7 +4,7 @@
 -- request id tells whether a start that is sent again, by us or by our caller, has happened. Work for a worker of this process is
 -- reserved at once, unless a throttle concerns that worker.
 with
--- include: free_seats(),
+-- include: free_slots(),
 born as (
     insert into durable.jobs (
         run_id, jid, scope, app_id, graph, graph_version, status, request_id, input, output, metadata, reply_to, created_at)
@@ -44,7 +44,7 @@ select j.run_id, j.request_id, durable.now() as now from durable.jobs j where j.
 -- computed from the job as this process last wrote it; a job that anybody has stepped since, that is being
 -- stepped, whose attempt is no longer ours, or whose engine is throttled, passes with nothing of it.
 with
--- include: free_seats(),
+-- include: free_slots(),
 asked as materialized (
     select * from unnest(:steps.*) as s(:steps)
 ), free as materialized (

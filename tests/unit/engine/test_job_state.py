@@ -10,7 +10,7 @@ from durable.engine.effects import Answer, Reply
 from durable.engine.extension import Extension
 from durable.engine.job import Job
 from durable.engine.steps.graph_walk import Changes, Walk
-from durable.engine.transitions.keeping import State
+from durable.engine.transitions.job_state import StateChange
 
 GRAPH = """
 app:
@@ -49,7 +49,7 @@ def _begun() -> tuple[Walk, Changes]:
 def test_a_job_begins_with_kind_attributes_and_markers() -> None:
     """The trigger's kind, the caller's attributes and markers, and those of wildcards."""
     _, changes = _begun()
-    assert changes.state == State(
+    assert changes.state == StateChange(
         "k", {"given": "x", "n": 1, "list": "[1]"}, {}, {"-from": "shop", "-note": 1}
     )
 
@@ -62,10 +62,10 @@ def test_operations_are_done_with_the_answer() -> None:
     state = ({"op": "entity.append", "path": "seen", "value": "last"},)
     later.reply("w1", ",0,0", Reply("response", {"by": 2}, state=state))
     changes = later.changes()
-    assert changes.state == State(
+    assert changes.state == StateChange(
         None, {"given": "x", "n": 3, "list": "[1]"}, {"seen": [1, "last"]}, {}
     )
-    (work,) = (a.wanted for a in changes.wanted)
+    (work,) = (a.effect for a in changes.effects)
     assert work.data == {"n": 3, "seen": [1, "last"]}  # type: ignore[union-attr]
 
 

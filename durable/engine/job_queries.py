@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from durable.descriptor.plan import Plan
-from durable.engine.frozen import changed
+from durable.engine.copies import changed
 from durable.engine.job import Instance, Job, decode, encode
 from durable.engine.steps.graph_rows import instance_of, job_of, put_aside_of
 from durable.engine.steps.graph_steps import Plans
@@ -44,11 +44,11 @@ def _text(value: object) -> str | None:
     return value if value is None or isinstance(value, str) else encode(value, "an attribute")
 
 
-Finished = tuple[Job, Plan, float]
+JobSnapshot = tuple[Job, Plan, float]
 """A job that has ended, its plan, and the time at which it was read or ended."""
 
 
-class Jobs:
+class JobQueries:
     """Reads jobs of hand-written graphs."""
 
     def __init__(self, database: Database, plans: Plans) -> None:
@@ -66,7 +66,7 @@ class Jobs:
             job, plan, now = await self._known(connection, row)
             return changed(job, put_aside=put_aside_of(row)), plan, now
 
-    async def ends(self, run_ids: Iterable[int]) -> dict[int, Finished]:
+    async def ends(self, run_ids: Iterable[int]) -> dict[int, JobSnapshot]:
         """Those of the jobs that have ended, by run, each with its plan and the time."""
         async with self._db.connection() as connection:
             rows = await self._store.read(connection, run_ids, ended=True)

@@ -10,7 +10,7 @@ from durable.descriptor.expressions.values import to_text
 from durable.descriptor.plan import Plan, StatsPlan
 from durable.descriptor.queries import slot_of
 from durable.engine.collation import addresses
-from durable.engine.job import Job, Scene
+from durable.engine.job import ActivityContext, Job
 from durable.errors import ConfigurationError, DescriptorError
 from durable.protocol.clock import to_datetime
 from durable.protocol.searchable import storable
@@ -21,7 +21,7 @@ NAMED_BY_VALUE = frozenset({"count", INDEX})  # these are kept for each value
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class JobMeasures:
     """A job as it enters the statistics.
 
     Args:
@@ -40,18 +40,18 @@ class Counted:
         return {"key": self.key, **ts}
 
 
-def counted(scene: Scene) -> Counted | None:
+def counted(context: ActivityContext) -> JobMeasures | None:
     """How a job that begins here is counted, None where its trigger counts nothing.
 
     A key that is null or undefined is none: such a job is not counted. What is null or undefined
     is not measured. Raises `DescriptorError` for a key, or a value, that cannot be.
     """
-    stats = scene.node.stats
-    key = None if stats is None else _key(scene, stats)
+    stats = context.node.stats
+    key = None if stats is None else _key(context, stats)
     if stats is None or key is None:
         return None
-    slot = slot_of(scene.job.created_at, stats.minutes)
-    return Counted(key, slot, ((JOB, "", None), *_values(scene, stats)))
+    slot = slot_of(context.job.created_at, stats.minutes)
+    return JobMeasures(key, slot, ((JOB, "", None), *_values(context, stats)))
 
 
 def key_for(plan: Plan, data: Mapping[str, object]) -> str:
@@ -65,7 +65,7 @@ def key_for(plan: Plan, data: Mapping[str, object]) -> str:
             f"graph {plan.subscribes!r} keeps no statistics: give its trigger a stats.key"
         )
     job = Job(0, "", plan.app_id, plan.subscribes, plan.app_version, input=data)
-    key = _key(Scene(plan, job, node, addresses.ROOT), node.stats)
+    key = _key(ActivityContext(plan, job, node, addresses.ROOT), node.stats)
     if key is None:
         raise ConfigurationError(
             f"graph {plan.subscribes!r} counts no jobs with these data: its stats.key is null or"
@@ -95,8 +95,8 @@ def facets_of(plan: Plan, facets: tuple[str, ...]) -> tuple[str, ...]:
     return facets
 
 
-def _key(scene: Scene, stats: StatsPlan) -> str | None:
-    found = scene.value(stats.key)
+def _key(context: ActivityContext, stats: StatsPlan) -> str | None:
+    found = context.value(stats.key)
     if found is None:
         return None
     if isinstance(found, str) and found and storable(found):
@@ -104,28 +104,30 @@ def _key(scene: Scene, stats: StatsPlan) -> str | None:
     if isinstance(found, bool | int | float):
         return to_text(found)
     raise DescriptorError(
-        f"trigger {scene.node.id!r}: stats.key must be text that Postgres can keep, and is"
+        f"trigger {context.node.id!r}: stats.key must be text that Postgres can keep, and is"
         f" {found!r:.100} for this input"
     )
 
 
-def _values(scene: Scene, stats: StatsPlan) -> Iterator[tuple[str, str, str | None]]:
+def _values(context: ActivityContext, stats: StatsPlan) -> Iterator[tuple[str, str, str | None]]:
     for kind, name, expression in stats.measures:
-        found = scene.value(expression)
+        found = context.value(expression)
         if found is None:
             continue
         if kind in NAMED_BY_VALUE:
             if not isinstance(found, str | bool | int | float) or not storable(str(found)):
-                raise _unfit(scene, kind, name, "text, a number or a boolean", found)
+                raise _unfit(context, kind, name, "text, a number or a boolean", found)
             yield kind, f"{name}:{to_text(found)}", None
         elif isinstance(found, bool) or not isinstance(found, int | float):
-            raise _unfit(scene, kind, name, "a number", found)
+            raise _unfit(context, kind, name, "a number", found)
         else:
             yield kind, name, str(Decimal(repr(found)))
 
 
-def _unfit(scene: Scene, kind: str, name: str, wanted: str, found: object) -> DescriptorError:
+def _unfit(
+    context: ActivityContext, kind: str, name: str, wanted: str, found: object
+) -> DescriptorError:
     return DescriptorError(
-        f"trigger {scene.node.id!r}: what measure {kind} of {name!r} counts must be {wanted},"
+        f"trigger {context.node.id!r}: what measure {kind} of {name!r} counts must be {wanted},"
         f" and is {found!r:.100} for this input"
     )

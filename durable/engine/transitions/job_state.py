@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from durable.descriptor.operations import operate
+from durable.engine.copies import changed
 from durable.engine.effects import Answer
 from durable.engine.extension import Extension
-from durable.engine.frozen import changed
-from durable.engine.job import Job, Scene
+from durable.engine.job import ActivityContext, Job
 from durable.engine.transitions.mapping import attributes as spread
 from durable.errors import StateError
 from durable.protocol.documents import Entity
@@ -19,7 +19,7 @@ from durable.protocol.searchable import Attributes
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class StateChange:
     """What is to be written of a job's state; None leaves what was there, markers are joined in."""
 
     entity: str | None = None
@@ -28,17 +28,17 @@ class State:
     markers: Data = field(default_factory=nothing)
 
 
-def kept(scene: Scene, answer: Answer) -> tuple[Job, dict[str, str | None]]:
+def updated_state(context: ActivityContext, answer: Answer) -> tuple[Job, dict[str, str | None]]:
     """The job once an activity has answered so, and the markers that are written with it.
 
     First come the wildcards of `job.maps`, then the operations of `state`, then those that came
     with the answer. Raises `StateError` and `PayloadError` for what does not fit.
     """
-    job = scene.job
-    found = spread(scene)
+    job = context.job
+    found = spread(context)
     markers = {name: value for name, value in found.items() if name.startswith("-")}
     values = {name[1:]: value for name, value in found.items() if name.startswith("_")}
-    operations = [*_listed(scene), *answer.state]
+    operations = [*_listed(context), *answer.state]
     if not values and not operations:
         return job, markers
     attributes, entity = Attributes(job.attributes), Entity(job.document)
@@ -52,31 +52,31 @@ def kept(scene: Scene, answer: Answer) -> tuple[Job, dict[str, str | None]]:
     return job, markers
 
 
-def begun(scene: Scene, extension: Extension) -> Job:
+def created_job(context: ActivityContext, extension: Extension) -> Job:
     """A job as it is created: of its trigger's `entity` or the caller's, with attributes."""
-    job = scene.job
+    job = context.job
     if extension.search:
         job = changed(job, attributes=Attributes(extension.search).as_dict())
-    if extension.entity is not None or scene.node.entity is not None:
-        kind = extension.entity or scene.text(scene.node.entity, "entity")
+    if extension.entity is not None or context.node.entity is not None:
+        kind = extension.entity or context.text(context.node.entity, "entity")
         job = changed(job, entity=kind, document={})
     return job
 
 
-def difference(before: Job, after: Job, markers: Mapping[str, str | None]) -> State | None:
+def difference(before: Job, after: Job, markers: Mapping[str, str | None]) -> StateChange | None:
     """What is to be written of a job's state, None for nothing."""
     entity = None if after.entity == before.entity else after.entity
     attributes = None if after.attributes is before.attributes else after.attributes
     document = None if after.document is before.document else after.document
     if entity is None and attributes is None and document is None and not markers:
         return None
-    return State(entity, attributes, document, dict(markers))
+    return StateChange(entity, attributes, document, dict(markers))
 
 
-def _listed(scene: Scene) -> list[Any]:
-    if scene.node.state is None:
+def _listed(context: ActivityContext) -> list[Any]:
+    if context.node.state is None:
         return []
-    found = scene.value(scene.node.state, [])
+    found = context.value(context.node.state, [])
     if not isinstance(found, list | tuple):
         raise StateError(f"`state` is a list of operations, and is {found!r:.100}")
     return list(found)

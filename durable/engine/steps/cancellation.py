@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from durable.engine.job import decode, encode
-from durable.engine.steps.graph_outbox import Stepped
+from durable.engine.steps.graph_outbox import JobStep
 from durable.postgres.connections import Connection
 from durable.postgres.database import Row
 from durable.protocol.failures import Failure
@@ -22,7 +22,7 @@ GRACE = 10.0  # seconds that a cancelled workflow has to end
 REASON = "the job that awaited it was interrupted"
 
 
-class WorkflowStops:
+class WorkflowCancellation:
     """Stops workflows that jobs of graphs awaited, in one schema."""
 
     def __init__(self, schema: str) -> None:
@@ -30,7 +30,7 @@ class WorkflowStops:
         self._sql = SQL.load(schema)
 
     async def ask(
-        self, connection: Connection, placed: Sequence[tuple[Stepped, int]], sent: list[Sent]
+        self, connection: Connection, placed: Sequence[tuple[JobStep, int]], sent: list[Sent]
     ) -> list[Holder]:
         """Cancel what those of these jobs awaited that ended by an interruption that descends."""
         ended = [(step, run_id) for step, run_id in placed if step.changes.descend is not None]

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from durable.descriptor.plan import Plan
 from durable.descriptor.schemas import Checker
-from durable.engine.effects import Answer, Effects
-from durable.engine.job import Instance, Job, Scene, decode, encode
+from durable.engine.effects import Answer, LegResult
+from durable.engine.job import ActivityContext, Instance, Job, decode, encode
 from durable.errors import SchemaMismatch
 from durable.protocol.codes import UNPROCESSABLE
 from durable.protocol.graphs import Data, Fault
 
 
-def insist(checker: Checker | None, data: Data, what: str) -> None:
+def require_valid(checker: Checker | None, data: Data, what: str) -> None:
     """Raise `SchemaMismatch` for data that does not fit; `what` says whose it is."""
     if checker is None:
         return
@@ -26,43 +26,45 @@ def insist(checker: Checker | None, data: Data, what: str) -> None:
 
 def _fault(checker: Checker | None, data: Data, what: str) -> Fault | None:
     try:
-        insist(checker, data, what)
+        require_valid(checker, data, what)
     except SchemaMismatch as error:
         return Fault(UNPROCESSABLE, str(error), details={"path": error.path})
     return None
 
 
-def _whose(scene: Scene, side: str) -> str:
-    return f"the {side} of activity {scene.node.id!r} of graph {scene.plan.subscribes!r}"
+def _whose(context: ActivityContext, side: str) -> str:
+    return f"the {side} of activity {context.node.id!r} of graph {context.plan.subscribes!r}"
 
 
-def admitted(scene: Scene, effects: Effects) -> Effects:
+def checked_entry(context: ActivityContext, result: LegResult) -> LegResult:
     """What entering an activity leads to: nothing but an error when its input does not fit."""
-    checker = scene.node.checks.get("input")
-    if checker is None or effects.input is None:
-        return effects
-    fault = _fault(checker, effects.input, _whose(scene, "input"))
+    checker = context.node.checks.get("input")
+    if checker is None or result.input is None:
+        return result
+    fault = _fault(checker, result.input, _whose(context, "input"))
     if fault is None:
-        return effects
-    return Effects(answer=Answer(code=UNPROCESSABLE, error=fault), input=effects.input)
+        return result
+    return LegResult(answer=Answer(code=UNPROCESSABLE, error=fault), input=result.input)
 
 
-def judged(scene: Scene, answer: Answer, instance: Instance) -> tuple[Answer, Instance]:
+def checked_answer(
+    context: ActivityContext, answer: Answer, instance: Instance
+) -> tuple[Answer, Instance]:
     """An answer and what it writes, `output.maps` included: an error when that does not fit.
 
     The data stays as it came. What the engine itself says of a wait that ended is not checked.
     """
-    checks = scene.node.checks
+    checks = context.node.checks
     if not checks or not answer.checked:
         return answer, instance
     fault = None
     if (by_code := checks.get(str(answer.code))) is not None:
-        fault = _fault(by_code, instance.output or {}, _whose(scene, f"output {answer.code}"))
+        fault = _fault(by_code, instance.output or {}, _whose(context, f"output {answer.code}"))
     elif answer.error is None:
         if answer.section == "hook":
-            fault = _fault(checks.get("hook"), answer.data, _whose(scene, "payload"))
+            fault = _fault(checks.get("hook"), answer.data, _whose(context, "payload"))
         fault = fault or _fault(
-            checks.get("output"), instance.output or {}, _whose(scene, "output")
+            checks.get("output"), instance.output or {}, _whose(context, "output")
         )
     if fault is None:
         return answer, instance
@@ -72,7 +74,7 @@ def judged(scene: Scene, answer: Answer, instance: Instance) -> tuple[Answer, In
     )
 
 
-def unfinished(plan: Plan, job: Job) -> Fault | None:
+def output_fault(plan: Plan, job: Job) -> Fault | None:
     """Why a job cannot end well: its data does not fit the output of its graph."""
     what = f"the output of graph {plan.subscribes!r}"
     return _fault(plan.checks.get("output"), job.data, what)

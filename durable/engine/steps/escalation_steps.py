@@ -13,12 +13,12 @@ from durable.descriptor.plan import Plan
 from durable.engine.collation import addresses
 from durable.engine.effects import Reply
 from durable.engine.job import Instance, encode
-from durable.engine.steps.graph_outbox import Stepped
+from durable.engine.steps.graph_outbox import JobStep
 from durable.engine.steps.graph_rows import instance_of, job_of
 from durable.engine.steps.graph_steps import Plans
 from durable.engine.steps.graph_walk import Walk
-from durable.engine.steps.graph_writes import GraphWriter, Written
-from durable.engine.transitions.checking import insist
+from durable.engine.steps.graph_writes import CommitReport, GraphWriter
+from durable.engine.transitions.validation import require_valid
 from durable.errors import InternalError
 from durable.postgres.connections import Connection
 from durable.postgres.database import Database, Row
@@ -63,7 +63,7 @@ class EscalationSteps:
 
     async def settle(
         self, app_id: str, settlement: Settlement, check: Check
-    ) -> tuple[list[Row], Written]:
+    ) -> tuple[list[Row], CommitReport]:
         """Close all of them or none; the rows as they are then, and what was written."""
         ids = sorted(settlement.replies)
         async with self._db.connection() as connection, connection.transaction():
@@ -82,7 +82,7 @@ class EscalationSteps:
 
     async def _walked(
         self, connection: Connection, rows: Sequence[Row], replies: Mapping[int, Reply]
-    ) -> list[Stepped]:
+    ) -> list[JobStep]:
         """The jobs behind these rows, locked, and walked on by the replies."""
         waits = [r for r in rows if r["run_id"] is not None and r["status"] == "pending"]
         walks: dict[int, Walk] = {}
@@ -97,9 +97,9 @@ class EscalationSteps:
                 reply = replies[row["id"]]
                 if reply.kind == MessageKind.WEBHOOK:
                     checks = walk.plan.node(row["aid"]).checks
-                    insist(checks.get("hook"), reply.data, f"the payload for {row['id']}")
+                    require_valid(checks.get("hook"), reply.data, f"the payload for {row['id']}")
                 walk.reply(row["aid"], row["dad"], reply)
-        return [Stepped(walk.plan, walk.changes()) for walk in walks.values()]
+        return [JobStep(walk.plan, walk.changes()) for walk in walks.values()]
 
     async def _walk(self, connection: Connection, row: Row, dads: set[str]) -> Walk:
         plans = await self._plans(connection, row["app_id"], row["graph_version"])
