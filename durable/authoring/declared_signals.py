@@ -101,7 +101,7 @@ class _Reading:
 
 
 def _within(found: object, names: frozenset[str]) -> Iterable[object]:
-    """What an object that is no function leads to; of a module, what the code names."""
+    """What an object that is not a function leads to; of a module, what the code names."""
     if isinstance(found, MethodType):
         return [found.__func__, found.__self__]
     if isinstance(found, ModuleType):

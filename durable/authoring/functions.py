@@ -88,7 +88,7 @@ def name_of(fn: Callable[..., object], given: str | None, decorator: str) -> str
 
 
 def _what_else(fn: object) -> str:
-    """What something is that is no plain function, and what to do about it."""
+    """What something is that is not a plain function, and what to do about it."""
     reasons = (
         (
             isinstance(fn, (staticmethod, classmethod)) or inspect.ismethod(fn),
@@ -109,7 +109,7 @@ def _what_else(fn: object) -> str:
         ),
     )
     found = (reason for applies, reason in reasons if applies)
-    return next(found, "it is no function: put the decorator, bare or with options, above a `def`")
+    return next(found, "it is not a function: put the decorator, with options or not, on a `def`")
 
 
 def _namespace(fn: Callable[..., object]) -> Mapping[str, object] | None:

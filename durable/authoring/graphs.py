@@ -54,7 +54,7 @@ def graph(
         returns: the type as which the job's data are read; a dict unless given.
 
     Raises:
-        ConfigurationError: the topic or app is no name.
+        ConfigurationError: the topic or app is not a name.
 
     Example:
         >>> await graph("calculate", {"a": 1}, app="calc", returns=Out)  # doctest: +SKIP

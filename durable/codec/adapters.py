@@ -215,7 +215,7 @@ class Adapter:
         return machine.write_checked(value, self._path)
 
     def decode(self, text: str) -> Any:
-        """The value of a text. `PayloadError` if it is no JSON of this type."""
+        """The value of a text. `PayloadError` if it is not JSON of this type."""
         return (self._machine or self.prepare()).read(text, self._path)
 
     def json_schema(self) -> dict[str, Any]:

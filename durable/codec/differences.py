@@ -168,7 +168,7 @@ def _models(sent: BaseModel, back: BaseModel, path: str) -> str | None:
 
 
 def _objects(sent: object, back: object, path: str) -> str | None:
-    """Anything else: by its attributes; by its own `==` where it has none or is no dataclass."""
+    """Anything else: by its attributes; by its own `==` where it has none or is not a dataclass."""
     if not dataclasses.is_dataclass(sent) and "__eq__" in _defined(type(sent)):
         return None if sent == back else _changed(sent, back, path)
     if not any(True for _ in _state(sent)) and not dataclasses.is_dataclass(sent):
@@ -185,7 +185,8 @@ def _attributes(sent: object, back: object, path: str) -> str | None:
     one, other = dict(_state(sent)), dict(_state(back))
     for name in one.keys() | other.keys():
         if name not in other:
-            return f"at {path}.{name}: {shown(one[name])} is no field of its type: it would be lost"
+            lost = shown(one[name])
+            return f"at {path}.{name}: {lost} is not a field of its type: it would be lost"
         given = one[name] if name in one else getattr(sent, name, _MISSING)  # a class's default
         found = difference(given, other[name], f"{path}.{name}")
         if found:

@@ -235,7 +235,7 @@ class _Record:
     def _args(self) -> None:
         exc: Any = self._exc
         message = self._failure.message
-        # The file name of an OSError is no part of its args, only of how it is copied.
+        # The file name of an OSError is not part of its args, only of how it is copied.
         is_os = issubclass(type(exc), OSError)
         args = list(OSError.__reduce__(exc)[1] if is_os else inspection.state_of(exc, "args"))
         if len(args) == 1 and type(args[0]) is str and args[0] == message and message:

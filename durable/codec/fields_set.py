@@ -109,7 +109,7 @@ def _pairs(value: object, form: object) -> list[tuple[BaseModel, dict[str, objec
             if isinstance(one, BaseModel):
                 found.append((one, known))
             if isinstance(one, dict):
-                # Keys that are no text are spelled by pydantic, in the same order.
+                # Keys that are not text are spelled by pydantic, in the same order.
                 values = [item for key, item in known.items() if key != KEY]
                 if len(one) == len(values):
                     open_ += zip(one.values(), values, strict=True)

@@ -1,6 +1,6 @@
 """Looking at exceptions whose classes may do anything.
 
-A class may raise from whatever is asked of it, `SystemExit` included, return what is no text, or
+A class may raise from whatever is asked of it, `SystemExit` included, return what is not text, or
 lie about itself. What is read here is read by the descriptors of `BaseException` and `type`, which
 run no code of the user's; where that cannot be avoided (`__str__`, `__repr__`, an attribute asked
 for by name), whatever it raises is an answer too.
@@ -152,7 +152,7 @@ def is_tampered_with(cls: type) -> bool:
 
 def _replaces(cls: type, names: frozenset[str]) -> bool:
     found = names_in(cls)
-    # A mixin that is no exception has a `__dict__` of Python's own making.
+    # A mixin that is not an exception has a `__dict__` of Python's own making.
     return any(type(found[name]) is not types.GetSetDescriptorType for name in names & found.keys())
 
 

@@ -46,7 +46,7 @@ def scalar_of(value: object) -> object:
     found = builtin_of(value)
     if found is None:
         kind = type(value)
-        raise TypeError(f"{kind.__module__}.{kind.__qualname__} is no type that JSON could hold")
+        raise TypeError(f"{kind.__module__}.{kind.__qualname__} is not a type that JSON could hold")
     return found
 
 
@@ -80,7 +80,7 @@ def _advice_on_builtin(one: object) -> str | None:
             " from, such as value.encode(errors='surrogateescape')"
         )
     if inspect.isroutine(one) or isinstance(one, type):
-        return "code is no value: pass its name, and look it up where it is needed"
+        return "code is not a value: pass its name, and look it up where it is needed"
     return None
 
 

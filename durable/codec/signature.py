@@ -117,7 +117,7 @@ class Signature:
         return (self._result or self._prepared_result()).encode(value)
 
     def decode_result(self, text: str) -> Any:
-        """The result of a text. `PayloadError` if it is no JSON of the annotated type."""
+        """The result of a text. `PayloadError` if it is not JSON of the annotated type."""
         return (self._result or self._prepared_result()).decode(text)
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

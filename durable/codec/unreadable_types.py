@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from durable.errors import DefinitionError
 
-_CODE: Final = "it holds code, which is no value: pass its name, and look it up where it is needed"
+_CODE: Final = "it holds code, which is not a value: pass its name, and look it up where it is used"
 _WHY: Final = {
     "callable": _CODE,
     "is-subclass": _CODE,

@@ -69,7 +69,7 @@ _GRAPH: Final = frozenset(
 )
 
 _NO_NUMBER: Final = (
-    "null is no number of attempts: leave it out for the default,"
+    "null is not a number of attempts: leave it out for the default,"
     f" {RetryPolicy().maximum_attempts}, or write {FOR_EVER} to try for ever"
 )
 _WANTED: Final[Mapping[str, str]] = MappingProxyType(

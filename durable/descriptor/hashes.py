@@ -1,8 +1,8 @@
 """Hashes of what functions generate: the versions of their graphs, and of the app.
 
 Both leave out what a release of durable adds on its own (activities whose ids begin with a dot), so
-that another release, or its absence, is no other version. What a workflow may be signalled is the
-user's, and counts.
+that another release, or its absence, is not another version. What a workflow may be signalled is
+the user's, and counts.
 """
 
 from __future__ import annotations

@@ -257,7 +257,7 @@ class Transition(Part):
     code: JsonValue = None
     """Without effect: a code is compared where it stands under `conditions`."""
     conditions: Conditions | None = None
-    """When it is followed; without any, on every answer that is no error."""
+    """When it is followed; without any, on every answer that is not an error."""
 
 
 class HookConditions(Part):

@@ -70,7 +70,7 @@ def complaint(operation: object) -> str | None:
         return f"an operation is an object with an `op`, and this is {operation!r:.100}"
     op = operation.get("op")
     if not isinstance(op, str) or op not in _WORDS:
-        return f"{op!r:.100} is no operation; there are {', '.join(_WORDS)}"
+        return f"{op!r:.100} is not an operation; there are {', '.join(_WORDS)}"
     needed, also = _WORDS[op]
     given = operation.keys() - {"op"}
     if missing := sorted(needed - given):

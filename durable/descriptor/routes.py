@@ -66,7 +66,7 @@ class Routes:
 
     Attributes:
         by_code: code -> what may follow it.
-        unconditional: followed on every answer that is no error, whatever its code.
+        unconditional: followed on every answer that is not an error, whatever its code.
         targets: every activity to which a transition leads, in the document's order.
     """
 

@@ -39,7 +39,7 @@ class Checker:
     """One schema, compiled.
 
     Raises `ConfigurationError` where the package that checks is not installed, `DescriptorError`
-    for what is no schema.
+    for what is not a schema.
 
     Example:
         >>> Checker({"properties": {"a": {"type": "number"}}}).mismatch({"a": "x"})
@@ -87,7 +87,7 @@ def problems(schema: JsonSchema) -> Iterator[tuple[Path, str]]:
         return
     found = best_match(dialect(dialect.META_SCHEMA).iter_errors(schema))
     if found is not None:
-        yield tuple(found.absolute_path), f"it is no JSON Schema: {found.message:.{SHOWN_MAX}}"
+        yield tuple(found.absolute_path), f"it is not a JSON Schema: {found.message:.{SHOWN_MAX}}"
         return
     yield from _dangling(schema)
 

@@ -191,7 +191,7 @@ def _hooks(graph: Graph, _tree: Tree) -> Iterator[Finding]:
             if target is None:
                 yield Finding((*path, "to"), f"there is no activity {rule.to!r} in this graph")
             elif not isinstance(target, Hook):
-                yield Finding((*path, "to"), f"{rule.to!r} is no hook and cannot wait for a signal")
+                yield Finding((*path, "to"), f"{rule.to!r} is not a hook: it cannot wait")
             elif own.get(rule.to, topic) != topic or topics.setdefault(rule.to, topic) != topic:
                 yield Finding((*path, "to"), f"{rule.to!r} waits at another topic already")
             if not (rule.conditions and rule.conditions.match):

@@ -150,7 +150,7 @@ def _section_problem(
     reference: Reference, place: Place, activity: ActivityPart, root: str
 ) -> str | None:
     if reference.section == "hook" and not isinstance(activity, Hook):
-        return f"{root!r} is no hook, so nothing is signalled to it"
+        return f"{root!r} is not a hook, so nothing is signalled to it"
     if reference.section == "input":
         if not isinstance(activity, Trigger):
             return "only a trigger's input can be referred to"

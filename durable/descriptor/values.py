@@ -66,7 +66,7 @@ def _constant(place: Place) -> Iterator[tuple[Path, str]]:
 
 
 def duration_problem(value: object) -> str | None:
-    """Why a literal is no duration, None if it is one.
+    """Why a literal is not a duration, None if it is one.
 
     It is a number of seconds, where 0 and less mean "not at all", or text such as "30 days".
     """

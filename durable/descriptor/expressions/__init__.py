@@ -1,6 +1,6 @@
 """The mapping language: what a descriptor may write where a value is wanted.
 
-    literal                      any JSON value, also a text with braces that is no reference
+    literal                      any JSON value, also a text with braces that is not a reference
     '{t1.output.data.x}'         a reference, also {t1.hook.data.x}, {$self.…}, {$job.data.x}
     '{@math.random}'             a function without arguments
     {'@pipe': [[…], […]]}        rows: the values of one are the arguments of the next

@@ -62,7 +62,7 @@ def instant_of(numbers: Sequence[float], zone: tzinfo = UTC) -> float:
 
     Fields run over into the next, as in JavaScript: month 12 is January of the next year. A local
     time that occurs twice is the first of the two; one that is skipped is taken by the offset
-    that was in force before. NaN when a field is no number or the result is out of range.
+    that was in force before. NaN when a field is not a number or the result is out of range.
     """
     if not all(map(math.isfinite, numbers)):
         return math.nan

@@ -134,7 +134,7 @@ class _Compiler:
             return self._function(raw, at) or Literal(None)
         reference = parse_reference(raw[1:-1])
         if isinstance(reference, str):
-            return self._wrong(at, f"{raw} is no reference: {reference}")
+            return self._wrong(at, f"{raw} is not a reference: {reference}")
         if reference.root not in LOOP_VARIABLES:
             self.witness(at, reference)
         elif not self.in_loop:
@@ -144,7 +144,7 @@ class _Compiler:
     def _function(self, raw: str, at: Path) -> Call | None:
         found = _FUNCTION.fullmatch(raw)
         if found is None:
-            self.report(at, f"{raw} is no function: it must read {{@domain.function}}")
+            self.report(at, f"{raw} is not a function: it must read {{@domain.function}}")
             return None
         domain, name = found[1], found[2]
         functions = DOMAINS.get(domain)

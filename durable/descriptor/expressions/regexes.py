@@ -199,7 +199,7 @@ def _among(ranges: Ranges, code: int) -> bool:
 def compile_regex(pattern: str) -> Regex:
     r"""A pattern, compiled; those of a descriptor come again and again.
 
-    Raises `RegexError` for what is no pattern, and what cannot be searched for in linear time.
+    Raises `RegexError` for what is not a pattern, and what cannot be searched for in linear time.
 
     Example:
         >>> compile_regex(r"^\d{2}$").search("12"), compile_regex("a$").search("a\n")

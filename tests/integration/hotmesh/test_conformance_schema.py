@@ -241,7 +241,7 @@ async def test_without_asking_nothing_is_checked(begin: Begin) -> None:
         (
             "schema: {type: object, required: [a],",
             "schema: {type: objekt, required: [a],",
-            "it is no JSON Schema: 'objekt' is not valid",
+            "it is not a JSON Schema: 'objekt' is not valid",
         ),
         (
             "schema: {required: [b],",

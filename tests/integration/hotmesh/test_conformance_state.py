@@ -242,7 +242,7 @@ async def test_finding_is_served_by_indexes(begin: Begin, database: Database, ds
 
 
 WRONG = {
-    "is no operation": "{op: entity.explode, path: a}",
+    "is not an operation": "{op: entity.explode, path: a}",
     "needs 'value'": "{op: entity.append, path: a}",
     "knows no 'pat'": "{op: entity.toggle, path: a, pat: b}",
     "an operation is an object": "entity.toggle",
@@ -283,7 +283,7 @@ async def test_what_does_not_fit_fails_the_job(begin: Begin) -> None:
     data = {"kind": "k", "state": [{"op": "entity.set", "value": {"name": "ann"}}]}
     with pytest.raises(JobFailed, match=r"activity 'w1'.*the entity at 'name' is no number: 'ann'"):
         await mesh.pubsub("t", data, timeout=100)
-    with pytest.raises(JobFailed, match=r"state\[0\]: 'nonsense' is no operation"):
+    with pytest.raises(JobFailed, match=r"state\[0\]: 'nonsense' is not an operation"):
         await mesh.pubsub("t", data, timeout=100)
     with pytest.raises(JobFailed, match=r"activity 't1'.*must be text"):
         await mesh.pubsub(

@@ -129,7 +129,7 @@ REFUSED = [
     ("flush", {"topic": "t", "id": 5}, "must be text"),
     ("cron", {"topic": "t", "id": "", "interval": 1}, "not empty"),
     ("cron", {"topic": "t", "id": "k", "interval": "often"}, "no duration"),
-    ("cron", {"topic": "t", "id": "k", "interval": "9 9 9 * 13"}, "no schedule"),
+    ("cron", {"topic": "t", "id": "k", "interval": "9 9 9 * 13"}, "not a schedule"),
     ("cron", {"topic": "t", "id": "k", "interval": 1, "max_cycles": 0}, "1 or more"),
     ("cron", {"topic": "t", "id": "k", "interval": 1, "delay": -1}, "not negative"),
     ("cron", {"topic": "t", "id": "k", "interval": "@daily", "time_zone": "Moon"}, "no such time"),

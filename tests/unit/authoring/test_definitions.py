@@ -180,8 +180,8 @@ async def plain() -> None: ...
         (len, "builtin"),
         (activity(charge), "decorated already"),
         (workflow(charge), "decorated already"),
-        (5, "no function"),
-        ("name", "no function"),
+        (5, "not a function"),
+        ("name", "not a function"),
     ],
 )
 def test_functions_that_cannot_be_durable(decorator: Any, fn: Any, word: str):

@@ -132,7 +132,7 @@ MISTAKES = [
     ("{maximumAttempts: 5,", "{maximumAttempts: 2.5,", "retry.maximumAttempts: it must be a whole"),
     ("{maximumAttempts: 5,", "{maxAttempts: 5,", "retry.maxAttempts: unknown field; did you mean"),
     ("{maximumAttempts: 5,", "{maximumAttempts: null,",
-     "null is no number of attempts: leave it out for the default, 3, or write 2147483647 to"),
+     "null is not a number of attempts: leave it out for the default, 3, or write 2147483647 to"),
     ("{maximumAttempts: 5,", "{503: [3, x],", "retry.503: retries by code are for graphs written"),
     ("'{fulfil.output.data.retry}'", "often", ".activity.retry: it must be a mapping of names"),
     ("'{fulfil.output.data.retry}'", "'{$job.data.retry}'",

@@ -48,8 +48,8 @@ def test_all_operations() -> None:
 @pytest.mark.parametrize(
     ("operation", "words"),
     [
-        (5, "an object with an `op`"), ({}, "None is no operation"), ({"op": []}, "is no operation"),
-        ({"op": "entity.get", "path": "a"}, "is no operation"),
+        (5, "an object with an `op`"), ({}, "None is not an operation"), ({"op": []}, "is not an operation"),
+        ({"op": "entity.get", "path": "a"}, "is not an operation"),
         ({"op": "entity.append"}, "needs 'path', 'value'"),
         ({"op": "entity.toggle", "path": "a", "by": 1, 3: 4}, "knows no '3', 'by'"),
         ({"op": "attributes.set", "values": 1}, "the values are an object"),

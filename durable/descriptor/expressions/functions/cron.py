@@ -73,7 +73,7 @@ def _zone(args: Arguments) -> tzinfo:
 def next_time(text: str, now: datetime, zone: tzinfo) -> datetime:
     """The schedule's first time after `now` by the clocks of the zone, in UTC.
 
-    Raises `Refusal` for what is no schedule, or has no time within the next 50 years.
+    Raises `Refusal` for what is not a schedule, or has no time within the next 50 years.
     """
     from cronsim import CronSimError  # noqa: PLC0415 - an extra: see MISSING
 
@@ -83,7 +83,7 @@ def next_time(text: str, now: datetime, zone: tzinfo) -> datetime:
         times = _times(_NAMED.get(text.strip().lower(), text), now.astimezone(zone))
         return next(time for time in (t.astimezone(UTC) for t in times) if time > now)
     except CronSimError as error:
-        raise Refusal(f"{text!r} is no schedule: {error}") from error
+        raise Refusal(f"{text!r} is not a schedule: {error}") from error
     except StopIteration as error:
         raise Refusal(f"{text!r} has no time within the next 50 years") from error
 

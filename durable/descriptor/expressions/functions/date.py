@@ -1,7 +1,7 @@
 """`@date`: JavaScript's `Date`. A date is a `Moment`, a number of milliseconds, or text.
 
 Text of digits alone is milliseconds; other text is read as `Date.parse` does, and is refused when
-it is no date. Local fields are those of the context's time zone, UTC unless it says otherwise.
+it is not a date. Local fields are those of the context's time zone, UTC unless it says otherwise.
 What sets a field gives the new date, which is text to JSON and a number to arithmetic.
 """
 
@@ -64,7 +64,7 @@ def _instant(args: Arguments) -> float:
         return clip(float(value))
     instant = parse_date(value, args.context.zone)
     if math.isnan(instant):
-        raise Refusal("its text is no date; write one such as 2026-01-31T12:30:00Z")
+        raise Refusal("its text is not a date; write one such as 2026-01-31T12:30:00Z")
     return instant
 
 

@@ -158,7 +158,7 @@ def _is_extensible(args: Arguments) -> bool:
 
 
 def _is_sealed(args: Arguments) -> bool:
-    """JavaScript calls what is no object sealed, and frozen too."""
+    """JavaScript calls what is not an object sealed, and frozen too."""
     value = args[0]
     if _is_extensible(args):
         return False

@@ -67,12 +67,12 @@ def test_the_delay_to_the_next_time(at, args, expected):
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
-        (["61 * * * *"], "is no schedule"),
-        (["* * * *"], "is no schedule"),
-        (["61 0 2 * * *"], "is no schedule"),
-        (["every day"], "is no schedule"),
-        ([""], "is no schedule"),
-        (["0 0 30 2 *"], "is no schedule"),
+        (["61 * * * *"], "is not a schedule"),
+        (["* * * *"], "is not a schedule"),
+        (["61 0 2 * * *"], "is not a schedule"),
+        (["every day"], "is not a schedule"),
+        ([""], "is not a schedule"),
+        (["0 0 30 2 *"], "is not a schedule"),
         ([5], "a schedule is a text"),
         ([["* * * * *"]], "a schedule is a text"),
         (["* " * 200], "a schedule is a text"),

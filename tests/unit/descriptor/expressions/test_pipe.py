@@ -39,7 +39,7 @@ def value_of(raw):
     ],
 )  # fmt: skip
 def test_a_literal_stands_for_itself(raw):
-    """Whatever is no reference is itself, also text that merely has braces in it."""
+    """Whatever is not a reference is itself, also text that merely has braces in it."""
     expression = compile_value(raw)
     assert expression.evaluate(CONTEXT) == raw
     assert expression.is_constant
@@ -122,7 +122,7 @@ def test_pipes(rows, expected):
 @pytest.mark.parametrize(
     ("raw", "where", "reason"),
     [
-        ("{t1.outputs.data}", "", "is no reference"),
+        ("{t1.outputs.data}", "", "is not a reference"),
         ("{$app.data.x}", "", "is not known"),
         ("{$item.x}", "", "inside @reduce only"),
         ("{@string}", "", "domain.function"),
