@@ -296,7 +296,7 @@ def test_the_reference_lists_the_commands() -> None:
 
 
 def test_what_is_said_to_be_missing_is_missing() -> None:
-    """The public API has none of the names listed under "Not yet available": adding one removes its row."""
+    """The public API lacks every name under "Not yet available": adding one removes its row."""
     text = (PROJECT / "docs" / "limits.md").read_text("utf-8")
     cells = re.findall(r"^\| ([^|]*) \|", text.partition("## Not yet available")[2], re.MULTILINE)
     assert cells
