@@ -2,7 +2,6 @@
 
 The face:
 mesh.py           the class `HotMesh`: init, serve, versions, quorum, stop
-app_jobs.py       its base: starts, signals, looks at, finds the jobs of one app
 composition.py    builds the parts of a mesh, once
 resources.py      its connections
 host.py           what runs in this process: membership, engine, workers; begun and ended
@@ -12,13 +11,13 @@ job_starts.py       pub, pubsub, resume
 function_starts.py  pub and pubsub of workflows
 publication.py      what a caller publishes
 job_interrupts.py   interrupt
-job_signals.py      hook, add
+job_signals.py      hook, add, hook_all
 function_signals.py  hook of runs of functions
 job_lookup.py       finds the job of an id, of a graph or a run of a function
 function_jobs.py    runs of functions, seen as jobs
 job_inspection.py   status, state, fields, export
 job_removal.py      scrub, prune
-search.py           find: by entity and attributes
+search.py           find, get_stats, get_ids: by entity, attributes and measures
 export.py           a job as a document, for people
 conditions.py       conditions on entity documents, checked here and compared by Postgres
 escalations.py      `mesh.escalations`: what waits for a person

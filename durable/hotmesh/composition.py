@@ -65,8 +65,7 @@ class MeshParts:
         signals: what reaches them from outside.
         inspection: how they stand.
         removal: their deletion.
-        search: finds them by what they keep.
-        statistics: finds and counts them by what their triggers measure.
+        search: finds and counts them.
         subscriptions: who is called at their ends.
         patterns: the same, by patterns of topics.
         escalations: what waits for a person.
@@ -85,7 +84,6 @@ class MeshParts:
     inspection: JobInspection
     removal: JobRemoval
     search: Search
-    statistics: Statistics
     subscriptions: Subscriptions
     patterns: PatternSubscriptions
     escalations: Escalations
@@ -131,6 +129,7 @@ def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
     )
     resolving = EscalationSteps(database, ground.versions.plans, settings.retry, random.random)
     bus, roster = ground.quorum.bus, ground.quorum.roster
+    statistics = Statistics(database, ground.versions.plans, app_id, ground.wake)
     return MeshParts(
         app_id=app_id,
         namespace=database.schema,
@@ -150,11 +149,10 @@ def compose(settings: MeshSettings, resources: Resources) -> MeshParts:
             lookup,
             on_committed,
         ),
-        signals=JobSignals(app_id, Signals(database, ground.wake), functions),
+        signals=JobSignals(app_id, Signals(database, ground.wake), functions, statistics),
         inspection=JobInspection(lookup, jobs),
-        removal=JobRemoval(lookup, resources.retention),
-        search=Search(app_id, database),
-        statistics=Statistics(database, ground.versions.plans, app_id, ground.wake),
+        removal=JobRemoval(app_id, lookup, resources.retention),
+        search=Search(app_id, database, statistics),
         subscriptions=hosted.subscriptions,
         patterns=hosted.patterns,
         escalations=Escalations(database, app_id, resolving, on_committed),

@@ -18,22 +18,70 @@ class JobInspection:
         self._lookup = lookup
         self._jobs = jobs
 
-    async def status(self, job_id: str) -> int:
-        """The semaphore of the job of an id."""
+    async def get_status(self, job_id: str) -> int:
+        """The semaphore of the latest job of an id, a whole number.
+
+        0: done. Above 0: how many branches are open. Around −1,000,000,000: interrupted, less a
+        billion.
+
+        Raises `JobNotFound` when no job has that `job_id`, or it was deleted.
+
+        Example:
+            print(await mesh.get_status("t2"), await mesh.get_status("t4"))
+            # → 0 -999999999
+        """
         return (await self._lookup.find(job_id)).job.status
 
-    async def state(self, topic: str, job_id: str) -> Output:
-        """A job of a topic: `{"metadata": …, "data": …}`."""
+    async def get_state(self, topic: str, job_id: str) -> Output:
+        """A job as it stands, whether it runs or has ended: `{"metadata": …, "data": …}`.
+
+        Args:
+            topic: what its graph subscribes to.
+            job_id: its id.
+
+        Raises `JobNotFound` when no job has that id in that graph.
+
+        Example:
+            job = await mesh.get_state("ticket.open", "t2")
+            print(job["data"]["team"], job["metadata"]["vrs"])
+            # → money 1
+        """
         found = await self._lookup.of_topic(topic, job_id)
         return output(found.job, found.plan, found.now)
 
     async def export(self, job_id: str) -> Output:
-        """A job as a document: what each activity did."""
+        """A job as a document: what each activity did.
+
+        `{"dependencies": [], "process": …, "status": …, "activities": […]}`. `status` is the
+        semaphore as text, such as "0". `process` is by dimension and activity, with the job's own
+        `data` and `metadata`. `activities` has a dict for each activity in the order in which they
+        were entered: `name`, `type`, `dimension`, `started_at`, `completed_at`, `duration_ms`,
+        `code`, `input`, `output`, and `hook` or `error` where there is one.
+
+        Raises `JobNotFound` when no job has that `job_id`.
+
+        Example:
+            story = await mesh.export("t2")
+            print([line["name"] for line in story["activities"]])
+            # → ['start', 'sort', 'wait', 'close']
+        """
         found = await self._lookup.find(job_id)
         return exported(found.job, found.plan, found.now, await self._lookup.history(found))
 
-    async def raw(self, job_id: str) -> Output:
-        """A job field by field."""
+    async def get_raw(self, job_id: str) -> Output:
+        """A job field by field: `{":": status, "data/x": …, "metadata/jid": …}`.
+
+        What an activity has left stands under its id and dimension, as `add,0,0/output/data/sum`
+        (`hook/data` for what a signal brought). Of an entity the kind is `@entity`, the document
+        below `@context/`; attributes are `_name`. Lists are values.
+
+        Raises `JobNotFound` when no job has that `job_id`.
+
+        Example:
+            fields = await mesh.get_raw("t2")
+            print(fields["data/team"], fields["wait,0,0,0/hook/data/text"])
+            # → money it is paid
+        """
         found = await self._lookup.find(job_id)
         job = found.job
         fields: Output = {":": job.status}
@@ -49,8 +97,21 @@ class JobInspection:
                     _flatten(data, f"{instance.aid}{instance.dad}/{leg}/data/", fields)
         return fields
 
-    async def attributes(self, job_id: str, fields: Sequence[str]) -> Output:
-        """Searchable attributes of a job by name, as text; None for those that it lacks."""
+    async def query_state(self, job_id: str, fields: Sequence[str]) -> Output:
+        """Searchable attributes of a job by name, as text; None for those that it lacks.
+
+        Args:
+            job_id: the job's id.
+            fields: names, as wildcards of `job.maps` such as `about[_]` wrote them. `":"` asks for
+                the status, a name in double quotes for a field as it is stored: `'"-mark"'` for a
+                marker.
+
+        Raises `JobNotFound` when no job has that id.
+
+        Example:
+            print(await mesh.query_state("t2", ["team", ":"]))
+            # → {'team': 'money', ':': 0}
+        """
         names = check_several("fields", fields, "mesh.query_state()")
         return await self._jobs.query((await self._lookup.find(job_id)).job, names)
 

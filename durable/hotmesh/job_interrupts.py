@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from durable.client.terminations import Terminations, termination
 from durable.engine.effects import Interruption
@@ -38,24 +39,45 @@ class JobInterrupts:
         self._terminations = terminations
         self._on_committed = on_committed
 
-    async def interrupt(self, topic: str, job_id: str, options: Data) -> bool:
-        """End a running job of a topic; whether it was there, with `suppress` of the options."""
-        if unknown := sorted(options.keys() - _OPTIONS):
+    async def interrupt(
+        self, /, topic: str, job_id: str, options: Data | None = None, **more: Any
+    ) -> bool:
+        """End a running job; its waiters get error 410.
+
+        Args:
+            topic: the graph's `subscribes`.
+            job_id: the job's id.
+            options: reason; throw (False: waiters get the data as it is); descend (interrupt the
+                jobs that it awaits as well); suppress (return False where this would raise); code;
+                stack; expire.
+            more: the same options, as keywords.
+
+        Raises `JobNotFound` when no job of that id runs.
+
+        Example:
+            await mesh.pub("ticket.open", {"id": "t4", "text": "buy now"})
+            print(await mesh.interrupt("ticket.open", "t4", reason="spam"))
+            # → True
+            print(await mesh.interrupt("ticket.open", "t4", suppress=True))
+            # → False
+        """
+        given = {**(options or {}), **more}
+        if unknown := sorted(given.keys() - _OPTIONS):
             raise ConfigurationError(
                 f"interrupt has unknown options {unknown}; known are {sorted(_OPTIONS)}"
             )
         how = Interruption(
-            options.get("reason", ""),
-            options.get("code", INTERRUPTED),
-            options.get("throw", True),
-            options.get("descend", False),
-            options.get("stack", ""),
-            options.get("expire"),
+            given.get("reason", ""),
+            given.get("code", INTERRUPTED),
+            given.get("throw", True),
+            given.get("descend", False),
+            given.get("stack", ""),
+            given.get("expire"),
         )
         try:
             await self._interrupt(topic, job_id, how)
         except JobNotFound:
-            if options.get("suppress"):
+            if given.get("suppress"):
                 return False
             raise
         return True

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from types import MethodType
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
-from durable.hotmesh.app_jobs import AppJobs
 from durable.hotmesh.composition import MeshParts, compose
+from durable.hotmesh.job_inspection import JobInspection
+from durable.hotmesh.job_interrupts import JobInterrupts
+from durable.hotmesh.job_removal import JobRemoval
+from durable.hotmesh.job_signals import JobSignals
+from durable.hotmesh.job_starts import JobStarts
 from durable.hotmesh.quorum.commands import throttle_of
 from durable.hotmesh.resources import Resources
+from durable.hotmesh.search import Search
 from durable.hotmesh.settings import mesh_settings, worker_settings
 from durable.hotmesh.subscribers import Subscriber
 from durable.protocol.durations import Duration, seconds
 from durable.protocol.graphs import Data, Output
 from durable.protocol.ids import new_id
-from durable.protocol.retention import Outcome, Pruned, pruning
+
+T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Stopping(Protocol):
@@ -35,7 +44,31 @@ class _Stop:
         return owner._stop_all if mesh is None else mesh._stop  # noqa: SLF001 - of the same class
 
 
-class HotMesh(AppJobs):
+class PartMethod(Generic[T, P, R]):
+    """A public method of `HotMesh` that one of its parts has: bound to that of the mesh.
+
+    Of the class it is the part's function, with its signature and docstring.
+    """
+
+    def __init__(
+        self, part: Callable[[MeshParts], T], method: Callable[Concatenate[T, P], R]
+    ) -> None:
+        self._part = part
+        self._method = method
+
+    @overload
+    def __get__(self, mesh: None, owner: type[HotMesh]) -> Callable[Concatenate[T, P], R]: ...
+
+    @overload
+    def __get__(self, mesh: HotMesh, owner: type[HotMesh]) -> Callable[P, R]: ...
+
+    def __get__(self, mesh: HotMesh | None, owner: type[HotMesh]) -> Callable[..., R]:
+        if mesh is None:
+            return self._method
+        return MethodType(self._method, self._part(mesh._parts))  # noqa: SLF001 - of the same class
+
+
+class HotMesh:
     """One app of a graph engine on Postgres, as this process takes part in it.
 
     Made by `init`; `stop` ends it, and so does the end of an `async with`. It ends by itself where
@@ -51,6 +84,11 @@ class HotMesh(AppJobs):
         >>> await mesh.activate("1")  # doctest: +SKIP
         >>> (await mesh.pubsub("calculate", {"a": 1, "b": 2}))["data"]  # doctest: +SKIP
         {'result': 3}
+
+    Attributes:
+        app_id, namespace: the app, and the Postgres schema that it is in.
+        engine_id: by which others name this process.
+        escalations: what waits for a person.
     """
 
     disconnecting: ClassVar[bool] = False
@@ -59,6 +97,13 @@ class HotMesh(AppJobs):
     _living: ClassVar[weakref.WeakKeyDictionary[HotMesh, asyncio.AbstractEventLoop]] = (
         weakref.WeakKeyDictionary()
     )
+
+    def __init__(self, parts: MeshParts) -> None:
+        self.app_id = parts.app_id
+        self.namespace = parts.namespace
+        self.engine_id = parts.guid
+        self.escalations = parts.escalations
+        self._parts = parts
 
     @property
     def broken(self) -> BaseException | None:
@@ -220,6 +265,28 @@ class HotMesh(AppJobs):
         """
         return await self._parts.admin.active_version()
 
+    # --- jobs -------------------------------------------------------------------------------------
+
+    pub = PartMethod(lambda parts: parts.starts, JobStarts.pub)
+    pubsub = PartMethod(lambda parts: parts.starts, JobStarts.pubsub)
+    resume = PartMethod(lambda parts: parts.starts, JobStarts.resume)
+    hook = PartMethod(lambda parts: parts.signals, JobSignals.hook)
+    add = PartMethod(lambda parts: parts.signals, JobSignals.add)
+    hook_all = PartMethod(lambda parts: parts.signals, JobSignals.hook_all)
+    interrupt = PartMethod(lambda parts: parts.interrupts, JobInterrupts.interrupt)
+    get_status = PartMethod(lambda parts: parts.inspection, JobInspection.get_status)
+    get_state = PartMethod(lambda parts: parts.inspection, JobInspection.get_state)
+    export = PartMethod(lambda parts: parts.inspection, JobInspection.export)
+    get_raw = PartMethod(lambda parts: parts.inspection, JobInspection.get_raw)
+    query_state = PartMethod(lambda parts: parts.inspection, JobInspection.query_state)
+    find = PartMethod(lambda parts: parts.search, Search.find)
+    find_by_condition = PartMethod(lambda parts: parts.search, Search.find_by_condition)
+    find_by_id = PartMethod(lambda parts: parts.search, Search.find_by_id)
+    get_stats = PartMethod(lambda parts: parts.search, Search.get_stats)
+    get_ids = PartMethod(lambda parts: parts.search, Search.get_ids)
+    scrub = PartMethod(lambda parts: parts.removal, JobRemoval.scrub)
+    prune = PartMethod(lambda parts: parts.removal, JobRemoval.prune)
+
     # --- ends of jobs -----------------------------------------------------------------------------
 
     async def sub(self, topic: str, callback: Subscriber) -> None:
@@ -273,50 +340,6 @@ class HotMesh(AppJobs):
             await mesh.punsub("ticket.*")
         """
         await self._parts.patterns.remove(pattern)
-
-    # --- jobs that have ended ---------------------------------------------------------------------
-
-    async def scrub(self, job_id: str) -> None:
-        """Delete a job that has ended, with all that belongs to it; its id is free at once.
-
-        Raises `JobNotFound` when no job has that `job_id`, and `ConfigurationError` for a job that
-        runs: interrupt it first.
-
-        Example:
-            await mesh.scrub("t2")
-        """
-        await self._parts.removal.scrub(job_id)
-
-    async def prune(
-        self,
-        *,
-        older_than: Duration | None = None,
-        keep: Iterable[Outcome] = (),
-        streams: bool = True,
-        dry_run: bool = False,
-        tell: Callable[[Pruned], None] | None = None,
-    ) -> Pruned:
-        """Delete this app's jobs that expired long ago, in batches; how much it was.
-
-        Engines and workers do so by themselves once a minute, as `retain` says. Running jobs, and
-        those that never expire, are not touched.
-
-        Args:
-            older_than: how long ago they expired; as `retain` says unless given.
-            keep: outcomes that stay: "completed", "failed" (which is any other end), or both.
-            dry_run: only count.
-            streams: also expired messages of jobs that stay, and signals for which nobody came.
-            tell: called with what has been deleted so far, after each batch.
-
-        Raises `ConfigurationError` for what is no duration or outcome.
-
-        Example:
-            pruned = await mesh.prune(older_than="1 hour", keep=["failed"])
-            print(pruned.jobs)
-            # → 0
-        """
-        wanted = pruning(older_than, keep, streams=streams, app_id=self.app_id)
-        return await self._parts.removal.prune(wanted, tell, dry_run=dry_run)
 
     # --- engines and workers ----------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from durable.hotmesh.escalations import Escalations
-from durable.hotmesh.mesh import HotMesh
+from durable.hotmesh.mesh import HotMesh, PartMethod
 
 WIDTH: Final = 100  # characters of a signature on one line
 
@@ -133,7 +133,7 @@ def vars_of(cls: type[Any]) -> dict[str, Callable[..., Any]]:
 
 
 def _is_own(value: object) -> bool:
-    kinds = (classmethod, staticmethod, type(vars(HotMesh)["stop"]))
+    kinds = (classmethod, staticmethod, type(vars(HotMesh)["stop"]), PartMethod)
     return inspect.isfunction(value) or isinstance(value, kinds)
 
 
