@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -184,11 +184,9 @@ async def _assemble(
     database: Database, readiness: Readiness, keeper: asyncio.Task[None] | None
 ) -> Client:
     namespace = database.schema
-    hub = await NotificationHub.open(database)
-    announcer = hub.announcer
+    resources = await Resources.open(database)
+    announcer = resources.announcer
     runs = RunStream(database)
-    retention = Retention(database)
-    janitor = Janitor(retention)
     services = WorkerServices(
         address=database.address,
         schema=namespace,
@@ -199,7 +197,7 @@ async def _assemble(
         committer=lambda member: Committer(database.address, namespace, member, announcer),
         deployer=_Deployer(database),
         topics=partial(TopicStream, database),
-        prune=janitor.due,
+        prune=resources.janitor.due,
         migrate=readiness.migrate,
     )
     jobs = JobStore(database)
@@ -211,14 +209,44 @@ async def _assemble(
     async def closing() -> None:
         if keeper is not None:
             keeper.cancel()
-        # Each waits a moment for a server that does not answer: together, so that it is one moment.
-        deaf = announcer.unlisten_own(mine)
-        await asyncio.gather(janitor.close(), deaf, waiters.close(), hub.notifier.close())
-        await asyncio.gather(hub.listener.close(), database.close())
+        await resources.close(announcer.unlisten_own(mine), waiters.close())
 
-    return Client(
-        database.dsn, namespace, Runs(jobs, services, waiters, retention, deployments), closing
-    )
+    shared = Runs(jobs, services, waiters, resources.retention, deployments)
+    return Client(database.dsn, namespace, shared, closing)
+
+
+class Resources:
+    """What one client or mesh is connected with, opened together and closed together.
+
+    Attributes:
+        database: its pool, and where it connects.
+        listener: its LISTEN connection.
+        notifier: sends notifications after commits.
+        announcer: notifies the members that a commit concerns.
+        retention: deletes what has ended.
+        janitor: does so when it is the turn of this member.
+    """
+
+    def __init__(self, database: Database, hub: NotificationHub) -> None:
+        self.database = database
+        self.listener = hub.listener
+        self.notifier = hub.notifier
+        self.announcer = hub.announcer
+        self.retention = Retention(database)
+        self.janitor = Janitor(self.retention)
+
+    @classmethod
+    async def open(cls, database: Database) -> Resources:
+        """Listen. Raises `DatabaseError` where Postgres cannot be reached."""
+        return cls(database, await NotificationHub.open(database))
+
+    async def close(self, *others: Awaitable[None]) -> None:
+        """Close everything, and `others` with it.
+
+        Each waits a moment for a server that does not answer: together, so that it is one moment.
+        """
+        await asyncio.gather(self.janitor.close(), self.notifier.close(), *others)
+        await asyncio.gather(self.listener.close(), self.database.close())
 
 
 class _Histories:

@@ -2,8 +2,7 @@
 
 The face:
 mesh.py           the class `HotMesh`: init, serve, versions, quorum, stop
-composition.py    builds the parts of a mesh, once
-resources.py      its connections
+composition.py    opens the connections of a mesh, and builds its parts
 host.py           what runs in this process: membership, engine, workers; begun and ended
 
 Jobs:

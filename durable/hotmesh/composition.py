@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from durable.client.client import Client
 from durable.client.interface_checker import InterfaceChecker
 from durable.client.terminations import Terminations
+from durable.composition import Resources
 from durable.engine.interpreter import Interpreter
 from durable.engine.job_queries import JobQueries, JobSnapshot
 from durable.engine.signals import Signals
@@ -16,6 +18,7 @@ from durable.engine.steps.graph_steps import GraphSteps
 from durable.engine.steps.local_path import LocalPath, LocalPathServices
 from durable.engine.timers import Timers
 from durable.engine.versions import Versions
+from durable.errors import ConfigurationError
 from durable.hotmesh.admin import Admin
 from durable.hotmesh.breakage import Breakage
 from durable.hotmesh.commit_announcements import CommitAnnouncements, EngineWake
@@ -36,11 +39,13 @@ from durable.hotmesh.loop_watch import LoopWatch
 from durable.hotmesh.pattern_subscriptions import PatternSubscriptions
 from durable.hotmesh.quorum_calls import QuorumCalls
 from durable.hotmesh.quorum_member import QuorumMember
-from durable.hotmesh.resources import Resources
 from durable.hotmesh.search import Search
 from durable.hotmesh.served_topics import ServedTopics
 from durable.hotmesh.settings import MeshSettings
 from durable.hotmesh.subscriptions import Subscriptions
+from durable.postgres.address import Pool
+from durable.postgres.database import Database
+from durable.postgres.migrator import migrate, require
 from durable.protocol.ids import new_id
 from durable.runtime import channels
 from durable.runtime.end_waiters import EndWaiters
@@ -113,6 +118,36 @@ class _Ground:
     declared: InterfaceChecker
     wake: EngineWake
     announcements: CommitAnnouncements
+
+
+async def open_resources(settings: MeshSettings) -> Resources:
+    """Connect, and bring the schema up to date where there is an engine; else check it."""
+    database = await _database(settings.connection, settings.namespace, settings.direct)
+    try:
+        await (migrate(database) if settings.engine else require(database))
+        return await Resources.open(database)
+    except BaseException:
+        await database.close()
+        raise
+
+
+async def _database(connection: object, namespace: str | None, direct: str | None) -> Database:
+    if isinstance(connection, Client):
+        if direct is not None:
+            raise ConfigurationError(
+                "a Client has its own direct way: give direct_dsn to durable.connect()"
+            )
+        schema = namespace or connection.namespace
+        return await Database.at(connection.services.address, schema=schema)
+    schema = namespace or "durable"
+    if isinstance(connection, str):
+        return await Database.open(connection, schema=schema, direct=direct)
+    if isinstance(connection, Pool):
+        return await Database.within(connection, schema=schema, direct=direct)
+    raise ConfigurationError(
+        f"connection= is of type {type(connection).__name__!r}: give a DSN, a Client from"
+        " durable.connect(), or an asyncpg pool"
+    )
 
 
 def compose(settings: MeshSettings, resources: Resources) -> MeshParts:

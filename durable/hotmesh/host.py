@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
+from durable.composition import Resources
 from durable.engine.job_queries import JobSnapshot
 from durable.engine.steps.local_path import LocalPath
 from durable.errors import ConfigurationError
@@ -15,7 +16,6 @@ from durable.hotmesh.engine_loop import EngineLoop
 from durable.hotmesh.loop_watch import LoopWatch
 from durable.hotmesh.pattern_subscriptions import PatternSubscriptions
 from durable.hotmesh.quorum_member import Consumer, QuorumMember
-from durable.hotmesh.resources import Resources
 from durable.hotmesh.served_topics import ServedTopics
 from durable.hotmesh.settings import MeshSettings, WorkerSettings
 from durable.hotmesh.subscriptions import Subscriptions

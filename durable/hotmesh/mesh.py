@@ -9,14 +9,13 @@ from pathlib import Path
 from types import MethodType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
-from durable.hotmesh.composition import MeshParts, compose
+from durable.hotmesh.composition import MeshParts, compose, open_resources
 from durable.hotmesh.job_inspection import JobInspection
 from durable.hotmesh.job_interrupts import JobInterrupts
 from durable.hotmesh.job_removal import JobRemoval
 from durable.hotmesh.job_signals import JobSignals
 from durable.hotmesh.job_starts import JobStarts
 from durable.hotmesh.quorum.commands import throttle_of
-from durable.hotmesh.resources import Resources
 from durable.hotmesh.search import Search
 from durable.hotmesh.settings import mesh_settings, worker_settings
 from durable.hotmesh.subscribers import Subscriber
@@ -164,7 +163,7 @@ class HotMesh:
         """
         given = {"app_id": app_id, "engine": engine, "workers": workers, "namespace": namespace}
         settings = mesh_settings(config, {**given, **more})
-        return await cls._begun(compose(settings, await Resources.open(settings)))
+        return await cls._begun(compose(settings, await open_resources(settings)))
 
     @classmethod
     async def _begun(cls, parts: MeshParts) -> Self:
