@@ -129,6 +129,6 @@ def no_net(monkeypatch: pytest.MonkeyPatch) -> None:
         "durable.worker.poll.POLL",
         "durable.worker.poll.REST",
         "durable.runtime.end_waiters.POLL",
-        "durable.store.membership.SWEEP",
+        "durable.store.sweeper.SWEEP",
     ):
         monkeypatch.setattr(interval, 3_600.0)

@@ -51,7 +51,7 @@ from durable.runtime import channels
 from durable.runtime.end_waiters import EndWaiters
 from durable.store.function_jobs import FunctionJobStore
 from durable.store.jobs import JobStore
-from durable.store.membership import Membership
+from durable.store.membership import MemberCallbacks, Membership
 from durable.store.pacing import Pace
 from durable.store.runs import RunStream
 
@@ -313,9 +313,7 @@ def _membership(
         resources.database.schema,
         app_id,
         resources.announcer,
-        busy=topics.busy,
-        on_lost=topics.abandon,
-        on_joined=joined,
-        on_prune=resources.janitor.due,
-        on_broken=breakage.record,
+        MemberCallbacks(
+            topics.busy, topics.abandon, joined, resources.janitor.due, breakage.record
+        ),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -82,6 +82,26 @@ class Connection(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[object]:
         """A transaction, around what is awaited within."""
+        ...
+
+
+class DirectConnection(Connection, Protocol):
+    """A connection of one's own, which can break and be closed."""
+
+    def is_closed(self) -> bool:
+        """Whether it has broken or was closed."""
+        ...
+
+    def terminate(self) -> None:
+        """Close it at once."""
+        ...
+
+    def add_termination_listener(self, callback: Callable[[object], None]) -> None:
+        """Call `callback` when it breaks or is closed."""
+        ...
+
+    def remove_termination_listener(self, callback: Callable[[object], None]) -> None:
+        """Call `callback` no longer."""
         ...
 
 

@@ -30,7 +30,9 @@ The streams (claim, complete, retry, give back):
 
 Members and notifications:
 
-- `members`: the processes that hold leases, and what dead ones held, given to others.
+- `members`: the processes that hold leases, and the takeover of what dead ones held.
+- `member_connection`: the connection whose session holds a member's lock.
+- `sweeper`: once a second one member looks for dead members and due queues.
 - `membership`: a process's lease on everything it holds, kept by a thread of its own.
 - `lease`: user code begins only while this process is known to be the member that it was.
 - `announcer`: notifications after a commit: names on channels, never data.

@@ -2,12 +2,11 @@
 
 A member is alive while its session holds an advisory lock, or has beaten lately. The thread has its
 own event loop and its own connection, so that user code which blocks the process's loop does not
-look like death. The connection holds the lock and beats; and once a second one of all members,
-whichever comes first, looks for members to reap.
+look like death. The connection holds the lock and sends beats and sweeps.
 
-A connection that broke is opened again and the lock taken again; when the member was not buried
-meanwhile it is still the same member, and nothing was lost. When it was, `on_lost` is called: what
-it ran must be cancelled, and a new member begins.
+A connection that broke is opened again and the lock taken again. If the member was not reaped
+meanwhile it is still the same member, and nothing was lost. If it was, `on_lost` is called: the
+process must cancel what the member ran, and joins as a new member.
 """
 
 from __future__ import annotations
@@ -17,96 +16,95 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from durable.errors import DatabaseError
 from durable.postgres.address import Address
-from durable.postgres.connections import open_connection
-from durable.postgres.errors import ConnectionLost, retryable, translating
+from durable.postgres.errors import ConnectionLost, retryable
 from durable.runtime.clocks import MemberClock
 from durable.runtime.liveness import SILENT, LivenessMonitor
-from durable.runtime.notifications import QueueKind
 from durable.runtime.supervision import FAILURES_MAX, Broken, Tasks, backoff
 from durable.store.announcer import Announcer
 from durable.store.lease import Lease
-from durable.store.members import MemberStore, Reaped
+from durable.store.member_connection import MemberConnection
+from durable.store.members import MemberStore
+from durable.store.sweeper import Sweeper, announce_reaped
 from durable.telemetry.logs import logger
 
 BEAT_BUSY = 0.5  # a third of what makes a beat overdue
 BEAT_IDLE = 20.0  # well under the minute after which even a locked member counts as dead
-SWEEP = 1.0
-TRIES = 2  # of all who are not sweeping, a second
-GOLDEN = 0.618  # multiples of it fall evenly between 0 and 1
-# After our connection broke, nobody is buried by us: what broke it may have broken theirs.
-RETURN = 10.0
 CLOCK_READINGS = 4  # of the database's clock at the beginning; the quickest counts
-SILENCE = 15.0  # a connection that does not answer for so long is given up
-TIDY_EVERY = 30  # sweeps
-PROMPT = 1.0  # seconds: a beat that is answered later says nothing of the lanes
-SAY_AT, SAY_EVERY = 5, 60  # beats in a row that failed, after which somebody should know
-
+PROMPT = 1.0  # seconds: a beat that is answered later is no evidence about the lanes
+SAY_AT, SAY_EVERY = 5, 60  # beats in a row that failed, after which a warning is logged
 
 Ask = Callable[[Callable[[object], Awaitable[object]]], Awaitable[object]]
 
 
+@dataclass(frozen=True)
+class MemberCallbacks:
+    """What a host answers to its member; all but `busy` are called on the loop that joined.
+
+    Attributes:
+        busy: whether the member holds anything; read by the thread.
+        on_lost: this process has stopped being that member: it was declared dead, left by itself,
+            or its thread broke.
+        on_joined: this process is a new member, of this id.
+        on_prune: it is this member's turn to prune, about once a minute of all members.
+        on_broken: the member's thread cannot go on.
+    """
+
+    busy: Callable[[], bool]
+    on_lost: Callable[[], object]
+    on_joined: Callable[[int], object]
+    on_prune: Callable[[], object]
+    on_broken: Broken
+
+
 class Membership:
-    """One member: joins, beats, sweeps, leaves.
+    """One member: it joins, beats, sweeps and leaves.
 
     Args:
         address: the database.
         schema: the namespace in it.
         name: for people; the task queue, usually.
-        announcer: tells others whom a reaped has freed.
-        busy: whether the member holds anything; read by the thread.
-        on_lost: called on the joining loop when this process is that member no more: it was
-            declared dead, left by itself, or its thread broke.
-        on_joined: called there with the id of the new member that follows it.
-        on_prune: called there when it is this member's turn to prune, about once a minute of all.
-        on_broken: called there when the member's thread cannot go on.
+        announcer: notifies others of what a reaped member has freed.
+        callbacks: those of the host.
 
     Attributes:
-        silence: the lanes that this member is to look at: where one is silent, while the member's
-            own connection answers, it leaves and joins anew.
-        lease: whether this process is the member still; where code that is to begin waits.
-        place: how many members of this name came before it, and how many there are, lately.
+        silence: the lanes that this member watches: where one is silent while the member's own
+            connection answers, the member leaves and joins anew.
+        lease: whether this process is still the member; where code that is to begin waits.
     """
 
-    def __init__(  # noqa: PLR0913 - built in one place, from what each name says
-        self, address: Address, schema: str, name: str, announcer: Announcer, *,
-        busy: Callable[[], bool], on_lost: Callable[[], object], on_joined: Callable[[int], object],
-        on_prune: Callable[[], object], on_broken: Broken,
+    def __init__(
+        self, address: Address, schema: str, name: str, announcer: Announcer,
+        callbacks: MemberCallbacks,
     ) -> None:  # fmt: skip
         self.id = 0
-        self.place = (0, 1)
         self.clock = MemberClock(on_doubt=self._beat_now)
-        self._address = address
         self._store = MemberStore(schema)
-        self._name = name
-        self._announcer = announcer
-        self._busy = busy
-        self._on_lost, self._on_joined = on_lost, on_joined
-        self._on_prune = on_prune
+        self._name, self._announcer, self._callbacks = name, announcer, callbacks
         self._outer: asyncio.AbstractEventLoop | None = None
         self._inner: asyncio.AbstractEventLoop | None = None
         self._nudge: asyncio.Event | None = None
-        self._stopping = False
-        self._resting = False
+        self._stopping = self._resting = self._away = self._silent = False
         self._thread: threading.Thread | None = None
         self._joined: asyncio.Future[int] | None = None
         self._work: asyncio.Task[None] | None = None
-        self._away = False
-        self._known = 0  # the id that the joining loop has been told
-        self._locked = False
-        self._connection: Any = None
-        self._using = asyncio.Lock()  # the thread's: a lock binds to the loop that first waits
-        self._quiet = 0.0
-        self._tries = 0
-        self._silent = False
+        self._known = 0  # the id that the joining loop knows
+        self._connection = MemberConnection(address, self._beat_after_loss)
+        self._sweeper = Sweeper(
+            self._connection, self._store, announcer, self.clock, self._call, callbacks.on_prune
+        )
         self.silence = LivenessMonitor(self.clock.host)
         self.lease = Lease(self.clock.monotonic, self._beat_now)
-        self._on_broken = on_broken
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """How many members of this name came before it, and how many there are, lately."""
+        return self._sweeper.place
 
     async def join(self) -> int:
         """Become a member; the id under which this process now holds leases."""
@@ -173,12 +171,12 @@ class Membership:
         self.lease.end()
         member, self.id = self.id, 0
         if backend:
-            await self._query(lambda c: self._store.end_transaction(c, backend))
-        await self._query(lambda c: self._store.blame(c, member, run, error))
-        reaped = await self._query(lambda c: self._store.reap(c, member))
-        self._drop()
-        self._call(self._tell, reaped)
-        self._call(self._on_lost)
+            await self._connection.query(lambda c: self._store.end_transaction(c, backend))
+        await self._connection.query(lambda c: self._store.blame(c, member, run, error))
+        reaped = await self._connection.query(lambda c: self._store.reap(c, member))
+        self._connection.drop()
+        self._call(announce_reaped, self._announcer, reaped)
+        self._call(self._callbacks.on_lost)
         self._call(self._return)
 
     def _return(self) -> None:
@@ -199,7 +197,7 @@ class Membership:
         try:
             while True:
                 try:
-                    await work(self._query)
+                    await work(self._connection.query)
                 except DatabaseError as error:  # it is begun again, and fenced by the member's id
                     if not retryable(error, host=True):
                         raise
@@ -217,7 +215,7 @@ class Membership:
             self._call(self._say_broken, error)
         finally:
             if not self._stopping:  # without its beat this process must not go on writing
-                self._call(self._on_lost)
+                self._call(self._callbacks.on_lost)
             self._call(self.lease.close)
 
     def _say_broken(self, error: Exception) -> None:
@@ -226,23 +224,23 @@ class Membership:
             joined.set_exception(error)
             return
         logger.critical("the thread of member %d broke: %s", self.id, error, exc_info=error)
-        self._on_broken("membership", error)
+        self._callbacks.on_broken("membership", error)
 
     async def _live(self) -> None:
         self._inner = asyncio.get_running_loop()
         self._nudge = asyncio.Event()
         sweeper = Tasks(
             f"member {self._name!r}",
-            lambda name, error: self._call(self._on_broken, name, error),
+            lambda name, error: self._call(self._callbacks.on_broken, name, error),
             self.clock.host,
-        ).keep("sweep", self._sweep)
+        ).keep("sweep", partial(self._sweeper.run, lambda: self.id, self._beat_after_loss))
         try:
             await self._beat_until_stopped()
         finally:
             sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sweeper
-            self._drop()
+            self._connection.drop()
 
     async def _beat_until_stopped(self) -> None:
         failures = 0
@@ -255,8 +253,8 @@ class Membership:
                     continue
             except DatabaseError as error:
                 failures += 1
-                self._quiet = self.clock.monotonic() + RETURN
-                self._drop()
+                self._sweeper.postpone()
+                self._connection.drop()
                 if self._joined is not None and not isinstance(error, ConnectionLost):
                     self._call(self._joined.set_exception, error)
                     self._stopping = True
@@ -267,12 +265,12 @@ class Membership:
             failures = 0
             if self.clock.monotonic() - began < PROMPT:
                 self._call(self._look_at_lanes)
-            self._resting = not self._busy()
+            self._resting = not self._callbacks.busy()
             await self._pause(BEAT_IDLE if self._resting else BEAT_BUSY)
             self._resting = False
         with contextlib.suppress(DatabaseError):
-            reaped = await self._query(lambda c: self._store.reap(c, self.id))
-            self._call(self._tell, reaped)
+            reaped = await self._connection.query(lambda c: self._store.reap(c, self.id))
+            self._call(announce_reaped, self._announcer, reaped)
 
     def _say(self, failures: int, error: DatabaseError) -> None:
         """A refusal that does not pass ends the host in the end; all others are waited out."""
@@ -294,135 +292,61 @@ class Membership:
     async def _leave_for_another(self) -> None:
         """Reap ourselves by the connection that answers; the next beat joins as a new member."""
         self.lease.end()
-        reaped = await self._query(lambda c: self._store.reap(c, self.id))
+        reaped = await self._connection.query(lambda c: self._store.reap(c, self.id))
         self._silent = False
-        self._call(self._on_lost)
-        self._call(self._tell, reaped)
+        self._call(self._callbacks.on_lost)
+        self._call(announce_reaped, self._announcer, reaped)
         self.id = 0
-        self._drop()
+        self._connection.drop()
 
     async def _beat(self) -> None:
         if self._away:
             return
         if self.id == 0:
-            self.id = await self._query(
+            self.id = await self._connection.query(
                 lambda c: self._store.join(c, self._name, socket.gethostname(), os.getpid())
             )
         await self._take_lock()
         came, began = self.lease.came, self.clock.monotonic()
         alive = await self._tick()
         if not alive:
-            self._call(self._on_lost)
+            self._call(self._callbacks.on_lost)
         # There, not here: whoever sees a new lease has been told of the end of the old one.
         self._call(self.lease.renew, began if alive else float("-inf"), came)
         if not alive:
             self.id = 0
-            self._drop()
+            self._connection.drop()
             await self._beat()
         elif self._known != self.id:
             for _ in range(CLOCK_READINGS):
                 asked = self.clock.monotonic()
-                self.clock.synchronize(asked, await self._query(self._store.clock))
+                self.clock.synchronize(asked, await self._connection.query(self._store.clock))
             self._known = self.id
             joined, self._joined = self._joined, None
-            self._call(self._on_joined if joined is None else joined.set_result, self.id)
+            self._call(self._callbacks.on_joined if joined is None else joined.set_result, self.id)
 
     async def _tick(self) -> bool:
         """Say "alive", and set the clock by the answer; False: declared dead."""
         asked = self.clock.monotonic()
-        now = await self._query(lambda c: self._store.beat(c, self.id))
+        now = await self._connection.query(lambda c: self._store.beat(c, self.id))
         if now is not None:
             self.clock.synchronize(asked, now)
         return now is not None
 
     async def _take_lock(self) -> None:
         """Take the lock, as the member that this process still is, or as a new one."""
-        while not (self._locked and self._is_open()):
-            self._locked = await self._query(lambda c: self._store.lock(c, self.id))
-            # A session that broke has it for as long as the server takes to notice.
-            if not self._locked and (self._stopping or not await self._tick()):
-                return
-            if not self._locked:
+        while not self._connection.holds_lock:
+            if not await self._connection.lock(lambda c: self._store.lock(c, self.id)):
+                # A session that broke keeps the lock for as long as the server takes to notice.
+                if self._stopping or not await self._tick():
+                    return
                 await self._pause(0.2)
 
-    async def _sweep(self) -> None:
-        sweeps, wait = 0, SWEEP
-        while True:
-            await asyncio.sleep(wait)
-            if not self._is_open() or self.clock.monotonic() < self._quiet:
-                continue
-            try:
-                sweep = await self._query(lambda c: self._store.sweep(c, self.id))
-                self.place = sweep.place
-                wait = SWEEP if sweep.ours else self._patience(sweep.members)
-                if sweep.ours:
-                    sweeps += 1
-                    await self._bury(sweep.dead)
-                    self._call(self._announce, sweep.due)
-                    if sweeps % TIDY_EVERY == 0:
-                        await self._query(self._store.tidy)
-                if sweep.prunes:
-                    self._call(self._on_prune)
-            except ConnectionLost:
-                self._nudge_it(None)
-            except DatabaseError as error:
-                logger.warning("looking for dead members failed, and is tried again: %s", error)
-
-    def _patience(self, members: int) -> float:
-        """Seconds until a member that was not the first tries again.
-
-        All together ask a few times a second, spread out: so a sweeper that dies is followed soon,
-        and many members cost no more than a few.
-        """
-        self._tries += 1
-        return max(SWEEP, members / TRIES) * (0.5 + (self.id + self._tries) * GOLDEN % 1)
-
-    async def _bury(self, dead: Iterable[int]) -> None:
-        for member in dead:
-            reaped = await self._query(partial(self._store.reap, member_id=member))
-            self._call(self._tell, reaped)
-
-    def _announce(self, due: Iterable[tuple[str, str]]) -> None:
-        for queue, msg_type in due:
-            self._announcer.queue(queue, QueueKind.of(msg_type), amount=0)
-
-    def _tell(self, reaped: Reaped) -> None:
-        self._announce(reaped.queues)
-        for holder in reaped.holders:
-            self._announcer.inbox(holder, 0)
-        for app in reaped.engines:
-            self._announcer.engine(app)
-
-    def _is_open(self) -> bool:
-        return self._connection is not None and not self._connection.is_closed()
-
-    async def _query(self, ask: Callable[[Any], object]) -> Any:
-        async with self._using:
-            # A line that has gone dead without a word is found out here, before the system would.
-            with translating():
-                async with asyncio.timeout(SILENCE):
-                    return await self._ask(ask)
-
-    async def _ask(self, ask: Callable[[object], Any]) -> object:
-        if not self._is_open():
-            if self._connection is not None:
-                await self._address.jitter()
-            self._locked = False
-            self._connection = await open_connection(self._address, "durable member")
-            # An idle member would not notice until its next beat that it has lost its lock.
-            self._connection.add_termination_listener(self._nudge_it)
-        return await ask(self._connection)
-
-    def _nudge_it(self, _connection: object) -> None:
-        self._quiet = self.clock.monotonic() + RETURN
+    def _beat_after_loss(self) -> None:
+        """The connection broke: find out soon whether this process is the member still."""
+        self._sweeper.postpone()
         if self._nudge is not None:
             self._nudge.set()
-
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.remove_termination_listener(self._nudge_it)
-            connection.terminate()
 
     def _call(self, callback: Callable[..., object], *args: object) -> None:
         if self._outer is not None and not self._outer.is_closed():

@@ -12,7 +12,7 @@ from durable.protocol.failures import Failure
 from durable.runtime.notifications import MemberKind, QueueKind, member_news
 from durable.runtime.supervision import Tasks
 from durable.runtime.watchdog import Watchdog
-from durable.store.membership import Membership
+from durable.store.membership import MemberCallbacks, Membership
 from durable.telemetry.logs import logger
 from durable.worker.attempts import ActivitySlots, Attempts
 from durable.worker.blocked_loop import BlockedLoop
@@ -96,8 +96,9 @@ class StartedWorker:
         self._work = Tasks(name, self._break)
         self.membership = Membership(
             services.address, services.schema, queue, services.announcer,
-            busy=self._busy, on_lost=self._lost, on_joined=self._rejoined,
-            on_prune=services.prune, on_broken=self._break,
+            MemberCallbacks(
+                self._busy, self._lost, self._rejoined, services.prune, self._break
+            ),
         )  # fmt: skip
         clock = self.membership.clock
         self._context = WorkerContext(services, queue, clock, self._work)

@@ -189,7 +189,7 @@ LOOKED_FOR = {
     "sweep": "sweeps?|sweeper",
     "early signal": "early signals?",
 }
-NOT_YET_FOUND = {"takeover", "sweep", "early signal"}  # to be shortened only
+NOT_YET_FOUND = {"early signal"}  # to be shortened only
 
 
 def is_found(spelling: str) -> bool:
