@@ -1,6 +1,6 @@
 """Three orders: paid through a flaky gateway, approved by a person or refunded, and shipped.
 
-Kill it whenever you like and start it again: it goes on where it was, and charges nobody twice.
+Kill it whenever you like and start it again: it goes on where it was, and charges each order once.
 `--pace real` waits as a shop would (three days for an approval, an hour until dispatch); the pace
 of the demonstration is seconds.
 """
