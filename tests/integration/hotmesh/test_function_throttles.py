@@ -320,6 +320,7 @@ async def test_a_pause_holds_where_no_notification_arrives(
     """Claims read it, and a poll within a second has the runs leave; so does the end of it."""
     handle = await client.start(guarded("x"), task_queue=QUEUE)
     await eventually(lambda: bench.calls["x"])
+    monkeypatch.setattr("durable.worker.poll.REST", 60.0)
     monkeypatch.setattr(Announcer, "queue", lambda *_args, **_more: None)
     await mesh.throttle(throttle=-1)
 
@@ -329,7 +330,7 @@ async def test_a_pause_holds_where_no_notification_arrives(
     await eventually(free, within=5)
     bench.gate.set()
     await mesh.throttle(throttle=0)
-    assert await handle.result(timeout=10) == "x"
+    assert await handle.result(timeout=20) == "x"
 
 
 async def test_a_claim_of_a_worker_that_heard_of_nothing_takes_nothing_paused(
