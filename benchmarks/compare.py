@@ -64,7 +64,7 @@ medians of {rounds} interleaved runs, in brackets the least and the most.
 
 {table(lines)}
 
-How many times better than each (above 1: we are ahead):
+How many times faster durable is than each (above 1: durable is faster):
 
 {chr(10).join(factors)}
 
