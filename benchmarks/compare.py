@@ -64,7 +64,7 @@ medians of {rounds} interleaved runs, in brackets the least and the most.
 
 {table(lines)}
 
-How many times faster durable is than each (above 1: durable is faster):
+How many times better durable is than each (below 1: worse):
 
 {chr(10).join(factors)}
 
@@ -88,15 +88,15 @@ def front(lines: list[dict[str, Any]], rounds: int) -> str:
     return f"""
 ## How fast
 
-Medians of {rounds} interleaved runs on {datetime.now(UTC):%Y-%m-%d}, in brackets the least and the
-most; all on one machine of {os.cpu_count()} cores, fsync on:
+Medians of {rounds} interleaved runs on {datetime.now(UTC):%Y-%m-%d}, with the lowest and highest in
+brackets; all on one machine of {os.cpu_count()} cores, fsync on:
 
 {table(lines)}
 
-![the same as bars](docs/benchmarks.svg)
+![the same figures as bars](docs/benchmarks.svg)
 
-What it does not say: your activities take longer than nothing, and then all of these are alike; and
-machines differ, so compare ratios of one run. The machine and the settings:
+The activities measured here do nothing. The longer yours take, the smaller the differences become.
+Machines differ, so compare only ratios within one run. Machine and settings:
 [docs/benchmarks.md](docs/benchmarks.md).
 
 """
