@@ -9,7 +9,7 @@ from durable.descriptor.plan import Plan
 from durable.engine.copies import changed
 from durable.engine.job import Instance, Job, decode, encode
 from durable.engine.steps.graph_rows import instance_of, job_of, put_aside_of
-from durable.engine.steps.graph_steps import Plans
+from durable.engine.steps.graph_walks import Plans
 from durable.errors import JobFailed, JobNotFound
 from durable.postgres.connections import Connection
 from durable.postgres.database import Database, Row

@@ -12,7 +12,7 @@ from durable.engine.activities.measurements import JOB
 from durable.engine.effects import FacetTargets
 from durable.engine.steps.fan_out import FanOut, selection
 from durable.engine.steps.graph_routing import Rules
-from durable.engine.steps.graph_steps import Plans
+from durable.engine.steps.graph_walks import Plans
 from durable.errors import ConfigurationError
 from durable.postgres.connections import Connection
 from durable.postgres.database import Database, Row

@@ -8,7 +8,8 @@ from durable.engine.extension import extension
 from durable.engine.job import Job
 from durable.engine.job_queries import JobSnapshot, failure, output
 from durable.engine.steps.graph_starts import Start
-from durable.engine.steps.graph_steps import GraphSteps, UnknownTopic
+from durable.engine.steps.graph_steps import GraphSteps
+from durable.engine.steps.graph_walks import UnknownTopic
 from durable.engine.steps.graph_writes import OnCommitted
 from durable.engine.steps.local_path import LocalPath
 from durable.errors import ConfigurationError, JobTimeout

@@ -12,6 +12,8 @@ Graphs:
 - `local_path`: steps on the local path: taken in memory, many in a statement.
 - `graph_commits`: the statements of the local path.
 - `graph_walk`: one job's way through its graph within one step; pure.
+- `graph_walks`: begins jobs, and loads running ones to be walked on.
+- `message_batch`: the messages that a step has claimed, applied to the jobs they are for.
 - `graph_starts`: how a job begins: its first step.
 - `graph_writes`: writes the effects of steps, in the transaction of the caller.
 - `graph_outbox`: what the steps of jobs send to engines and workers, as messages.

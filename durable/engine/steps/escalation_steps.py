@@ -9,20 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from durable.descriptor.plan import Plan
 from durable.engine.collation import addresses
 from durable.engine.effects import Reply
-from durable.engine.job import Instance, encode
+from durable.engine.job import encode
 from durable.engine.steps.graph_outbox import JobStep
-from durable.engine.steps.graph_rows import instance_of, job_of
-from durable.engine.steps.graph_steps import Plans
 from durable.engine.steps.graph_walk import Walk
+from durable.engine.steps.graph_walks import JobWalks, Plans
 from durable.engine.steps.graph_writes import CommitReport, GraphWriter
 from durable.engine.transitions.validation import require_valid
-from durable.errors import InternalError
 from durable.postgres.connections import Connection
 from durable.postgres.database import Database, Row
-from durable.protocol.clock import from_datetime
 from durable.protocol.messages import MessageKind
 from durable.protocol.retry import RetryPolicy
 from durable.store.escalations import EscalationStore
@@ -56,7 +52,7 @@ class EscalationSteps:
         self, database: Database, plans: Plans, retry: RetryPolicy, rng: Callable[[], float]
     ) -> None:
         self._db = database
-        self._plans, self._rng = plans, rng
+        self._loader = JobWalks(database.schema, plans, rng)
         self._jobs = GraphJobStore(database.schema)
         self._store = EscalationStore(database.schema)
         self._writer = GraphWriter(database.schema, retry)
@@ -102,13 +98,7 @@ class EscalationSteps:
         return [JobStep(walk.plan, walk.changes()) for walk in walks.values()]
 
     async def _walk(self, connection: Connection, row: Row, dads: set[str]) -> Walk:
-        plans = await self._plans(connection, row["app_id"], row["graph_version"])
-        plan: Plan | None = plans.get(row["graph"])
-        if plan is None:
-            raise InternalError(f"job {row['jid']!r} runs a graph that its version lacks")
-        wanted = {(row["run_id"], at) for dad in dads for at in addresses.lineage(dad)}
-        found: dict[tuple[str, str], Instance] = {
-            (r["dad"], r["aid"]): instance_of(r)
-            for r in await self._jobs.instances(connection, wanted)
-        }
-        return Walk(plan, job_of(row), found, from_datetime(row["now"]), self._rng)
+        run_id = row["run_id"]
+        wanted = {(run_id, at) for dad in dads for at in addresses.lineage(dad)}
+        found = await self._loader.instances(connection, wanted)
+        return await self._loader.load(connection, row, found.get(run_id))

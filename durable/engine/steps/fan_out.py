@@ -6,9 +6,6 @@ point repeats that step and nothing else, and however many jobs there are, no st
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
-
 from durable.descriptor.plan import Plan
 from durable.descriptor.queries import JobsQuery, Selection, Window
 from durable.engine.activities.measurements import facets_of, key_for
@@ -16,6 +13,7 @@ from durable.engine.effects import FacetTargets, Reply
 from durable.engine.job import decode, encode
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import reply_text
+from durable.engine.steps.graph_walks import Plans
 from durable.errors import ConfigurationError
 from durable.postgres.connections import Connection
 from durable.postgres.database import Row
@@ -25,8 +23,6 @@ from durable.store.graph_messages import Sent
 from durable.store.stats import StatsStore
 
 FAN_OUT = 500  # signals that one step writes
-
-Plans = Callable[[Any, str, str], Awaitable[Mapping[str, Plan]]]
 
 
 class FanOut:

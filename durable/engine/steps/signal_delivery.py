@@ -6,8 +6,7 @@ for that job and for no other: not for the next one of its id.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from durable.descriptor.expressions.values import UNDEFINED
 from durable.descriptor.plan import HookKey, Plan
@@ -16,6 +15,7 @@ from durable.engine.collation import addresses
 from durable.engine.job import PENDING, RUNNING, ActivityContext, Job, decode
 from durable.engine.steps.graph_routing import Rules
 from durable.engine.steps.graph_rows import error_text, job_of
+from durable.engine.steps.graph_walks import Plans
 from durable.engine.steps.graph_writes import keeps_waiting
 from durable.errors import DescriptorError
 from durable.postgres.connections import Connection
@@ -29,7 +29,6 @@ from durable.store.graph_messages import Addressed, EngineStream
 from durable.store.hooks import HookStore, SignalKey, Waiter
 from durable.telemetry.logs import logger
 
-Plans = Callable[[Any, str, str], Awaitable[Mapping[str, Plan]]]
 Routed = tuple[Row, list[SignalKey]]
 """A signal's message, and the keys by which its waiters may wait."""
 

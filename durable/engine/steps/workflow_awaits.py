@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from durable.engine.effects import Interruption
@@ -32,7 +31,7 @@ from durable.protocol.messages import MessageKind
 from durable.store.graph_jobs import GraphJobStore
 from durable.store.interop import AwaitedJob, InteropStore, StepAnswer
 
-Begin = Callable[[Any, Start], Awaitable[JobStep]]
+Begin = Callable[[Connection, Start], Awaitable[JobStep]]
 """Takes the first step of a job, on a connection."""
 
 GIVEN_UP = Interruption("the workflow no longer waits for it", descend=True)

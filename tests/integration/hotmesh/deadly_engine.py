@@ -15,7 +15,7 @@ import threading
 from typing import Any
 
 from durable.engine import interpreter
-from durable.engine.steps.graph_steps import GraphSteps
+from durable.engine.steps.message_batch import MessageBatch
 from durable.hotmesh import loop_watch
 from durable.hotmesh.mesh import HotMesh
 
@@ -29,17 +29,17 @@ def say(word: str) -> None:
 
 async def main(dsn: str, schema: str, how: str, losses: str) -> None:
     """Take part until it is over."""
-    feed = GraphSteps._feed
+    feed = MessageBatch._feed
 
-    def deadly(self: GraphSteps, batch: Any, walk: Any, row: Any) -> None:
+    def deadly(self: MessageBatch, walk: Any, row: Any) -> None:
         if walk.job.jid == "poison":
             say("poisoned")
             if how == "die":
                 os._exit(1)
             threading.Event().wait()
-        feed(self, batch, walk, row)
+        feed(self, walk, row)
 
-    GraphSteps._feed = deadly  # type: ignore[method-assign]
+    MessageBatch._feed = deadly  # type: ignore[method-assign]
     loop_watch.STEP_MAX = 1.0 if how == "hang" else 1000.0  # type: ignore[misc]
     interpreter.LOSSES_MAX = int(losses)  # type: ignore[misc]
     await HotMesh.init(app_id="app", namespace=schema, engine={"connection": dsn})

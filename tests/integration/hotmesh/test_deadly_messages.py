@@ -17,8 +17,10 @@ import pytest
 import pytest_asyncio
 
 from durable.engine.interpreter import LOSSES_MAX, Interpreter
-from durable.engine.steps.graph_steps import EngineStep, GraphSteps, Plans
+from durable.engine.steps.graph_steps import EngineStep, GraphSteps
+from durable.engine.steps.graph_walks import Plans
 from durable.engine.steps.local_path import LocalPath
+from durable.engine.steps.message_batch import MessageBatch
 from durable.engine.versions import Versions
 from durable.errors import JobFailed, JobNotFound
 from durable.hotmesh import loop_watch
@@ -151,8 +153,8 @@ async def test_the_innocent_of_a_batch_are_cleared_at_once_and_what_kills_alone_
             assert await engines.rows("jid", "expired_at is null") == [("poison",)]
         assert await engines.reap(member) == ("app",)
     assert await engines.rows("losses, reserved_by") == [(LOSSES_MAX + 1, None)]
-    _, steps, last = await engines.join()
-    monkeypatch.setattr(steps, "_feed", None)  # it is not applied again
+    _, _, last = await engines.join()
+    monkeypatch.setattr(MessageBatch, "_feed", None)  # it is not applied again
     await last.drain()
     ((error, dead),) = await engines.rows("error ->> 'message', dead_lettered_at is not null")
     assert dead
@@ -165,16 +167,16 @@ async def test_what_fails_without_a_death_is_not_counted(
     """An engine that lives gives back what it could not apply alone, however often."""
     await engines.die()
     interpreter = (await engines.join())[2]
-    feed, broken = GraphSteps._feed, 0
+    feed, broken = MessageBatch._feed, 0
 
-    def breaking(self: GraphSteps, batch: Any, walk: Any, row: Any) -> None:
+    def breaking(self: MessageBatch, walk: Any, row: Any) -> None:
         nonlocal broken
         if walk.job.jid == "poison" and broken <= LOSSES_MAX:
             broken += 1
             raise ConnectionLost("the test broke the connection here")
-        feed(self, batch, walk, row)
+        feed(self, walk, row)
 
-    monkeypatch.setattr(GraphSteps, "_feed", breaking)
+    monkeypatch.setattr(MessageBatch, "_feed", breaking)
     for _ in range(LOSSES_MAX + 1):
         with pytest.raises(ConnectionLost):
             await interpreter.drain()
