@@ -6,10 +6,15 @@ issued. The same facts give the same commands, in every process, on every day. W
 
 - `loop`: an asyncio event loop without clock, selector or threads. Its time is the time of the last
   fact. A timer is a command; whatever else reaches for the outside is refused by name (`guards`).
+- `event_loop`: what asyncio asks of that loop: callbacks, timers, futures, tasks, reports.
 - `tasks`: tasks and futures whose hash is the number of their creation, so that sets of them
   iterate alike everywhere: `asyncio.wait`, `as_completed` and `TaskGroup` work unmodified.
 - `steps`: the numbers, what is open, and what is still to be sent.
 - `context`: what `sleep`, `now`, `random` and a call of an activity find when they look around.
+- `drains`: which run's code is running now, for the thread that watches the loop.
+- `predicates`: the conditions of `wait_until`, tried at the end of each drain.
+- `generators`: async generators of a run, closed when it ends.
+- `exception_reports`: exceptions that no code awaited.
 - `mailbox`: signals. Receiving is no command: it takes what the history has delivered.
 - `mismatch`: the code does other things than its history says.
 - `outside_access`: code outside of a turn that touches a run ends it, by an error where it awaits.

@@ -69,11 +69,27 @@ def _driving(name: str) -> Callable[..., object]:
 class NoOutside(asyncio.AbstractEventLoop):
     """An event loop that refuses all that replay could not repeat."""
 
+    def get_debug(self) -> bool:
+        """Never: asyncio asks with each future."""
+        return False
+
+    def set_debug(self, enabled: bool) -> None:  # noqa: FBT001 - asyncio's signature
+        """Has no effect."""
+
 
 for _name in _REFUSED:
     setattr(NoOutside, _name, _outside(_name))
 for _name in _DRIVEN:
     setattr(NoOutside, _name, _driving(_name))
+
+
+def check_task_factory(factory: object) -> None:
+    """Refuse all but None and `asyncio.eager_task_factory`: others make tasks without a number."""
+    if factory is not None and factory is not getattr(asyncio, "eager_task_factory", None):
+        raise NotDurableError(
+            "loop.set_task_factory(): the tasks of a workflow are numbered by its own loop; "
+            "only None and asyncio.eager_task_factory are possible"
+        )
 
 
 def check_task_order(coroutine: object, depth: int = 1) -> None:

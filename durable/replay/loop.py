@@ -1,6 +1,6 @@
-"""An asyncio event loop that only moves when it is told to.
+"""An asyncio event loop that runs only within the turns of its run.
 
-It has a line of ready callbacks, no clock, no selector, no threads. Its time is the time of the
+It has a queue of ready callbacks, no clock, no selector, no threads. Its time is the time of the
 run's last fact and stands still during a drain. A callback for later is a timer of the history.
 """
 
@@ -9,49 +9,26 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from threading import get_ident
-from types import AsyncGeneratorType, TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from durable.errors import NotDurableError, PayloadError
-from durable.protocol.commands import StartTimer
-from durable.replay.call_sites import Site, call_site, text
-from durable.replay.guards import NoOutside, check_task_order, check_wait_order
-from durable.replay.outside_access import OutsideAccess, access_by, check_wrapped, follow_threads
-from durable.replay.steps import Steps, StepTimer
-from durable.replay.tasks import Gone, RunFuture, RunTask, keys_of
+from durable.replay.drains import Drains
+from durable.replay.event_loop import RunEventLoop
+from durable.replay.generators import OpenGenerators, ignore_dropped
+from durable.replay.outside_access import follow_threads
+from durable.replay.predicates import Predicates
+from durable.replay.steps import Steps
+from durable.replay.tasks import RunFuture, RunTask
 from durable.replay.unresponsive_tasks import close_unresponsive
 from durable.runtime.interrupts import is_interrupt
-from durable.telemetry.logs import logger
 
 CALLBACKS_MAX = 100_000  # of one drain; a gather of 10,000 activities takes about 20,000
 ENDING_MAX = 1000  # of a drain at an eviction, and 20 a task: more is a loop that ignores its end
-GENERATORS_SWEPT = 64  # finished ones are looked for each time so many have begun
-_DUE_MAX = 253_402_300_799.0  # the last second of the year 9999: what comes later never comes
 
-_NUMBERED = (RunFuture, RunTask)
 
 T = TypeVar("T")
-Variables = contextvars.Context | None
-
-
-class Drains:
-    """Whose code runs now on the loop of a worker: for the thread that watches it.
-
-    Attributes:
-        run_id: the run's; 0 between drains.
-        label: who it is, for people.
-        count: of drains until now.
-    """
-
-    __slots__ = ("count", "label", "run_id")
-
-    def __init__(self) -> None:
-        self.run_id = 0
-        self.label = ""
-        self.count = 0
 
 
 class _Turn:
@@ -74,20 +51,14 @@ class _Turn:
         asyncio._set_running_loop(self._outer)  # noqa: SLF001
 
 
-class ReplayLoop(NoOutside):
-    """The loop of one run. `label` names the run in messages.
+class ReplayLoop(RunEventLoop):
+    """The loop of one run, as the run drives it.
 
     Attributes:
-        now: Unix seconds of the last fact.
-        tasks: the live tasks in order of creation (strongly held: asyncio holds them weakly).
-        context: what `durable.replay.context.current()` finds; set by the run.
-        variables: the run's own context variables, nobody else's.
-        outside_access: who reached into the run from outside of its turn, the first one.
+        variables: the run's own context variables.
         unreadable: why a signal that had been received cannot be read at replay.
-        on_outside_access: called then, on whatever thread.
-        replaying: silences reports of unhandled exceptions.
         drains: where it notes that its code runs, and as which run.
-        of_workflow: what tells it from other loops, to whom cannot import this room.
+        of_workflow: what tells it from other loops, for rooms that cannot import this one.
     """
 
     of_workflow = True
@@ -95,32 +66,15 @@ class ReplayLoop(NoOutside):
     def __init__(
         self, steps: Steps, seed: int, label: str, callbacks_max: int = CALLBACKS_MAX
     ) -> None:
-        self.now = 0.0
-        self.context: Any = None
-        self.replaying = False
-        self.outside_access: OutsideAccess | None = None
-        self.unreadable: PayloadError | None = None
-        self.on_outside_access: Callable[[], None] = lambda: None
-        self.tasks: dict[int, RunTask] = {}
+        super().__init__(steps, seed, label)
         self.variables = contextvars.Context()
         follow_threads(self.variables, self)
+        self.unreadable: PayloadError | None = None
         self.drains: Drains | None = None
         self.run_id = 0
-        self._label = label
-        self._steps = steps
         self._callbacks_max = callbacks_max
-        self._ready: deque[asyncio.Handle] = deque()
-        self._watches: list[tuple[Callable[[], bool], RunFuture, contextvars.Context]] = []
-        self._generators: dict[int, AsyncGeneratorType[object, object]] = {}
-        self._task_key, self._future_key = keys_of(seed)
-        self._tasks_made = 0
-        self._thread = 0  # that of the turn; 0 outside of one
-        self._home = 0  # that of the last turn
-        self._gone = False
-        self._eager = False
-        self._handler: Callable[[object, dict[str, object]], object] | None = None
-
-    # --- what the run does -------------------------------------------------------------------
+        self._predicates = Predicates(steps)
+        self._generators = OpenGenerators()
 
     def turn(self) -> _Turn:
         """Be this thread's running loop within the block, and give the place back."""
@@ -128,7 +82,7 @@ class ReplayLoop(NoOutside):
 
     def begin_turn(self) -> None:
         """See `turn`."""
-        sys.set_asyncgen_hooks(self._generator_begins, _generator_dropped)
+        sys.set_asyncgen_hooks(self._generators.add, ignore_dropped)
         self._thread = self._home = get_ident()
         if (drains := self.drains) is not None:
             drains.count += 1
@@ -149,7 +103,7 @@ class ReplayLoop(NoOutside):
         while True:
             while ready:
                 if left == 0:
-                    raise self._endless()
+                    raise _endless(self._label, self._callbacks_max)
                 left -= 1
                 handle = ready.popleft()
                 if not handle.cancelled():
@@ -160,15 +114,8 @@ class ReplayLoop(NoOutside):
                             raise
                         # Else its task holds it too, and fails with it.
                 del handle  # a traceback holds this frame, and what it names, with it
-            if not self._watch():
+            if not self._predicates.settle_first():
                 return
-
-    def _endless(self) -> NotDurableError:
-        return NotDurableError(
-            f"{self._label} went through {self._callbacks_max:,} callbacks without waiting for"
-            " anything: a loop such as `while True: await asyncio.sleep(0)` never ends;"
-            " await an activity, a signal or a longer sleep in it"
-        )
 
     @property
     def is_disturbed(self) -> bool:
@@ -192,29 +139,8 @@ class ReplayLoop(NoOutside):
     def watch(self, predicate: Callable[[], bool]) -> RunFuture:
         """A future that is settled when `predicate` is true at the end of a drain."""
         future = self.create_future()
-        self._watches.append((predicate, future, contextvars.copy_context()))
+        self._predicates.add(predicate, future)
         return future
-
-    def _watch(self) -> bool:
-        """Settle the first watch that holds, so that it still holds when its waiter goes on."""
-        if not self._watches:
-            return False
-        self._watches = [watch for watch in self._watches if not watch[1].done()]
-        with self._steps.freeze("the predicate of wait_until()"):
-            for predicate, future, context in self._watches:
-                try:
-                    if context.run(predicate):
-                        future.set_result(None)
-                        return True
-                except StopIteration as exc:  # which futures refuse, as generators do
-                    future.set_exception(_no_stop(exc))
-                    return True
-                except BaseException as exc:  # it belongs to who waits
-                    if is_interrupt(exc):
-                        raise
-                    future.set_exception(exc)
-                    return True
-        return False
 
     def wind_up(self, main: RunTask) -> None:
         """End what `main` left running, as `asyncio.run` does: cancel, drain, report."""
@@ -246,7 +172,7 @@ class ReplayLoop(NoOutside):
                 close_unresponsive(self.tasks.pop(next(iter(self.tasks))), self._label)
         self.tasks.clear()
         self._ready.clear()
-        self._watches.clear()
+        self._predicates.clear()
         self._generators.clear()
         self.context = None
 
@@ -255,7 +181,7 @@ class ReplayLoop(NoOutside):
             task.cancel()
 
     def _drain_quietly(self) -> None:
-        if not (self._ready or self._watches):
+        if not (self._ready or self._predicates):
             return
         try:
             self.drain()
@@ -263,236 +189,13 @@ class ReplayLoop(NoOutside):
             self._ready.clear()
 
     def _close_generators(self) -> None:
-        generators, self._generators = list(self._generators.values()), {}
-        for generator in generators:
-            if generator.ag_frame is not None and not generator.ag_running:
-                self.create_task(_aclose(generator), context=self.variables)
-
-    def _generator_begins(self, generator: AsyncGenerator[object, object]) -> None:
-        # Held until the end: otherwise the garbage collector would choose when its `finally` runs.
-        assert isinstance(generator, AsyncGeneratorType)  # noqa: S101 - by the hook's contract
-        self._generators[id(generator)] = generator
-        if len(self._generators) % GENERATORS_SWEPT == 0:
-            self._generators = {k: g for k, g in self._generators.items() if g.ag_frame is not None}
-
-    # --- what asyncio calls ------------------------------------------------------------------
-
-    def is_own_turn(self) -> bool:
-        """Whether it is the run's own code that asks."""
-        return self._thread == get_ident()
-
-    def reached(self, access: OutsideAccess) -> None:
-        """Somebody else reached into the run: it is ended, by an error where it awaits.
-
-        Raises `NotDurableError` unless that was another thread: who does it on the run's own is
-        told too. Runs of earlier versions wait on, as they did then.
-        """
-        ends = self.context is not None and self.context.is_seeded
-        if ends and self.outside_access is None:
-            self.outside_access = access
-            self.on_outside_access()
-        if get_ident() != self._home and (ends or self._gone):
-            return
-        raise NotDurableError(
-            f"{self._label} was touched from outside of its turn (a future or queue of a"
-            " workflow, used by other code): send it a signal instead"
-        )
-
-    def call_soon(  # type: ignore[override]  # typeshed binds args to the callback
-        self, callback: Callable[..., object], *args: Any, context: Variables = None
-    ) -> asyncio.Handle:
-        """Run `callback` in this drain."""
-        handle = asyncio.Handle(callback, args, self, context)
-        if self._thread != get_ident():
-            self.reached(access_by("loop.call_soon()", callback, args, self))
-            return handle  # never run
-        self._ready.append(handle)
-        return handle
-
-    def call_soon_threadsafe(  # type: ignore[override]  # as above
-        self, callback: Callable[..., object], *args: Any, context: Variables = None
-    ) -> asyncio.Handle:
-        """As `call_soon`; from another thread it ends the run, by an error where that awaits."""
-        if asyncio._get_running_loop() is not self:  # noqa: SLF001
-            seeded = self.context is not None and self.context.is_seeded
-            if seeded or self._gone:
-                self.reached(access_by("loop.call_soon_threadsafe()", callback, args, self))
-                return asyncio.Handle(callback, args, self, context)  # never run
-            raise NotDurableError(
-                "loop.call_soon_threadsafe() / asyncio.run_coroutine_threadsafe() from another"
-                " thread cannot be replayed: do it in an activity, or send a signal"
-            )
-        return self.call_soon(callback, *args, context=context)
-
-    def call_later(  # type: ignore[override]  # as above
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Variables = None
-    ) -> asyncio.TimerHandle:
-        """Run `callback` after `delay` seconds: a durable timer, unless that is now."""
-        return self.call_at(self.now + delay, callback, *args, context=context)
-
-    def call_at(  # type: ignore[override]  # as above
-        self, when: float, callback: Callable[..., object], *args: Any, context: Variables = None
-    ) -> asyncio.TimerHandle:
-        """Run `callback` at `when` (Unix seconds): a durable timer, unless that has come."""
-        if self._thread != get_ident():
-            self.reached(access_by("loop.call_at()", callback, args, self))
-            return StepTimer(when, callback, args, self, context)  # never run
-        if when != when:  # noqa: PLR0124 - the test for NaN
-            raise ValueError("a timer cannot be due at NaN")
-        timer = StepTimer(when, callback, args, self, context)
-        timer.number = 0
-        if when <= self.now:
-            self._ready.append(timer)
-        elif when <= _DUE_MAX:
-            number = self._steps.next_number()
-            self._steps.start(StartTimer(number, when, text(self.site())), timer)
-        return timer
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        self._steps.abandon(handle.number)  # type: ignore[attr-defined]  # all of them are ours
-
-    def fire(self, timer: StepTimer) -> None:
-        """The timer's fact has come."""
-        self._ready.append(timer)
-
-    def site(self) -> Site:
-        """Where in user code we are; the creation of the task where it is a bare call."""
-        found = call_site(3)
-        if not found[0]:
-            task = asyncio.current_task(self)
-            if isinstance(task, RunTask):
-                return task.site
-        return found
-
-    def create_future(self) -> RunFuture:
-        """A future with a fixed place in sets."""
-        check_wait_order(_NUMBERED, 2)
-        if self.context is not None and self.context.is_seeded:
-            check_wrapped(sys._getframe(1))  # noqa: SLF001 - the only way to see who asks
-        return self.number(RunFuture(loop=self))
-
-    def number(self, future: RunFuture) -> RunFuture:
-        """Give a future its place."""
-        self._future_key += 1
-        future.key = self._future_key
-        return future
-
-    def create_task(
-        self,
-        coro: Any,
-        *,
-        name: str | None = None,
-        context: Variables = None,
-        eager_start: bool | None = None,
-    ) -> RunTask:
-        """A task with a fixed place in sets and a name that is the same on replay."""
-        if self._thread != get_ident():
-            self.reached(OutsideAccess("loop.create_task()", None))
-            raise NotDurableError("loop.create_task() from another thread cannot be replayed")
-        check_task_order(coro, 2)
-        self._tasks_made += 1
-        self._task_key += 1
-        options: dict[str, object] = {"loop": self, "context": context}
-        if self._eager if eager_start is None else eager_start:
-            options["eager_start"] = True
-        options["name"] = f"Task-{self._tasks_made}" if name is None else name
-        task = RunTask(coro, self._task_key, call_site(2), **options)
-        if not task.done():
-            self.tasks[task.key] = task
-            task.add_done_callback(self._task_ended)
-        return task
-
-    def _task_ended(self, task: asyncio.Task[object]) -> None:
-        self.tasks.pop(hash(task), None)
-
-    def set_task_factory(self, factory: object) -> None:
-        """None, or `asyncio.eager_task_factory`: any other would make tasks without a number."""
-        eager = getattr(asyncio, "eager_task_factory", None)
-        if factory is not None and factory is not eager:
-            raise NotDurableError(
-                "loop.set_task_factory(): the tasks of a workflow are numbered by its own loop; "
-                "only None and asyncio.eager_task_factory are possible"
-            )
-        self._eager = factory is not None
-
-    def get_task_factory(self) -> Any:
-        """What `set_task_factory` was given."""
-        return asyncio.eager_task_factory if self._eager else None  # type: ignore[attr-defined]
-
-    def time(self) -> float:
-        """Unix seconds of the last fact."""
-        return self.now
-
-    def is_running(self) -> bool:
-        """Whether this is a turn."""
-        return self._thread != 0
-
-    def is_closed(self) -> bool:
-        """Whether the run has been evicted."""
-        return self._gone
-
-    def get_debug(self) -> bool:
-        """Never: asyncio asks with each future."""
-        return False
-
-    def set_debug(self, enabled: bool) -> None:  # noqa: FBT001 - asyncio's signature
-        """Has no effect."""
-
-    def get_exception_handler(self) -> Any:
-        """What `set_exception_handler` was given."""
-        return self._handler
-
-    def set_exception_handler(self, handler: Any) -> None:
-        """Who is told of exceptions that nobody awaited; None means the log."""
-        self._handler = handler
-
-    def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """Log it, unless this is a replay: then it was logged at the first time."""
-        if self.replaying:
-            return
-        exc: BaseException | None = context.get("exception")
-        details = "".join(
-            f"\n{key}: {value!r}" for key, value in sorted(context.items())
-            if key not in {"message", "exception"}
-        )  # fmt: skip
-        info: tuple[type[BaseException], BaseException, TracebackType | None] | None = (
-            None if exc is None else (type(exc), exc, exc.__traceback__)
-        )
-        message = context.get("message") or "unhandled exception"
-        logger.error("%s: %s%s", self._label, message, details, exc_info=info)
-
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Report an exception that nobody awaited."""
-        if self._gone or _is_gone(context.get("exception")):
-            return
-        if self._handler is None:
-            self.default_exception_handler(context)
-            return
-        try:
-            self._handler(self, context)
-        except BaseException as exc:  # a handler's own fault must not end the run
-            if is_interrupt(exc):
-                raise
-            self.default_exception_handler(
-                {"message": "the exception handler failed", "exception": exc, "context": context}
-            )
+        for closing in self._generators.closings():
+            self.create_task(closing, context=self.variables)
 
 
-def _is_gone(exc: BaseException | None) -> bool:
-    if isinstance(exc, BaseExceptionGroup):
-        return all(_is_gone(inner) for inner in exc.exceptions)
-    return isinstance(exc, Gone)
-
-
-def _no_stop(exc: StopIteration) -> RuntimeError:
-    error = RuntimeError("the predicate of wait_until() raised StopIteration")
-    error.__cause__ = exc
-    return error
-
-
-async def _aclose(generator: AsyncGenerator[object, object]) -> None:
-    await generator.aclose()
-
-
-def _generator_dropped(_: AsyncGenerator[object, object]) -> None:
-    """Never happens while the run lives; afterwards there is nothing left to do."""
+def _endless(label: str, limit: int) -> NotDurableError:
+    return NotDurableError(
+        f"{label} went through {limit:,} callbacks without waiting for"
+        " anything: a loop such as `while True: await asyncio.sleep(0)` never ends;"
+        " await an activity, a signal or a longer sleep in it"
+    )

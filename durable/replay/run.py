@@ -23,7 +23,8 @@ from durable.protocol.failures import Failure
 from durable.replay.call_sites import NOWHERE, waiting_site
 from durable.replay.context import Context, RunIdentity
 from durable.replay.definitions import WorkflowDefinition
-from durable.replay.loop import CALLBACKS_MAX, Drains, ReplayLoop
+from durable.replay.drains import Drains
+from durable.replay.loop import CALLBACKS_MAX, ReplayLoop
 from durable.replay.mailbox import Letter, Mailbox
 from durable.replay.mismatch import (
     ExpectedStep,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from durable.protocol.failures import Failure
-from durable.replay.loop import Drains
+from durable.replay.drains import Drains
 from durable.store.activities import Attempt
 from durable.telemetry.logs import logger
 from durable.worker.attempts import Attempts

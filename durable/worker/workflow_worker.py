@@ -19,7 +19,7 @@ from durable.protocol.commits import Commit, Committed, StepCommitter
 from durable.protocol.facts import Fact
 from durable.replay.context import RunIdentity
 from durable.replay.definitions import WorkflowDefinition
-from durable.replay.loop import Drains
+from durable.replay.drains import Drains
 from durable.replay.run import Run
 from durable.runtime.interrupts import is_interrupt
 from durable.store.activities import Attempt

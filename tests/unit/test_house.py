@@ -124,7 +124,6 @@ CLASS_LINES_MAX, PUBLIC_METHODS_MAX, PARAMETERS_MAX = 300, 20, 6
 FACES = {"HotMesh", "Virtual", "Client", "Handle", "Worker"}  # what users call, in few lines each
 TOO_LARGE = {
     "graph_walk.Walk",
-    "loop.ReplayLoop",
 }
 """Today's exceptions: none is added, and what has become smaller is taken from here."""
 
