@@ -8,7 +8,7 @@ import json
 import re
 import shlex
 import typing
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from inspect import Parameter
 from pathlib import Path
@@ -82,7 +82,7 @@ def guarded(action: Callable[Concatenate[Output, P], None]) -> Callable[..., Non
 
 
 def connected(
-    action: Callable[Concatenate[Session, P], Coroutine[Any, Any, None]],
+    action: Callable[Concatenate[Session, P], Coroutine[object, object, None]],
 ) -> Callable[..., None]:
     """A command with a client, which finds a database and its schema, and creates neither.
 
@@ -92,14 +92,14 @@ def connected(
 
 
 def creating(
-    action: Callable[Concatenate[Session, P], Coroutine[Any, Any, None]],
+    action: Callable[Concatenate[Session, P], Coroutine[object, object, None]],
 ) -> Callable[..., None]:
     """A command with a client, which creates what is missing: an embedded Postgres, the schema."""
     return _with_client(action, creates=True)
 
 
 def _with_client(
-    action: Callable[Concatenate[Session, P], Coroutine[Any, Any, None]], *, creates: bool
+    action: Callable[Concatenate[Session, P], Coroutine[object, object, None]], *, creates: bool
 ) -> Callable[..., None]:
     """A command with a client: adds `--dsn`, `--namespace` and `--json`, connects, and closes.
 
@@ -176,7 +176,7 @@ def json_value(text: str) -> Any:
         ) from error
 
 
-def _reported(out: Output, action: Callable[[Output], None], given: dict[str, Any]) -> None:
+def _reported(out: Output, action: Callable[[Output], None], given: Mapping[str, object]) -> None:
     try:
         action(out)
     except InternalError:

@@ -62,7 +62,7 @@ def _roots(name: str) -> set[Path]:
 
 
 async def _change(coming: asyncio.Future[Path | None], worker: Process, out: Output) -> Path | None:
-    """The file that changes; None when we are told to stop."""
+    """The file that changes; None at a stop."""
 
     def ended_by_itself(_: asyncio.Future[int]) -> None:
         if not coming.done():

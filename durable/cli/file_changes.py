@@ -1,4 +1,4 @@
-"""Python files that change, as the operating system tells, by watchfiles."""
+"""Python files that change, as the operating system reports them, by watchfiles."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages"})
 async def changes(
     roots: set[Path], stop: asyncio.Event, note: Callable[[str], None]
 ) -> AsyncIterator[Path]:
-    """The first file of each batch of changes, until told to stop.
+    """The first file of each batch of changes, until `stop` is set.
 
     Args:
         roots: the directories below which a change counts.
         stop: set to end it.
-        note: told where the system cannot watch so many directories, and they are polled.
+        note: called where the system cannot watch so many directories, and they are polled.
     """
     polls = False
     while not stop.is_set():
@@ -29,7 +29,7 @@ async def changes(
                 *roots, watch_filter=_Sources(roots), stop_event=stop, force_polling=polls
             ):
                 yield min(Path(path) for _, path in batch)
-        except OSError as error:  # the limit of inotify, or a file system that tells nothing
+        except OSError as error:  # the limit of inotify, or a file system that reports nothing
             if polls:
                 raise
             note(f"changes cannot be watched ({error}): files are looked at again and again")

@@ -53,7 +53,7 @@ class Output:
     def progress(self) -> Iterator[Callable[[str], None]]:
         """Within: what to call with how far something is, which a terminal shows in one line.
 
-        Elsewhere each is a note of its own; scripts, who want JSON, get none.
+        Elsewhere each is a note of its own; scripts, which want JSON, get none.
         """
         if self.as_json:
             yield lambda _text: None
@@ -68,8 +68,8 @@ class Output:
     def error(self, kind: str, message: str, hint: str) -> None:
         """What went wrong, and what to do next."""
         if self.as_json:
-            told = {"error": {"type": kind, "message": message, "hint": hint}}
-            _print(json.dumps(told), sys.stderr)
+            described = {"error": {"type": kind, "message": message, "hint": hint}}
+            _print(json.dumps(described), sys.stderr)
             return
         _print("error: " + shown_lines(message).replace("\n", f"\n{CONTINUED}"), sys.stderr)
         if hint:
@@ -89,7 +89,7 @@ class Output:
     def flush() -> None:
         """Send what is buffered, as far as anybody still reads it: the process exits."""
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):  # a closed pipe keeps nobody from exiting
+            with contextlib.suppress(Exception):  # a closed pipe must not stop the exit
                 stream.flush()
 
     @staticmethod

@@ -135,7 +135,7 @@ def _open_steps(run: RunDescription, history: Sequence[HistoryEvent]) -> Iterato
         yield f"  and {more} that began a moment ago"
 
 
-def _named(step: dict[str, object]) -> str:
+def _named(step: dict[str, Any]) -> str:
     return "" if step["kind"] == "timer" else str(step["name"])
 
 
@@ -180,7 +180,7 @@ def _put_aside(run: RunDescription) -> Iterator[str]:
     for aside in run.put_aside:
         yield f"  {_at(aside.at)}  {aside.name} {_short(aside.payload)}: {_said(aside.failure)}"
     if run.finished_at is None:
-        yield f"Next: mend the code and restart the worker, then: durable resume {quote(run.id)}"
+        yield f"Next: fix the code and restart the worker, then: durable resume {quote(run.id)}"
 
 
 def _state(run: RunDescription) -> Iterator[str]:

@@ -13,6 +13,7 @@ import typer
 
 from durable.cli.command import Session, connected, duration, json_value
 from durable.errors import ConfigurationError, ResultTimeout, WorkflowEnded
+from durable.protocol.searchable import Value
 from durable.protocol.states import RunState
 from durable.telemetry.terminal import shown
 
@@ -63,9 +64,9 @@ async def start(
         handle = await session.client.start(
             workflow, *args, id=run, task_queue=queue, if_running=if_running
         )
-    told = {"id": handle.id, "run_id": await handle.run_id()}
+    data = {"id": handle.id, "run_id": await handle.run_id()}
     next_one = f"next: durable result {shown(shlex.quote(handle.id))}"
-    session.out.answer(told, f"started {shown(handle.id)}\n{next_one}")
+    session.out.answer(data, f"started {shown(handle.id)}\n{next_one}")
 
 
 @connected
@@ -188,7 +189,7 @@ async def resume(session: Session, run: Id) -> None:
     )
 
 
-def conditions(where: Iterable[str]) -> dict[str, Any]:
+def conditions(where: Iterable[str]) -> dict[str, Value]:
     """Attributes as the command line has them: "tries=3" is a number, what is no JSON is text.
 
     Raises `ConfigurationError` for what is no NAME=VALUE.
@@ -197,7 +198,7 @@ def conditions(where: Iterable[str]) -> dict[str, Any]:
         >>> conditions(["customer=ann", "tries=3", 'zip="0123"'])
         {'customer': 'ann', 'tries': 3, 'zip': '0123'}
     """
-    found: dict[str, Any] = {}
+    found: dict[str, Value] = {}
     for condition in where:
         name, sign, value = condition.partition("=")
         if not sign or not name:
@@ -218,7 +219,7 @@ async def _open(client: Client, run: str) -> None:
         raise WorkflowEnded(f"the run {run!r} has ended already: {description.state}", id=run)
 
 
-def _called(workflow: Workflow[..., Any], args: Any) -> Any:
+def _called(workflow: Workflow[..., Any], args: object) -> Any:
     """The call with JSON arguments turned into what the signature says."""
     definition = workflow.definition
     if isinstance(args, list):

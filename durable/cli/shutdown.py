@@ -1,4 +1,4 @@
-"""How the process of `durable worker` ends: gracefully when told, at once when that is not enough.
+"""How the process of `durable worker` ends: gracefully on request, at once when that is not enough.
 
 Signals are taken by Python's own handlers rather than the event loop's, so that a second one is
 heard while code that does not yield holds the loop; and the limit is kept by a thread.
@@ -43,7 +43,7 @@ class Ending:
     """
 
     def __init__(self, workers: Sequence[Worker], limit: float) -> None:
-        self.told = asyncio.Event()
+        self.requested = asyncio.Event()
         self.cut_short = False  # it exits while things still run
         self._loop = asyncio.get_running_loop()
         self._workers = workers
@@ -71,7 +71,7 @@ class Ending:
         self._since = time.monotonic()
         threading.Thread(target=self._keep_limit, name="durable hard limit", daemon=True).start()
         with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
-            self._loop.call_soon_threadsafe(self.told.set)
+            self._loop.call_soon_threadsafe(self.requested.set)
 
     def close_within(self, grace: float) -> None:
         """All workers have stopped: exit soon, though a silent server keeps what is closed waiting.
@@ -92,7 +92,7 @@ class Ending:
         """Free what is held as of a process that died, flush, and exit; on any thread."""
         self.cut_short = True
         end = time.monotonic() + LEAVING
-        for worker in self._workers:  # all are told, then waited for
+        for worker in self._workers:  # all are asked, then waited for
             worker.leave_at_once(0)
         for worker in self._workers:
             worker.leave_at_once(max(0.0, end - time.monotonic()))
@@ -118,7 +118,7 @@ class Ending:
 
 
 def _flush(why: str) -> None:
-    with contextlib.suppress(Exception):  # a closed pipe keeps nobody from exiting
+    with contextlib.suppress(Exception):  # a closed pipe must not stop the exit
         Output().note(why)
     for handler in logging.getLogger().handlers:
         with contextlib.suppress(Exception):

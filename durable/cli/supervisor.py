@@ -17,7 +17,7 @@ from durable.runtime.supervision import Tasks
 
 PAUSE = 0.5  # seconds before the first new start; each that follows soon waits twice as long
 PAUSE_MAX = 30.0
-STEADY = 60.0  # who has served for so long has recovered
+STEADY = 60.0  # a worker that has served for so long has recovered
 LAST_WORDS = 1.0  # seconds: what a worker has started itself may hold its stdout open for ever
 CHUNK = 1 << 16
 STOP_EXTRA = 5.0  # a worker ends by itself at its limit
@@ -25,7 +25,7 @@ READY = ("serving ", '{"serving"')  # how a worker says, in either form, that it
 
 
 class Supervisor:
-    """Keeps a number of worker processes alive until told to stop.
+    """Keeps a number of worker processes alive until a signal stops it.
 
     A worker that dies is started again, later each time it dies soon. One that ends by itself
     before any has ever served cannot be helped by that (a module that does not import, a wrong
@@ -36,7 +36,7 @@ class Supervisor:
         session: the database, and where to say what happens.
         module: what the workers serve.
         options: further options of `durable worker`.
-        limit: within how many seconds a worker ends that was told to.
+        limit: within how many seconds a worker ends that was asked to stop.
     """
 
     def __init__(self, session: Session, module: str, options: Sequence[str], limit: float) -> None:
@@ -78,7 +78,7 @@ class Supervisor:
         self._stop.set()
 
     async def _keep(self, place: int) -> None:
-        """One worker after the other, until told to stop."""
+        """One worker after the other, until the stop."""
         loop = asyncio.get_running_loop()
         pause = PAUSE
         while not self._stop.is_set():
@@ -117,12 +117,12 @@ class Supervisor:
         """Pass on what a worker prints; its first word that it serves says that all is well."""
         if process.stdout is None:
             return
-        told, rest = False, b""
+        served, rest = False, b""
         while chunk := await process.stdout.read(CHUNK):
             whole, newline, rest = (rest + chunk).rpartition(b"\n")
             text = (whole + newline).decode(errors="replace")
-            if not told and text.startswith(READY):
-                told = self._served = True
+            if not served and text.startswith(READY):
+                served = self._served = True
                 self._session.out.note(f"worker {place} is process {process.pid}")
             self._session.out.relay(text)
         self._session.out.relay(rest.decode(errors="replace"))

@@ -39,7 +39,7 @@ def collect(target: str, queue: str | None = None) -> list[Served]:
         queue: for workflows that name no queue of their own.
 
     An activity without a queue is served on the queue of every workflow. What only stands in
-    modules that this one imports is not served: `elsewhere` tells of it.
+    modules that this one imports is not served: `elsewhere` names it.
 
     Raises `ConfigurationError` when it cannot be imported, or holds nothing that is decorated.
     """
@@ -68,12 +68,12 @@ def elsewhere(served: Served) -> list[str]:
             found = there.get(called.name)
             if found is not None and found.definition.site == called.site:
                 continue
-            told = f"{workflow.name} calls the {kind} {called.name!r} of {called.site}"
+            call = f"{workflow.name} calls the {kind} {called.name!r} of {called.site}"
             lines.setdefault(
                 (kind, called.name),
-                f"{told}, which is not served here: others must, or import its name in this module"
+                f"{call}, which is not served here: others must, or import its name in this module"
                 if found is None
-                else f"{told}; served under that name is {found.definition.site}",
+                else f"{call}; served under that name is {found.definition.site}",
             )
     return list(lines.values())
 
@@ -97,7 +97,7 @@ def workflow_of(target: str) -> Workflow[..., object]:
 def load(name: str) -> ModuleType:
     """Import a module by its name, with the working directory on the path, or a file by its path.
 
-    Raises `ConfigurationError` that tells where the import failed.
+    Raises `ConfigurationError` that says where the import failed.
     """
     is_path = name.endswith(".py") or "/" in name
     root, dotted = _place(Path(name)) if is_path else (Path.cwd(), name)

@@ -1,4 +1,4 @@
-"""`durable worker`: serve what a module defines, until told to stop."""
+"""`durable worker`: serve what a module defines, until a signal stops it."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def _serve(
             for line in elsewhere(one):
                 session.out.note(line)
         # One that cannot go on ends all: its error is raised at the end, and is the exit code.
-        await first_of(ending.told.wait(), *(one.ended() for one in workers))
+        await first_of(ending.requested.wait(), *(one.ended() for one in workers))
         ending.begin()
         session.out.note(
             "stopping: running activities have their grace; another Ctrl-C or SIGTERM ends at once"

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from durable.errors import ConfigurationError, StateError
 from durable.protocol.documents import Path, steps_of
+from durable.protocol.graphs import Data
 from durable.protocol.json_values import compact_json, plain
 
 OPERATORS: Final = ("=", "!=", ">", ">=", "<", "<=", "in", "like")
@@ -24,7 +25,7 @@ class Condition:
 
     @property
     def is_nested(self) -> bool:
-        """Whether the path leads through objects only, as far as it tells."""
+        """Whether the path leads through objects only, as far as it shows."""
         return not any(step.lstrip("-").isdigit() for step in self.path)
 
 
@@ -58,7 +59,7 @@ def condition(path: Path, value: object, operator: str = "=") -> Condition:
     return Condition(steps, operator, kept)
 
 
-def conditions(given: Mapping[str, Any] | Iterable[object]) -> list[Condition]:
+def conditions(given: Data | Iterable[object]) -> list[Condition]:
     """Conditions that must all hold: a dict of equal values, or a list of (path, operator, value).
 
     Raises `ConfigurationError` for what is neither.
@@ -82,7 +83,7 @@ Condition(path=('total',), operator='>', value=9.5)]
 
 
 def parts(wanted: Iterable[Condition]) -> tuple[str, ...]:
-    """JSON objects of which a fitting document contains one; none when nothing tells.
+    """JSON objects of which a fitting document contains one; none when no condition helps.
 
     An index finds what contains an object: all that must be equal makes one, with each of the
     values of the first "in".

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from durable.engine.job import decode
 from durable.errors import EscalationConflict, EscalationError, EscalationNotFound
+from durable.postgres.connections import Connection
 from durable.postgres.database import Database, Row
 from durable.protocol.graphs import Output
 from durable.store.escalations import EscalationStore
@@ -31,7 +32,7 @@ class EscalationRows:
         self._store = store
 
     @asynccontextmanager
-    async def held(self, ids: Ids) -> AsyncIterator[tuple[Any, Sequence[Row]]]:
+    async def held(self, ids: Ids) -> AsyncIterator[tuple[Connection, Sequence[Row]]]:
         """A transaction that holds these rows; raises for those that are not there."""
         async with self._db.connection() as connection, connection.transaction():
             rows = await self._store.lock(connection, self._app_id, numbers_of(ids))

@@ -83,7 +83,7 @@ class Escalations:
         newest_first: bool = False,
         limit: int = 100,
         offset: int = 0,
-        **filters: Any,
+        **filters: object,
     ) -> Found:
         """Those that fit, the lowest priority number first, of one priority the oldest.
 
@@ -104,7 +104,7 @@ class Escalations:
             rows = await self._store.find(connection, self._app_id, wanted, order, page)
         return [described(row) for row in rows]
 
-    async def count(self, **filters: Any) -> int:
+    async def count(self, **filters: object) -> int:
         """How many `list` would find."""
         async with self._db.connection() as connection:
             return await self._store.count(connection, self._app_id, _wanted(filters))
@@ -240,7 +240,7 @@ class Escalations:
         """Give all of them another priority, or none when one is closed."""
         return await self._change(ids, {"priority": priority})
 
-    async def append_milestones(self, id: str | int, *milestones: Any) -> Escalation:  # noqa: A002
+    async def append_milestones(self, id: str | int, *milestones: object) -> Escalation:  # noqa: A002
         """Add what has happened with it, as plain data. It must be pending."""
         text = encode(list(milestones), "milestones")
         return (await self._change([id], {"milestones": text}))[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from durable.client.terminations import Terminations, termination
 from durable.engine.effects import Interruption
@@ -40,7 +39,7 @@ class JobInterrupts:
         self._on_committed = on_committed
 
     async def interrupt(
-        self, /, topic: str, job_id: str, options: Data | None = None, **more: Any
+        self, /, topic: str, job_id: str, options: Data | None = None, **more: object
     ) -> bool:
         """End a running job; its waiters get error 410.
 

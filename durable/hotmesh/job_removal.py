@@ -56,7 +56,7 @@ class JobRemoval:
             older_than: how long ago they expired; as `retain` says unless given.
             keep: outcomes that stay: "completed", "failed" (which is any other end), or both.
             dry_run: only count.
-            streams: also expired messages of jobs that stay, and signals for which nobody came.
+            streams: also expired messages of jobs that stay, and signals that no hook received.
             tell: called with what has been deleted so far, after each batch.
 
         Raises `ConfigurationError` for what is no duration or outcome.

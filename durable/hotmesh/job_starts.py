@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from durable.engine.extension import extension
 from durable.engine.job import Job
 from durable.engine.job_queries import JobSnapshot, failure, output
@@ -63,7 +61,7 @@ class JobStarts:
         extended: Data | None = None,
         *,
         request_id: str | None = None,
-        **more: Any,
+        **more: object,
     ) -> str:
         """Start the graph that subscribes to `topic`; the job's id.
 

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import MethodType
-from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import ClassVar, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from durable.hotmesh.composition import MeshParts, compose, open_resources
 from durable.hotmesh.job_inspection import JobInspection
@@ -120,7 +120,7 @@ class HotMesh:
         engine: Data | None = None,
         workers: Sequence[Data] | None = None,
         namespace: str | None = None,
-        **more: Any,
+        **more: object,
     ) -> Self:
         """Connect, and take part in an app: as an engine, as workers, or both.
 
@@ -145,8 +145,8 @@ class HotMesh:
                 of the logger "durable", and `direct_dsn`, a way round a pooler in transaction mode,
                 as `durable.connect` has it (or `directDsn` of the connection's options).
                 `reclaim_delay`, `reclaim_count` and
-                `task_queue`, here or of engine and workers, are taken and have no effect: who is
-                gone is missed within seconds.
+                `task_queue`, here or of engine and workers, are taken and have no effect: a process
+                that has died is noticed within seconds.
 
         Raises `ConfigurationError` for options that make no sense, `DatabaseError` when there is no
         database.
@@ -177,7 +177,7 @@ class HotMesh:
             raise
         return mesh
 
-    async def serve(self, options: Data | None = None, **more: Any) -> None:
+    async def serve(self, options: Data | None = None, **more: object) -> None:
         """Serve one more topic from now on, as `workers` of `init` do from the beginning.
 
         Args:
@@ -311,7 +311,7 @@ class HotMesh:
         await self._parts.subscriptions.add(topic, callback)
 
     async def unsub(self, topic: str) -> None:
-        """Call nobody any more for a `topic`, as it was given to `sub`.
+        """End the subscriptions to a `topic`, as it was given to `sub`.
 
         Example:
             await mesh.unsub("ticket.closed")
@@ -323,7 +323,7 @@ class HotMesh:
 
         In the pattern `*` stands for any characters, `?` for one, `[ab]` for one of these. It is
         compared with what graphs publish, and with that and ".<job id>": `order.*` fits
-        `order.done`, and `*.42` the job 42 of any graph. A job is told once for each pattern.
+        `order.done`, and `*.42` the job 42 of any graph. Each pattern gets a job once.
         Topics that a later version brings, also the first, are heard from a moment after its
         activation.
 
@@ -333,7 +333,7 @@ class HotMesh:
         await self._parts.patterns.add(pattern, callback)
 
     async def punsub(self, pattern: str) -> None:
-        """Call nobody any more for a `pattern`, as it was given to `psub`.
+        """End the subscriptions to a `pattern`, as it was given to `psub`.
 
         Example:
             await mesh.punsub("ticket.*")
@@ -365,7 +365,7 @@ class HotMesh:
         """
         return await self._parts.quorum_calls.roll_call(seconds(delay))
 
-    async def throttle(self, options: Data | None = None, **more: Any) -> bool:
+    async def throttle(self, options: Data | None = None, **more: object) -> bool:
         """Set how fast messages are claimed. It is stored, and holds until it is set again.
 
         Args:

@@ -189,7 +189,7 @@ def guid_of(given: object) -> str | None:
 
 
 def set_log_level(given: object) -> None:
-    """Have the logger `durable` of this process tell as much as was asked for."""
+    """Have the logger `durable` of this process log at the level that was asked for."""
     if given is None:
         return
     level = _LEVELS.get(given.lower()) if isinstance(given, str) else None

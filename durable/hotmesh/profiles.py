@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from durable.protocol.codes import FAILED, OK, PENDING
 from durable.protocol.graphs import Output
@@ -12,7 +12,7 @@ from durable.protocol.retry import RetryPolicy
 from durable.runtime.user_code import Ended
 
 ERRORS: Final = 400  # answers from this code on are errors
-SIGNATURE_MAX: Final = 4000  # characters of a callback's source that roll call tells
+SIGNATURE_MAX: Final = 4000  # characters of a callback's source that roll call shows
 
 _BY_STATUS: Final = {"error": FAILED, "pending": PENDING}
 
@@ -31,7 +31,7 @@ def code_of(end: Ended) -> int:
     return code if isinstance(code, int) and not isinstance(code, bool) else otherwise
 
 
-def signature_of(callback: Callable[..., Any]) -> str:
+def signature_of(callback: Callable[..., object]) -> str:
     """The source of a callback, as far as it can be read, up to `SIGNATURE_MAX` characters."""
     try:
         text = inspect.cleandoc(inspect.getsource(callback))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from durable.engine.job import compact, decode
 from durable.engine.statistics import Statistics
@@ -20,7 +19,7 @@ from durable.protocol.limits import check_several
 from durable.protocol.searchable import Value, attribute
 from durable.store.states import StateStore, Wanted
 
-Conditions = Data | Iterable[tuple[Path, str, Any]]
+Conditions = Data | Iterable[tuple[Path, str, object]]
 
 LIMIT_MAX = 10_000  # jobs of one answer
 
@@ -72,7 +71,7 @@ class Search:
         self,
         entity: str,
         field: Path,
-        value: Any,
+        value: object,
         operator: str = "=",
         *,
         limit: int = 100,

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
+
+from durable.protocol.graphs import Data
 
 ALPHA: Final = 0.3  # what the latest step counts for in the average
 OWN: Final = 2.0  # milliseconds of work that each message may cost: a large batch takes its time
@@ -127,7 +129,7 @@ class BackPressure:
                 }
             )
 
-    def heard(self, message: Mapping[str, Any]) -> None:
+    def heard(self, message: Data) -> None:
         """Another process has told of its duress; its own message says nothing new."""
         if message["originator"] != self._guid:
             self._note(message["originator"], float(message["throttle_ms"]))

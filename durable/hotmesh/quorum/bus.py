@@ -13,12 +13,12 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from durable.errors import DatabaseError
 from durable.hotmesh.quorum.roster import SQL, AnswerRow, Consumer, FunctionWorker, Roster
 from durable.postgres.database import Database
 from durable.postgres.listener import Listener
+from durable.protocol.graphs import Data
 from durable.runtime import channels
 from durable.runtime.channels import Channel
 from durable.runtime.notifications import RowNews, row_ids
@@ -29,7 +29,7 @@ LOOK = 0.05  # seconds between looks at who still lives, while answers are await
 SEEN_MAX = 10_000
 TOLD_MAX = 1_000  # messages that are read at once; who calls says so again
 
-Message = Mapping[str, Any]
+Message = Data
 Heard = Callable[[Message], Awaitable[Mapping[str, Message]]]
 """Gets each message; gives the answers of the consumers of this process, by guid."""
 SilentWorkers = Callable[[Mapping[str, Message]], Awaitable[Sequence[FunctionWorker]]]

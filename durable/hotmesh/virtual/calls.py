@@ -1,28 +1,24 @@
 """Calls under a key: one runs at a time, and its result is served until its time is over.
 
 The key is the id of the call's job, so that it is the database that lets one caller start and sends
-the others to wait. Who waits is told of the end, and looks once a second for an end that nobody
-told.
+the others to wait. A waiting caller is notified of the end, and also looks once a second, in case
+the notification was lost.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from typing import Any
 
 from durable.engine.job_queries import failure
 from durable.errors import ConfigurationError, DuplicateJob, JobNotFound, JobTimeout
 from durable.hotmesh.mesh import HotMesh
 from durable.protocol.codes import TIMEOUT
-from durable.protocol.graphs import Fault
+from durable.protocol.graphs import Data, Fault, Output
 from durable.telemetry.logs import logger
 
 KEYED, CALLED = "keyed", "called"  # the graph, and what it publishes
 LOOK = 1.0  # seconds
-
-Output = dict[str, Any]
 
 
 class KeyedCalls:
@@ -32,7 +28,7 @@ class KeyedCalls:
         self._mesh = mesh
         self._waits: dict[str, asyncio.Task[Output | None]] = {}
 
-    async def run(self, key: str, data: Mapping[str, Any], limit: float) -> Output:
+    async def run(self, key: str, data: Data, limit: float) -> Output:
         """The job of a key: the one that there is, else one that is started now.
 
         A result is served again, an error is not: when the one that there is had failed already,
@@ -59,7 +55,7 @@ class KeyedCalls:
     async def forget(self, key: str, limit: float) -> bool:
         """Remove the result of a key, of a call that runs once it is there; False: there is none.
 
-        So nobody is served afterwards what was begun before. Raises `JobTimeout`.
+        So a later call is never served what was begun before. Raises `JobTimeout`.
         """
         try:
             async with asyncio.timeout(limit):
@@ -76,7 +72,7 @@ class KeyedCalls:
             raise _too_late(key, limit) from error
 
     async def close(self) -> None:
-        """Stop; who still waits is cancelled."""
+        """Stop; callers that still wait are cancelled."""
         for task in list(self._waits.values()):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -96,18 +92,18 @@ class KeyedCalls:
     def _done(self, key: str, task: asyncio.Task[Output | None]) -> None:
         self._waits.pop(key, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.debug("nobody learns the end of call %r any more: %s", key, error)
+            logger.debug("the end of call %r is no longer awaited: %s", key, error)
 
     async def _wait(self, key: str) -> Output | None:
-        told = asyncio.Event()
+        notified = asyncio.Event()
         topic = f"{CALLED}.{key}"
-        await self._mesh.sub(topic, lambda _topic, _job: told.set())
+        await self._mesh.sub(topic, lambda _topic, _job: notified.set())
         try:
             while (found := await self._look(key)) is not None and not _is_over(found):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK):
-                        await told.wait()
-                told.clear()
+                        await notified.wait()
+                notified.clear()
         finally:
             await self._mesh.unsub(topic)
         return found

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from durable.errors import ConfigurationError
 from durable.hotmesh.virtual.schedules import moment
+from durable.protocol.graphs import Data
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def current() -> VirtualContext:
     return context
 
 
-def context_of(message: Mapping[str, Any]) -> VirtualContext:
+def context_of(message: Data) -> VirtualContext:
     """The context that a worker's message describes."""
     metadata, tick = message["metadata"], message["data"].get("tick")
     return VirtualContext(

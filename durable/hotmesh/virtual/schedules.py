@@ -7,16 +7,16 @@ first one after `fired`: what was missed up to then is made up for by that one t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Self
+from typing import Self
 
 from durable.descriptor.expressions.functions.arguments import Refusal
 from durable.descriptor.expressions.functions.cron import LONGEST, MISSING, next_time
 from durable.descriptor.expressions.locale_text import LocaleError, named_zone
 from durable.errors import ConfigurationError
 from durable.protocol.durations import Duration, seconds
+from durable.protocol.graphs import Data, Output
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -42,12 +42,12 @@ class Schedule:
     zone: str = "UTC"
     delay: int | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Output:
         """As JSON can hold it."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+    def from_dict(cls, data: Data) -> Self:
         """The inverse of `to_dict`."""
         return cls(data["expression"], data["interval"], data["zone"], data["delay"])
 

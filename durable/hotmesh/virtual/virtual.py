@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Final, Self
 
@@ -17,6 +17,7 @@ from durable.hotmesh.virtual.calls import KEYED, KeyedCalls
 from durable.hotmesh.virtual.context import VirtualContext, current
 from durable.hotmesh.virtual.schedules import schedule_of
 from durable.protocol.durations import Duration, seconds
+from durable.protocol.graphs import Data, Output
 from durable.protocol.limits import check_several
 from durable.protocol.retry import RetryPolicy
 from durable.telemetry.logs import logger
@@ -47,10 +48,10 @@ class Virtual:
     def __init__(self, mesh: HotMesh) -> None:
         self._mesh = mesh
         self._calls = KeyedCalls(mesh)
-        self._functions: dict[str, tuple[Function, RetryPolicy | Mapping[str, Any]]] = {}
+        self._functions: dict[str, tuple[Function, RetryPolicy | Data]] = {}
 
     @classmethod
-    async def init(cls, *, connection: Any, namespace: str | None = None) -> Self:
+    async def init(cls, *, connection: object, namespace: str | None = None) -> Self:
         """Connect; deploy and activate the app that calls and schedules run on, if need be.
 
         Args:
@@ -89,7 +90,7 @@ class Virtual:
         *,
         topic: str,
         callback: Function,
-        retry: RetryPolicy | Mapping[str, Any] = RETRY,
+        retry: RetryPolicy | Data = RETRY,
         concurrency: int = CONCURRENCY,
     ) -> None:
         """Have `callback` answer the calls and ticks of a topic in this process.
@@ -130,7 +131,7 @@ class Virtual:
         self,
         *,
         topic: str,
-        args: Sequence[Any] = (),
+        args: Sequence[object] = (),
         id: str | None = None,
         ttl: Duration | None = None,
         flush: bool = False,
@@ -148,13 +149,13 @@ class Virtual:
             timeout: how long to wait.
 
         Raises `JobFailed` when the function has failed for good; an error is never kept. Raises
-        `JobTimeout`, code 504, when there is no result after `timeout`: nobody is connected to the
-        topic, or it takes longer. The call stands, and is answered when somebody connects.
+        `JobTimeout`, code 504, when there is no result after `timeout`: no process is connected
+        to the topic, or it takes longer. The call stands, and is answered once one connects.
         `PayloadError` for arguments that JSON cannot hold.
         """
         _check_topic(topic)
         limit = seconds(timeout)
-        data: dict[str, Any] = {
+        data: Output = {
             "topic": topic,
             "args": check_several("args", args, "virtual.exec()"),
         }
@@ -181,8 +182,9 @@ class Virtual:
     ) -> bool:
         """Forget the result that is kept under a key; False when there is none.
 
-        The result of a call that runs is forgotten once it is there, so that after this nobody is
-        served what was begun before. Raises `JobTimeout` when that takes longer than `timeout`.
+        The result of a call that runs is forgotten once it is there, so that a later call is
+        never served what was begun before. Raises `JobTimeout` when that takes longer than
+        `timeout`.
         """
         _check_topic(topic)
         return await self._calls.forget(_job_id(KEYED, topic, id), seconds(timeout))
@@ -194,11 +196,11 @@ class Virtual:
         id: str,
         interval: Duration,
         callback: Function | None = None,
-        args: Sequence[Any] = (),
+        args: Sequence[object] = (),
         max_cycles: int | None = None,
         delay: Duration | None = None,
         time_zone: str = "UTC",
-        retry: RetryPolicy | Mapping[str, Any] = RETRY,
+        retry: RetryPolicy | Data = RETRY,
     ) -> bool:
         """Call the function of a topic again and again, as long as any process lives to do it.
 
@@ -263,7 +265,7 @@ class Virtual:
         """
         return current()
 
-    async def _begin(self, job_id: str, data: Mapping[str, Any]) -> bool:
+    async def _begin(self, job_id: str, data: Data) -> bool:
         while True:
             with contextlib.suppress(DuplicateJob):
                 await self._mesh.pub(SCHEDULE, data)
