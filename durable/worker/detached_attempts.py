@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Protocol, cast
 
+from durable.postgres.errors import StatementFault
 from durable.protocol.clock import Clock
 from durable.store.activities import ActivityStream, Attempt, FailedAttempt, Settlement
 from durable.store.membership import Ask
 from durable.telemetry.logs import logger
 from durable.worker.attempt_code import Outcome
+from durable.worker.settlements import after_failure, unwritable
 
 LOOK = 0.1  # seconds between two looks for what has ended
 
@@ -80,18 +83,31 @@ class DetachedAttempts:
 
     async def _settle(self, stream: ActivityStream, attempt: Attempt, outcome: Outcome) -> None:
         message = attempt.id or 0
+        ended: Settlement | FailedAttempt
         if outcome.data is not None:
-            await stream.settle(self._member, [Settlement(message, outcome.data, None)])
+            ended = Settlement(message, outcome.data, None)
         elif outcome.failure is not None:
-            delay = attempt.delay_after(outcome.failure, self._clock.now())
-            error = outcome.failure.to_json()
-            if delay is None:
-                await stream.settle(self._member, [Settlement(message, None, error)])
-            else:
-                await stream.retry(self._member, [FailedAttempt(message, error, delay)])
+            ended = after_failure(attempt, message, outcome.failure, self._clock.now())
         elif not attempt.last:
             await stream.unclaim(self._member, [message])
-        # Else its outcome is recorded as unknown when the member leaves.
+            return
+        else:
+            return  # its outcome is recorded as unknown when the member leaves
+        try:
+            await self._write(stream, ended)
+        except StatementFault as refused:
+            error = unwritable(refused)
+            if isinstance(ended, Settlement):
+                ended = replace(ended, message=None, error=error)
+            else:
+                ended = replace(ended, error=error)
+            await self._write(stream, ended)
+
+    async def _write(self, stream: ActivityStream, ended: Settlement | FailedAttempt) -> None:
+        if isinstance(ended, Settlement):
+            await stream.settle(self._member, [ended])
+        else:
+            await stream.retry(self._member, [ended])
 
 
 class _Connection(Protocol):

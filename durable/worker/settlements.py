@@ -7,6 +7,7 @@ the run is held here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from durable.postgres.errors import StatementFault
@@ -41,18 +42,14 @@ class AttemptSettler:
         if outcome.failure is None:
             await self.settle([Settlement(message, outcome.data, None)])
             return
-        now = self._context.clock.now()
-        delay = attempt.delay_after(outcome.failure, now)
-        attempt_failed(attempt, outcome.failure, delay, now)
-        error = outcome.failure.to_json()
-        if delay is None:
-            await self.settle([Settlement(message, None, error)])
+        failed = after_failure(attempt, message, outcome.failure, self._context.clock.now())
+        if isinstance(failed, Settlement):
+            await self.settle([failed])
             return
         try:
-            written = await self._retry(FailedAttempt(message, error, delay))
+            written = await self._retry(failed)
         except StatementFault as refused:
-            error = _unwritable(refused).to_json()
-            written = await self._retry(FailedAttempt(message, error, delay))
+            written = await self._retry(replace(failed, error=unwritable(refused)))
         for queue, _ in written:
             self._context.services.announcer.queue(queue, QueueKind.ACTIVITY)
 
@@ -76,7 +73,7 @@ class AttemptSettler:
             )
         except StatementFault as refused:
             if len(settlements) == 1:
-                failed = Settlement(settlements[0].id, None, _unwritable(refused).to_json())
+                failed = Settlement(settlements[0].id, None, unwritable(refused))
                 return await retry_until_connected(
                     lambda: self._activities.settle(self._context.member, [failed])
                 )
@@ -103,9 +100,20 @@ class AttemptSettler:
         self._context.services.announcer.arrived(run.run_id, run.holder, run.queue)
 
 
-def _unwritable(refused: StatementFault) -> Failure:
-    """What an attempt brought cannot be written, and neither could what its retry would bring."""
+def after_failure(
+    attempt: Attempt, message: int, failure: Failure, now: float
+) -> Settlement | FailedAttempt:
+    """What a failed attempt's row becomes, logged: its last failure, or a retry after it."""
+    delay = attempt.delay_after(failure, now)
+    attempt_failed(attempt, failure, delay, now)
+    if delay is None:
+        return Settlement(message, None, failure.to_json())
+    return FailedAttempt(message, failure.to_json(), delay)
+
+
+def unwritable(refused: StatementFault) -> str:
+    """The failure, as JSON, of an attempt whose outcome Postgres refuses to store."""
     return Failure(
         type="PayloadError", kind="payload", non_retryable=True,
         message=f"what the activity returned or raised cannot be stored: {refused}",
-    )  # fmt: skip
+    ).to_json()  # fmt: skip

@@ -81,10 +81,10 @@ async def direct(dsn: str, client: Client) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def test_what_goes_on_after_a_stop_is_run_by_nobody_else(
-    client: Client, direct: asyncpg.Connection
+async def test_what_goes_on_after_a_stop_stays_with_its_worker(
+    client: Client, direct: asyncpg.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The member keeps those attempts alone, records how each ended, and leaves then."""
+    """The member keeps those attempts alone, records and logs how each ended, and leaves then."""
     words = ["ends", "fails", "once"]
     first = Worker(client, **ALL, grace=0.1, max_threads=8)
     await first.start()
@@ -114,6 +114,8 @@ async def test_what_goes_on_after_a_stop_is_run_by_nobody_else(
     async with asyncio.timeout(60):
         await first.gone()
     assert await direct.fetchval("select count(*) from members") == 0
+    failures = [r for r in caplog.records if r.name == "durable.activity"]
+    assert ["after the stop" in record.getMessage() for record in failures] == [True]
 
 
 @pytest.mark.usefixtures("direct")
