@@ -138,7 +138,7 @@ class Client:
 
         Raises:
             WorkflowAlreadyStarted: the id is taken, and the policy says no; or it is that of
-                another workflow's run, to which nobody is attached.
+                another workflow's run, which is not attached to.
             ConfigurationError: an id, name or number is beyond its limit, which is named; nothing
                 was sent.
             PayloadError: an argument is not of its annotated type, or cannot be written down. By
@@ -237,7 +237,7 @@ class Client:
             older_than: how long ago it ended (a job of a graph: expired); unless given, as long
                 as the stored retention of its kind and outcome says.
             keep: outcomes that stay: "completed", "failed" (which is any other end), or both.
-            streams: also expired messages of runs that stay, and signals for which nobody came.
+            streams: also expired messages of runs that stay, and signals that no run received.
             dry_run: only count.
             tell: called with the sum so far after each batch.
 
@@ -265,7 +265,7 @@ class Client:
             self._runs.services.announcer.queue(queue, QueueKind.TURN, amount=0)
         again = await self._runs.services.runs.deliver_again(id)
         for reached in again:
-            self._runs.tell(reached)
+            self._runs.wake(reached)
         return bool(queues or again)
 
     async def deploy(

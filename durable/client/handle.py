@@ -243,7 +243,7 @@ def _gone(id: str) -> WorkflowNotFound:
 
 
 def ending(ended: Ended) -> WorkflowEnded:
-    """The error that tells how a run ended without a result."""
+    """The error that says how a run ended without a result."""
     failure = ended.failure
     said = "" if failure is None else summary(failure).removeprefix(failure.type)
     if ended.state == "cancelled":

@@ -61,16 +61,16 @@ class Runs:
         return started
 
     async def arrive(self, run_id: int, name: str, msg_type: str, topic: str, message: str) -> None:
-        """Put a message into a run's inbox, and wake who holds it."""
+        """Put a message into a run's inbox, and wake its holder."""
         reached = await self._arrivals.submit(Message(run_id, msg_type, topic, message=message))
         if reached is None:
             raise WorkflowEnded(
                 f"the workflow {name!r} has ended: it takes no {msg_type} any more", id=name
             )
-        self.tell(reached)
+        self.wake(reached)
 
-    def tell(self, reached: Reached) -> None:
-        """Wake who holds a run that has something in its inbox, or its queue."""
+    def wake(self, reached: Reached) -> None:
+        """Wake the holder of a run that has something in its inbox, else its queue."""
         self.services.announcer.arrived(reached.run_id, reached.holder, reached.queue)
 
     async def terminate(self, run_id: int, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""The termination of runs from outside, and whom it concerns."""
+"""The termination of runs from outside, and the notifications that follow it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from durable.store.jobs import JobStore, Terminated
 
 
 class Terminations:
-    """Ends runs without their code, and wakes all who had to do with them."""
+    """Ends runs without their code, and wakes everything that it concerns."""
 
     def __init__(self, jobs: JobStore, announcer: Announcer) -> None:
         self._jobs = jobs
@@ -26,7 +26,7 @@ class Terminations:
 
 
 def announce_termination(announcer: Announcer, run_id: int, ended: Terminated) -> None:
-    """Wake all who had to do with a run that was terminated."""
+    """Wake the waiters, holder, attempts and relatives of a terminated run."""
     announcer.ended(run_id, ended.waiters)
     if ended.holder is not None:
         announcer.over(ended.holder, run_id)

@@ -88,7 +88,7 @@ class Database:
     async def within(
         cls, pool: Pool, *, schema: str = "durable", direct: str | None = None
     ) -> Database:
-        """Use a pool of the caller's, who closes it.
+        """Use a pool of the caller, which the caller closes.
 
         Raises `ConfigurationError` for a pool whose connections read JSON otherwise than as text,
         or are set so that a guarantee would break, and `ConnectionLost` when the server cannot be

@@ -158,7 +158,7 @@ class OwnPool:
         """Close the connections, after a moment for what is in flight."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                for _ in range(self._size):  # nobody gets one any more
+                for _ in range(self._size):  # so that no caller gets one any more
                     await self._slots.acquire()
                 for session in self._idle:
                     await session.connection.close()

@@ -1,8 +1,8 @@
-"""The deterministic loop: a workflow function folded over its history.
+"""The deterministic loop: a workflow function replayed from its history.
 
-State is the fold of the history. A `Run` is fed facts one at a time; after each it lets the user's
-coroutines go on until nothing is ready any more (a *drain*), and hands back the commands that they
-issued. The same facts give the same commands, in every process, on every day. What makes it true:
+A `Run` is fed the facts of its history one at a time; after each it lets the user's coroutines go
+on until nothing is ready any more (a *drain*), and hands back the commands that they issued. The
+same facts give the same commands, in every process, on every day. What makes it true:
 
 - `loop`: an asyncio event loop without clock, selector or threads. Its time is the time of the last
   fact. A timer is a command; whatever else reaches for the outside is refused by name (`guards`).

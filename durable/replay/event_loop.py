@@ -60,14 +60,14 @@ class RunEventLoop(NoOutside):
         self._reports = ExceptionReports(label)
 
     def is_own_turn(self) -> bool:
-        """Whether it is the run's own code that asks."""
+        """Whether the run's own code asks."""
         return self._thread == get_ident()
 
     def reached(self, access: OutsideAccess) -> None:
-        """Somebody else reached into the run: it is ended, by an error where it awaits.
+        """Other code reached into the run: it is ended, by an error where it awaits.
 
-        Raises `NotDurableError` unless that was another thread: who does it on the run's own is
-        told too. Runs of earlier versions wait on, as they did then.
+        Raises `NotDurableError` on the run's own thread, so that the code at fault sees it too.
+        Runs of earlier versions wait on, as they did then.
         """
         ends = self.context is not None and self.context.is_seeded
         if ends and self.outside_access is None:
@@ -150,7 +150,7 @@ class RunEventLoop(NoOutside):
         """A future with a fixed place in sets."""
         check_wait_order(_NUMBERED, 2)
         if self.context is not None and self.context.is_seeded:
-            check_wrapped(sys._getframe(1))  # noqa: SLF001 - the only way to see who asks
+            check_wrapped(sys._getframe(1))  # noqa: SLF001 - the only way to see the caller
         return self.number(RunFuture(loop=self))
 
     def number(self, future: RunFuture) -> RunFuture:

@@ -98,7 +98,7 @@ def check_task_order(coroutine: object, depth: int = 1) -> None:
     `as_completed` puts its arguments in a set first, and a coroutine's place in a set is given by
     its address. Tasks made one by one before have a place of their own.
     """
-    frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the only way to see who asks
+    frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the only way to see the caller
     while frame is not None and frame.f_code.co_filename == _TASKS_FILE:
         if frame.f_code.co_qualname in _AS_COMPLETED:
             hashed: object = type(coroutine).__hash__
@@ -123,7 +123,7 @@ def _given(frame: FrameType, coroutine: object) -> list[Any]:
 
 def check_wait_order(durable: tuple[type, ...], depth: int = 1) -> None:
     """Refuse `asyncio.wait` on several futures of which one has its order from its address."""
-    frame = sys._getframe(depth)  # noqa: SLF001 - the only way to see who asks
+    frame = sys._getframe(depth)  # noqa: SLF001 - the only way to see the caller
     if frame.f_code.co_name != "_wait" or frame.f_code.co_filename != _TASKS_FILE:
         return
     waited = frame.f_locals.get("fs", ())

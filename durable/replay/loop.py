@@ -119,7 +119,7 @@ class ReplayLoop(RunEventLoop):
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether something is ready outside of a turn: somebody woke it who should not."""
+        """Whether something is ready outside of a turn, because other code woke it."""
         return bool(self._ready)
 
     def look(self, reader: Callable[[], T]) -> T:

@@ -27,13 +27,13 @@ _STARTED_BY: Final[ContextVar[weakref.ref[Any] | None]] = ContextVar(
 
 @dataclass(frozen=True, slots=True)
 class OutsideAccess:
-    """Who was reached: `future` is what somebody may be awaiting, None if that is not known."""
+    """What was touched: `future` is what code may be awaiting, None if that is not known."""
 
     what: str
     future: asyncio.Future[object] | None
 
     def error(self, label: str, site: Site) -> NotDurableError:
-        """What the code that awaits is told."""
+        """The error that the awaiting code gets."""
         place = f", which waits at {text(site)}," if site[0] else ""
         return NotDurableError(
             f"{self.what} reached into {label}{place} from another thread, or from code that is"

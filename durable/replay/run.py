@@ -41,7 +41,7 @@ from durable.replay.tasks import Gone, RunTask
 from durable.runtime.interrupts import is_interrupt
 from durable.runtime.user_code import code_failure
 
-_ACTIVITY_KINDS = frozenset({"activity", "timeout", "lost"})  # wrapped already by who recorded them
+_ACTIVITY_KINDS = frozenset({"activity", "timeout", "lost"})  # wrapped when recorded
 T = TypeVar("T")
 
 # Bytes, measured: a run that waits for its first step holds about 5,000.
@@ -55,9 +55,9 @@ class Run:
 
     Args:
         definition: the workflow.
-        identity: who the run is.
+        identity: the run's id, task queue and workflow.
         callbacks_max: how many callbacks one drain may take; more means that the code never waits.
-        drains: where it notes that its code runs, for whoever watches that.
+        drains: where it notes that its code runs, for the thread that watches.
 
     Attributes:
         revision: facts applied.

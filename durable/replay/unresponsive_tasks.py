@@ -1,4 +1,4 @@
-"""Ending code that does not want to end: a coroutine that swallows whatever it is told."""
+"""Closing tasks whose coroutines swallow every cancellation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from durable.replay.tasks import RunTask
 from durable.runtime.interrupts import is_interrupt
 from durable.telemetry.logs import logger
 
-CLOSED_MAX = 20  # how often a coroutine that ignores its end is told
+CLOSED_MAX = 20  # how often a coroutine that ignores its end is closed
 
 
 def close_unresponsive(task: RunTask, label: str) -> None:
@@ -60,7 +60,7 @@ def _keep_for_ever(coroutine: object) -> None:
 
     Python would close it then, and its loop would go on outside of its run, where calling an
     activity runs the function itself. Of the interpreter's end that is true as well, so a list of
-    ours would not do: only a reference that nobody owns.
+    ours would not do: only a reference without an owner.
     """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutine))
 

@@ -1,4 +1,4 @@
-"""Telling others what a commit has brought, after it: names on channels, never data.
+"""Notifications of what a commit has brought, sent after it: names on channels, never data.
 
 A channel of this very process is served by a call; the others by the notifier.
 """
@@ -24,7 +24,7 @@ from durable.runtime.notifier import Notifier
 
 
 class Announcer:
-    """Who is woken by what, for one namespace."""
+    """Sends and receives the notifications of one namespace."""
 
     def __init__(self, namespace: str, listener: Listener, notifier: Notifier) -> None:
         self._namespace = namespace
@@ -62,7 +62,7 @@ class Announcer:
         return channels.member(self._namespace, member)
 
     def queue(self, queue: str, kind: QueueKind, amount: int = 1) -> None:
-        """The queue holds so many new turns or activities; 0: everybody is to look."""
+        """The queue holds so many new turns or activities; 0: every worker looks."""
         self._notifier.notify(channels.queue(self._namespace, queue), QueueNews(kind, amount))
 
     def engine(self, app: str) -> None:
@@ -74,18 +74,18 @@ class Announcer:
         self._member(member, MemberKind.INBOX, run_id)
 
     def arrived(self, run_id: int, holder: int | None, queue: str | None) -> None:
-        """Something arrived for a run: whoever holds it hears of it, else its queue."""
+        """Something arrived for a run: notify its holder, else its queue."""
         if holder is not None:
             self.inbox(holder, run_id)
         elif queue is not None:
             self.queue(queue, QueueKind.TURN)
 
     def over(self, member: int, run_id: int) -> None:
-        """A run that `member` holds was ended by somebody else."""
+        """A run that `member` holds was ended from outside."""
         self._member(member, MemberKind.ENDED, run_id)
 
     def unwanted(self, member: int, message: int) -> None:
-        """Nobody waits for an attempt that `member` runs."""
+        """No run waits any more for an attempt that `member` runs."""
         self._member(member, MemberKind.UNWANTED, message)
 
     def ended(self, run_id: int, waiters: Iterable[str]) -> None:

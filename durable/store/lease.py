@@ -1,10 +1,10 @@
 """User code begins only while this process is known to be the member that it was.
 
 A member may be taken for dead once its beat is overdue, and others go on with what it holds. The
-process hears of that last of all: it was stopped, or its connection was gone, and what it was about
-to begin is begun elsewhere. So each attempt looks at the lease in the moment before its code runs;
+process learns of that last: it was stopped, or its connection was gone, and what it was about to
+begin is begun elsewhere. So each attempt looks at the lease in the moment before its code runs;
 where the last beat is not young enough, it waits for another. The same bound makes a lease safe in
-Chubby and etcd: the holder's idea of its end lies before everybody else's.
+Chubby and etcd: the holder's idea of its end lies before that of all others.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Lease:
         self._closed = False
 
     def fresh(self) -> bool:
-        """Whether nobody can have taken this member for dead yet."""
+        """Whether no other member can have taken this one for dead yet."""
         return self._monotonic() - self._renewed < FRESH or self._closed
 
     async def confirmed(self) -> None:
-        """Return when a beat has told whether this process is the member that it was.
+        """Return when a beat has shown whether this process is still the same member.
 
         By then `on_lost` has been called if it is not, and what it ran has been cancelled.
         """
@@ -61,16 +61,16 @@ class Lease:
 
     @property
     def came(self) -> int:
-        """The number of who came last: a beat that begins now answers those up to it."""
+        """The number of the last waiter: a beat that begins now answers those up to it."""
         return self._came
 
     def renew(self, began: float, came: int) -> None:
-        """A beat was answered; who is no member any more has been told so before.
+        """A beat was answered. `on_lost` was called before, if this process is a member no longer.
 
         Args:
             began: when it began, by `monotonic`; minus infinity if there is no lease any more.
-            came: the number of who had come last then. They go on however long it took; the others
-                if it is young enough.
+            came: the last waiter's number then. Those up to it go on however long the beat took;
+                the others if it is young enough.
         """
         self._renewed = began if began > self._ended else float("-inf")
         self._answer(self._came if self.fresh() else came)

@@ -1,4 +1,4 @@
-r"""The library's loggers, configured by whoever runs the process.
+r"""The library's loggers, configured by the application.
 
 What a line says of others (ids, names, messages of errors) is made harmless before any handler sees
 it, since an application's own handler writes to a terminal or a file that is looked at with `cat`.
@@ -34,7 +34,7 @@ class _Harmless(logging.Filter):
     """Lets every record through, with what it says of others shown escaped."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record, which nobody else has seen yet."""
+        """Change the record, which no other handler has seen yet."""
         if isinstance(record.msg, str):
             record.msg = _continued(record.msg)
         if isinstance(record.args, Mapping):
