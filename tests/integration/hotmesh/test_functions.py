@@ -343,11 +343,12 @@ async def test_a_roll_call_lists_workers_of_functions(client: Client, mesh: HotM
         handle = await client.start(fulfil(1), id="x", task_queue=QUEUE)
 
         async def holding() -> list[dict[str, Any]]:
-            return [p for p in await mesh.roll_call(30) if p.get("runs") == 1]
+            # One run waits for a worker that serves it; the other's step may still be on its way.
+            profiles = await mesh.roll_call(30)
+            return [p for p in profiles if (p.get("runs"), p["stream_depth"]) == (1, 1)]
 
         (profile,) = await eventually(holding)
         assert profile["version"]
         assert (profile["app_id"], profile["stream"], profile["answered"]) == (QUEUE, QUEUE, True)
-        assert profile["stream_depth"] == 1  # nobody serves that workflow
         await handle.terminate()
     assert len(await mesh.roll_call(30)) == 1
