@@ -11,7 +11,9 @@ block that takes values only can be run by hand: `psql` replaces `:member` after
     -- include: ranks(name = ranks; kind = w.msg_type = 'turn')
 
 stands for the text of `ranks.sql` beside the file, with `:name` and `:kind` replaced by these
-texts. (A function would be called for each row, and two revisions could not have their own.)
+texts; `-- include: durable.store/cancellation(…)` names the package of a file that stands in the
+`sql` of another room. (A function would be called for each row, and two revisions could not have
+their own.)
 `:for_runs` is no parameter, but the list of the kinds of messages that are for runs of functions;
 indexes are over the others, and Postgres takes one only where a statement names the same list.
 """
@@ -31,7 +33,7 @@ from durable.postgres.parameters import Parameters, RowKind, replace
 from durable.protocol.messages import FOR_RUNS
 
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
-_INCLUDE = re.compile(r"^ *-- include: (\w+)\((.*)\)(,?) *$", re.MULTILINE)
+_INCLUDE = re.compile(r"^ *-- include: (?:([\w.]+)/)?(\w+)\((.*)\)(,?) *$", re.MULTILINE)
 _SCHEMA = re.compile(r"\bdurable\.(?=[a-z_])")
 # What our statements call; a test knows whether this is all. They say where it is found: on a
 # session that is not ours to set, a function that fits better could be in its search path.
@@ -89,9 +91,12 @@ def _has_several(text: str, begin: int) -> bool:
 
 def _included(folder: Traversable, found: re.Match[str]) -> str:
     """The text that an include stands for."""
-    text = folder.joinpath(f"{found[1]}.sql").read_text(encoding="utf-8").strip()
+    package, name, texts, comma = found.groups()
+    if package is not None:
+        folder = resources.files(package).joinpath("sql")
+    text = folder.joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()
     text = _INCLUDE.sub(partial(_included, folder), text)
-    given = dict(part.strip().split(" = ", 1) for part in found[2].split(";") if found[2])
+    given = dict(part.strip().split(" = ", 1) for part in texts.split(";") if texts)
     taken = set()
 
     def put(name: str, field: str | None) -> str:
@@ -102,8 +107,8 @@ def _included(folder: Traversable, found: re.Match[str]) -> str:
 
     text = replace(text, put)
     if unknown := given.keys() - taken:
-        raise InternalError(f"{found[1]}.sql has no :{', :'.join(sorted(unknown))}")
-    return text + found[3]
+        raise InternalError(f"{name}.sql has no :{', :'.join(sorted(unknown))}")
+    return text + comma
 
 
 def _constant(name: str, field: str | None) -> str:

@@ -1,5 +1,7 @@
 """An interruption that descends to workflows: they are cancelled, and later terminated.
 
+How a run is asked to stop, by its parent or by a graph, is one block: `store/sql/cancellation.sql`.
+
 A cancellation is an arrival, in the step that interrupts. What ends the run if it goes on is a
 message to the engines of the interrupted job's app, which is due when the time for that is over.
 """

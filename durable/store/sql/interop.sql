@@ -71,14 +71,6 @@ with wake as (
         select j.run_id from durable.jobs j
         where j.awaiter_id = any(:runs::bigint[]) and j.finished_at is null and j.scope = ''))
     order by w.id for no key update
-), asked as (
-    insert into durable.engine_streams (
-        stream_name, workflow_name, jid, run_id, msg_type, topic, message, created_at, visible_at)
-    select w.stream_name, w.workflow_name, w.jid, w.id, 'cancel', 'cancel', '"the job that awaited it was interrupted"',
-        durable.now(), durable.now()
-    from wake w
-), pulled as (
-    update durable.worker_streams k set visible_at = durable.now()
-    from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
-)
+),
+-- include: cancellation(wakes = wake; why = '"the job that awaited it was interrupted"')
 select w.id, w.reserved_by, w.stream_name from wake w

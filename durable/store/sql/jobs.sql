@@ -190,17 +190,19 @@ with ended as (
         select c.run_id from ended e join durable.jobs c on c.parent_run_id = e.run_id and c.finished_at is null and :descend::boolean
     ))
     order by k.id for no key update of k
-), told as (
+), children as (
+    select * from relatives r where not r.above
+),
+-- include: cancellation(wakes = children; why = '"the parent was terminated"'),
+told as (
     insert into durable.engine_streams (
-        stream_name, workflow_name, jid, run_id, dad, msg_type, topic, aid, message, error, created_at, visible_at)
-    select r.stream_name, r.workflow_name, r.jid, r.id, case when r.above then r.parent_number::text end,
-        case when r.above then 'step' else 'cancel' end, case when r.above then 'child' else 'cancel' end,
-        case when r.above then r.graph end, case when not r.above then '"the parent was terminated"'::json end,
-        case when r.above then :error::json end, durable.now(), durable.now()
-    from relatives r
+        stream_name, workflow_name, jid, run_id, dad, msg_type, topic, aid, error, created_at, visible_at)
+    select r.stream_name, r.workflow_name, r.jid, r.id, r.parent_number::text, 'step', 'child', r.graph,
+        :error::json, durable.now(), durable.now()
+    from relatives r where r.above
 ), pulled as (
     update durable.worker_streams k set visible_at = durable.now() from relatives r
-    where k.id = r.id and r.reserved_by is null and r.visible_at > durable.now()
+    where k.id = r.id and r.above and r.reserved_by is null and r.visible_at > durable.now()
 )
 select 'ended' as what, e.run_id as id, (select w.reserved_by from wake w) as holder, null as queue,
     e.reply_to || array(

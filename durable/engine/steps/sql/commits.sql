@@ -196,17 +196,9 @@ with wanted as (
                       where x.run_id = p.run_id and x.dad = c.parent_number::text)
     ))
     order by k.id for no key update of k
-), asked_to_stop as (
-    insert into durable.engine_streams (
-        stream_name, workflow_name, jid, run_id, msg_type, topic, message, created_at, visible_at)
-    select l.stream_name, l.workflow_name, l.jid, l.id, 'cancel', 'cancel', '"the parent no longer waits"',
-        durable.now(), durable.now()
-    from leaving l
-), stopping as (
-    update durable.worker_streams k set visible_at = durable.now()
-    from leaving l
-    where k.id = l.id and l.reserved_by is null and l.visible_at > durable.now()
-), told as (
+),
+-- include: durable.store/cancellation(wakes = leaving; why = '"the parent no longer waits"'),
+told as (
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, run_id, dad, msg_type, topic, aid, message, error, created_at, visible_at)
     select p.stream_name, p.workflow_name, p.jid, p.id, p.parent_number::text, 'step', 'child', p.graph,
