@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Protocol
 
+from durable.postgres.connections import Connection
 from durable.postgres.sql import SqlFile
 from durable.protocol.failures import Failure
 
@@ -37,14 +37,6 @@ _DEADLY = Failure(
     message="ten times in a row a worker died while it took a turn of this run: look for what its "
     "code does to the process (memory, native crashes, exits), then resume it",
 )
-
-
-class Connection(Protocol):
-    """What this module needs of a connection: it is used on a thread of its own."""
-
-    async def fetch(self, query: str, *args: object) -> list[Any]:
-        """Run a statement."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any
+
+from durable.postgres.database import Row
 
 
 class Pace:
@@ -37,7 +38,7 @@ class Pace:
         """How many messages to claim."""
         return 1 if self._throttle > 0 else wanted
 
-    def claimed(self, rows: Sequence[Any]) -> None:
+    def claimed(self, rows: Sequence[Row]) -> None:
         """Remember what a claim found."""
         if rows:
             self._throttle = rows[0]["throttle"] / 1000
