@@ -38,12 +38,15 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _rows(plan: dict[str, Any]) -> int:
+    """Postgres gives averages of loops: from 18 on with two digits, before as whole numbers."""
     return sum(
-        int(node["Actual Loops"])
-        * sum(
-            int(rows)
-            for key, rows in node.items()
-            if key == "Actual Rows" or key.startswith("Rows Removed by")
+        round(
+            node["Actual Loops"]
+            * sum(
+                rows
+                for key, rows in node.items()
+                if key == "Actual Rows" or key.startswith("Rows Removed by")
+            )
         )
         for node in _nodes(plan)
     )

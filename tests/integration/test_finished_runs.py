@@ -16,7 +16,10 @@ from tests.sql_files import load
 
 FINISHED = 200_000  # `benchmarks/retention.py` does the same with a million
 LIVE = 200
-PAGES = 150  # the claim of ten runs touches about 110, whatever has ended; a scan, thousands
+PAGES = 150  # the claim of ten runs touches about 125, whatever has ended; a scan, thousands
+# Of `id = any(…)` Postgres looks each id up from the root of the index; from 17 on neighbours
+# together. Ten runs are looked up two times in an index of three levels.
+PAGES_BEFORE_17 = PAGES + 2 * 9 * 3
 
 FILL = f"""
     insert into jobs (run_id, jid, app_id, graph, state, status, revision, request_id, created_at,
@@ -124,7 +127,8 @@ async def test_hot_statements_read_live_rows_only(
         statements = load(package, file, database.schema)
         for name, args in blocks.items():
             found[f"{file}: {name}"] = await _pages(filled, *statements.bind(name, **args))
-    assert {name: pages for name, pages in found.items() if pages > PAGES} == {}
+    most = PAGES if filled.get_server_version().major >= 17 else PAGES_BEFORE_17
+    assert {name: pages for name, pages in found.items() if pages > most} == {}
 
 
 async def test_pruning_reads_what_it_prunes(filled: asyncpg.Connection, database: Database) -> None:

@@ -31,8 +31,8 @@ ME = 1_000_001
 RUNS = 300
 FIRST, OTHERS = 1_000_000, 40_000
 ROWS_PER_RUN = 60  # 58 at most as counted
-HELD_TWICE = 23_000  # a look at all goes through the 10,300 that ME holds, and counts them
-NOTHING_NEW = 30  # any other look, while nothing arrives
+HELD_TWICE = 24_000  # a look at all goes through the 10,300 that ME holds, counts them, probes 518
+NOTHING_NEW = 35  # any other look, while nothing arrives
 
 FILL = f"""
     insert into jobs (run_id, jid, app_id, graph, state, request_id, created_at, finished_at,
