@@ -31,10 +31,11 @@ def literal(value: Any) -> str:
     return "null" if value is None else "'" + str(value).replace("'", "''") + "'"
 
 
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A plan's nodes, the outer ones first."""
     yield plan
     for inner in plan.get("Plans", ()):
-        yield from _nodes(inner)
+        yield from nodes(inner)
 
 
 def _rows(plan: dict[str, Any]) -> int:
@@ -48,7 +49,7 @@ def _rows(plan: dict[str, Any]) -> int:
                 if key == "Actual Rows" or key.startswith("Rows Removed by")
             )
         )
-        for node in _nodes(plan)
+        for node in nodes(plan)
     )
 
 

@@ -30,16 +30,16 @@ with asked as (
     select * from unnest(:settlements.*) as a(:settlements)
 ), mine as (
     select m.id, m.run_id, m.dad, m.aid, m.retry_attempt, a.message, a.error
-    from asked a join durable.worker_streams m on m.id = a.id
+    from asked a join durable.worker_streams m on m.id = any(array[a.id])
     -- `is not distinct from`: no index serves it, else a plan may go through all that the member holds.
     where m.reserved_by is not distinct from :member and m.expired_at is null
-    order by m.id for update of m
+    order by m.id + 0 for update of m
 ), gone as (
-    delete from durable.worker_streams m using mine where m.id = mine.id and mine.error is null
+    delete from durable.worker_streams m using mine where m.id = any(array[mine.id]) and mine.error is null
 ), failed as (
     update durable.worker_streams m
     set expired_at = durable.now(), dead_lettered_at = durable.now(), reserved_by = null, error = mine.error::json
-    from mine where m.id = mine.id and mine.error is not null
+    from mine where m.id = any(array[mine.id]) and mine.error is not null
 ),
 -- include: woken(told = mine),
 told as (
@@ -68,7 +68,7 @@ with late as (
 ), failed as (
     update durable.worker_streams m
     set expired_at = durable.now(), dead_lettered_at = durable.now(), error = :error::json
-    from late where m.id = late.id
+    from late where m.id = any(array[late.id])
 ),
 -- include: woken(told = late),
 told as (
@@ -88,7 +88,7 @@ with asked as (
     update durable.worker_streams m
     set expired_at = durable.now(), reserved_by = null, error = a.error::json
     from asked a
-    where m.id = a.id and m.reserved_by = :member and m.expired_at is null
+    where m.id = any(array[a.id]) and m.reserved_by is not distinct from :member and m.expired_at is null
     returning m.*, a.delay
 )
 insert into durable.worker_streams (
@@ -110,4 +110,6 @@ returning m.stream_name
 -- name: wanted
 -- Which of these attempts does nobody wait for any more?
 select a.id from unnest(:ids::bigint[]) as a(id)
-where not exists (select from durable.worker_streams m where m.id = a.id and m.reserved_by = :member and m.expired_at is null)
+where not exists (
+    select from durable.worker_streams m
+    where m.id = any(array[a.id]) and m.reserved_by is not distinct from :member and m.expired_at is null)

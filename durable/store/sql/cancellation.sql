@@ -8,5 +8,5 @@ asked_to_stop as (
 ), stopping as (
     update durable.worker_streams k set visible_at = durable.now()
     from :wakes w
-    where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
+    where k.id = any(array[w.id]) and w.reserved_by is null and w.visible_at > durable.now()
 )

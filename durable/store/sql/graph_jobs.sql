@@ -49,11 +49,11 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
     j.entity, j.document, j.attributes,
     (select e.error from durable.engine_streams e
-     where e.run_id = j.run_id and e.dead_lettered_at is not null order by e.id limit 1) as put_aside,
+     where e.run_id = j.run_id and e.dead_lettered_at is not null order by e.id + 0 limit 1) as put_aside,
     durable.now() as now
 from durable.jobs j
-where j.scope = :app_id and j.jid = :jid and (j.state <> 'pending' or j.expires_at > durable.now())
-order by j.run_id desc limit 1
+where j.scope = :app_id and j.jid between :jid and :jid and (j.state <> 'pending' or j.expires_at > durable.now())
+order by j.jid desc, j.run_id desc limit 1
 
 -- name: latest
 -- The same of several ids, by one probe each, as it was before a run or message with the number `before`.
@@ -63,8 +63,9 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j
     durable.now() as now
 from unnest(:jids::text[]) as a(jid) cross join lateral (
     select * from durable.jobs o
-    where o.scope = :app_id and o.jid = a.jid and o.run_id < :before and (o.state <> 'pending' or o.expires_at > durable.now())
-    order by o.run_id desc limit 1) j
+    where o.scope = :app_id and o.jid between a.jid and a.jid and o.run_id < :before
+      and (o.state <> 'pending' or o.expires_at > durable.now())
+    order by o.jid desc, o.run_id desc limit 1) j
 order by j.run_id desc
 
 -- name: read
@@ -75,7 +76,8 @@ select j.run_id, j.jid, j.scope, j.app_id, j.graph, j.graph_version, j.state, j.
 from durable.jobs j where j.run_id = any(:run_ids::bigint[]) and (not :ended::boolean or j.finished_at is not null)
 
 -- name: save
--- Every step counts a revision: who took one from an older copy of the job is refused.
+-- Every step counts a revision: who took one from an older copy of the job is refused. By `= any(array[…])`: a join
+-- by `=` may compare each job with each, where the plan was made while there were few.
 update durable.jobs j
 set revision = j.revision + 1, state = s.state, status = s.status, output = s.output::json, error = s.error::json,
     metadata = coalesce(s.metadata::json, j.metadata),
@@ -83,15 +85,15 @@ set revision = j.revision + 1, state = s.state, status = s.status, output = s.ou
     expires_at = case when not s.over then null when j.finished_at is not null then j.expires_at
         when x.expire > 0 then durable.now() + make_interval(secs => x.expire) end
 from unnest(:jobs.*) as s(:jobs)
-join durable.jobs o on o.run_id = s.run_id
+join durable.jobs o on o.run_id = any(array[s.run_id])
 cross join lateral (
     select coalesce((coalesce(s.metadata::json, o.metadata) ->> 'expire')::float8, 1) as expire) x
-where j.run_id = s.run_id
+where j.run_id = any(array[s.run_id])
 
 -- name: instances
 select a.run_id, a.dad, a.aid, a.open, a.replies, a.code, a.output, a.hook, a.error, a.opened_at, a.settled_at
 from unnest(:addresses.*) as w(:addresses)
-join durable.activities a on a.run_id = w.run_id and a.dad = w.dad
+join durable.activities a on a.run_id = any(array[w.run_id]) and a.dad = any(array[w.dad])
 
 -- name: history
 -- Everything that the activities of a job did, in the order in which they were entered.
@@ -110,7 +112,8 @@ set open = excluded.open, replies = excluded.replies, code = excluded.code, outp
 
 -- name: open_children
 -- The jobs that these await and that are still running.
-select j.run_id from durable.jobs j where j.parent_run_id = any(:run_ids::bigint[]) and j.finished_at is null
+select c.run_id from unnest(:run_ids::bigint[]) as p(run_id) cross join lateral (
+    select c.run_id from durable.jobs c where c.parent_run_id = p.run_id and c.finished_at is null offset 0) c
 
 -- name: ended_since
 -- The net beneath notifications: what ended in these graphs since a moment, by run, and what was emitted.
@@ -118,7 +121,7 @@ select f.run_id from (
     select j.run_id, j.finished_at as at from durable.jobs j
     where j.scope = :app_id and j.graph = any(:graphs::text[]) and j.finished_at >= :since
     union all
-    select e.id, e.emitted_at from durable.emissions e join durable.jobs j on j.run_id = e.run_id
+    select e.id, e.emitted_at from durable.emissions e join durable.jobs j on j.run_id = any(array[e.run_id])
     where j.scope = :app_id and j.graph = any(:graphs::text[]) and e.emitted_at >= :since) f
 order by f.at
 
@@ -132,7 +135,7 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, 'running' as state, 
     null::json as error, j.metadata, j.parent_run_id, j.reply_to, j.created_at, null::timestamptz as finished_at,
     j.entity, null::jsonb as document, null::jsonb as attributes,
     e.emitted_at as now, e.id
-from durable.emissions e join durable.jobs j on j.run_id = e.run_id
+from durable.emissions e join durable.jobs j on j.run_id = any(array[e.run_id])
 where e.id = any(:ids::bigint[])
 
 -- name: forget_passes

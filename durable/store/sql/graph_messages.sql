@@ -50,7 +50,8 @@ update durable.engine_streams e set reserved_by = null, reserved_at = null where
 select e.id, e.stream_name, e.run_id, e.aid, e.dad, e.jid, e.msg_type, e.topic, e.message, e.losses,
     0 as throttle, false as unfinished, pg_backend_pid() as backend
 from durable.engine_streams e
-where e.id = any(:ids::bigint[]) and e.reserved_by is not distinct from :member::bigint and e.expired_at is null
+where e.id = any(:ids::bigint[]) and e.reserved_by is not distinct from :member::bigint
+  and coalesce(e.expired_at, 'infinity') = 'infinity'
   and e.visible_at <= durable.now()
 order by e.priority desc, e.visible_at, e.id
 for update of e skip locked
@@ -117,19 +118,20 @@ select e.id from durable.engine_streams e where e.request_id = :request
 update durable.engine_streams e
 set run_id = a.run_id, dad = a.dad, aid = a.aid, reserved_by = null
 from unnest(:signals.*) as a(:signals)
-where e.id = a.id
+where e.id = any(array[a.id])
 
 -- name: disarm
 -- The timers of these activities, or all messages to whole runs (dad is null) but signals, which find another
 -- waiter. What another engine has just claimed is skipped, not waited for (two engines could wait for each
 -- other): it will find nobody who takes it.
 delete from durable.engine_streams e
-where e.id in (
-    select m.id from unnest(:timers.*) as a(:timers)
-    join durable.engine_streams m on m.run_id = a.run_id and m.expired_at is null
-    where (a.dad is null and m.msg_type <> 'webhook')
-       or (m.dad = a.dad and m.aid = a.aid and m.msg_type = 'timehook')
-    for update of m skip locked)
+where e.id = any(array(
+    select m.id from unnest(:timers.*) as a(:timers) cross join lateral (
+        select m.id from durable.engine_streams m
+        where m.run_id = a.run_id and m.expired_at is null
+          and ((a.dad is null and m.msg_type <> 'webhook')
+               or (m.dad = a.dad and m.aid = a.aid and m.msg_type = 'timehook'))
+        for update skip locked) m))
 
 -- name: dispatch
 -- Work for the workers of a topic. `metadata` says whether the retry policy is the activity's own.
@@ -148,10 +150,10 @@ with open_work as materialized (
     where w.run_id = any(:run_ids::bigint[]) and w.msg_type = 'worker' and w.expired_at is null
     for update of w skip locked
 ), idle as (
-    delete from durable.worker_streams w using open_work o where w.id = o.id and o.reserved_by is null
+    delete from durable.worker_streams w using open_work o where w.id = any(array[o.id]) and o.reserved_by is null
 )
 update durable.worker_streams w set expired_at = durable.now()
-from open_work o where w.id = o.id and o.reserved_by is not null
+from open_work o where w.id = any(array[o.id]) and o.reserved_by is not null
 
 -- name: take
 -- A worker takes what is due on its stream. A worker's own policy applies where the activity has none;
@@ -222,7 +224,7 @@ select
     -- include: attempt(),
     message, metadata, losses, retry_attempt + 1, durable.now() + make_interval(secs => :delay::float8)
 from failed
-where exists (select from durable.jobs j where j.run_id = failed.run_id and j.state = 'running')
+where exists (select from durable.jobs j where j.run_id = any(array[failed.run_id]) and j.state = 'running')
 returning id
 
 -- name: give_back
@@ -235,12 +237,12 @@ returning w.id
 -- Seconds until the next message of a worker's stream is due, null when there is none, or none may be claimed;
 -- and what a member holds of it, for it may not have heard of all.
 with recursive
--- include: ranks(name = ranks; table = durable.worker_streams; stream = :stream; kind = w.msg_type = 'worker')
+-- include: ranks(name = ranks; table = durable.worker_streams; stream = :stream; kind = w.msg_type = (select 'worker'))
 select (
     select extract(epoch from min(d.visible_at) filter (where d.visible_at < 'infinity') - durable.now())::float8
     from ranks r cross join lateral (
         select w.visible_at from durable.worker_streams w
-        where w.stream_name = :stream and w.msg_type = 'worker' and w.priority = r.priority
+        where w.stream_name = :stream and w.msg_type = (select 'worker') and w.priority = r.priority
           and w.reserved_by is null and w.expired_at is null
         order by w.visible_at limit 1
     ) d
@@ -254,7 +256,7 @@ insert into durable.engine_streams (
     stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, priority, request_id, created_at,
     visible_at)
 select j.app_id, j.graph, j.jid, j.run_id, :aid, :dad, 'response', null, :message::json, :priority, :request, durable.now(), durable.now()
-from durable.jobs j where j.scope = :app_id and j.jid = :jid and j.state = 'running'
-order by j.run_id desc limit 1
+from durable.jobs j where j.scope = :app_id and j.jid between :jid and :jid and j.state = 'running'
+order by j.jid desc, j.run_id desc limit 1
 on conflict (request_id) where request_id is not null do nothing
 returning id

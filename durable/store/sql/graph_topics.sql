@@ -11,7 +11,7 @@ with quick as materialized (
     select d.id, t.attempts, t.coefficient, t.longest, t.first
     from unnest(:topics.*) as t(:topics) cross join lateral (
         select w.id from durable.worker_streams w
-        where w.stream_name = :app || ':' || t.topic and w.msg_type = 'worker'
+        where w.stream_name = :app || ':' || t.topic and w.msg_type = (select 'worker')  -- hidden from another index
           and w.visible_at <= durable.now() and w.reserved_by is null and w.expired_at is null
         order by w.priority desc, w.visible_at
         limit :limit for update skip locked

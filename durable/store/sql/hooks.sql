@@ -11,28 +11,30 @@ from unnest(:hooks.*) as h(:hooks)
 
 -- name: keys_of
 -- What the waiters of these activities, or of whole runs (dad is null), wait for.
-select distinct h.app_id, h.topic, h.rule, h.key
-from unnest(:waiters.*) as a(:waiters)
-join durable.hooks h on h.run_id = a.run_id and (a.dad is null or (h.dad = a.dad and h.aid = a.aid))
+select distinct k.* from (
+    select h.app_id, h.topic, h.rule, h.key
+    from unnest(:waiters.*) as a(:waiters)
+    join durable.hooks h on h.run_id = any(array[a.run_id]) and (a.dad is null or (h.dad = a.dad and h.aid = a.aid))
+    offset 0) k
 
 -- name: remove
 delete from durable.hooks h
 using unnest(:waiters.*) as a(:waiters)
-where h.run_id = a.run_id and (a.dad is null or (h.dad = a.dad and h.aid = a.aid))
+where h.run_id = any(array[a.run_id]) and (a.dad is null or (h.dad = a.dad and h.aid = a.aid))
 
 -- name: find
 -- The oldest waiter of one of these keys.
 select h.run_id, h.dad, h.aid
 from unnest(:rules::text[], :keys::text[]) as k(rule, key)
 join durable.hooks h on h.app_id = :app_id and h.topic = :topic and h.rule = k.rule and h.key = k.key
-order by h.id limit 1
+order by h.id + 0 limit 1
 
 -- name: find_of_run
 -- The same, of one job, for which the signal is.
 select h.run_id, h.dad, h.aid
 from durable.hooks h join unnest(:rules::text[], :keys::text[]) as k(rule, key) on h.rule = k.rule and h.key = k.key
 where h.run_id = :run_id and h.app_id = :app_id and h.topic = :topic
-order by h.id limit 1
+order by h.id + 0 limit 1
 
 -- name: park
 -- One row per rule of the topic, so that whichever hook comes finds it by its own. What says that it is for one job

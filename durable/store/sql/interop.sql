@@ -18,18 +18,18 @@ select a.run_id, a.queue, a.workflow, a.jid, a.run_id, 'turn', durable.now(), du
 -- Of runs that await graphs, in the order in which everybody locks them. What these have in their inboxes, and
 -- whether they wait, is read by further statements, whose snapshots are younger.
 select w.id from durable.worker_streams w
-where w.id = any(:runs::bigint[]) and w.msg_type = 'turn' order by w.id for no key update
+where w.id = any(:runs::bigint[]) and w.msg_type = 'turn' order by w.id + 0 for no key update
 
 -- name: waiting
 -- Those of these steps that their runs still wait for.
 select a.run_id, a.number, j.jid, j.graph
-from unnest(:steps.run_id, :steps.number) as a(run_id, number) join durable.jobs j on j.run_id = a.run_id
-where j.finished_at is null and exists (
+from unnest(:steps.run_id, :steps.number) as a(run_id, number) join durable.jobs j on j.run_id = any(array[a.run_id])
+where coalesce(j.finished_at, 'infinity') = 'infinity' and exists (
     select from json_array_elements(j.pending) as p(step) where (p.step ->> 'number')::int = a.number)
 
 -- name: is_asked
 -- Whether a graph is still to be begun for a step, or is being begun in this moment.
-select exists(select from durable.engine_streams e where e.request_id = :request and e.expired_at is null)
+select exists(select from durable.engine_streams e where e.request_id = :request and coalesce(e.expired_at, 'infinity') = 'infinity')
 
 -- name: asked
 select e.id, e.topic, e.message from durable.engine_streams e where e.id = :id and e.msg_type = 'begin'
@@ -37,13 +37,13 @@ select e.id, e.topic, e.message from durable.engine_streams e where e.id = :id a
 -- name: await_jobs
 -- Who awaits these jobs. One that has ended with its first step is told of by this very update, through the trigger.
 update durable.jobs j set awaiter_id = a.awaiter_id, awaiter = a.awaiter::json, finished_at = j.finished_at
-from unnest(:awaited.*) as a(:awaited) where j.run_id = a.run_id
+from unnest(:awaited.*) as a(:awaited) where j.run_id = any(array[a.run_id])
 
 -- name: answer
 -- What workflows hear of graphs that cannot begin.
 with wake as (
     select w.id, w.stream_name, w.workflow_name, w.jid, w.reserved_by, w.visible_at from durable.worker_streams w
-    where w.id = any(:answers.run_id) and w.msg_type = 'turn' order by w.id for no key update
+    where w.id = any(:answers.run_id) and w.msg_type = 'turn' order by w.id + 0 for no key update
 ), written as (
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, run_id, dad, msg_type, topic, aid, error, created_at, visible_at)
@@ -52,7 +52,7 @@ with wake as (
     from unnest(:answers.*) as a(:answers) join wake w on w.id = a.run_id
 )
 update durable.worker_streams k set visible_at = durable.now()
-from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
+from wake w where k.id = any(array[w.id]) and w.reserved_by is null and w.visible_at > durable.now()
 
 -- name: forget
 -- Messages that have begun their graphs: their request ids are those of the jobs from now on.
@@ -70,7 +70,7 @@ with wake as (
     where w.msg_type = 'turn' and w.id = any(array(
         select j.run_id from durable.jobs j
         where j.awaiter_id = any(:runs::bigint[]) and j.finished_at is null and j.scope = ''))
-    order by w.id for no key update
+    order by w.id + 0 for no key update
 ),
 -- include: cancellation(wakes = wake; why = '"the job that awaited it was interrupted"')
 select w.id, w.reserved_by, w.stream_name from wake w

@@ -16,7 +16,7 @@ with asked as (
     left join lateral (select run_id from durable.jobs where request_id = a.request_id limit 1) g on true
     left join lateral (
         select run_id, state, finished_at, graph from durable.jobs
-        where scope = '' and jid = a.jid and a.policy <> 'fresh' order by run_id desc limit 1
+        where scope = '' and jid between a.jid and a.jid and a.policy <> 'fresh' order by jid desc, run_id desc limit 1
     ) s on true
 ), numbered as materialized (
     select m.*, case when m.again is null
@@ -51,7 +51,7 @@ from numbered n
 
 -- name: latest
 -- The newest run of an id.
-select run_id, graph as workflow from durable.jobs where scope = '' and jid = :jid order by run_id desc limit 1
+select run_id, graph as workflow from durable.jobs where scope = '' and jid between :jid and :jid order by jid desc, run_id desc limit 1
 
 -- name: outcomes
 -- How runs ended; what a waiter reads when it was told, and when it polls. A run that has been pruned is "gone".
@@ -63,7 +63,7 @@ where j.run_id is null or j.finished_at is not null
 -- name: await_end
 -- A waiter that did not start the run itself leaves its channel; no row means that it has ended.
 update durable.jobs set reply_to = array_append(array_remove(reply_to, :channel), :channel)
-where run_id = :run_id and finished_at is null returning run_id
+where run_id = :run_id and coalesce(finished_at, 'infinity') = 'infinity' returning run_id
 
 -- name: describe
 -- `pending` is written when there is something else to write too: what has settled since is left out.
@@ -150,23 +150,23 @@ with ended as (
     update durable.jobs j
     set state = 'terminated', status = j.status - 1000000000, error = case when :throws::boolean then :error::json end,
         finished_at = durable.now(), revision = j.revision + 1
-    where j.run_id = :run_id and j.finished_at is null
+    where j.run_id = :run_id and coalesce(j.finished_at, 'infinity') = 'infinity'
     returning j.run_id, j.revision, j.reply_to, j.parent_run_id, j.parent_number, j.graph, j.jid, j.pending, j.app_id
 ), fact as (
     insert into durable.history (run_id, revision, kind, number, at, name, failure)
     select run_id, revision, 'finished', 0, durable.now(), 'terminated', :error::json from ended
 ), wake as (
-    delete from durable.worker_streams w using ended e where w.id = e.run_id returning w.reserved_by
+    delete from durable.worker_streams w using ended e where w.id = any(array[e.run_id]) returning w.reserved_by
 ), unread as (
     update durable.engine_streams s set expired_at = durable.now()
-    from ended e where s.run_id = e.run_id and s.expired_at is null
+    where s.run_id = any(array(select e.run_id from ended e)) and s.expired_at is null
 ), running as (
-    select m.id, m.reserved_by from durable.worker_streams m join ended e on m.run_id = e.run_id
-    where m.msg_type = 'activity' and m.expired_at is null
-    order by m.id for update of m
+    select m.id, m.reserved_by from durable.worker_streams m
+    where m.run_id = any(array(select e.run_id from ended e)) and m.msg_type = 'activity' and m.expired_at is null
+    order by m.id + 0 for update of m
 ), dropped as (
     update durable.worker_streams m set expired_at = durable.now(), reserved_by = null
-    from running r where m.id = r.id
+    from running r where m.id = any(array[r.id])
 ), graphs as (
     -- Graphs that it awaits are given up: see `step_request`, which is written out here.
     insert into durable.engine_streams (
@@ -187,9 +187,12 @@ with ended as (
     where k.id = any(array(
         select e.parent_run_id from ended e
         union all
-        select c.run_id from ended e join durable.jobs c on c.parent_run_id = e.run_id and c.finished_at is null and :descend::boolean
+        select c.run_id from ended e cross join lateral (
+            select c.run_id from durable.jobs c
+            where c.parent_run_id = e.run_id and c.finished_at is null offset 0) c
+        where :descend::boolean
     ))
-    order by k.id for no key update of k
+    order by k.id + 0 for no key update of k
 ), children as (
     select * from relatives r where not r.above
 ),
@@ -202,7 +205,7 @@ told as (
     from relatives r where r.above
 ), pulled as (
     update durable.worker_streams k set visible_at = durable.now() from relatives r
-    where k.id = r.id and r.above and r.reserved_by is null and r.visible_at > durable.now()
+    where k.id = any(array[r.id]) and r.above and r.reserved_by is null and r.visible_at > durable.now()
 )
 select 'ended' as what, e.run_id as id, (select w.reserved_by from wake w) as holder, null as queue,
     e.reply_to || array(

@@ -134,21 +134,22 @@ with gone as (
         or (t.app_id, t.name) in (select a.app_id, a.guid from absent a))
 ), applied as (
     update durable.engine_streams e set reserved_by = null, reserved_at = null, losses = e.losses + 1
-    where e.id in (select m.id from durable.engine_streams m where m.reserved_by = :member for update skip locked)
+    where e.id = any(array(
+        select m.id from durable.engine_streams m where m.reserved_by = :member for update skip locked))
     returning e.stream_name
 ), lost as (
     select w.id, w.run_id, w.msg_type = 'turn' as turn, w.msg_type = 'turn' and w.retry_attempt = 2 as blamed,
         w.losses + case when w.msg_type = 'turn' then least(w.retry_attempt, 1) else 1 end as losses,
         w.msg_type <> 'turn' and (w.retry_attempt + 1 >= w.max_retry_attempts or w.losses >= 9) as last
     from durable.worker_streams w where w.reserved_by = :member
-    order by w.id for update of w
+    order by w.id + 0 for update of w
 ), freed as (
     update durable.worker_streams w
     set reserved_by = null, reserved_at = null, losses = l.losses,
         visible_at = case when l.turn and l.losses >= 10 then 'infinity'
             when l.blamed then durable.now() + make_interval(secs => least(300, power(2, least(l.losses, 20) - 1)))
             when l.turn then durable.now() else greatest(w.visible_at, durable.now()) end
-    from lost l where w.id = l.id and not l.last
+    from lost l where w.id = any(array[l.id]) and not l.last
     returning w.id, w.stream_name, w.msg_type, w.losses, w.error
 ), kept as (
     insert into durable.worker_streams (
@@ -158,23 +159,24 @@ with gone as (
         -- include: attempt(),
         visible_at, reserved_at, retry_attempt, losses_by_now, durable.now(), :lost::json
     from (
-        select w.*, l.losses as losses_by_now from durable.worker_streams w join lost l on l.id = w.id
+        select w.*, l.losses as losses_by_now from durable.worker_streams w join lost l on w.id = any(array[l.id])
         where not l.turn and not l.last and w.expired_at is null) ended
 ), suspended as (
     update durable.jobs j set state = 'suspended', error = coalesce(f.error, :deadly::json)
-    from freed f where f.msg_type = 'turn' and f.losses >= 10 and j.run_id = f.id and j.finished_at is null
+    from freed f where f.msg_type = 'turn' and f.losses >= 10 and j.run_id = any(array[f.id])
+      and coalesce(j.finished_at, 'infinity') = 'infinity'
 ), unknown as (
     update durable.worker_streams w
     set reserved_by = null, expired_at = durable.now(), dead_lettered_at = durable.now(), losses = l.losses,
         error = :unknown::json
-    from lost l where w.id = l.id and l.last
+    from lost l where w.id = any(array[l.id]) and l.last
     returning w.*
 ), parent as (
     select k.id, k.reserved_by, k.visible_at, k.stream_name, u.aid, u.dad, u.error, u.jid, u.workflow_name,
         u.retry_attempt
-    from unknown u join durable.worker_streams k on k.id = u.run_id
-    where u.msg_type = 'activity' and not exists (select from lost l where l.id = k.id)
-    order by k.id for no key update of k
+    from unknown u join durable.worker_streams k on k.id = any(array[u.run_id])
+    where u.msg_type = 'activity' and (k.id in (select l.id from lost l)) is not true
+    order by k.id + 0 for no key update of k
 ), orphan as (
     select u.run_id as id, u.aid, u.dad, u.error, u.jid, u.workflow_name, u.stream_name, u.retry_attempt
     from unknown u
@@ -193,10 +195,10 @@ with gone as (
         json_build_object('status', 'error', 'code', 500, 'error',
             json_build_object('code', 500, 'message', u.error ->> 'message', 'job_id', u.jid)),
         2, durable.now(), durable.now()
-    from unknown u join durable.jobs j on j.run_id = u.run_id where u.msg_type = 'worker'
+    from unknown u join durable.jobs j on j.run_id = any(array[u.run_id]) where u.msg_type = 'worker'
 ), pulled as (
     update durable.worker_streams k set visible_at = durable.now() from parent p
-    where k.id = p.id and p.reserved_by is null and p.visible_at > durable.now()
+    where k.id = any(array[p.id]) and p.reserved_by is null and p.visible_at > durable.now()
 )
 select 'queue' as what, f.stream_name as word, f.msg_type, null::bigint as id from (select distinct stream_name, msg_type from freed) f
 union all
@@ -211,4 +213,4 @@ select 'engine', a.stream_name, null, null from applied a
 update durable.engine_streams e set expired_at = durable.now()
 where e.expired_at is null and e.msg_type in :for_runs
   and e.created_at < durable.now() - interval '5 s'
-  and not exists (select from durable.worker_streams w where w.id = e.run_id)
+  and not exists (select from durable.worker_streams w where w.id = any(array[e.run_id]))

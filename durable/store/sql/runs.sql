@@ -27,7 +27,8 @@ free as (
         j.priority, j.input, j.created_at, j.hold, j.edit, case when j.revision = 0 then j.metadata end as state,
         case when j.revision = 0 then j.seed end as seed
 )
-select h.*, t.losses from held h join taken t on t.id = h.run_id
+-- A full join goes by hash, or in order: of an inner one a planner expects one row, and compares each with each.
+select h.*, t.losses from held h full join taken t on t.id = h.run_id where coalesce(t.id = h.run_id, false)
 
 -- name: origin
 -- Which database this is: a copy is another one, and what is begun in it gets random numbers of its own.
@@ -40,8 +41,8 @@ select format('%s %s', (select s.system_identifier from pg_control_system() s),
 with recursive
 -- include: unpaused(name = workflows; names = :workflows::text[]),
 -- include: unpaused(name = activities; names = :activities::text[]),
--- include: ranks(name = turn_ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = 'turn'),
--- include: ranks(name = activity_ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = 'activity')
+-- include: ranks(name = turn_ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = (select 'turn')),
+-- include: ranks(name = activity_ranks; table = durable.worker_streams; stream = :queue; kind = w.msg_type = (select 'activity'))
 select
     -- include: any_due(ranks = turn_ranks; kind = 'turn'; served = w.workflow_name = any((select u.names from workflows u)::text[]); name = turns),
     -- include: any_due(ranks = activity_ranks; kind = 'activity'; served = w.topic = any((select u.names from activities u)::text[]); name = activities),
@@ -105,35 +106,35 @@ select id, run_id from durable.worker_streams where reserved_by = :member and ex
 -- its next try waits twice as long, up to five minutes; at `most` of them it is suspended.
 -- The job is locked first, as everywhere.
 with job as (
-    select j.run_id, j.revision from durable.jobs j where j.run_id = :run_id and j.finished_at is null
+    select j.run_id, j.revision from durable.jobs j where j.run_id = :run_id and coalesce(j.finished_at, 'infinity') = 'infinity'
     for no key update
 ), mine as (
     select w.id, job.revision,
         case when w.released_revision = job.revision then coalesce(w.releases, 0) else 0 end + 1 as releases
-    from job join durable.worker_streams w on w.id = job.run_id
+    from job join durable.worker_streams w on w.id = any(array[job.run_id])
     where w.reserved_by = :member and w.msg_type = 'turn'
     for update of w
 ), stopped as (
     update durable.jobs j set state = 'suspended', error = :error::json
-    from mine m where j.run_id = m.id and m.releases >= :most
+    from mine m where j.run_id = any(array[m.id]) and m.releases >= :most
 )
 update durable.worker_streams w
 set reserved_by = null, reserved_at = null, releases = m.releases, released_revision = m.revision,
     error = :error::json, visible_at = case when m.releases >= :most then 'infinity'
         else durable.now() + make_interval(secs => least(300, power(2, least(m.releases, 20) - 1))) end
-from mine m where w.id = m.id
+from mine m where w.id = any(array[m.id])
 returning m.releases, least(300, power(2, least(m.releases, 20) - 1))::float8 as delay
 
 -- name: gone
 -- Of these runs and attempts those that a member holds no longer. It was told so by a notification,
 -- which anybody may send.
 select r.id, true as is_run from unnest(:run_ids::bigint[]) as r(id)
-where not exists (select from durable.worker_streams w where w.run_id = r.id and w.msg_type = 'turn'
-    and w.reserved_by = :member and w.expired_at is null)
+where not exists (select from durable.worker_streams w where w.id = any(array[r.id]) and w.msg_type = 'turn'
+    and w.reserved_by is not distinct from :member and w.expired_at is null)
 union all
 select m.id, false from unnest(:attempts::bigint[]) as m(id)
-where not exists (select from durable.worker_streams w where w.id = m.id
-    and w.reserved_by = :member and w.expired_at is null)
+where not exists (select from durable.worker_streams w where w.id = any(array[m.id])
+    and w.reserved_by is not distinct from :member and w.expired_at is null)
 
 -- name: release
 -- Lets go of rows whose claim was answered into a broken connection.
@@ -149,8 +150,8 @@ with asked as (
 ), wake as (
     select w.id, w.reserved_by, w.visible_at, w.stream_name, w.workflow_name, w.jid
     from durable.worker_streams w
-    where w.id in (select run_id from asked) and w.msg_type = 'turn'
-    order by w.id for no key update
+    where w.id = any(array(select run_id from asked)) and w.msg_type = 'turn'
+    order by w.id + 0 for no key update
 ), written as (
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, run_id, dad, msg_type, topic, message, error, request_id, created_at, visible_at)
@@ -161,14 +162,14 @@ with asked as (
     on conflict (request_id) where request_id is not null do nothing
 ), pulled as (
     update durable.worker_streams k set visible_at = durable.now()
-    from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
+    from wake w where k.id = any(array[w.id]) and w.reserved_by is null and w.visible_at > durable.now()
 )
 select w.id as run_id, w.reserved_by, w.stream_name from wake w
 
 -- name: lock_wakes
 -- Before requests are sent again: what was on its way when the connection broke has arrived, or never will.
 select id as run_id, reserved_by, stream_name
-from durable.worker_streams where id = any(:run_ids::bigint[]) order by id for no key update
+from durable.worker_streams where id = any(:run_ids::bigint[]) order by id + 0 for no key update
 
 -- name: arrived
 -- Which of these requests have been taken: they are in an inbox, or in a history.
@@ -182,19 +183,19 @@ where h.run_id = any(:run_ids::bigint[]) and h.request_id = any(:requests::uuid[
 select id, run_id, msg_type, topic, aid, dad, message, error, created_at, retry_attempt, request_id
 from durable.engine_streams
 where run_id = any(:run_ids::bigint[]) and expired_at is null
-order by id
+order by id + 0
 
 -- name: suspend
 -- Stops a run whose code and history disagree, until other code comes or somebody resumes it. The
 -- revision fences: who was overtaken does not suspend.
 with stopped as (
     update durable.jobs j set state = 'suspended', error = :error::json
-    where j.run_id = :run_id and j.revision = :revision and j.finished_at is null
+    where j.run_id = :run_id and j.revision = :revision and coalesce(j.finished_at, 'infinity') = 'infinity'
       and exists (select from durable.worker_streams w where w.id = :run_id and w.reserved_by = :member)
     returning j.run_id
 )
 update durable.worker_streams w set reserved_by = null, reserved_at = null, visible_at = 'infinity'
-from stopped s where w.id = s.run_id returning w.id
+from stopped s where w.id = any(array[s.run_id]) returning w.id
 
 -- name: resume
 -- Lets suspended runs be tried again: those of one id, or those of workflows that a fresh worker brings.
@@ -206,7 +207,7 @@ with chosen as (
     returning j.run_id
 ), woken as (
     update durable.worker_streams w set visible_at = durable.now(), losses = 0, releases = null, error = null
-    from chosen c where w.id = c.run_id returning w.stream_name
+    from chosen c where w.id = any(array[c.run_id]) returning w.stream_name
 )
 select distinct stream_name from woken
 
@@ -215,16 +216,16 @@ select distinct stream_name from woken
 -- for every arrival.
 with wake as (
     select w.id, w.reserved_by, w.visible_at, w.stream_name from durable.worker_streams w
-    where w.msg_type = 'turn' and w.id in (
-        select j.run_id from durable.jobs j where j.scope = '' and j.jid = :jid and j.finished_at is null)
+    where w.msg_type = 'turn' and w.id = any(array(
+        select j.run_id from durable.jobs j where j.scope = '' and j.jid = :jid and j.finished_at is null))
     for no key update
 ), again as (
     update durable.engine_streams e set expired_at = null, dead_lettered_at = null, error = null
-    from wake w where e.run_id = w.id and e.msg_type = 'signal' and e.dead_lettered_at is not null
+    where e.run_id = any(array(select w.id from wake w)) and e.msg_type = 'signal' and e.dead_lettered_at is not null
     returning e.run_id
 ), pulled as (
     update durable.worker_streams k set visible_at = durable.now()
-    from wake w where k.id = w.id and w.reserved_by is null and w.visible_at > durable.now()
+    from wake w where k.id = any(array[w.id]) and w.reserved_by is null and w.visible_at > durable.now()
       and exists (select from again)
 )
 select w.id as run_id, w.reserved_by, w.stream_name from wake w where exists (select from again)

@@ -5,14 +5,15 @@ set entity = coalesce(s.entity, j.entity), attributes = coalesce(s.attributes::j
     document = coalesce(s.document::jsonb, j.document),
     markers = case when s.markers is null then j.markers else coalesce(j.markers, '{}') || s.markers::jsonb end
 from unnest(:states.*) as s(:states)
-where j.run_id = s.run_id
+where j.run_id = any(array[s.run_id])
 
 -- name: markers
 select j.markers from durable.jobs j where j.run_id = :run_id
 
 -- name: of_id
 select j.run_id, j.jid, j.graph, j.state, j.status, j.entity, j.document, j.attributes, j.created_at, j.finished_at
-from durable.jobs j where j.scope = :app_id and j.entity = :entity and j.jid = :jid order by j.run_id desc limit 1
+from durable.jobs j where j.scope = :app_id and j.entity = :entity and j.jid between :jid and :jid
+order by j.jid desc, j.run_id desc limit 1
 
 -- name: find
 -- By their kind, whose index gives the newest first.

@@ -34,7 +34,7 @@ with passed as (
                           :facts.failure, :facts.input)
         as f(revision, kind, number, at, name, data, failure, input)
 ), ended as (
-    delete from durable.worker_streams m using passed p where m.id = p.run_id
+    delete from durable.worker_streams m using passed p where m.id = any(array[p.run_id])
 )
 select run_id, reply_to from passed
 
@@ -74,7 +74,7 @@ with wanted as (
         error = p.error::json, graph_version = coalesce(p.version, j.graph_version),
         attributes = coalesce(p.attributes::jsonb, j.attributes), document = coalesce(p.document::jsonb, j.document),
         finished_at = case when p.state is not null then durable.now() end
-    from passed p where j.run_id = p.run_id
+    from passed p where j.run_id = any(array[p.run_id])
     returning j.run_id
 ), facts as (
     -- The first fact on another version of the graph says so.
@@ -86,7 +86,7 @@ with wanted as (
 ), inbox as (
     delete from durable.engine_streams e
     using unnest(:inbox.*) as i(:inbox), passed p
-    where e.id = i.id and p.run_id = i.run_id
+    where e.id = any(array[i.id]) and p.run_id = i.run_id
 ), unread as (
     -- What was never folded when the run ended stays as an expired row, for people to see.
     update durable.engine_streams e set expired_at = durable.now()
@@ -104,13 +104,13 @@ with wanted as (
     -- That it was passed over is a part of the history: whatever the code can read later, replay does the same.
     update durable.history h set failure = a.error::json
     from unnest(:aside.*) as a(:aside) join passed p on p.run_id = a.run_id
-    where h.run_id = a.run_id and h.revision = a.revision and a.revision <= p.expected
+    where h.run_id = any(array[a.run_id]) and h.revision = any(array[a.revision]) and a.revision <= p.expected
 ), done as (
     delete from durable.worker_streams m
     using unnest(:settled.*) as s(:settled) join passed p on p.run_id = s.run_id
-    where m.id = s.id
+    where m.id = any(array[s.id])
 ), ended as (
-    delete from durable.worker_streams m using passed p where m.id = p.run_id and p.state is not null
+    delete from durable.worker_streams m using passed p where m.id = any(array[p.run_id]) and p.state is not null
 ), unwanted as (
     select m.id, m.run_id, m.reserved_by from durable.worker_streams m
     where m.expired_at is null and m.id = any(array(
@@ -125,11 +125,11 @@ with wanted as (
                or exists (select from unnest(:cancelled.*) as c(:cancelled)
                           where c.run_id = p.run_id and c.dad = a.dad))
     ))
-    order by m.id for update of m
+    order by m.id + 0 for update of m
 ), dropped as (
     -- Nobody waits for these attempts any more: who runs one is told, and what it answers is refused.
     update durable.worker_streams m set expired_at = durable.now(), reserved_by = null
-    from unwanted u where m.id = u.id
+    from unwanted u where m.id = any(array[u.id])
 ), intents as (
     insert into durable.worker_streams (
         stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, metadata, error,
@@ -178,9 +178,9 @@ with wanted as (
     -- A child that ended tells its parent, whose wake row is locked as for every arrival.
     select k.id, k.reserved_by, k.visible_at, k.stream_name, k.workflow_name, k.jid, p.parent_number, p.graph, p.state,
         p.output, p.error
-    from passed p join durable.worker_streams k on k.id = p.parent_run_id
+    from passed p join durable.worker_streams k on k.id = any(array[p.parent_run_id])
     where p.state is not null
-    order by k.id for no key update of k
+    order by k.id + 0 for no key update of k
 ), leaving as (
     -- Children for whom nobody waits any more: the parent gave the wait up, or ended.
     select k.id, k.reserved_by, k.visible_at, k.stream_name, k.workflow_name, k.jid from durable.worker_streams k
@@ -195,7 +195,7 @@ with wanted as (
            or exists (select from unnest(:cancelled.*) as x(:cancelled)
                       where x.run_id = p.run_id and x.dad = c.parent_number::text)
     ))
-    order by k.id for no key update of k
+    order by k.id + 0 for no key update of k
 ),
 -- include: durable.store/cancellation(wakes = leaving; why = '"the parent no longer waits"'),
 told as (
@@ -208,7 +208,7 @@ told as (
     -- By what the lock saw, not by this statement's snapshot: the row may just have been given back.
     update durable.worker_streams k set visible_at = durable.now()
     from parent p
-    where k.id = p.id and p.reserved_by is null and p.visible_at > durable.now()
+    where k.id = any(array[p.id]) and p.reserved_by is null and p.visible_at > durable.now()
 )
 select 'passed' as what, p.run_id, null::bigint as id, null::text as word, 
     -- Mostly no mesh subscribes to anything, which is found out once for all runs.
@@ -218,7 +218,7 @@ select 'passed' as what, p.run_id, null::bigint as id, null::text as word,
 from passed p
 union all
 select 'locked', w.run_id, null, null, null from wanted w where not exists (select from locked l where l.run_id = w.run_id)
-    and exists (select from durable.jobs j where j.run_id = w.run_id and j.revision = w.expected and j.hold = w.hold)
+    and exists (select from durable.jobs j where j.run_id = any(array[w.run_id]) and j.revision = w.expected and j.hold = w.hold)
 union all
 select 'intent', i.run_id, i.id, i.dad, null from intents i where i.expired_at is null
 union all
@@ -234,7 +234,7 @@ select 'inbox', t.run_id, null, null, null from taken t
 -- name: settled
 -- A commit whose answer was lost may be at work still, until the server's timeout ends it: wait for its locks. What it
 -- wrote is read by a second statement, whose snapshot is younger.
-select from durable.jobs where run_id = any(:run_ids::bigint[]) order by run_id for no key update
+select from durable.jobs where run_id = any(:run_ids::bigint[]) order by run_id + 0 for no key update
 
 -- name: outcomes
 -- After a connection broke during a commit: what do the rows say? `held` are the attempts that are reserved

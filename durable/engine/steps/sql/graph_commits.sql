@@ -59,14 +59,14 @@ asked as materialized (
     where (select w.reserved_by from durable.worker_streams w
            where w.id = f.message and w.expired_at is null for update) = f.member
 ), passed as (
-    delete from durable.worker_streams w using held h where w.id = h.message
+    delete from durable.worker_streams w using held h where w.id = any(array[h.message])
     returning h.run_id, h.revision, h.state, h.status, h.output, h.expire
 ), saved as (
     update durable.jobs j
     set revision = p.revision + 1, state = p.state, status = p.status, output = p.output::json,
         finished_at = case when p.state <> 'running' then durable.now() end,
         expires_at = durable.now() + make_interval(secs => p.expire)
-    from passed p where j.run_id = p.run_id
+    from passed p where j.run_id = any(array[p.run_id])
 ), acts as (
     insert into durable.activities as t (
         run_id, dad, aid, open, replies, code, input, output, hook, error, opened_at, settled_at)
