@@ -41,7 +41,7 @@ STATEMENTS = {
     ),
     ("durable.store", "sql/graph_topics.sql"): "take",
     ("durable.store", "sql/hooks.sql"): "keys_of remove find find_of_run",
-    ("durable.store", "sql/crossings.sql"): (
+    ("durable.store", "sql/interop.sql"): (
         "lock_wakes waiting is_asked await_jobs answer forget holders cancel_awaited"
     ),
     ("durable.store", "sql/states.sql"): "write markers of_id",
