@@ -122,7 +122,7 @@ async def connection(
 ) -> AsyncIterator[asyncpg.Connection]:
     """Every hot statement is planned, on tables that are nearly empty; then come others."""
     opened = await open_connection(database.address, "test", also="lane")
-    await opened.execute(f'set search_path = "{database.schema}"')
+    await opened.execute(f'set search_path = "{database.schema}"; set statement_timeout = 0')
     await leave(opened, request.param)
     for name, (package, file) in STATEMENTS.items():
         await opened.execute(f"prepare {name} as {load(package, file, database.schema)[name]}")
