@@ -8,14 +8,14 @@
     authoring | engine     functions to graph | graph to facts
     replay | store         the deterministic loop | jobs, histories and streams as rows
     runtime                what any host needs, once
-    descriptor | postgres  the language of graphs | the one room that knows the driver
+    descriptor | postgres  the language of graphs | the only package that knows the driver
     codec                  values to JSON and back
     protocol               messages, codes, commands, facts, retry policy, ids
     telemetry              logs and spans
     errors                 the tree of everything that is raised
 
 Imports go down only. Everything for users is re-exported here, and nowhere else. A name is imported
-when it is first asked for: `import durable` alone loads no room, and a module of workflows loads
+when it is first asked for: `import durable` alone loads no package, and a module of workflows loads
 neither driver nor engine.
 """
 
@@ -197,7 +197,7 @@ _HOMES = dict.fromkeys(__all__, _ERRORS) | {
 
 
 def _load(name: str) -> object:
-    """What `durable.name` is: the export of that name, else the room of that name (PEP 562)."""
+    """What `durable.name` is: the export of that name, else the package of that name (PEP 562)."""
     if name not in _HOMES:
         return _room(name)
     home = _HOMES[name]
@@ -209,14 +209,14 @@ def _load(name: str) -> object:
 
 
 def _room(name: str) -> object:
-    """The room `durable.name`; `AttributeError` if there is none."""
+    """The package `durable.name`; `AttributeError` if there is none."""
     path = f"{__name__}.{name}"
     if not name.startswith("_"):
         try:
             return importlib.import_module(path)
         except ModuleNotFoundError as error:
             if error.name != path:
-                raise  # the room is there, and lacks what it imports
+                raise  # the package is there, and lacks what it imports
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

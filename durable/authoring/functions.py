@@ -57,7 +57,7 @@ def site_of(fn: object) -> str:
 
 
 def outside_frame() -> FrameType:
-    """The innermost frame that is not of this room."""
+    """The innermost frame that is not of this package."""
     frame = sys._getframe(1)  # noqa: SLF001 - the only cheap way
     while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
         frame = frame.f_back

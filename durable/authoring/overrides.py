@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from durable.errors import ConfigurationError
 from durable.protocol.durations import NEVER, Duration, seconds
 from durable.protocol.limits import check_priority, check_text
-from durable.protocol.options import ActivityOptions, WorkflowOptions
+from durable.protocol.options import TIMEOUTS, ActivityOptions, WorkflowOptions
 from durable.protocol.retry import RetryPolicy
 
 
@@ -63,12 +63,7 @@ class WorkflowOverrides(TypedDict, total=False):
     priority: int
 
 
-_TIMEOUTS = {
-    "start_to_close_timeout": "start_to_close",
-    "schedule_to_close_timeout": "schedule_to_close",
-    "schedule_to_start_timeout": "schedule_to_start",
-    "heartbeat_timeout": "heartbeat",
-}
+_TIMEOUTS = {f"{name}_timeout": name for name in TIMEOUTS}
 
 
 def activity_options(base: ActivityOptions, given: ActivityOverrides, who: str) -> ActivityOptions:

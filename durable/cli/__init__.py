@@ -18,5 +18,5 @@
     development     dev: an embedded Postgres, and a worker that restarts when files change
     file_changes    Python files that change
 
-With `durable.composition` this is the only room that reads the environment.
+With `durable.composition` this is the only package that reads the environment.
 """

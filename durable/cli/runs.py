@@ -45,12 +45,12 @@ async def start(
         str | None, typer.Option("--id", help="The run's id; a new one if absent.")
     ] = None,
     queue: Annotated[str | None, typer.Option(help="The task queue.")] = None,
-    attach: Annotated[bool, typer.Option(help="Take an open run of this id for ours.")] = False,  # noqa: FBT002
+    attach: Annotated[bool, typer.Option(help="Return an open run of this id.")] = False,  # noqa: FBT002
 ) -> None:
     """Start a workflow; it runs as soon as a worker serves its queue."""
     if_running: IfRunning = "attach" if attach else "raise"
     if ":" in workflow or workflow.endswith(".py"):
-        from durable.cli.user_modules import workflow_of  # noqa: PLC0415 - loads its own share
+        from durable.cli.user_modules import workflow_of  # noqa: PLC0415 - only files need it
 
         call = _called(workflow_of(workflow), args)
         handle: Handle[Any] = await session.client.start(

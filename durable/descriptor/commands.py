@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from pydantic.alias_generators import to_camel
+
 from durable.protocol.codes import PENDING
+from durable.protocol.options import TIMEOUTS as OPTIONS
 
 START: Final = ".start"
 ACTIVITY: Final = ".activity"
@@ -24,7 +27,7 @@ Plain = Mapping[str, Any]
 """A part of a generated descriptor as plain data, as YAML shows it."""
 
 Draft = dict[str, Any]
-"""The same, while it is made."""
+"""The same, to be filled."""
 
 RETRY: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -38,12 +41,7 @@ RETRY: Final[Mapping[str, str]] = MappingProxyType(
 """The fields of a retry policy, and the arguments of `RetryPolicy` that they are."""
 
 TIMEOUTS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "startToCloseTimeout": "start_to_close",
-        "scheduleToCloseTimeout": "schedule_to_close",
-        "scheduleToStartTimeout": "schedule_to_start",
-        "heartbeatTimeout": "heartbeat",
-    }
+    {to_camel(f"{name}_timeout"): name for name in OPTIONS}
 )
 """The fields that limit the time of an activity, and the options that they are."""
 

@@ -76,7 +76,7 @@ class Trigger(ActivityPart):
 class Worker(ActivityPart):
     """Work for a worker that serves the topic.
 
-    `reentrant` is an addition to the ancestor's language: it marks the activity that is a
+    `reentrant` is an addition to HotMesh's language: it marks the activity that is a
     workflow's function, and with it the graph as one of functions.
     """
 
@@ -114,7 +114,7 @@ class Await(ActivityPart):
     topic: JsonValue
     """What the other graph subscribes to; with `app`, the name of a workflow."""
     app: JsonValue = None
-    """The task queue of the workflow that `topic` names. An addition to the ancestor's language.
+    """The task queue of the workflow that `topic` names. An addition to HotMesh's language.
     The app's own id: a graph of this app where one has the topic, else a workflow."""
     task_queue: JsonValue = None
     """In a graph of functions: the task queue of the other workflow. Default: that of the app."""
@@ -148,7 +148,7 @@ class Hook(ActivityPart):
     @field_validator("type")
     @classmethod
     def _one_name(cls, _value: str) -> str:
-        return "hook"  # `activity` is the ancestor's other name for it
+        return "hook"  # `activity` is HotMesh's other name for it
 
 
 class Signal(ActivityPart):

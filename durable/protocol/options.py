@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from durable.protocol.retry import RetryPolicy
+
+TIMEOUTS: Final = ("start_to_close", "schedule_to_close", "schedule_to_start", "heartbeat")
+"""The options that limit an activity's time: arguments of decorators add `_timeout` to the name,
+fields of descriptors `Timeout`, in camel case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +21,7 @@ class ActivityOptions:
         retry: the retry policy in force.
         start_to_close: limit of one attempt.
         schedule_to_close: limit from the first scheduling to the end, retries included.
-        schedule_to_start: limit of the wait for a worker.
+        schedule_to_start: limit of the wait for a worker that begins the first attempt.
         heartbeat: longest silence between two heartbeats of one attempt.
         priority: larger goes first.
     """

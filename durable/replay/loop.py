@@ -58,7 +58,7 @@ class ReplayLoop(RunEventLoop):
         variables: the run's own context variables.
         unreadable: why a signal that had been received cannot be read at replay.
         drains: where it notes that its code runs, and as which run.
-        of_workflow: what tells it from other loops, for rooms that cannot import this one.
+        of_workflow: what marks it for packages that cannot import this one.
     """
 
     of_workflow = True

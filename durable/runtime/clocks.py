@@ -57,7 +57,7 @@ class SystemClock:
 
     def now(self) -> float:
         """The time of day, in Unix seconds."""
-        return time.time()  # noqa: TID251 - this is the clock that rooms are given
+        return time.time()  # noqa: TID251 - the one place that reads it; others get a clock
 
     def monotonic(self) -> float:
         """Seconds since the machine was started."""

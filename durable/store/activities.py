@@ -13,7 +13,7 @@ from durable.postgres.sql import SqlFile
 from durable.protocol.carriers import carrier
 from durable.protocol.clock import from_datetime
 from durable.protocol.failures import Failure
-from durable.protocol.options import ActivityOptions
+from durable.protocol.options import TIMEOUTS, ActivityOptions
 from durable.protocol.retry import RetryPolicy
 from durable.store.runs import Reached
 
@@ -57,13 +57,10 @@ class Attempt:
         return self.options.retry.delay_after(self.attempt, failure, remaining=remaining)
 
 
-_TIMEOUTS = ("start_to_close", "schedule_to_close", "schedule_to_start", "heartbeat")
-
-
 def metadata_of(options: ActivityOptions) -> str | None:
     """What the retry columns do not hold of the options, as JSON text; None for nothing."""
     extra: dict[str, Any] = {
-        key: value for key in _TIMEOUTS if (value := getattr(options, key)) is not None
+        key: value for key in TIMEOUTS if (value := getattr(options, key)) is not None
     }
     if options.retry.non_retryable:
         extra["final"] = options.retry.non_retryable_names
@@ -79,7 +76,7 @@ def options_of(row: Any) -> ActivityOptions:
     """
     extra = json.loads(row["metadata"]) if row["metadata"] else {}
     unwanted = extra.get("final", extra.get("non_retryable", ()))
-    timeouts = {key: extra[key] for key in _TIMEOUTS if key in extra}
+    timeouts = {key: extra[key] for key in TIMEOUTS if key in extra}
     retry = RetryPolicy(
         maximum_attempts=row["max_retry_attempts"],
         backoff_coefficient=row["backoff_coefficient"],

@@ -84,9 +84,9 @@ class RunningAttempt:
         return Outcome(failure=timed_out(self.attempt.name, kind, limit, self.attempt.attempt))
 
     def started_late(self) -> Outcome | None:
-        """The outcome of an attempt that waited in its queue for too long, None of any other."""
+        """The outcome of a first attempt that waited in its queue for too long, else None."""
         limit = self.attempt.options.schedule_to_start
-        if limit is not None and self.attempt.waited > limit:
+        if limit is not None and self.attempt.attempt == 1 and self.attempt.waited > limit:
             return self.timed_out("schedule_to_start", limit)
         return None
 

@@ -430,3 +430,38 @@ async def test_cancellation_is_pushed_to_what_runs(client: Client, queue: str | 
         await handle.signal(go)
         assert await handle.result(timeout=60) == "given up"
         await asyncio.wait_for(cancelled.wait(), 60)
+
+
+LATER = durable.RetryPolicy(maximum_attempts=2, initial_interval="1 day", maximum_interval="1 day")
+
+
+@durable.activity(retry=LATER, schedule_to_start_timeout="1 hour")
+async def tried_again(amount: int) -> str:
+    """Fails once, then works."""
+    failures.append(len(failures) + 1)
+    if len(failures) == 1:
+        raise CardDeclinedError("attempt 1")
+    return f"paid {amount}"
+
+
+@durable.workflow
+async def pay_later(amount: int) -> str:
+    """One payment whose second attempt comes after a day."""
+    return await tried_again(amount)
+
+
+async def test_only_a_first_attempt_can_start_too_late(
+    client: Client, rows: Callable[[str], Any]
+) -> None:
+    """A retry that waits for a worker beyond schedule_to_start runs all the same."""
+    failures.clear()
+    waiting = "from worker_streams where msg_type = 'activity' and expired_at is null"
+    async with Worker(client, workflows=[pay_later], activities=[tried_again]):
+        handle = await client.start(pay_later(7))
+        await eventually(lambda: rows(f"select {waiting} and retry_attempt = 1"), "the retry's row")
+    await rows(
+        "update worker_streams set visible_at = now() - interval '2 hours'"
+        f" where id in (select id {waiting})"
+    )
+    async with Worker(client, workflows=[pay_later], activities=[tried_again]):
+        assert await handle.result(timeout=60) == "paid 7"

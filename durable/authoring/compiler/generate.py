@@ -33,7 +33,7 @@ from durable.errors import DefinitionError
 from durable.replay.definitions import ActivityDefinition, WorkflowDefinition
 
 Draft = dict[str, object]
-"""A part of a descriptor as plain data, while it is made."""
+"""A part of a descriptor as plain data, to be filled."""
 
 _OVERRIDES: Final = ("topic", "taskQueue", "retry", *TIMEOUTS, "priority")
 """What the answer for an activity that its graph does not name says about it."""

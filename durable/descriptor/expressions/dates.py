@@ -60,7 +60,7 @@ def iso_text(instant: float) -> str:
 
 
 def compact_text(instant: float) -> str:
-    """The compact form YYYYMMDDHHmmss.mmm in UTC, in which the ancestor kept its times."""
+    """The compact form YYYYMMDDHHmmss.mmm in UTC, as HotMesh writes its times."""
     year, month, day, hour, minute, second, millisecond, _ = fields_of(instant)
     head = f"{year:04}" if year in _PLAIN_YEARS else f"{year:+07}"
     return f"{head}{month + 1:02}{day:02}{hour:02}{minute:02}{second:02}.{millisecond:03}"

@@ -116,7 +116,7 @@ def _descriptor(args: Arguments) -> object:
 
 
 def _define(target: Shielded, name: str, descriptor: object) -> Shielded:
-    """As documented by the ancestor what a descriptor leaves out is allowed, not forbidden."""
+    """As HotMesh documents, what a descriptor leaves out is allowed, not forbidden."""
     described = _object(descriptor)
     if name in target.fixed:
         raise Refusal(f"the property {name!r} cannot be redefined")

@@ -45,7 +45,7 @@ BITWISE: Final[Mapping[str, Function]] = MappingProxyType(
 UNARY: Final[Mapping[str, Function]] = MappingProxyType(
     {
         "not": lambda args: not truthy(args[0]),
-        # The ancestor's documentation promises that -42 becomes 42; JavaScript's `+` is less.
+        # HotMesh documents that -42 becomes 42; JavaScript's `+` is less.
         "positive": lambda args: number(abs(args.number(0))),
         "negative": lambda args: number(-args.number(0)),
         "bitwise_not": lambda args: ~to_int32(args[0]),
