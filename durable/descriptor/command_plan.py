@@ -102,6 +102,9 @@ class CommandPlan:
         target = self._targets.get(step.name, self._other)
         if target is None:
             raise self._lost(step, step.name if step.name in self._targets else ACTIVITY)
+        plain = target.options is step.options and target.topic == step.name
+        if plain and not (step.topic or target.fixed):
+            return step  # as most: neither edited nor called with overrides
         options = target.options
         if options is None:
             options = step.options

@@ -179,7 +179,7 @@ class Claims:
                 if claimed:
                     self._membership.awake()
                     await self._loader.load(member, claimed)
-                elif not waiting and not self._throttles:
+                elif not waiting and not self._throttles.in_force:
                     self.poll_now.set()
                 full = len(claimed) == limit
                 ahead = min(CLAIM_MAX, CLAIM_AHEAD + 2 * len(claimed))
@@ -200,7 +200,7 @@ class Claims:
                     attempts = await self._claim_attempts(limit, waiting)
                     for attempt in attempts:
                         self._attempts.start(attempt, self._workflows.finished)
-                if not attempts and not waiting and not self._throttles:
+                if not attempts and not waiting and not self._throttles.in_force:
                     self.poll_now.set()
                 full = len(attempts) == limit
                 self._workflows.slots.note_backlog(backlogged=full)

@@ -145,11 +145,14 @@ class OpenSteps:
 
     def commit_passed(self, commit: Commit, messages: dict[int, int]) -> None:
         """A commit is on disk, which wrote these rows."""
-        self.issued = max(self.issued, commit.issued)
-        for number in [n for n in self.unwritten if n <= self.issued]:
-            del self.unwritten[number]
-        held = {i.number for i in commit.intents if i.held}
-        self.messages.update((n, m) for n, m in messages.items() if n in held)
-        for fact in commit.facts:
-            self.limits.pop(fact.number, None)
-            self._graphs.pop(fact.number, None)
+        if commit.issued > self.issued:
+            self.issued = commit.issued
+            for number in [n for n in self.unwritten if n <= self.issued]:
+                del self.unwritten[number]
+        if messages:
+            held = {i.number for i in commit.intents if i.held}
+            self.messages.update((n, m) for n, m in messages.items() if n in held)
+        if self.limits or self._graphs:
+            for fact in commit.facts:
+                self.limits.pop(fact.number, None)
+                self._graphs.pop(fact.number, None)

@@ -72,7 +72,7 @@ class Poll:
                 async with asyncio.timeout(min(left, POLL)):
                     await self._claims.poll_now.wait()
                     return
-            if len(self._workflows.runs) or self._workflows.throttles:
+            if len(self._workflows.runs) or self._workflows.throttles.in_force:
                 return
 
     async def _warn_of_unserved(self) -> None:

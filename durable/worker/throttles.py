@@ -27,34 +27,32 @@ class QueueThrottles:
 
     Attributes:
         known: set once a poll has read them.
+        in_force: the throttles that are not 0, by name.
     """
 
     def __init__(self, workflows: Iterable[str]) -> None:
         self.known = asyncio.Event()
         self._workflows = frozenset(workflows)
-        self._in_force: dict[str, int] = {}
+        self.in_force: dict[str, int] = {}
         self._paces_runs = False
-
-    def __bool__(self) -> bool:
-        return bool(self._in_force)
 
     def set(self, found: Mapping[str, int]) -> bool:
         """Take over what a poll has read, by name; whether it differs from what was in force."""
         self.known.set()
         throttled = {name: throttle for name, throttle in found.items() if throttle}
-        if throttled == self._in_force:
+        if throttled == self.in_force:
             return False
-        self._in_force = throttled
+        self.in_force = throttled
         self._paces_runs = not self._workflows.isdisjoint(throttled)
         return True
 
     def of(self, name: str) -> int:
         """-1: paused; else the milliseconds between two claims."""
-        return self._in_force.get(name, 0)
+        return self.in_force.get(name, 0)
 
     def starts_here(self, activity: str) -> bool:
         """Whether a step may start in the process of its run, without a claim."""
-        return not (self._paces_runs or activity in self._in_force)
+        return not (self._paces_runs or activity in self.in_force)
 
     def groups(self, names: Iterable[str]) -> dict[int, list[str]]:
         """The names that are not paused, by their delay; those without one first."""
@@ -91,7 +89,7 @@ class ThrottledClaims(Generic[T]):
         Names with the same delay share it: one row of them, then the rest.
         """
         await self._throttles.known.wait()
-        if not self._throttles:
+        if not self._throttles.in_force:
             return await self._take(member, self._queue, self._names, limit, waiting)
         now = asyncio.get_running_loop().time
         taken: list[T] = []

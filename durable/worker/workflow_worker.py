@@ -220,7 +220,9 @@ class WorkflowWorker:
     def _advance(self, run: ActiveRun) -> None:
         """Take a turn, if there is something to do and no commit in flight."""
         self._woken.discard(run)
-        if not (self.throttles and self._withdrawals.withdraw(run)) and run.has_work:
+        if self.throttles.in_force and self._withdrawals.withdraw(run):
+            return
+        if run.has_work:
             self._take_turn(run, run.take_turn)
 
     def _advance_soon(self, run: ActiveRun) -> None:
@@ -286,8 +288,9 @@ class WorkflowWorker:
             self.runs.drop(run)
             return
         self._start(run, turn)
-        for attempt, outcome in run.take_outcomes():
-            self.finished(attempt, outcome)
+        if run.outcomes:
+            for attempt, outcome in run.take_outcomes():
+                self.finished(attempt, outcome)
         self._advance(run)
 
     def _start(self, run: ActiveRun, turn: Turn) -> None:
