@@ -11,8 +11,9 @@ Graphs:
 - `graph_steps`: steps on the queue path: claim, lock, walk, write.
 - `local_path`: steps on the local path: taken in memory, many in a statement.
 - `graph_commits`: the statements of the local path.
-- `graph_walk`: one job's way through its graph within one step; pure.
-- `graph_walks`: begins jobs, and loads running ones to be walked on.
+- `graph_walk`: one job's walk through its graph within one step; pure.
+- `recorded_instances`: the activity instances that a walk has loaded, and which of them it changes.
+- `graph_walks`: begins jobs, and loads running ones for another walk.
 - `message_batch`: the messages that a step has claimed, applied to the jobs they are for.
 - `graph_starts`: how a job begins: its first step.
 - `graph_writes`: writes the effects of steps, in the transaction of the caller.

@@ -1,8 +1,8 @@
-"""One job's way through its graph within one step; pure.
+"""One job's walk through its graph within one step; pure.
 
-A step follows transitions until every branch waits for something. What the way leads to is gathered
-as `Changes`, which the place that commits writes at once. A long way is cut: what is left goes on
-as messages, so that no job keeps an engine for itself.
+A step follows transitions until every branch waits for something. The walk collects the results as
+`Changes`, which the committing code writes at once. A long walk is cut: the rest continues in
+messages, so that engines are shared by all jobs.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from durable.engine.effects import (
     ArmTimer,
     AwaitSignal,
     Dispatch,
+    Effect,
     Interrupt,
     Interruption,
     LegResult,
@@ -46,6 +47,7 @@ from durable.engine.job import (
     Job,
     began,
 )
+from durable.engine.steps.recorded_instances import RecordedInstances
 from durable.engine.transitions.adjacency import successors, threshold
 from durable.engine.transitions.job_state import StateChange, created_job, difference, updated_state
 from durable.engine.transitions.mapping import settled, shared
@@ -58,15 +60,15 @@ from durable.protocol.messages import MessageKind
 from durable.telemetry.spans import Leg, tracing
 
 VISITS_MAX = 200  # activities that one job may enter in one step
-CYCLES_MAX = 10_000  # passes in a row without waiting for anything: no graph means that
+CYCLES_MAX = 10_000  # passes in a row without a wait: a mistake in the graph
 
-UNDOABLE = (Dispatch, ArmTimer, AwaitSignal, OpenEscalation)
-"""What is of no use once the job has ended."""
+WAITS = (Dispatch, ArmTimer, AwaitSignal, OpenEscalation)
+"""Effects by which an activity waits; a job that has ended needs none of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """Where a cut way goes on: enters (aid, dad), or hands `data` to a cycle's ancestor."""
+    """Where a walk that was cut continues: at (aid, dad), or with `data` at a cycle's ancestor."""
 
     aid: str
     dad: str
@@ -79,18 +81,18 @@ class Changes:
     """What a step changes of a job.
 
     Args:
-        job: as it is now. instances: those that were changed.
-        effects: what its activities have written.
-        disarmed: activities (aid, dad) that wait no longer.
-        continuations: where to go on in another step.
+        job: its new state. instances: the changed ones.
+        effects: the effects of its activities.
+        disarmed: activities (aid, dad) that have stopped waiting.
+        continuations: where another step continues.
         ended: whether the job ended in this step; `descend` is set when its children end with it.
-        over: whether its callers are told now: it ended, or `persist` declared it done.
-        abandons: whether it ended well although some activities still wait.
-        emitted: the job as it was each time that an activity with `emit` had settled.
-        state: what is to be written of its attributes, entity and markers; None for nothing.
-        counted: of a job that begins, how it enters the statistics.
-        outlived: passes of cycles that can be forgotten.
-        legs: what is told to who follows traces; nothing where nobody does.
+        over: whether its callers are notified now: it ended, or `persist` declared it done.
+        abandons: whether it completed while some activities still wait.
+        emitted: the job each time an activity with `emit` settled.
+        state: changes to its attributes, entity and markers; None when they are unchanged.
+        counted: how a new job enters the statistics.
+        outlived: passes of cycles that can be deleted.
+        legs: the legs to trace; empty when tracing is off.
     """
 
     job: Job
@@ -111,14 +113,13 @@ class Changes:
 
 @dataclass
 class Walk:
-    """The way of one job in one step. Feed it with what arrived, then take `changes`."""
+    """The walk of one job in one step. Give it what arrived, then read `changes`."""
 
     plan: Plan
     job: Job
     instances: dict[tuple[str, str], Instance]
     now: float
     rng: Callable[[], float]
-    _changed: set[tuple[str, str]] = field(default_factory=set)
     _effects: list[ActivityEffect] = field(default_factory=list)
     _disarmed: list[tuple[str, str]] = field(default_factory=list)
     _ahead: deque[Continuation] = field(default_factory=deque)
@@ -132,9 +133,11 @@ class Walk:
     _outlived: list[Passes] = field(default_factory=list)
     _legs: list[Leg] | None = None
     _before: Job = field(init=False)
+    _recorded: RecordedInstances = field(init=False)
 
     def __post_init__(self) -> None:
         self._before = self.job
+        self._recorded = RecordedInstances(self.instances)
         self._was_running = self.job.state == RUNNING
         self._was_over = self.job.finished_at is not None
         self._legs = [] if tracing() else None
@@ -144,7 +147,7 @@ class Walk:
         self.enter(Continuation(self.plan.trigger, addresses.ROOT))
 
     def create(self, extension: Extension) -> None:
-        """Give a job what it has beside its data, before it begins."""
+        """Add entity, attributes and markers to a job before it begins."""
         trigger = self.plan.node(self.plan.trigger)
         if trigger.entity is not None or extension.search or extension.entity is not None:
             self.job = created_job(self._context(trigger, addresses.ROOT), extension)
@@ -155,24 +158,24 @@ class Walk:
         self._effects.append(ActivityEffect(self.plan.trigger, addresses.ROOT, ArmTimer(seconds)))
 
     def resume(self) -> None:
-        """Have a pending job begin."""
+        """Begin a pending job."""
         self.job = changed(self.job, state=RUNNING, status=1)
         self._was_running = True
         self._disarmed.append((self.plan.trigger, addresses.ROOT))
         self.start()
 
     def enter(self, continuation: Continuation) -> None:
-        """Enter an activity, or go on where an earlier step was cut."""
+        """Enter an activity, or continue where an earlier step was cut."""
         self._ahead.append(continuation)
         self._go()
 
     def takes(self, aid: str, dad: str) -> bool:
-        """Whether the job runs and the activity still takes answers."""
+        """Whether the job runs and the activity still accepts answers."""
         instance = self.instances.get((dad, aid))
         return self.job.state == RUNNING and instance is not None and instance.open
 
     def reply(self, aid: str, dad: str, reply: Reply) -> None:
-        """Give an activity what arrived for it; nothing happens when it takes no answers."""
+        """Give a reply to an activity; one that has stopped accepting answers ignores it."""
         if self.takes(aid, dad):
             context = self._context(self.plan.node(aid), dad)
             self._guarded(
@@ -200,12 +203,12 @@ class Walk:
             self._end(FAILED, 0, replace(error, job_id=error.job_id or self.job.jid))
 
     def changes(self) -> Changes:
-        """All that happened."""
+        """The changes of the whole walk."""
         ended = self._was_running and self.job.state != RUNNING
-        effects = [w for w in self._effects if not (ended and self._is_void(w))]
+        effects = [w for w in self._effects if not (ended and _ends_with_job(w.effect))]
         return Changes(
             self.job,
-            tuple(self.instances[key] for key in sorted(self._changed)),
+            self._recorded.changed(),
             tuple(effects),
             tuple(self._disarmed) if self.job.state in (RUNNING, COMPLETED) else (),
             () if ended else tuple(self._ahead),
@@ -219,12 +222,6 @@ class Walk:
             legs=tuple(self._legs or ()),
         )
 
-    @staticmethod
-    def _is_void(addressed: ActivityEffect) -> bool:
-        effect = addressed.effect
-        starts = isinstance(effect, (StartJob, StartWorkflow)) and effect.awaited
-        return isinstance(effect, UNDOABLE) or starts
-
     def _go(self) -> None:
         while self._ahead and self._visits < VISITS_MAX and self.job.state == RUNNING:
             self._visits += 1
@@ -236,23 +233,13 @@ class Walk:
         return ActivityContext(self.plan, self.job, node, dad, self._find, self.now, self.rng)
 
     def _find(self, node: Node, dad: str) -> Instance | None:
-        at, found = self._place(node, dad)
+        at, found = self._recorded.locate(node, dad)
         if found is None and node.id == self.plan.trigger:
             return began(self.job, node.id, at)
         return found
 
-    def _place(self, node: Node, dad: str) -> tuple[str, Instance | None]:
-        """Where on the way to `dad` an activity was entered, or would have been."""
-        at, here = dad, addresses.depth(dad)
-        for depth in node.depths:
-            if depth <= here:
-                at = addresses.at_depth(dad, depth)
-                if (found := self.instances.get((at, node.id))) is not None:
-                    return at, found
-        return at, None
-
     def _guarded(self, context: ActivityContext, action: Callable[[], None]) -> None:
-        """A mapping that cannot be evaluated is the job's failure, and says where it stands."""
+        """Fail the job when a mapping cannot be evaluated; the error names the activity."""
         try:
             action()
         except (DescriptorError, ConfigurationError, PayloadError, StateError) as error:
@@ -276,7 +263,7 @@ class Walk:
             return
         result = checked_entry(context, HANDLERS[context.node.kind].leg1(context))
         instance = Instance(context.node.id, context.dad, input=result.input, opened_at=self.now)
-        self._put(changed(instance, open=result.answer is None))
+        self._recorded.put(changed(instance, open=result.answer is None))
         if self._legs is not None and result.answer is None:
             self._legs.append(entered(context))
         self._apply(context, result, cycles)
@@ -310,7 +297,7 @@ class Walk:
             self._answer(context, result.answer, cycles, interruption)
 
     def _ancestor(self, context: ActivityContext, effect: Reenter, cycles: int) -> Continuation:
-        at, _ = self._place(self.plan.node(effect.ancestor), context.dad)
+        at, _ = self._recorded.locate(self.plan.node(effect.ancestor), context.dad)
         dad = addresses.leg1(at)
         return Continuation(effect.ancestor, dad, cycles, effect.data)
 
@@ -328,7 +315,9 @@ class Walk:
         context = changed(context, dad=addresses.answer(context.dad, ledger.replies), job=self.job)
         self._count(ledger, answer)
         answer, instance = checked_answer(context, answer, settled(context, answer))
-        self._put(changed(instance, open=instance.open if instance.dad == ledger.dad else False))
+        self._recorded.put(
+            changed(instance, open=instance.open if instance.dad == ledger.dad else False)
+        )
         self.job = changed(self.job, data=shared(context))
         self._keep(context, answer)
         if self._legs is not None:
@@ -350,13 +339,13 @@ class Walk:
             self._announce(emits=emits, persists=persists)
 
     def _keep(self, context: ActivityContext, answer: Answer) -> None:
-        """What the job keeps of an answer beside its data."""
+        """Store the attributes, entity and markers that an answer sets."""
         if context.node.wildcards or context.node.state is not None or answer.state:
             self.job, markers = updated_state(changed(context, job=self.job), answer)
             self._markers |= markers
 
     def _announce(self, *, emits: bool, persists: bool) -> None:
-        """Have others hear of the job before it has ended, or as if it had; the latter once."""
+        """Publish an interim state, or declare a running job done; it is declared done once."""
         if persists and self.job.finished_at is None:
             if (fault := output_fault(self.plan, self.job)) is not None:
                 self.fail(fault)
@@ -366,9 +355,9 @@ class Walk:
             self._emitted.append(self.job)
 
     def _count(self, ledger: Instance, answer: Answer) -> None:
-        """One more answer came; a cycle's leaves an activity that is still open as it is."""
+        """Count an answer; an answer from a cycle leaves an open activity open."""
         stays = answer.stays_open or (ledger.open and not answer.remapped)
-        self._put(changed(ledger, replies=ledger.replies + 1, open=stays))
+        self._recorded.put(changed(ledger, replies=ledger.replies + 1, open=stays))
 
     def _advance(
         self, context: ActivityContext, children: tuple[str, ...], answer: Answer, cycles: int
@@ -380,21 +369,14 @@ class Walk:
         for child in children:
             way = self.plan.node(child).ways.get(context.node.id, 0)
             self._ahead.append(Continuation(child, addresses.below(context.dad, way), cycles))
-        if status <= self._enough(context, answer):
+        if status <= _open_branches_allowed(context, answer):
             self._abandons = status > 0
             self._complete(status)
 
-    @staticmethod
-    def _enough(context: ActivityContext, answer: Answer) -> int:
-        """With how many open branches, or fewer, the job is done after this answer."""
-        if answer.stays_open or context.node.kind is Kind.TRIGGER:
-            return 0
-        return threshold(context)
-
     def _complete(self, status: int = 0) -> None:
-        """End the job well, unless its output is not what its graph has promised.
+        """Complete the job, or fail it when its output does not fit its schema.
 
-        `status` still tells how many branches were open when the last that counted had settled.
+        `status`: how many branches were still open when the deciding one settled.
         """
         fault = None if self.job.finished_at is not None else output_fault(self.plan, self.job)
         if fault is None:
@@ -419,7 +401,16 @@ class Walk:
             metadata=self.job.metadata if metadata is None else metadata,
         )
 
-    def _put(self, instance: Instance) -> None:
-        key = (instance.dad, instance.aid)
-        self.instances[key] = instance
-        self._changed.add(key)
+
+def _ends_with_job(effect: Effect) -> bool:
+    """Whether the end of the job cancels an effect: a wait, or the start of an awaited job."""
+    return isinstance(effect, WAITS) or (
+        isinstance(effect, (StartJob, StartWorkflow)) and effect.awaited
+    )
+
+
+def _open_branches_allowed(context: ActivityContext, answer: Answer) -> int:
+    """How many branches may still be open when this answer completes the job."""
+    if answer.stays_open or context.node.kind is Kind.TRIGGER:
+        return 0
+    return threshold(context)
