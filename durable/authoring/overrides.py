@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from durable.errors import ConfigurationError
 from durable.protocol.durations import NEVER, Duration, seconds
-from durable.protocol.limits import check_priority, check_text
+from durable.protocol.limits import check_name, check_priority
 from durable.protocol.options import TIMEOUTS, ActivityOptions, WorkflowOptions
 from durable.protocol.retry import RetryPolicy
 
@@ -111,7 +111,7 @@ def _check_names(given: Mapping[str, object], declared: type, who: str) -> None:
 
 def _check_placement(changes: Mapping[str, object], who: str) -> None:
     if changes.get("task_queue") is not None:
-        queue = check_text("task_queue", changes["task_queue"], who)
+        queue = check_name("task_queue", changes["task_queue"], who)
         if queue.startswith("{"):
             raise ConfigurationError(
                 f"{who}: task_queue={queue!r}: a brace begins a reference in the generated graph;"

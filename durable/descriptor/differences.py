@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +54,14 @@ class EditedDocument:
     def read(cls, source: str | Path | Mapping[str, object]) -> EditedDocument:
         """Read YAML text, a path, or plain data. Raises `DescriptorError`."""
         app, marks = load_marked(source)
-        version, _, number = app.version.partition(NUMBER)
-        printed = int(number) if number.isdecimal() else None
+        version, plus, number = app.version.partition(NUMBER)
+        if plus and not _NUMBER.fullmatch(number):
+            wrong = (
+                "behind the + stands the number of the deployment that the document shows;"
+                " leave it as it was printed"
+            )
+            refuse([Finding(("app", "version"), wrong)], marks)
+        printed = int(number) if plus else None
         return cls(app.id, version, printed, _completed(plain(app)), marks)
 
     def edits(self, generated: Plain) -> list[Edit]:
@@ -100,6 +107,7 @@ def written(app: Plain, number: int) -> str:
 
 NUMBER: Final = "+"
 """What stands in `app.version` of a printed document before the number of the deployment."""
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 
 _FROM_CODE: Final = "it follows from the code of the functions: change it there"

@@ -60,12 +60,15 @@ class Edit:
     def is_below(self, path: str) -> bool:
         """Whether it stands at a path, or below it; everything is below "".
 
+        Names that contain dots count as wholes: "shared.charge" is not above "shared.charge.card".
+
         Example:
             >>> edit = Edit("fulfil", "charge", "retry.maximumAttempts", 5, 3)
             >>> edit.is_below("fulfil.charge.retry"), edit.is_below("fulfil.cha"), edit.is_below("")
             (True, False, True)
         """
-        return not path or self.path == path or self.path.startswith(f"{path}.")
+        names = [self.graph or "shared", self.activity, *self.field.split(".")]
+        return not path or any(".".join(names[: n + 1]) == path for n in range(len(names)))
 
 
 @dataclass(frozen=True, slots=True)

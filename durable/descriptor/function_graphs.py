@@ -44,7 +44,7 @@ from durable.descriptor.values import duration_problem
 from durable.errors import ConfigurationError
 from durable.protocol.codes import PENDING
 from durable.protocol.durations import seconds
-from durable.protocol.limits import check_priority, check_queue, check_text
+from durable.protocol.limits import check_name, check_priority, check_queue
 from durable.protocol.retry import FOR_EVER, RetryPolicy
 
 _TIMEOUTS: Final = tuple(f"{option}_timeout" for option in TIMEOUTS.values())
@@ -270,7 +270,7 @@ def _out_of_range(activity: Activity, name: str, value: JsonValue) -> str | None
         return wrong
     try:
         if name == "task_queue":
-            check = check_queue if isinstance(activity, Await) else check_text
+            check = check_queue if isinstance(activity, Await) else check_name
             check("taskQueue", value, "")
         elif name == "priority":
             check_priority(value, "")

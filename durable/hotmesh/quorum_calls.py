@@ -101,7 +101,7 @@ class QuorumCalls:
                 "pid": worker.pid,
                 "version": worker.version,
                 "runs": worker.runs,
-                "answered": True,
+                "answered": worker.answers,
                 "timestamp": to_datetime(worker.seen_at).isoformat(),
             }
             for worker in workers

@@ -450,6 +450,10 @@ async def test_a_document_that_was_overtaken_is_refused(client: Client) -> None:
         late = edited(found, *part, "where", priority=8)
         with pytest.raises(durable.ConfigurationError, match="deployment 1 by ann came since"):
             await client.deploy(late, author="bob")
+        for wrong in ("x", "", "-1", "1_0", "9" * 6000):
+            late["app"]["version"] = f"{found.version}+{wrong}"
+            with pytest.raises(durable.DescriptorError, match=r"app\.version: behind the \+"):
+                await client.deploy(late, author="bob")
         late["app"]["version"] = found.version
         done = await client.deploy(late, author="bob")
         assert done.taken_back == ("shared.charge.priority",)

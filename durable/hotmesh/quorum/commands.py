@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from durable.errors import ConfigurationError
+from durable.protocol.limits import check_text
 
 _KEYS = {"throttle", "guid", "topic", "scope"}
 _SCOPES = ("all", "engines", "workers")
@@ -61,11 +62,17 @@ def throttle_of(options: Mapping[str, object]) -> Throttle:
     scope = options.get("scope") or "all"
     if scope not in _SCOPES:
         raise ConfigurationError(f"scope={scope!r}: it is one of {', '.join(_SCOPES)}")
-    guid, topic = options.get("guid"), options.get("topic")
+    guid, topic = _consumer("guid", options), _consumer("topic", options)
     if guid and not topic and scope != "all":
         raise ConfigurationError("a throttle with a guid is for that consumer; leave out the scope")
     if topic and scope == "engines":
         raise ConfigurationError("engines serve no topic: leave out the topic, or the scope")
     if guid:
-        return Throttle(value, "guid", str(guid), str(topic) if topic else None)
-    return Throttle(value, "topic", str(topic)) if topic else Throttle(value, scope)
+        return Throttle(value, "guid", guid, topic)
+    return Throttle(value, "topic", topic) if topic else Throttle(value, scope)
+
+
+def _consumer(option: str, options: Mapping[str, object]) -> str | None:
+    """Whom a throttle is for. Empty text is refused: it would mean everyone."""
+    given = options.get(option)
+    return None if given is None else check_text(option, given, "throttle")

@@ -10,6 +10,9 @@ from durable.postgres.database import Database
 from durable.postgres.sql import SqlFile
 from durable.store.graph_messages import work_stream
 from durable.store.members import lock_class
+from durable.store.membership import BEAT_BUSY, BEAT_IDLE
+
+LATE = 3.0  # seconds by which the beat of a worker that runs may be late
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class Consumer:
 class FunctionWorker:
     """A worker of functions: the version that it serves, and how many runs it holds.
 
-    `paused`: how many of these a throttle pauses; `throttle`: the one for the whole worker.
+    `answers`: whether its last beat, at `seen_at`, is not overdue; `paused`: how many of these runs
+    a throttle pauses; `throttle`: the one for the whole worker.
     """
 
     member_id: int
@@ -43,6 +47,7 @@ class FunctionWorker:
     version: str | None
     joined_at: float
     seen_at: float
+    answers: bool
     runs: int
     paused: int
     throttle: int
@@ -101,7 +106,10 @@ class Roster:
 
     async def function_workers(self) -> list[FunctionWorker]:
         """The workers of functions on the task queue with the app's name that are alive."""
-        bound = self._sql.bind("function_workers", app_id=self._app_id, lock_class=self._locks)
+        bound = self._sql.bind(
+            "function_workers", app_id=self._app_id, lock_class=self._locks,
+            busy=BEAT_BUSY + LATE, idle=BEAT_IDLE + LATE,
+        )  # fmt: skip
         return [FunctionWorker(**dict(row)) for row in await self._db.fetch(*bound)]
 
     async def claiming(self) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ import durable
 from durable.client.client import Client
 from durable.errors import ConfigurationError, JobNotFound
 from durable.hotmesh.mesh import HotMesh
+from durable.store.members import MemberStore
 from durable.worker.worker import Worker
 from tests.waiting import eventually
 
@@ -352,3 +354,19 @@ async def test_a_roll_call_lists_workers_of_functions(client: Client, mesh: HotM
         assert (profile["app_id"], profile["stream"], profile["answered"]) == (QUEUE, QUEUE, True)
         await handle.terminate()
     assert len(await mesh.roll_call(30)) == 1
+
+
+async def test_a_roll_call_knows_a_worker_that_is_stopped(
+    mesh: HotMesh, direct: asyncpg.Connection
+) -> None:
+    """A worker whose process is stopped holds its lock, and its beat becomes overdue."""
+    member = await direct.fetchval(
+        "insert into members (member_id, name, host, pid, app_id, started_at, beat_at)"
+        " values (7, 'w', 'h', 1, $1, now(), now()) returning member_id", QUEUE,
+    )  # fmt: skip
+    lock = MemberStore(mesh.namespace).lock
+    assert await lock(direct, member)
+    for beaten, answers in (("1 second", True), ("1 hour", False)):
+        await direct.execute(f"update members set beat_at = now() - interval '{beaten}'")
+        (profile,) = [p for p in await mesh.roll_call(0) if p["engine_id"] == str(member)]
+        assert profile["answered"] is answers

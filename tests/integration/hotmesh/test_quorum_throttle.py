@@ -290,6 +290,9 @@ async def test_a_lost_notification_delays_a_resume_by_a_second_at_most(
         ({"throttle": 1, "guid": "g", "topic": "t"}, Throttle(1, "guid", "g", "t")),
         ({"throttle": 1, "topic": "t", "scope": "engines"}, None),
         ({"throttle": 1, "who": "x"}, None),
+        ({"throttle": -1, "topic": ""}, None),  # a variable that was not set is not everyone
+        ({"throttle": -1, "guid": ""}, None),
+        ({"throttle": -1, "topic": "a\0"}, None),
     ],
 )
 def test_what_a_throttle_may_say(options: Mapping[str, Any], meant: Throttle | None) -> None:

@@ -11,6 +11,7 @@ import yaml
 from durable.descriptor.commands import graph_activity, on_command
 from durable.descriptor.differences import EditedDocument, differences, plain_of, written
 from durable.descriptor.edits import SHARED, TRANSITION, Edit, destination, lay_over
+from durable.errors import DescriptorError
 
 
 def _way(name: str) -> dict[str, Any]:
@@ -178,7 +179,8 @@ def test_a_graph_that_an_earlier_release_stored_has_what_was_added_since() -> No
 
 def test_graphs_are_edited_as_what_else_a_function_asks_for() -> None:
     """Their app is the task queue; without a transition none is begun."""
-    document = yaml.safe_load(written(plain_of(_stored()), 0))
+    stored = {**plain_of(_stored()), "version": "51c0ffee51c0ffee"}
+    document = yaml.safe_load(written(stored, 0))
     graph = document["app"]["graphs"][0]
     graph["activities"][".graph"]["taskQueue"] = "new"
     del graph["transitions"]["fulfil"][-1]
@@ -236,3 +238,19 @@ def test_edits_of_one_workflow_lie_over_those_of_all() -> None:
     own = laid.app["graphs"][0]["activities"]["charge"]
     assert (own["taskQueue"], own["priority"]) == ("gpu", 3)
     assert "priority" not in laid.app["shared"]["activities"]["charge"]
+
+
+def test_a_path_means_whole_names_though_they_contain_dots() -> None:
+    """What is taken back below "shared.charge" leaves the activity "charge.card" alone."""
+    edits = [Edit("", name, "priority", 1, 0) for name in ("charge", "charge.card")]
+    assert [e.is_below("shared.charge") for e in edits] == [True, False]
+    assert [e.is_below("shared.charge.card") for e in edits] == [False, True]
+    assert all(e.is_below("shared") for e in edits)
+
+
+def test_a_task_queue_has_the_length_that_an_index_can_hold() -> None:
+    """A longer one is refused where it is deployed, rather than by each run that meets it."""
+    edited = app()
+    edited["shared"]["activities"]["charge"]["taskQueue"] = "q" * 1001
+    with pytest.raises(DescriptorError, match=r"charge\.taskQueue: .*1,000 is the most"):
+        EditedDocument.read({"app": edited})

@@ -29,9 +29,10 @@ order by q.topic nulls first, q.joined_at, q.guid
 
 -- name: function_workers
 -- Workers that serve functions of the task queue with the app's name and are alive, with how many runs each holds, and
--- how many of these a throttle pauses.
+-- how many of these a throttle pauses. `answers`: its last beat is not overdue, so that its process is not stopped.
 select m.member_id, m.host, m.pid, m.app_version as version, extract(epoch from m.started_at)::float8 as joined_at,
-    extract(epoch from durable.now())::float8 as seen_at,
+    extract(epoch from m.beat_at)::float8 as seen_at,
+    m.beat_at > clock_timestamp() - make_interval(secs => case when r.runs > 0 then :busy::float8 else :idle::float8 end) as answers,
     r.runs, r.paused, t.ms as throttle
 from durable.members m
 cross join lateral durable.throttle_v1(m.app_id, '', m.member_id::text) as t(ms)
