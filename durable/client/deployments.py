@@ -15,7 +15,7 @@ from durable.descriptor.edits import TRANSITION, Edit, destination, lay_over
 from durable.errors import ConfigurationError
 from durable.postgres.connections import LONG_DEADLINE, Connection
 from durable.postgres.database import Database
-from durable.protocol.limits import check_queue, check_text
+from durable.protocol.limits import check_queue, check_sought, check_text
 from durable.runtime.notifications import QueueKind
 from durable.store.announcer import Announcer
 from durable.store.apps import AppStore
@@ -122,6 +122,7 @@ class Deployments:
             )
         document = await asyncio.to_thread(EditedDocument.read, source)
         queue, version = document.queue, document.version
+        check_sought("app.version", version, "client.deploy()")
         async with self._db.connection(LONG_DEADLINE) as connection:
             generated = await self._store.generated(connection, queue, version)
             if generated is None:
@@ -162,6 +163,8 @@ class Deployments:
     async def shown(self, queue: str, version: str | None) -> Deployment:
         """What is in force; see `Client.deployment`."""
         check_queue("task_queue", queue, "client.deployment()")
+        if version is not None:
+            check_sought("version", version, "client.deployment()")
         async with self._db.connection(LONG_DEADLINE) as connection:
             return await self._shown(connection, queue, version)
 

@@ -28,6 +28,10 @@ def read_file(path: Path) -> tuple[object, Mark]:
 
     Raises `DescriptorError` for a file that cannot be read, and as `yaml_reader.read` does.
     """
+    if "\0" in str(path):
+        raise DescriptorError(
+            f"the file {str(path)!r} cannot be read: no path has a null character"
+        )
     top = path.resolve()
     includes = _Includes(top.parent)
     data, mark = includes.open(top, "")
@@ -43,16 +47,16 @@ class _Includes:
     def open(self, path: Path, where: str) -> tuple[object, Mark]:
         if path not in self.cache:
             try:
-                if path.stat().st_size > 4 * SIZE_LIMIT:  # a character has at most four bytes
-                    raise DescriptorError(f"{where}the file {path.name!r} is too large")
-                text = path.read_text("utf-8")
+                with path.open("rb") as file:  # never more than is allowed: a device has no end
+                    raw = file.read(4 * SIZE_LIMIT + 1)  # a character has at most four bytes
+                text = raw.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise DescriptorError(f"{where}the file '{path}' is not UTF-8 text") from error
             except OSError as error:
                 reason = error.strerror or "it cannot be read"
                 raise DescriptorError(
                     f"{where}the file '{path}' cannot be read: {reason}"
                 ) from error
-            except UnicodeDecodeError as error:
-                raise DescriptorError(f"{where}the file '{path}' is not UTF-8 text") from error
             self.cache[path] = read(text)
         return self.cache[path]
 

@@ -63,6 +63,9 @@ def read(text: str) -> tuple[object, Mark]:
     """
     if len(text) > SIZE_LIMIT:
         raise DescriptorError(f"the document is longer than {SIZE_LIMIT:,} characters")
+    if halves := re.search("[\ud800-\udfff]", text):
+        line = text.count("\n", 0, halves.start()) + 1
+        raise DescriptorError(f"line {line}: half of a surrogate pair is no character")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return _Builder(yaml.parse(text, loader)).document()

@@ -330,3 +330,13 @@ app:
         "line 10, app.graphs[0].activities.t1.stats.id: {$self.input.data.id} is read" in warned[0]
     )
     assert "{$job.metadata.jid} is read as text" in warned[1]
+
+
+def test_what_is_no_document_is_refused_in_words() -> None:
+    """Halves of surrogates, paths that no file has, and files without end are refused at once."""
+    with pytest.raises(DescriptorError, match="line 2: half of a surrogate pair"):
+        load("app:\n  id: 'a\ud800'")
+    with pytest.raises(DescriptorError, match="cannot be read: no path"):
+        load(Path("a\0b"))
+    with pytest.raises(DescriptorError, match=r"longer than|not UTF-8"):
+        load(Path("/dev/zero"))
