@@ -15,7 +15,7 @@
     │   ├── WorkflowFailed          its function raised; `.cause` is what it raised
     │   ├── WorkflowCancelled       it was cancelled
     │   └── WorkflowTerminated      it was stopped from outside, without cleaning up
-    ├── ResultTimeout               `result(timeout=…)` ran out; the run goes on
+    ├── ResultTimeout               `result(timeout=…)` ran out; the run is as it was
     ├── StepFailed                  what a workflow sees of a step that failed
     │   ├── ActivityFailed          an activity raised; `.cause` is the exception
     │   │   ├── ActivityTimeout     an activity took too long
@@ -151,7 +151,7 @@ class WorkflowTerminated(WorkflowEnded):
 
 
 class ResultTimeout(DurableError, TimeoutError):
-    """The wait for a result ran out of time; the run itself goes on."""
+    """The wait for a result ran out of time; the run is as it was: it goes on, or is suspended."""
 
 
 class StepFailed(DurableError):

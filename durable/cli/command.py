@@ -64,7 +64,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for script
 _HINTS: tuple[tuple[type[DurableError], str], ...] = (
     (WorkflowNotFound, "`durable list` shows the runs; --namespace chooses the schema"),
     (WorkflowAlreadyStarted, "choose another --id, or take the open run with --attach"),
-    (ResultTimeout, "the run goes on: `durable show {id}` tells where it is"),
+    (ResultTimeout, "`durable show {id}` tells why"),
     (WorkflowEnded, "`durable show {id}` tells what happened"),
     (DatabaseError, "is Postgres up, and --dsn (or DURABLE_DATABASE_URL) right?"),
 )

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from durable.cli.command import Session, connected
-from durable.errors import ConfigurationError
 from durable.protocol.retry import RetryPolicy
 from durable.telemetry.terminal import shown
 
@@ -43,18 +42,20 @@ class DeployOptions:
     author: Annotated[str | None, typer.Option(help="Who deploys; the user if absent.")] = None
 
     def check(self, file: Path | None) -> None:
-        """Raise `ConfigurationError` for options that do not go together."""
+        """Raise a usage error for options that do not go together."""
         if [file is not None, self.show, self.document, self.reset].count(True) != 1:
-            raise ConfigurationError(
+            raise typer.BadParameter(
                 "give the FILE that is to be deployed, or one of --show, --document and --reset"
                 " with --queue"
             )
+        if self.reset and self.queue is None:
+            raise typer.BadParameter("--reset needs --queue: say whose changes are taken back")
         if self.path and not self.reset:
-            raise ConfigurationError("--path goes with --reset")
+            raise typer.BadParameter("--path goes with --reset")
         if self.build is not None and not self.document:
-            raise ConfigurationError("--build goes with --document")
+            raise typer.BadParameter("--build goes with --document")
         if file is not None and self.queue is not None:
-            raise ConfigurationError("the FILE names its task queue, as app.id: leave --queue out")
+            raise typer.BadParameter("the FILE names its task queue, as app.id: leave --queue out")
 
 
 @connected

@@ -100,11 +100,21 @@ def _timeline(run: RunDescription, history: Sequence[HistoryEvent]) -> Iterator[
         if event.graph_version is not None:
             end += f"  (from here on version {event.graph_version} of the graph)"
         rows.add_row(str(event.revision), f" +{passed}", *map(shown, (event.kind, name, end)))
-    if history:
-        yield rows
-    else:
-        held = "a worker has it; its code is at its first step, or awaits a signal or an event"
-        yield f"  nothing yet: {held if run.worker else 'no worker has taken it'}"
+    yield rows if history else f"  {_why_empty(run)}"
+
+
+def _why_empty(run: RunDescription) -> str:
+    """Why nothing of a run is recorded."""
+    if run.state == "suspended":
+        return "nothing is recorded: it was suspended at its first step"
+    if run.finished_at is not None:
+        return "nothing is recorded: it ended before its first step"
+    if run.worker:
+        return (
+            "nothing yet: a worker has it; its code is at its first step, or awaits a signal or an"
+            " event"
+        )
+    return "nothing yet: no worker has taken it"
 
 
 def _value(event: HistoryEvent) -> str:
@@ -207,7 +217,10 @@ def _next(run: RunDescription) -> Iterator[str]:
     if run.state == "suspended":
         yield ""
         if run.failure is not None and run.failure.type == "DescriptorError":
-            wanted = "durable deploy FILE --open-runs, or --reset --open-runs"
+            wanted = (
+                "durable deploy FILE --open-runs, or durable deploy --reset --open-runs --queue"
+                f" {quote(run.task_queue)}"
+            )
         else:
             wanted = "fix the code and restart the worker"
         yield f"Next: {wanted}; then: durable resume {quote(run.id)}"

@@ -125,7 +125,8 @@ class Handle(Generic[R]):
         Raises:
             WorkflowFailed: the function raised; `.cause` is what.
             WorkflowCancelled, WorkflowTerminated: it was stopped.
-            ResultTimeout: the time ran out; the run goes on.
+            ResultTimeout: the time ran out; the run is as it was, and the message names a suspended
+                one.
             WorkflowNotFound: there is no such run, or it was pruned.
         """
         self._runs.home.check("handle.result()", _A_CHILD)
@@ -134,9 +135,13 @@ class Handle(Generic[R]):
         try:
             ended = await self._runs.waiters.wait(run_id, limit)
         except TimeoutError:
+            is_suspended = await self._runs.jobs.state(run_id) == "suspended"
             raise ResultTimeout(
-                f"the workflow {self.id!r} has not ended within {limit:g} s; "
-                "it goes on, and may be awaited again"
+                f"the workflow {self.id!r} has not ended within {limit:g} s: it is suspended, until"
+                " its cause is removed and it is resumed"
+                if is_suspended
+                else f"the workflow {self.id!r} has not ended within {limit:g} s; it goes on, and"
+                " may be awaited again"
             ) from None
         if ended.state == "completed":
             text = ended.output or "null"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any, Final, TypeVar
 
 from durable.descriptor.commands import (
@@ -67,6 +68,7 @@ class CommandPlan:
     """How the commands of one workflow are carried out, on one version of its graph.
 
     Args:
+        queue: the task queue of its graph.
         workflow: its name.
         version: of its graph.
         edit: the number of the deployment whose edits are in it, 0 for none.
@@ -74,12 +76,17 @@ class CommandPlan:
             leads to one.
     """
 
-    __slots__ = ("_known", "_other", "_targets", "edit", "version", "workflow")
+    __slots__ = ("_known", "_other", "_queue", "_targets", "edit", "version", "workflow")
 
     def __init__(
-        self, workflow: str, version: str, edit: int, targets: Mapping[str, Target | None]
+        self,
+        queue: str,
+        workflow: str,
+        version: str,
+        edit: int,
+        targets: Mapping[str, Target | None],
     ) -> None:
-        self.workflow = workflow
+        self._queue, self.workflow = queue, workflow
         self.version, self.edit = version, edit
         self._targets = targets
         self._other = targets.get(ACTIVITY)
@@ -139,7 +146,8 @@ class CommandPlan:
             f"step {step.number} ({step.name}, at {step.site or 'an unknown place'}): no transition"
             f" of the graph {self.workflow!r} (version {self.version}{edited}) leads to"
             f" {expected!r}; the run waits until one does: `durable deploy FILE --open-runs` or"
-            " `durable deploy --reset --open-runs`, then `durable resume`"
+            f" `durable deploy --reset --open-runs --queue {quote(self._queue)}`, then"
+            " `durable resume`"
         )
 
 
@@ -185,7 +193,7 @@ def compile_commands(
             options = declared.get(name) if unchanged else None
             targets[name] = Target(str(found["topic"]), options or options_of(found))
     targets |= _registered_elsewhere(edited.inert, targets.get(ACTIVITY))
-    return CommandPlan(workflow, str(graph["version"]), edit, targets)
+    return CommandPlan(str(app["id"]), workflow, str(graph["version"]), edit, targets)
 
 
 def _registered_elsewhere(edits: Iterable[Edit], other: Target | None) -> dict[str, Target | None]:

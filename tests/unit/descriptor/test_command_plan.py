@@ -197,5 +197,5 @@ def test_a_command_without_a_transition_is_refused_by_name(
     """The error says which step, where in the code, what is missing, and what to do."""
     with pytest.raises(DescriptorError) as refused:
         plan(edit).route(command)
-    for word in ("step 1", "a.py:3", "'fulfil'", repr(named), "--open-runs", "durable resume"):
+    for word in ("step 1", "a.py:3", "'fulfil'", repr(named), "--queue orders", "durable resume"):
         assert word in str(refused.value)
