@@ -45,8 +45,13 @@ class QuorumCalls:
         """Those whom a guid means: that consumer, or of its process the workers of a topic."""
         present = await self._roster.present()
         found = [c for c in present if c.guid == throttle.name]
-        workers = await self._roster.function_workers() if throttle.of is None else []
+        workers = await self._roster.function_workers()
         if throttle.name in {str(worker.member_id) for worker in workers}:
+            if throttle.of is not None:
+                raise ConfigurationError(
+                    f"{throttle.name!r} is a worker of functions: throttle it as a whole by its"
+                    f" guid, or {throttle.of!r} in all workers by the topic alone"
+                )
             return [throttle.name]
         if throttle.of is not None:
             processes = {c.member_id for c in found if c.topic is None}

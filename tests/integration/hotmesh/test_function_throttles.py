@@ -304,6 +304,8 @@ async def test_one_worker_of_two_is_paused_by_its_guid(
 
         await eventually(two)
         (guid,) = (await workers()).keys() - {first}
+        with pytest.raises(durable.ConfigurationError, match="as a whole by its guid"):
+            await mesh.throttle(throttle=-1, guid=guid, topic="x")
         assert await mesh.throttle(throttle=-1, guid=guid)
         assert await workers() == {first: 0, guid: -1}
         for n in range(20):
