@@ -20,7 +20,7 @@ Graphs:
 - `graph_outbox`: what the steps of jobs send to engines and workers, as messages.
 - `graph_rows`: rows of jobs and messages, as the values that steps work with, and back.
 - `graph_routing`: which hooks a signal matches, by the rules of its topic.
-- `signal_delivery`: gives a signal to the activity that waits for it, or keeps it.
+- `signal_delivery`: gives a signal to the activity that waits for it; stores early signals.
 - `fan_out`: a signal to all jobs with a facet, which becomes a signal to each, part by part.
 - `graph_escalations`: opens and closes escalations as steps begin and end waits.
 - `escalation_steps`: closes escalations from outside, with the steps of the jobs that wait by them.
