@@ -95,7 +95,7 @@ class AwaitSignal:
 
 @dataclass(frozen=True, slots=True)
 class OpenEscalation:
-    """Tell a person of this wait: `columns` of the escalation, by their names in the table."""
+    """Ask a person to end this wait: `columns` of the escalation, by their names in the table."""
 
     columns: Data
 

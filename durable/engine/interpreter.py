@@ -1,16 +1,16 @@
-"""The interpreter: takes what is due for the graphs of an app, and has it committed, step by step.
+"""The interpreter: claims the due messages of an app's graphs and commits their steps.
 
-A step that fails is rolled back whole. When it was a conflict or a lost connection, it is simply
-taken again. Else the batch is halved until the message that cannot be applied stands alone; that
-one is put aside as a dead letter, with its error, and its job ends with the error too: nothing
-waits in silence.
+A step that fails is rolled back whole. After a conflict or a lost connection it is repeated. After
+any other error the batch is halved until the failing message stands alone; that message is
+dead-lettered with its error, and its job ends with the same error.
 
-What takes the process down, or holds it for ever, says nothing, and the next engine takes it up.
-But its transaction is rolled back, and the rows show it: what an engine had and did not finish is
-applied alone from then on, reserved by the member that does. So the innocent of a batch are cleared
-by their own success, at once; and a member that is reaped tells of which message it was lost. What
-three were lost of in that way is put aside: the message is kept, and its job waits until somebody
-has it delivered again, or interrupts it, as a run does that takes down its workers.
+A message that crashes or blocks the process raises no error, and the next engine claims it. The
+rolled-back transaction leaves a mark in the rows: a message that an engine claimed and did not
+finish is applied alone from then on, reserved by the member that applies it. The other messages of
+the batch clear themselves by their own success, and the reservation of a reaped member names the
+message that stopped it. A message that stopped three members is dead-lettered, and its job waits
+until the message is delivered again or the job is interrupted. Runs that crash their workers are
+treated in the same way.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from durable.runtime.supervision import FAILURES_MAX
 from durable.store.pacing import Pace
 from durable.telemetry.logs import logger
 
-LOSSES_MAX = 3  # engines that may be lost of a message while they apply it alone
+LOSSES_MAX = 3  # engines that one message may stop while they apply it alone
 DEADLY = (
     "{losses} engines died, or stood still, while they applied this message alone: look for what"
     " its data does to the process (memory, native crashes, exits, endless loops), then have it"
@@ -46,13 +46,13 @@ class Interpreter:
     """Moves the jobs of one app.
 
     Args:
-        told: called with what each committed step has written.
+        on_committed: called with the report of each committed step.
         pace: how fast messages may be claimed; the same that `steps` claims by.
         record: called after each step with its messages, counted by type, and its milliseconds.
 
     Attributes:
-        applied: how many messages were.
-        dead_lettered: how many were put aside.
+        applied: how many messages were applied.
+        dead_lettered: how many were dead-lettered.
         applying: the task of the step that is under way, and the step.
     """
 
@@ -156,10 +156,10 @@ class Interpreter:
         return task.exception()
 
     def _passes(self, error: BaseException, claimed: Sequence[int]) -> bool:
-        """Whether an error says nothing of the messages, and they are to be taken again later.
+        """Whether an error is independent of the messages, so that they are claimed again later.
 
-        A bug in a statement, or a table that is away, may yet pass: a message that meets one is put
-        aside only when it has done so, alone, as often as a task of a host may fail.
+        A faulty statement or a missing table may be repaired: a message that meets one is
+        dead-lettered only after it failed alone as often as a task of a host may fail.
         """
         if not isinstance(error, DatabaseError) or isinstance(error, StatementFault):
             return False

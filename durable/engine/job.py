@@ -22,7 +22,7 @@ from durable.protocol.clock import to_datetime
 from durable.protocol.codes import OK
 from durable.protocol.graphs import Data, Fault, nothing
 
-PENDING = "pending"  # it has an id and waits to be resumed; nothing of it has begun
+PENDING = "pending"  # it has an id, and begins when it is resumed
 RUNNING = "running"
 COMPLETED = "completed"
 FAILED = "failed"
@@ -182,13 +182,13 @@ Find = Callable[[Node, str], Instance | None]
 """What an activity did, as it is seen from a dimension below it or its own."""
 
 
-def _nobody(_node: Node, _dad: str) -> Instance | None:
+def _no_instance(_node: Node, _dad: str) -> Instance | None:
     return None
 
 
 @dataclass(frozen=True)  # no slots: `changed` copies it
 class ActivityContext:
-    """An activity in its job at a moment: what a handler may know, and nothing else.
+    """An activity in its job at a moment: all that a handler may know.
 
     Args:
         dad: its address; that of an answer, while that answer is mapped.
@@ -200,7 +200,7 @@ class ActivityContext:
     job: Job
     node: Node
     dad: str
-    find: Find = _nobody
+    find: Find = _no_instance
     now: float = 0.0
     rng: Callable[[], float] = lambda: math.nan
 

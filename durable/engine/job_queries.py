@@ -78,7 +78,7 @@ class JobQueries:
         """What ended, or was emitted, since a moment: its id, the job then, its plan, and when.
 
         The ids come by notifications, which any role may send: those of another app, of functions,
-        of what has not ended, of what ended long ago or of nothing are left out.
+        of running jobs, of jobs that ended long ago and unknown ones are left out.
         """
         async with self._db.connection() as connection:
             ended = [

@@ -20,7 +20,7 @@ from durable.telemetry.logs import logger
 BATCH = 500  # runs of one transaction
 FACTS = 20_000  # and about so many facts at most: some ten milliseconds of locks and log
 
-Tell = Callable[[Pruned], None]
+OnBatch = Callable[[Pruned], None]
 Batch = Callable[[Connection, Pruning], Awaitable[tuple[Pruned, bool]]]
 
 
@@ -54,12 +54,12 @@ class Retention:
             return (await self._store.count(connection, wanted, 1)).total > 0
 
     async def prune(
-        self, wanted: Pruning, tell: Tell | None = None, *, gently: bool = False
+        self, wanted: Pruning, on_batch: OnBatch | None = None, *, gently: bool = False
     ) -> Pruned:
         """Delete what is over, batch by batch, the oldest first.
 
-        `tell` gets the sum after each batch. `gently` rests after a batch for as long as it took.
-        Several may prune at once: what one has locked, the others leave to it.
+        `on_batch` gets the sum after each batch. `gently` rests after a batch for as long as it
+        took. Several may prune at once: each skips the rows that another has locked.
         """
         kinds: list[Batch] = [self._runs, self._graph_jobs]
         if wanted.streams:
@@ -71,8 +71,8 @@ class Retention:
                 began = time.monotonic()
                 gone, more = await self._transaction(batch, wanted)
                 total += gone
-                if tell is not None and gone.total:
-                    tell(total)
+                if on_batch is not None and gone.total:
+                    on_batch(total)
                 if gently and more:
                     await asyncio.sleep(time.monotonic() - began)
         return total
@@ -119,11 +119,11 @@ class Janitor:
 
     def __init__(self, retention: Retention) -> None:
         self._retention = retention
-        self._tasks = Tasks("the janitor", _nobody)
+        self._tasks = Tasks("the janitor", _await_next_turn)
         self._task: asyncio.Task[None] | None = None
 
     def due(self) -> None:
-        """It is our turn, about once a minute; nothing happens while the last one goes on."""
+        """It is our turn, about once a minute; a call during the previous turn is ignored."""
         if self._task is None or self._task.done():
             self._task = self._tasks.once("pruning", self._prune)
 
@@ -146,5 +146,5 @@ class Janitor:
             logger.warning("what has ended is pruned when the database lets us: %s", error)
 
 
-def _nobody(_name: str, _error: BaseException) -> None:
-    """It was logged; the next minute's turn begins anew."""
+def _await_next_turn(_name: str, _error: BaseException) -> None:
+    """The failure has been logged; the next minute's turn begins anew."""

@@ -25,7 +25,7 @@ class Signals:
     that of the caller, or one of its own.
 
     Args:
-        told: called when something is on its way to them.
+        on_sent: called when a message has been sent to them.
     """
 
     def __init__(self, database: Database, on_sent: Callable[[], None] = lambda: None) -> None:
@@ -35,10 +35,10 @@ class Signals:
         self._stream = EngineStream(database.schema)
 
     async def send(self, app_id: str, topic: str, reply: Reply, request: UUID | None = None) -> int:
-        """Signal a topic; the message's id. It wakes who waits for it, or is kept until one does.
+        """Signal a topic; the message's id. It wakes a waiter, or is stored until one comes.
 
-        Raises `ConfigurationError` for a topic at which no hook of the app ever waits, and for data
-        that lacks what the hooks' rules compare.
+        Raises `ConfigurationError` for a topic without a hook in the app, and for data without
+        the values that the hooks' rules compare.
         """
         message, own = (
             Sent(app_id, MessageKind.WEBHOOK, given_text(reply), topic=topic),
@@ -65,7 +65,7 @@ class Signals:
     ) -> int:
         """Answer an open activity (its id and dimension) of a running job; the message's id.
 
-        Raises `JobNotFound` when no such job runs.
+        Raises `JobNotFound` unless the job is running.
         """
         text, own = given_text(reply), request or new_request()
 

@@ -46,7 +46,7 @@ class Statistics:
     async def stats(self, topic: str, query: Mapping[str, object] | None) -> Answer:
         """What was measured of the jobs of a graph that a query means.
 
-        Raises `ConfigurationError` for a graph that counts nothing, and a query that does not fit.
+        Raises `ConfigurationError` for a graph without measures, and a query that does not fit.
         """
         asked = JobsQuery.of(query)
         async with self._db.connection() as connection:
@@ -101,8 +101,8 @@ class Statistics:
 
         Engines do it: this is on disk when it returns.
 
-        Raises `ConfigurationError` for a topic at which no hook waits, data that lack what its
-        rules compare, and as `ids` does.
+        Raises `ConfigurationError` for a topic without a hook, data without the values that
+        its rules compare, and as `ids` does.
         """
         asked = JobsQuery.of(query)
         async with self._db.connection() as connection, connection.transaction():

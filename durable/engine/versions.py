@@ -1,6 +1,6 @@
 """Which descriptors are deployed, which one is live, and the plans made of them.
 
-Deploying stores and validates, all or nothing. Only activating switches: the version named in
+Deploying validates and stores, atomically. Only activating switches: the version named in
 `durable.apps` is read with every start, so that all engines switch in the moment in which that
 commits. A job keeps the version on which it started.
 """
@@ -71,11 +71,10 @@ class Versions:
             source: YAML text, a path, or plain data.
             app_id: the app that it must be, None for any.
 
-        Deploying the same content again changes nothing. A document with reentrant activities, as
-        decorated functions generate it, is stored too, but turns run its graphs, and it is never
-        active. Raises `DescriptorError` with every
-        finding, and `ConfigurationError` for another app's document, or a version that has other
-        content already.
+        Deploying the same content again leaves the version unchanged. A document with reentrant
+        activities, as decorated functions generate it, is stored too, but turns run its graphs, and
+        it is never active. Raises `DescriptorError` with every finding, and `ConfigurationError`
+        for another app's document, or a version that has other content already.
         """
         app = load(source, warn_of_no_effect)
         if app_id is not None and app.id != app_id:

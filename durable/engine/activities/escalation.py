@@ -20,7 +20,7 @@ def escalation_columns(
 ) -> dict[str, object] | None:
     """The columns of the escalation of a hook that waits for `duration` seconds at most.
 
-    None where the hook has no escalation, or nothing to say in it. Raises `DescriptorError` for a
+    None for a hook without an escalation, or with an empty one. Raises `DescriptorError` for a
     value of the wrong kind.
     """
     if context.node.escalation is None:

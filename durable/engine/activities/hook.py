@@ -29,7 +29,7 @@ from durable.protocol.messages import MessageKind
 
 
 def leg1(context: ActivityContext) -> LegResult:
-    """Arm what was asked for; when nothing was, answer at once."""
+    """Arm the waits of the hook; a hook without waits answers at once."""
     effects: list[Effect] = []
     duration = _duration(context)
     if duration is not None:

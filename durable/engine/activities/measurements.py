@@ -41,7 +41,7 @@ class JobMeasures:
 
 
 def counted(context: ActivityContext) -> JobMeasures | None:
-    """How a job that begins here is counted, None where its trigger counts nothing.
+    """How a job that begins here is counted, None for a trigger without measures.
 
     A key that is null or undefined is none: such a job is not counted. What is null or undefined
     is not measured. Raises `DescriptorError` for a key, or a value, that cannot be.
@@ -57,7 +57,7 @@ def counted(context: ActivityContext) -> JobMeasures | None:
 def key_for(plan: Plan, data: Mapping[str, object]) -> str:
     """The key of a job that would be started with the data.
 
-    Raises `ConfigurationError` when the graph counts nothing, or the data lead to no key.
+    Raises `ConfigurationError` for a graph without measures, and for data without a key.
     """
     node = plan.node(plan.trigger)
     if node.stats is None:

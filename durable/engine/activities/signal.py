@@ -1,4 +1,4 @@
-"""The signal: tells hooks that wait somewhere, as somebody from outside would."""
+"""The signal activity: signals waiting hooks, as a caller from outside does."""
 
 from __future__ import annotations
 

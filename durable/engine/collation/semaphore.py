@@ -18,7 +18,7 @@ def after_answer(status: int, children: int, *, stays_open: bool) -> int:
 
 
 def after_interruption(status: int) -> int:
-    """The semaphore of a job that was interrupted: it still tells how many branches were open.
+    """The semaphore of an interrupted job: it still shows how many branches were open.
 
     Example:
         >>> after_interruption(2)

@@ -181,7 +181,7 @@ def fact_row(run_id: int, revision: int, fact: Fact) -> FactRow:
 
 
 def _graph_row(run_id: int, step: GraphStep) -> GraphRow:
-    """What engines are told of a step: `engine.steps.workflow_awaits` reads it."""
+    """The message to engines for a step: `engine.steps.workflow_awaits` reads it."""
     request = step_request(run_id, step.number)
     if step.input is None:
         text, kind, own = f'{{"request":"{request}"}}', MessageKind.ABANDON, None

@@ -1,4 +1,4 @@
-"""The committer: the turns of many runs as one statement, and right about outcomes nobody heard of.
+"""The committer: commits the turns of many runs as one statement, and resolves lost answers.
 
 Runs are split over two lanes by their id, so that one batch is prepared while another is on its way
 to the disk. A run has at most one commit in flight, which its holder sees to. How batches are made,
@@ -39,7 +39,7 @@ class Committer:
         ]
 
     def commit(self, commit: Commit) -> asyncio.Future[Committed]:
-        """Have a commit written; the future tells how it went, or raises what Postgres said."""
+        """Write a commit; the future has its result, or raises the error of Postgres."""
         return self._lanes[commit.run_id % len(self._lanes)].batches.submit(commit)
 
     @property
@@ -48,7 +48,7 @@ class Committer:
         return [lane.batches.pulse for lane in self._lanes]
 
     async def close(self, grace: float | None = None) -> None:
-        """Finish what is waiting, then close the lanes; who waits after `grace` is cancelled."""
+        """Finish what is waiting, then close the lanes; after `grace` waiters are cancelled."""
         await asyncio.gather(*[lane.close(grace) for lane in self._lanes])
 
 
@@ -85,7 +85,7 @@ class _CommitLane:
             if outcome is not None and not happened and outcome.revision == commit.expected:
                 results.append(AGAIN)
             else:
-                # Whom the lost answer would have told finds out by looking, within a second.
+                # Members that the lost answer would have notified poll within a second.
                 messages = outcome.messages if outcome is not None and happened else {}
                 results.append(Committed(happened, messages))
         return results

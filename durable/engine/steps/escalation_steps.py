@@ -1,7 +1,7 @@
 """Escalations that are resolved or cancelled: the waiting job goes on in the same commit.
 
 Locks are taken in the order of all steps: jobs by their ids, then what their walks need, then the
-escalations by theirs. Whoever claims holds escalations only, so that nobody waits in a circle.
+escalations by theirs. Claims lock escalations only, which excludes deadlocks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Settlement:
     Args:
         status: resolved or cancelled.
         replies: what their waits are answered with, by the escalation's id.
-        by: who did it, None for nobody in particular.
+        by: the person or system, None when unknown.
         metadata: merged into that of each.
     """
 

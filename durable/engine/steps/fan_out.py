@@ -1,7 +1,7 @@
 """A signal to all jobs with a facet, as a message: it becomes a signal to each, part by part.
 
-Each step takes the next jobs, writes their signals and its own successor, and goes: a crash at any
-point repeats that step and nothing else, and however many jobs there are, no step is large.
+Each step writes the signals of the next jobs and a message for its own successor. A crash at any
+point repeats that step only, and steps stay small for any number of jobs.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class FanOut:
     async def choose(
         self, connection: Connection, at: tuple[str, str, str], targets: FacetTargets
     ) -> Selection:
-        """Whom a signal at (app id, version, topic) means.
+        """The jobs that a signal at (app id, version, topic) is for.
 
-        Raises `ConfigurationError` for a topic where nobody waits, and for a query or facets that
-        do not fit what the trigger of that graph counts.
+        Raises `ConfigurationError` for a topic without a hook, and for a query or facets that do
+        not fit the measures of that graph's trigger.
         """
         app_id, version, topic = at
         plans = await self._plans(connection, app_id, version)
@@ -53,7 +53,7 @@ class FanOut:
     async def message(
         self, connection: Connection, topic: str, chosen: Selection, data: Data, *, scrub: bool
     ) -> Sent | None:
-        """The first message of a signal to the jobs that there are now; None: there are none.
+        """The first message of a signal to the present jobs; None without any.
 
         Raises `ConfigurationError` when the data, with the job's `id`, lack what rules compare.
         """

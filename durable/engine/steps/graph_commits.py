@@ -1,8 +1,8 @@
 """The two statements that commit plain steps of graph jobs: starts, and answers with their steps.
 
-A step is plain when it writes nothing but its job, activities, work, and messages to engines:
-whatever needs a lock of its own, or tables beside these, takes the path of `graph_steps`. What this
-module does not know is not plain.
+A step is plain when it writes only its job, activities, work, and messages to engines. A step that
+needs a lock of its own or further tables takes the path of `graph_steps`, and so does every effect
+that this module does not know.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NO_COLUMNS = tuple(f.name for f in fields(NewJob) if f.name not in _COLUMNS)
 
 
 def is_plain_start(step: JobStep, job: NewJob) -> bool:
-    """Whether `begin` can carry it: it goes on, under a fresh id, and nobody awaits it."""
+    """Whether `begin` can carry it: it goes on, under a fresh id, without an awaiter."""
     return (
         job.state == RUNNING
         and not (job.over or job.error or job.parent_run_id or len(job.reply_to) > 1)
@@ -50,7 +50,7 @@ def is_plain_start(step: JobStep, job: NewJob) -> bool:
 
 
 def is_plain_step(step: JobStep) -> bool:
-    """Whether `advance` can carry it: the job goes on, or is done with nothing left open."""
+    """Whether `advance` can carry it: the job goes on, or completes with all activities settled."""
     state, over = step.changes.job.state, step.changes.over
     return (
         state == COMPLETED if over else state == RUNNING and step.changes.job.finished_at is None
@@ -115,7 +115,7 @@ class PlainStart:
 
     @property
     def request(self) -> UUID:
-        """What tells it from another start that says the same."""
+        """The id of the start, the same each time it is sent."""
         return self.job.request or UUID(self.job.jid)
 
 
@@ -124,8 +124,8 @@ class PlainStep:
     """An answer to be committed, with the step that it leads to.
 
     Args:
-        revision: of the job as the step was computed from it. message, member: the attempt, and who
-            holds it. expire: seconds that the job keeps its id, None unless it is over for good.
+        revision: of the job as the step was computed from it. message, member: the attempt, and its
+            holder. expire: seconds that the job keeps its id, None unless it is over for good.
     """
 
     run_id: BigInt

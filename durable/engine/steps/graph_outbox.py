@@ -41,7 +41,7 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class JobStep:
-    """One job's part of a step. `fresh`: it begins with this step; `parent` is who started it.
+    """One job's part of a step. `fresh`: it begins with this step; `parent` started it.
 
     `pending`: for how many seconds it then waits to be resumed. `request`: that of its start.
     """

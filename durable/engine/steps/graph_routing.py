@@ -1,8 +1,8 @@
-"""From a signal to who waits for it, by the rules of its topic.
+"""From a signal to its waiter, by the rules of its topic.
 
 A rule compares values of the payload with what a waiting activity expects. Both sides are reduced
-to a key, so that finding each other is a look-up. Of several that fit, the one that has waited
-longest (or the signal that came first) is taken: one signal wakes one waiter.
+to a key, so that matching is a look-up. Of several matches the longest-waiting activity (or the
+oldest signal) is chosen: one signal wakes one waiter.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def reply_text(reply: Reply, only: int | None = None) -> str:
 def given_text(reply: Reply) -> str:
     """The text of what a callback or caller has given, of a size that its statement can bear.
 
-    Raises `PayloadError` for what is no JSON, or too much of it.
+    Raises `PayloadError` for a value that is not JSON, or is too large.
     """
     text = reply_text(reply)
     if len(text) > BYTES_MAX:
@@ -164,7 +164,7 @@ def reply_from(kind: MessageKind, answer: object, what: str) -> Reply:
     Code and status explain each other: 202 is pending, 400 and more are errors. An error's message
     is taken from the data.
 
-    Raises `TypeError` for what is no such dict.
+    Raises `TypeError` for any other value.
     """
     if not isinstance(answer, dict) or not isinstance(answer.get("data", {}), dict | None):
         raise TypeError(

@@ -27,10 +27,10 @@ class Start:
 
     Args:
         metadata: what the caller gives along (trc, spn, ngn).
-        reply_to: channels to tell of the end.
+        reply_to: channels to notify of the end.
         version: that of the app; None for the active one.
         extension: what it has beside its data, and whether it waits to be resumed.
-        request: tells a start that is sent again from another that says the same.
+        request: identifies the start, so that sending it again starts one job.
         named: whether the caller has chosen the request, and may have made it before.
     """
 

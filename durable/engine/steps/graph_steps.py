@@ -49,9 +49,9 @@ BATCH_MAX = 64  # messages in one step: their locks are few, and a batch that fa
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A message that an engine had and did not finish, reserved by `member` to apply it alone.
+    """A message that an engine claimed and did not finish; `member` reserves it to apply it alone.
 
-    `losses`: how many had it; all but the first had nothing else, and were lost.
+    `losses`: how many engines stopped at it; all but the first applied it alone.
     """
 
     id: int
@@ -61,10 +61,10 @@ class Suspect:
 
 @dataclass
 class EngineStep:
-    """One step: what it claimed, even if it failed, counted by type too, and what came of it.
+    """One step: the claimed messages, even of a failed step, counts by type, and the result.
 
-    `suspect`: nothing was applied, since this one is to be applied alone first. `backend`: the
-    server's process that has its transaction.
+    `suspect`: the message to apply alone first, before any other. `backend`: the server process of
+    its transaction.
     """
 
     claimed: list[int] = field(default_factory=list)
@@ -87,7 +87,7 @@ class GraphSteps:
         plans: where plans come from.
         retry: the policy of work for which neither its activity nor its worker has one.
         rng: gives a number from 0 up to 1, for `@math.random`.
-        pace: that of the engine that applies; who only starts jobs needs none.
+        pace: that of the engine that applies; None for one that only starts jobs.
         member: as which it reserves messages that are to be applied alone; 0: not in this moment.
     """
 
@@ -120,8 +120,8 @@ class GraphSteps:
         With a request it is sent again when the connection breaks, and starts once: the job that
         the same request has started is the answer.
 
-        Raises `ConfigurationError` for a topic that nothing subscribes to, `DuplicateJob` for an id
-        that is taken, `DescriptorError` when the trigger cannot make sense of the data.
+        Raises `ConfigurationError` for a topic without a subscribed graph, `DuplicateJob` for
+        an id that is taken, `DescriptorError` when the trigger cannot make sense of the data.
         """
         if start.request is None:
             return await self._start(start)
@@ -148,7 +148,7 @@ class GraphSteps:
     async def _started(
         self, connection: Connection, start: Start
     ) -> tuple[Job, CommitReport] | None:
-        """What this request has started; who was to be told of it perhaps was not."""
+        """The job that this request has started; engines are notified once more."""
         row = start.request and await self._jobs.requested(connection, start.request)
         return (job_of(row), CommitReport(sent=True)) if row else None
 
@@ -190,10 +190,10 @@ class GraphSteps:
         return step.changes.job, written
 
     async def resume(self, app_id: str, jid: str) -> tuple[Job, CommitReport]:
-        """Have a pending job begin, or deliver again what a job has put aside.
+        """Begin a pending job, or deliver the dead letters of a running one again.
 
-        Raises `JobNotFound` when there is none of that id, its time is over, or it has begun, and
-        nothing is put aside.
+        Raises `JobNotFound` when the id is unknown, the job has expired, or it has begun and has
+        no dead letters.
         """
         async with self._db.connection() as connection, connection.transaction():
             found = await self._jobs.find(connection, app_id, jid)
@@ -223,8 +223,8 @@ class GraphSteps:
     ) -> None:
         """Claim due messages of an app (or of these `only`), apply them and commit.
 
-        `step` is filled as it goes, so that who sees this fail knows what was claimed. `member`:
-        they are reserved by it.
+        `step` is filled on the way, so that the caller knows the claimed messages after a failure.
+        `member` has reserved them.
         """
         async with self._db.connection() as connection, connection.transaction():
             if only is None:
@@ -295,7 +295,7 @@ class GraphSteps:
             await self._stream.release(connection, member)
 
     async def put_aside(self, message_id: int, error: Fault) -> None:
-        """Put a message aside that engines die of; its job waits for who delivers it again."""
+        """Dead-letter a message that stops engines; its job waits until it is delivered again."""
         async with self._db.connection() as connection:
             await self._stream.dead_letter(connection, message_id, error_text(error) or "{}")
 

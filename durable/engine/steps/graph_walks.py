@@ -22,7 +22,7 @@ Plans = Callable[[Connection, str, str], Awaitable[Mapping[str, Plan]]]
 
 
 class UnknownTopic(ConfigurationError):
-    """No graph that is active subscribes to a topic; a workflow may have its name."""
+    """A topic without an active graph; a workflow may have its name."""
 
 
 class JobWalks:

@@ -1,8 +1,8 @@
-"""Writing what steps of graph jobs lead to, in the transaction of the caller.
+"""Writes the effects of the steps of graph jobs, in the transaction of the caller.
 
 Locks are taken in one order, so that no two steps can wait for each other: messages and jobs
-(skipping what is locked), then all signal keys and job ids in one go, and nothing that could wait
-after that.
+(skipping locked ones), then all signal keys and job ids at once. All later writes go without
+waiting.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ from durable.telemetry.spans import Leg
 
 @dataclass
 class CommitReport:
-    """What was written, for those who are told after the commit.
+    """What a step has written, for the notifications after its commit.
 
     Args:
         ended: the jobs that ended, with their plans. started: run ids of the new ones, by index of
             the step.
         emitted: ids of interim states, with job and plan.
-        topics: worker streams that hold something new. queues: task queues with new workflows, and
-            how many. reached: runs of workflows that have something in their inboxes.
-        terminated: workflows that were terminated, and who had to do with them.
-        sent: whether engines have something to look at, be it a timer.
-        legs: what is told to who follows traces.
+        topics: worker streams with new messages. queues: task queues with new workflows, and
+            how many. reached: runs of workflows with messages in their inboxes.
+        terminated: workflows that were terminated, and their relatives.
+        sent: whether engines have new messages or timers.
+        legs: the legs to trace.
     """
 
     ended: list[tuple[Job, Plan]] = field(default_factory=list)
@@ -245,7 +245,7 @@ class GraphWriter:
         sent: list[Sent],
         written: CommitReport,
     ) -> None:
-        """What parent and subscribers hear: interim states, and that the job is over."""
+        """The messages to parent and subscribers: interim states, and the end of the job."""
         for job in step.changes.emitted:
             sent.extend(interim_messages(job))
             if step.plan.publishes is not None:

@@ -1,13 +1,13 @@
 """The local path of graph jobs: starts and answers of one process, many in a statement.
 
 A job that this process started, and whose work its own workers do, is kept in memory as it was last
-written. When such a worker answers, the step is taken in memory, and one statement ends the
-attempt, writes the step and reserves the work that follows for this process: nothing is claimed,
-read or announced in between. What gathers while a statement is in flight goes with the next.
+written. When such a worker answers, the step is computed in memory, and one statement ends the
+attempt, writes the step and reserves the work that follows for this process. Claims, reads and
+announcements are saved. Steps that gather while a statement is in flight go with the next one.
 
-It is an optimistic path: the statement passes for a job only if nobody has stepped it since, the
-attempt is still ours, and no throttle forbids it. All else takes the path of `graph_steps`, which
-locks, reads and walks; both write the same.
+The path is optimistic: the statement accepts a job only at its cached revision, while the attempt
+is still ours and unthrottled. All other steps take the path of `graph_steps`, which locks, reads
+and walks; both write the same.
 """
 
 from __future__ import annotations
@@ -65,10 +65,11 @@ class LocalPathServices:
 
     Args:
         plans: those that are at hand. retry: the policy of work that has none. rng: a number from
-            0 up to 1. slots: the workers. told: called with what each commit has written.
+            0 up to 1. slots: the workers. on_committed: called with each report.
             consumer: the guid of the engine. clock: the database's time, as it is known here.
-            record: told of each commit's messages, by type, and its milliseconds. resting: seconds
-            that engines rest between claims for duress; then the other path is taken.
+            record: called with each commit's messages, by type, and its milliseconds. resting:
+            seconds that back pressure makes engines rest between claims; then the queue path is
+            taken.
     """
 
     plans: Plans
@@ -193,10 +194,10 @@ class LocalPath:
             return None  # the other path judges by the one that is, and fails where it must
 
     def answer(self, member: int, taken: Taken, text: str) -> asyncio.Future[bool] | None:
-        """Have an attempt end with its answer, and its job step on.
+        """End an attempt with its answer, and step its job.
 
-        `text` is the reply as a message. None, or a result of False: nothing has happened, and the
-        answer has to go as a message to the engines.
+        `text` is the reply as a message. After None, or a result of False, the tables are
+        unchanged, and the answer has to go as a message to the engines.
         """
         known = self._known.get(taken.run_id)
         if known is None or self._services.resting() > 0:
@@ -294,7 +295,7 @@ class LocalPath:
             self._forget(next(iter(self._known.values())))
 
     def _forget(self, known: _CachedJob) -> None:
-        """The job is not to be stepped here any more; who waits to step it takes the other path."""
+        """Drop a job from the cache; the answers that wait for it take the queue path."""
         if self._known.pop(known.job.run_id, None) is not None:
             self._size -= known.size
         while known.queue:

@@ -31,8 +31,8 @@ class MessageBatch:
 
     Attributes:
         walks: by run, the jobs that messages move on. steps: those that begin.
-        done: messages to be consumed. strays: signals whose waiter has gone on meanwhile.
-        answers: messages to be sent. pending: jobs whose time to be resumed is over.
+        done: messages to consume. strays: signals whose waiter has gone on meanwhile.
+        answers: messages to send. pending: pending jobs that have expired.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class MessageBatch:
             if run_id is None:
                 continue
             if run_id not in jobs:
-                if run_id not in held:  # there is no such job any more
+                if run_id not in held:  # the job has been deleted
                     self.done.append(row["id"])
                 continue
             if jobs[run_id]["state"] == PENDING:  # its timer: it was not resumed in time

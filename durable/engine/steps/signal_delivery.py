@@ -1,7 +1,7 @@
-"""What becomes of a signal that is addressed to a topic: its waiter gets it, or it is kept.
+"""Signals to a topic: delivered to a waiter, or stored as early signals until one comes.
 
-A signal whose rule compares the id of a job, or what the job was started with and is the same, is
-for that job and for no other: not for the next one of its id.
+A rule may compare the id of a job, or input that stays the same for the job's lifetime. Its signals
+belong to that job alone; a later job of the same id gets its own.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class SignalDelivery:
         for row, keys in signals:
             only = decode(row["message"]).get("only")
             waiter = await self._hooks.find(connection, keys, only)
-            # Numbers of runs and messages come from one sequence: who waits has begun since then.
+            # Numbers of runs and messages come from one sequence: this waiter is the younger one.
             if waiter is None or (only is None and waiter.run_id > row["id"]):
                 waiter = await self._keep(connection, row, keys, waiter)
             if waiter is None:
@@ -106,7 +106,7 @@ class SignalDelivery:
 
 
 def _waits_by(plan: Plan, job: Job, keys: Sequence[SignalKey]) -> Iterator[bool]:
-    """Whether hooks of a job wait by one of these keys, as far as its start and id tell."""
+    """Whether hooks of a job wait by one of these keys, judged by its start and id."""
     wanted = {(key.rule, key.key) for key in keys if job.jid in key.names}
     for hook in plan.hooks.get(keys[0].topic, ()):
         yield (hook.rule, _expected(plan, job, hook)) in wanted

@@ -1,9 +1,9 @@
 """Graphs that are steps of workflows: begun, given up, and answered where they cannot begin.
 
 A message `begin` has the number of the step, by which the run and the job know each other: the
-job's request id is made of both, so that it begins once, and is found by who gives it up. The wake
-row of the run is locked first, as for every arrival: what its inbox gets is not overlooked, and
-whether it still waits is read behind that lock.
+job's request id is made of both, so that it begins once, and `abandon` finds it. The wake row of
+the run is locked first, as for every arrival: the run sees each message of its inbox, and whether
+it still waits is read behind that lock.
 
 A message `abandon` may be here before the job is: while the message `begin` is there, another
 engine may be beginning it, and the one that gives it up waits for the outcome.
@@ -136,9 +136,9 @@ class WorkflowAwaits:
     async def dead_letter(
         self, connection: Connection, message_id: int, error: Fault
     ) -> CommitReport:
-        """Have the step fail whose graph could not be begun, if that is what a message was about.
+        """Fail the workflow step behind a message `begin` that the caller has dead-lettered.
 
-        The message has been put aside by the caller.
+        For any other message the report is empty.
         """
         row = await self._store.asked(connection, message_id)
         if row is None:
@@ -152,7 +152,7 @@ class WorkflowAwaits:
     async def write(
         self, connection: Connection, asked: RequestedGraphs, written: CommitReport
     ) -> None:
-        """Say in the jobs that were begun who awaits them, and answer for those that were not."""
+        """Record the awaiters of the jobs that have begun, and answer for the other ones."""
         awaited = []
         for index, each in asked.begun.items():
             run_id = written.started.get(index)
@@ -179,7 +179,7 @@ def _asked(row: Row) -> RequestedGraph:
 
 
 def _named(asked: RequestedGraph, run: Row) -> RequestedGraph:
-    """The same, with the run as the job's metadata show it; `pk` tells the kind of the parent."""
+    """The same, with the run as the job's metadata show it; `pk` is the kind of the parent."""
     metadata = {
         "pj": run["jid"], "pg": str(asked.run_id), "pa": run["graph"], "pd": str(asked.number),
         "pk": "workflow",

@@ -1,7 +1,7 @@
 """The statements that commit turns of function workflows: scalar ones, and one for many runs.
 
 Both are fenced by the run's revision and by the member that holds it; the batched one also by the
-attempts whose results it carries. A run passes with everything or with nothing.
+attempts whose results it carries. The commit of a run passes or fails as a whole.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SQL = SqlFile(
 
 @dataclass(slots=True)
 class BatchOutcome:
-    """What came of a batch: how each run went, who was locked, and whom to tell."""
+    """The result of a batch: how each run went, the locked runs, and the members to notify."""
 
     committed: dict[int, Committed] = field(default_factory=dict)
     locked: set[int] = field(default_factory=set)
@@ -63,7 +63,7 @@ class Outcome:
 
 
 def is_plain(commit: Commit) -> bool:
-    """Whether the scalar statement can carry it: one fact and nothing else."""
+    """Whether the scalar statement can carry it: it consists of one fact."""
     return (
         len(commit.facts) == 1
         and commit.finish is None
@@ -77,7 +77,7 @@ def is_plain(commit: Commit) -> bool:
 
 
 def is_end(commit: Commit) -> bool:
-    """Whether `commit_end` may carry it: the run ends, and nothing of its own is left anywhere."""
+    """Whether `commit_end` may carry it: the run ends without open steps or messages."""
     return (
         commit.finish is not None
         and commit.status == 1
@@ -167,7 +167,7 @@ class CommitStatements:
         )  # fmt: skip
 
     def end(self, member: int, token: int, commit: Commit, finish: Finish) -> tuple[Any, ...]:
-        """`commit_end` for the end of a run that has nothing else."""
+        """`commit_end` for the end of a run without open steps or messages."""
         run_id, first = commit.run_id, commit.expected + 1
         return self._sql.bind(
             "commit_end", member=member, token=token, run_id=run_id, expected=commit.expected,

@@ -69,7 +69,7 @@ def _workflow_effects(step: JobStep) -> Iterable[tuple[ActivityEffect, StartWork
 
 
 def _awaiter(job: Job, addressed: ActivityEffect) -> dict[str, str]:
-    """Where the end of the workflow is told: the trigger `jobs_crossed` reads it."""
+    """The awaiter of the workflow, which the trigger `jobs_crossed` notifies of the end."""
     return {
         "kind": "graph",
         "app": job.app_id,

@@ -11,7 +11,7 @@ from durable.errors import DescriptorError
 
 @dataclass(frozen=True, slots=True)
 class Successors:
-    """What follows: `children` are entered; `fatal` means that nobody took the error."""
+    """What follows: `children` are entered; `fatal`: the error ends the job."""
 
     children: tuple[str, ...]
     fatal: bool = False
@@ -20,8 +20,8 @@ class Successors:
 def successors(context: ActivityContext, answer: Answer) -> Successors:
     """The transitions that the answer's code and data fulfil.
 
-    One without conditions takes every answer that is no error. An error that no transition takes
-    ends the job; that of a child of a reentrant activity goes there.
+    A transition without conditions accepts every successful answer. An error without a matching
+    transition ends the job; the error of a child of a reentrant activity goes to that activity.
     """
     failed = answer.error is not None
     children = context.node.routes.select(answer.code, context.evaluate, failed=failed)

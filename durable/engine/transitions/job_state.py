@@ -64,7 +64,7 @@ def created_job(context: ActivityContext, extension: Extension) -> Job:
 
 
 def difference(before: Job, after: Job, markers: Mapping[str, str | None]) -> StateChange | None:
-    """What is to be written of a job's state, None for nothing."""
+    """The changes of a job's state to write, None without any."""
     entity = None if after.entity == before.entity else after.entity
     attributes = None if after.attributes is before.attributes else after.attributes
     document = None if after.document is before.document else after.document

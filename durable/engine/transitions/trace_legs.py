@@ -1,4 +1,4 @@
-"""What is told of a leg of an activity to who follows traces. It never changes what a job does."""
+"""The spans of the legs of activities. Tracing leaves the behaviour of jobs unchanged."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _leg(context: ActivityContext, leg: int, began: float, answer: Answer | None
 
 
 def _own(context: ActivityContext, node: Node) -> dict[str, object]:
-    """The attributes that the document gives; what cannot be evaluated is said, and fails nothing.
+    """The attributes that the document defines, or the error of their evaluation as one.
 
     Objects and lists have no place on a span; null and undefined are left out.
     """

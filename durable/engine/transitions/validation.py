@@ -37,7 +37,7 @@ def _whose(context: ActivityContext, side: str) -> str:
 
 
 def checked_entry(context: ActivityContext, result: LegResult) -> LegResult:
-    """What entering an activity leads to: nothing but an error when its input does not fit."""
+    """The result of entering an activity: only an error when its input does not fit."""
     checker = context.node.checks.get("input")
     if checker is None or result.input is None:
         return result

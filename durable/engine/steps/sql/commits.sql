@@ -1,7 +1,6 @@
 -- name: commit_step
--- The heart: one run, one fact, nothing else. One round trip, one commit. The job row is locked by the
--- update itself; the wake row says who holds the run, the job row under which claim; the fact is written
--- only if all agree.
+-- The most frequent commit: one fact of one run, in one round trip. The update itself locks the job row; the wake
+-- row names the member that holds the run, the job row its claim; the fact is written only if all agree.
 with passed as (
     update durable.jobs j
     set revision = :expected + 1, issued = greatest(j.issued, :issued), token = :token, status = :status
@@ -14,8 +13,8 @@ select run_id, :expected + 1, :kind::text, :number::int, :at::timestamptz, :name
 returning run_id
 
 -- name: commit_end
--- The last turn of a run that nothing else hangs on: no parent, no open step, no message of its own. The
--- short form of `commit_batch`, which decides where this one says nothing.
+-- The last turn of a run without a parent, open steps and messages of its own. It is the short form of
+-- `commit_batch`, which decides when this one returns no row.
 with passed as (
     update durable.jobs j
     set revision = :expected + :count, issued = greatest(j.issued, :issued), token = :token, status = 0, state = :state,
@@ -39,7 +38,7 @@ with passed as (
 select run_id, reply_to from passed
 
 -- name: commit_batch
--- Many runs at once, each all or nothing. Jobs are locked first, and a locked one is left for the next
+-- Many runs at once, each atomically. Jobs are locked first, and a locked one is left for the next
 -- batch; `passed` are the runs that clear every fence; every write joins it.
 with wanted as (
     select * from unnest(:runs.*) as w(:runs)
@@ -63,7 +62,7 @@ with wanted as (
         for no key update skip locked
     ) j
 ), passed as materialized (
-    -- A run that ends locks its wake row too: who signals it meanwhile waits for the outcome.
+    -- A run that ends locks its wake row too: signals sent meanwhile wait for the outcome.
     select l.* from locked l
     where l.settles and (select k.reserved_by from durable.worker_streams k where k.id = l.run_id) = :member
 ), job as (
@@ -88,7 +87,7 @@ with wanted as (
     using unnest(:inbox.*) as i(:inbox), passed p
     where e.id = any(array[i.id]) and p.run_id = i.run_id
 ), unread as (
-    -- What was never folded when the run ended stays as an expired row, for people to see.
+    -- Messages that the run has not read when it ends stay as expired rows, visible to operators.
     update durable.engine_streams e set expired_at = durable.now()
     where e.run_id = any(array(select p.run_id from passed p where p.state is not null))
       and e.expired_at is null and e.id <> all(:inbox.id)
@@ -101,7 +100,7 @@ with wanted as (
         durable.now(), durable.now(), durable.now()
     from unnest(:aside.*) as a(:aside) join passed p on p.run_id = a.run_id
 ), passed_over as (
-    -- That it was passed over is a part of the history: whatever the code can read later, replay does the same.
+    -- The history records that the signal was skipped: replay skips it too, even if newer code can read it.
     update durable.history h set failure = a.error::json
     from unnest(:aside.*) as a(:aside) join passed p on p.run_id = a.run_id
     where h.run_id = any(array[a.run_id]) and h.revision = any(array[a.revision]) and a.revision <= p.expected
@@ -127,7 +126,7 @@ with wanted as (
     ))
     order by m.id + 0 for update of m
 ), dropped as (
-    -- Nobody waits for these attempts any more: who runs one is told, and what it answers is refused.
+    -- The run has stopped waiting for these attempts: their workers are notified, and their answers refused.
     update durable.worker_streams m set expired_at = durable.now(), reserved_by = null
     from unwanted u where m.id = any(array[u.id])
 ), intents as (
@@ -158,7 +157,7 @@ with wanted as (
     select a.child_id, a.queue, a.workflow, a.jid, a.child_id, 'turn', a.priority, durable.now(), durable.now()
     from asked a where a.child_id in (select run_id from born) is true
 ), taken as (
-    -- The child's id belongs to an open run: the parent hears of it as of any other failure.
+    -- The child's id belongs to an open run: the parent gets an error, as for any other failure.
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, error, created_at, visible_at)
     select a.queue, a.workflow, a.jid, a.run_id, a.workflow, a.number::text, 'step', 'child',
@@ -169,20 +168,20 @@ with wanted as (
     from asked a where a.child_id in (select run_id from born) is not true
     returning run_id
 ), graphs as (
-    -- Graphs that are steps: to be begun by the engines of their app, or given up.
+    -- Graphs that are steps: the engines of their app begin or abandon them.
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, msg_type, topic, message, priority, request_id, created_at, visible_at)
     select g.app, p.graph, p.jid, g.kind, g.topic, g.message::json, g.priority, g.request_id, durable.now(), durable.now()
     from unnest(:graphs.*) as g(:graphs) join passed p on p.run_id = g.run_id
 ), parent as (
-    -- A child that ended tells its parent, whose wake row is locked as for every arrival.
+    -- A child that ended notifies its parent, whose wake row is locked as for every arrival.
     select k.id, k.reserved_by, k.visible_at, k.stream_name, k.workflow_name, k.jid, p.parent_number, p.graph, p.state,
         p.output, p.error
     from passed p join durable.worker_streams k on k.id = any(array[p.parent_run_id])
     where p.state is not null
     order by k.id + 0 for no key update of k
 ), leaving as (
-    -- Children for whom nobody waits any more: the parent gave the wait up, or ended.
+    -- Children whose parent has stopped waiting: it cancelled the wait, or ended.
     select k.id, k.reserved_by, k.visible_at, k.stream_name, k.workflow_name, k.jid from durable.worker_streams k
     where k.id = any(array(
         select c.run_id
@@ -198,7 +197,7 @@ with wanted as (
     order by k.id + 0 for no key update of k
 ),
 -- include: durable.store/cancellation(wakes = leaving; why = '"the parent no longer waits"'),
-told as (
+notified as (
     insert into durable.engine_streams (
         stream_name, workflow_name, jid, run_id, dad, msg_type, topic, aid, message, error, created_at, visible_at)
     select p.stream_name, p.workflow_name, p.jid, p.id, p.parent_number::text, 'step', 'child', p.graph,
@@ -211,7 +210,7 @@ told as (
     where k.id = any(array[p.id]) and p.reserved_by is null and p.visible_at > durable.now()
 )
 select 'passed' as what, p.run_id, null::bigint as id, null::text as word, 
-    -- Mostly no mesh subscribes to anything, which is found out once for all runs.
+    -- Subscriptions are rare: whether any exists is checked once for all runs.
     case when p.state is null then null when (select true from durable.subscriptions limit 1) then p.reply_to || array(
         select distinct s.channel from durable.subscriptions s
         where s.app_id = p.app_id and s.topic in (p.graph, '*')) else p.reply_to end as words
@@ -232,12 +231,12 @@ union all
 select 'inbox', t.run_id, null, null, null from taken t
 
 -- name: settled
--- A commit whose answer was lost may be at work still, until the server's timeout ends it: wait for its locks. What it
--- wrote is read by a second statement, whose snapshot is younger.
+-- A commit whose answer was lost may still be running, until the server's timeout ends it: wait for its locks. A second
+-- statement, with a younger snapshot, then reads what it wrote.
 select from durable.jobs where run_id = any(:run_ids::bigint[]) order by run_id + 0 for no key update
 
 -- name: outcomes
--- After a connection broke during a commit: what do the rows say? `held` are the attempts that are reserved
+-- After a connection broke during a commit: the state of its rows. `held` are the attempts that are reserved
 -- by this member: the ids of those that the commit wrote went with the answer.
 select j.run_id, j.revision, j.token, h.numbers, h.messages
 from durable.jobs j

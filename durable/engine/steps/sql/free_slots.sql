@@ -1,4 +1,4 @@
--- The slots that were kept, without those of workers that a throttle concerns.
+-- The reserved slots, without those of throttled workers.
 slots as materialized (
     select s.stream_name, s.member
     from unnest(:slots.*) as s(:slots)

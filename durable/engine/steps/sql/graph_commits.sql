@@ -1,8 +1,8 @@
 -- name: begin
 -- Starts jobs, with what their first step leads to: one statement for many, all of one app and on its active
--- version: were another one active by now, nothing happens. Every job has a fresh id, so none is taken; the
--- request id tells whether a start that is sent again, by us or by our caller, has happened. Work for a worker of this process is
--- reserved at once, unless a throttle concerns that worker.
+-- version; after a switch to another version the statement writes no rows. Every job has a fresh id, free of conflicts;
+-- the request id shows whether a start that is sent again, by us or by our caller, has happened. Work for a worker of
+-- this process is reserved at once, unless a throttle concerns that worker.
 with
 -- include: free_slots(),
 born as (
@@ -41,8 +41,8 @@ select j.run_id, j.request_id, durable.now() as now from durable.jobs j where j.
 
 -- name: advance
 -- Ends attempts with their answers, and takes the step of each one's job: one statement for many jobs. Each was
--- computed from the job as this process last wrote it; a job that anybody has stepped since, that is being
--- stepped, whose attempt is no longer ours, or whose engine is throttled, passes with nothing of it.
+-- computed from the job as this process last wrote it. The statement skips a job that has been stepped since, is
+-- being stepped, has lost its attempt to another process, or has a throttled engine.
 with
 -- include: free_slots(),
 asked as materialized (

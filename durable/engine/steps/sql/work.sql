@@ -1,4 +1,4 @@
--- The work that a step leads to; what has a slot is reserved for its worker at once.
+-- The work that a step leads to; work with a slot is reserved for its worker at once.
 work as (
     insert into durable.worker_streams (
         stream_name, workflow_name, jid, run_id, aid, dad, msg_type, topic, message, metadata, created_at, visible_at,
