@@ -1,4 +1,4 @@
-"""What an activity wants written: the words between pure handlers and the place that commits."""
+"""The effects of activities: the vocabulary between pure handlers and the commit."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ArmTimer:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """Have the workers of a topic do something; `retry` None means the engine's policy.
+    """Send work to the workers of a topic; `retry` None means the engine's policy.
 
     `attempts`: code -> how many attempts errors of that code may have, where that differs.
     """
@@ -123,7 +123,7 @@ class FacetTargets:
 
 @dataclass(frozen=True, slots=True)
 class SendSignal:
-    """Signal a topic, as somebody from outside would; `to` None means whoever waits there."""
+    """Signal a topic, as a caller from outside does; `to` None means any waiter."""
 
     topic: str
     data: Data
@@ -190,8 +190,8 @@ class LegResult:
     Args:
         effects: what is to be written.
         answer: set when the activity answers with this very leg.
-        input: what it was given, for people to read.
-        disarm: whether what it still waits for (timer, signal) is taken back.
+        input: its mapped input, shown to operators.
+        disarm: whether its timer and its wait for a signal are cancelled.
     """
 
     effects: tuple[Effect, ...] = ()
@@ -239,7 +239,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class ActivityEffect:
-    """Something wanted, with the activity that wants it."""
+    """An effect, with the activity that asks for it."""
 
     aid: str
     dad: str

@@ -17,7 +17,7 @@ class Extension:
     """Beside its data.
 
     Args:
-        entity: what kind of thing the job is about; it has a document then.
+        entity: the kind of thing the job is about; the job then has a document.
         search: searchable attributes, by name.
         marker: markers, whose names begin with "-".
         pending: seconds that the job waits to be resumed, before it has begun; None: it begins.

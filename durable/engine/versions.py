@@ -117,7 +117,7 @@ class Versions:
         new: Sequence[tuple[str, str]],
         rules: Sequence[tuple[str, str, str]],
     ) -> None:
-        """Signals that wait for somebody can be found by the new rules too."""
+        """Add keys of the new rules to early signals, so that those rules find them too."""
         actual = {(topic, rule): text for topic, rule, text in rules}
         for topic, rule in new:
             expressions = [compile_value(raw) for raw in json.loads(actual[topic, rule])]
@@ -201,7 +201,7 @@ def _is_same(stored: tuple[str, str], content: str, app: App) -> bool:
 
 
 def warn_of_no_effect(line: str) -> None:
-    """Log what a document says in vain."""
+    """Log the parts of a document that have no effect."""
     logger.warning("the document says what has no effect: %s", line)
 
 

@@ -16,7 +16,7 @@ def leg1(context: ActivityContext) -> LegResult:
 
 
 def leg2(context: ActivityContext, reply: Reply) -> LegResult:
-    """Nothing is ever addressed to a cycle."""
+    """Fail: a cycle answers at once and receives no replies."""
     raise InternalError(
         f"a {reply.kind} arrived for cycle {context.node.id!r} of job {context.job.jid!r}"
     )

@@ -1,4 +1,4 @@
-"""The worker: has somebody do something, and waits for the answer."""
+"""The worker activity: sends work to a worker, and waits for the answer."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Passes:
     Args:
         ancestor: the activity that the cycle enters again. dad: the address of its first leg, whose
             row stays: it counts the answers.
-        before: the answers with a lower number are meant.
+        before: the pass covers the answers with a lower number.
         below: the activities below the ancestor.
     """
 
@@ -35,8 +35,8 @@ class Passes:
 def outlived(plan: Plan, ancestor: Node, dad: str, replies: int, status: int) -> Passes | None:
     """What can be forgotten now that a cycle enters `ancestor` for its answer number `replies`.
 
-    Only where the cycle is all that is open in the job (its semaphore is 1): then nothing can come
-    any more for what it left behind, and mappings see what lies above them only.
+    Only where the cycle is all that is open in the job (its semaphore is 1): its earlier
+    passes can get no more replies then, and mappings see the activities above them only.
     """
     if status != 1 or replies <= KEPT or replies % KEPT:
         return None

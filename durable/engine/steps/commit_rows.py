@@ -128,7 +128,7 @@ class ChildRow:
 
 @carrier
 class AsideRow:
-    """A signal that is put aside, because the code could not read it."""
+    """A signal that is dead-lettered, because the code could not read it."""
 
     run_id: BigInt
     revision: Integer

@@ -46,7 +46,7 @@ def job_of(row: Row) -> Job:
 
 
 def put_aside_of(row: Row) -> Fault | None:
-    """Why a message of an open job was put aside, as `find` has it."""
+    """Why a message of an open job was dead-lettered, as `find` returns it."""
     error = None if row["finished_at"] is not None else decode(row["put_aside"])
     return None if error is None else Fault.from_dict(error)
 

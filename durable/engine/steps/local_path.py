@@ -229,7 +229,7 @@ class LocalPath:
         self.walking = True
         try:
             following = self._following(known, known.queue[0])
-        finally:  # what cannot be stepped here fails there, where it is put aside
+        finally:  # an answer that fails here fails on the queue path too, which dead-letters it
             self.walking = False
             if following is None:
                 self._forget(known)
@@ -240,7 +240,7 @@ class LocalPath:
             self._answers.submit(following).add_done_callback(partial(self._sent, following))
 
     def _sent(self, one: _StepInFlight, sent: asyncio.Future[bool]) -> None:
-        """An answer that could not be committed takes the other path, where it may be put aside."""
+        """An answer whose commit failed takes the queue path, which may dead-letter it."""
         error = None if sent.cancelled() else sent.exception()
         if error is not None:
             jid = one.known.job.jid

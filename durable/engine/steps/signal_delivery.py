@@ -55,7 +55,7 @@ class SignalDelivery:
         return list(zip(signals, keys, strict=True))
 
     async def deliver(self, connection: Connection, signals: Sequence[Routed]) -> None:
-        """Give signals to their waiters, or keep them until one comes."""
+        """Give signals to their waiters, or store them until one comes."""
         for row, keys in signals:
             only = decode(row["message"]).get("only")
             waiter = await self._hooks.find(connection, keys, only)
@@ -73,7 +73,7 @@ class SignalDelivery:
     async def _keep(
         self, connection: Connection, row: Row, keys: Sequence[SignalKey], waiter: Waiter | None
     ) -> Waiter | None:
-        """Keep a signal, or put it aside; the waiter if it is for that one after all."""
+        """Store a signal, or dead-letter it; returns the waiter when the signal is for that one."""
         meant = await self._meant(connection, keys, row["id"])
         if meant is None and waiter is not None:
             return waiter

@@ -1,4 +1,4 @@
-"""What schemas say of data; a side that does not ask for it is never looked at."""
+"""Validation of data by schemas; a side without a schema is skipped."""
 
 from __future__ import annotations
 
