@@ -53,7 +53,7 @@ class DurableError(Exception):
 
 
 def misplaced(message: str) -> DurableError:
-    """The error of a call that is wrong where it stands in the code: no repetition mends that."""
+    """The error of a call that is wrong where it stands in the code: a retry fails the same way."""
     error = DurableError(message)
     error.non_retryable = True
     return error
@@ -72,7 +72,7 @@ class DescriptorError(ConfigurationError):
 
 
 class EmbeddedPostgresError(ConfigurationError):
-    """No Postgres could be started on this machine; the message says what to install or mend."""
+    """No Postgres could be started on this machine; the message says what to install or fix."""
 
 
 class PayloadError(DurableError):

@@ -163,7 +163,7 @@ class ActivityStream:
     async def settle(
         self, member: int, settlements: Sequence[Settlement]
     ) -> list[tuple[int, Reached | None]]:
-        """End attempts; each with whom to tell, None where the run has ended; not the refused."""
+        """End attempts; returns each with the member to notify; refused ones are left out."""
         rows = await self._db.fetch(
             *self._sql.bind("settle", member=member, settlements=settlements)
         )
@@ -194,6 +194,6 @@ class ActivityStream:
         return [Reached(r["run_id"], r["reserved_by"], r["stream_name"]) for r in rows]
 
     async def unwanted(self, member: int, ids: Sequence[int]) -> set[int]:
-        """Those of our attempts that nobody waits for any more."""
+        """Those of our attempts whose results are no longer awaited."""
         rows = await self._db.fetch(*self._sql.bind("wanted", member=member, ids=list(ids)))
         return {r["id"] for r in rows}

@@ -19,7 +19,7 @@ from durable.postgres.sql import SqlFile
 
 @dataclass(frozen=True, slots=True)
 class EditInForce:
-    """An edit, with who made it and when.
+    """An edit, with its author and time.
 
     Args:
         base_version: of the descriptor that was edited.

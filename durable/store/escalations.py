@@ -143,7 +143,7 @@ class EscalationStore:
         )
 
     async def release(self, connection: Connection, ids: Sequence[int]) -> None:
-        """Have rows that are held belong to nobody."""
+        """Clear the assignee of rows that are held."""
         await connection.execute(*self._sql.bind("release", ids=ids))
 
     async def to_role(self, connection: Connection, ids: Sequence[int], role: str) -> None:

@@ -125,12 +125,12 @@ class GraphJobStore:
         return row
 
     async def lock(self, connection: Connection, run_ids: Iterable[int]) -> list[Row]:
-        """The jobs that nobody else is stepping, locked until commit."""
+        """The jobs that no other engine is stepping, locked until commit."""
         rows: list[Row] = await connection.fetch(*self._sql.bind("lock", run_ids=list(run_ids)))
         return rows
 
     async def lock_one(self, connection: Connection, run_id: int) -> Row | None:
-        """One job, locked until commit, after whoever is stepping it."""
+        """One job, locked until commit, after waiting for an engine that is stepping it."""
         row: Row | None = await connection.fetchrow(*self._sql.bind("lock_one", run_id=run_id))
         return row
 

@@ -1,4 +1,4 @@
-"""Who waits for which signal, and which signals wait for somebody."""
+"""Waiters of signals, and early signals that have no waiter yet."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class HookStore:
         message: str,
         run_id: int | None = None,
     ) -> None:
-        """Keep a signal for which nobody waits; with `run_id` it is for that job and no other.
+        """Keep a signal that has no waiter yet; with `run_id` it is for that job and no other.
 
         If it says itself for which job it is, and that has ended, nobody ever could wait for it: it
         is not kept.

@@ -112,7 +112,7 @@ class InteropStore:
         return row
 
     async def await_jobs(self, connection: Connection, awaited: Sequence[AwaitedJob]) -> None:
-        """Write down who awaits jobs that were begun in this transaction."""
+        """Record the waiters of jobs that were begun in this transaction."""
         await connection.execute(*self._sql.bind("await_jobs", awaited=awaited))
 
     async def answer(self, connection: Connection, answers: Sequence[StepAnswer]) -> None:
@@ -124,7 +124,7 @@ class InteropStore:
         await connection.execute(*self._sql.bind("forget", ids=list(ids)))
 
     async def holders(self, connection: Connection, runs: Iterable[int]) -> list[Holder]:
-        """Who is to look into the inboxes of these runs."""
+        """The members that should read the inboxes of these runs."""
         return _holders(await connection.fetch(*self._sql.bind("holders", runs=list(runs))))
 
     async def cancel_awaited(self, connection: Connection, runs: Iterable[int]) -> list[Holder]:

@@ -71,7 +71,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Terminated:
-    """Whom to tell after a termination.
+    """The members to notify after a termination.
 
     `holder` held the run; `attempts` (message, member) ran for it; `relatives` (run, member,
     queue), its parent and its children, have something in their inboxes; so have the engines of

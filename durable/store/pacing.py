@@ -44,7 +44,7 @@ class Pace:
             self._throttle = rows[0]["throttle"] / 1000
 
     def set(self, milliseconds: int) -> None:
-        """The throttle was changed; who rests goes on, and finds the new one."""
+        """The throttle was changed; a resting consumer goes on, and finds the new one."""
         self._throttle = max(milliseconds, 0) / 1000
         self._changed.set()
 

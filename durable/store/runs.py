@@ -1,4 +1,4 @@
-"""Wake rows and inboxes: who holds a run, and what has arrived for it."""
+"""Wake rows and inboxes: the holder of a run, and what has arrived for it."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ async def activate(
 
     Args:
         bus: asks the engines.
-        roster: who they are.
+        roster: the consumers of the app.
         version: of the app.
         delay: seconds of the first wait for answers; two longer ones follow.
         switch: makes the version the active one, or raises for one that is not deployed.

@@ -1,4 +1,4 @@
-"""Who takes part in an app, and is alive."""
+"""The consumers of an app that are alive."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Roster:
         await self._db.fetch(*self._sql.bind("leave", guids=list(guids)))
 
     async def present(self) -> list[Consumer]:
-        """Who takes part and is alive: engines first."""
+        """The consumers that are alive: engines first."""
         rows = await self._db.fetch(
             *self._sql.bind("present", app_id=self._app_id, lock_class=self._locks)
         )

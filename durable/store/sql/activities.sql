@@ -24,7 +24,7 @@ returning id
 -- name: settle
 -- Ends attempts for good, with a result or an error: the row goes (or stays expired, when it failed),
 -- the answer goes to the run's inbox, and the wake row is pulled. Fenced by message, member and expiry.
--- Attempts come back with their runs; then, without one, the runs that have been told. Nothing is joined to
+-- Attempts come back with their runs; then, without one, the runs that were notified. Nothing is joined to
 -- what was locked: of that a planner expects one row, and compares each with each.
 with asked as (
     select * from unnest(:settlements.*) as a(:settlements)
@@ -108,7 +108,7 @@ where m.id = any(:ids::bigint[]) and m.reserved_by = :member and m.expired_at is
 returning m.stream_name
 
 -- name: wanted
--- Which of these attempts does nobody wait for any more?
+-- Those of these attempts whose results are no longer awaited.
 select a.id from unnest(:ids::bigint[]) as a(id)
 where not exists (
     select from durable.worker_streams m

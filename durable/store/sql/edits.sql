@@ -40,7 +40,7 @@ select :app_id, :number, g.graph, g.activity, g.field, g.value::json, g.base::js
 from unnest(:edits.*) as g(:edits)
 
 -- name: set_edit
--- The moment of a deployment is the commit of this: whoever claims a new run reads it.
+-- The moment of a deployment is the commit of this: every later claim of a new run reads it.
 update durable.apps set edit = :number, open_edit = case when :open_runs then :number else open_edit end
 where app_id = :app_id
 

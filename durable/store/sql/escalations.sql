@@ -70,7 +70,7 @@ select count(*) from durable.escalations e
 -- include: chosen_escalations()
 
 -- name: next_available
--- The first that may be claimed and that nobody else is claiming in this moment.
+-- The first that may be claimed and that no other session is claiming at this moment.
 select e.id from durable.escalations e
 where e.app_id = :app_id and e.status = 'pending' and (e.assigned_to is null or e.assigned_until <= durable.now())
   and e.metadata @> :metadata::jsonb and (:roles::text[] is null or e.role = any(:roles))

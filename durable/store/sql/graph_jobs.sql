@@ -35,7 +35,7 @@ from durable.jobs j where j.run_id = any(:run_ids::bigint[])
 order by j.run_id for no key update of j skip locked
 
 -- name: lock_one
--- As `lock`, but waits its turn: for who holds nothing else.
+-- As `lock`, but waits its turn: only for callers that hold no other lock.
 select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j.input, j.output, j.error,
     j.metadata, j.parent_run_id, j.reply_to, j.created_at, j.finished_at,
     j.entity, j.document, j.attributes,
@@ -76,7 +76,7 @@ select j.run_id, j.jid, j.scope, j.app_id, j.graph, j.graph_version, j.state, j.
 from durable.jobs j where j.run_id = any(:run_ids::bigint[]) and (not :ended::boolean or j.finished_at is not null)
 
 -- name: save
--- Every step counts a revision: who took one from an older copy of the job is refused. By `= any(array[…])`: a join
+-- Every step counts a revision: a step taken from an older copy of the job is refused. By `= any(array[…])`: a join
 -- by `=` may compare each job with each, where the plan was made while there were few.
 update durable.jobs j
 set revision = j.revision + 1, state = s.state, status = s.status, output = s.output::json, error = s.error::json,

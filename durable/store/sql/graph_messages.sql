@@ -190,7 +190,7 @@ returning w.id
 
 -- name: answer
 -- The attempt goes and its answer is on its way to the engine, in one statement: never the one without the
--- other. Fenced: who lost the message, or whose job has ended, changes nothing.
+-- other. Fenced: a worker that lost the message, or whose job has ended, changes nothing.
 with mine as (
     delete from durable.worker_streams w
     where w.id = :id and w.reserved_by = :member and w.expired_at is null

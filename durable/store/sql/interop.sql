@@ -59,7 +59,7 @@ from wake w where k.id = any(array[w.id]) and w.reserved_by is null and w.visibl
 delete from durable.engine_streams e where e.id = any(:ids::bigint[])
 
 -- name: holders
--- Who is to look into the inboxes of these runs: the member that holds one, else its task queue.
+-- The reader of the inboxes of these runs: the member that holds one, else its task queue.
 select w.id, w.reserved_by, w.stream_name from durable.worker_streams w
 where w.id = any(:runs::bigint[]) and w.msg_type = 'turn'
 

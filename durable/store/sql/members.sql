@@ -7,7 +7,7 @@ values (nextval('durable.ids'), :name, :host, :pid, durable.now(), clock_timesta
 select pg_try_advisory_lock(:lock_class::int, (1 + :member::bigint % 2147483646)::int)
 
 -- name: beat
--- Says "alive", and tells how far the database's clock is from ours. No row: declared dead.
+-- Says "alive", and returns how far the database's clock is from ours. No row: declared dead.
 update durable.members set beat_at = clock_timestamp()
 where member_id = :member
 returning extract(epoch from durable.now())::float8 as now
@@ -118,7 +118,7 @@ where a.pid = :backend and a.state = 'idle in transaction' and a.datname = curre
 
 -- name: reap
 -- Takes from a dead member, or one that leaves, everything it held: runs and attempts that may be repeated
--- become visible again; an attempt that may not be repeated ends with "outcome unknown", and its run is told.
+-- become visible again; an attempt that may not be repeated ends with "outcome unknown", and its run is notified.
 -- Of one that is run again a copy stays, expired, with what may have happened, for people to see.
 -- A run whose turn may have taken the process down (retry_attempt, until `survived`) counts that, and is
 -- suspended at the tenth time.

@@ -138,7 +138,7 @@ work as (
 select (select count(*) from work) + (select count(*) from inbox) + (select count(*) from receipts)
 
 -- name: signals
--- Early signals for which nobody came, each with its rows for other rules.
+-- Early signals that never found a waiter, each with its rows for other rules.
 with
 -- include: age(),
 gone as (

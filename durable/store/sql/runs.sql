@@ -2,7 +2,7 @@
 -- Takes wake rows that have something to do. Losing a claim loses nothing, so its commit does not wait
 -- for the disk. `marked` (retry_attempt) says that a cold turn is under way, until `survived`.
 -- A run whose job is locked has a commit of an earlier claim under way: it is left for the next look, so that
--- whoever folds it sees what that wrote; and `hold` has commits refused that come later still.
+-- the member that replays it sees what that wrote; and `hold` has commits refused that come later still.
 with recursive
 -- include: unpaused(name = unpaused; names = :workflows::text[]),
 -- include: due(stream = :queue; kind = 'turn'; before = durable.now() - :waiting * interval '1 s'; served = w.workflow_name = any((select u.names from unpaused u)::text[]); allowed = true),
@@ -187,7 +187,7 @@ order by id + 0
 
 -- name: suspend
 -- Stops a run whose code and history disagree, until other code comes or somebody resumes it. The
--- revision fences: who was overtaken does not suspend.
+-- revision fences: a member that was overtaken does not suspend.
 with stopped as (
     update durable.jobs j set state = 'suspended', error = :error::json
     where j.run_id = :run_id and j.revision = :revision and coalesce(j.finished_at, 'infinity') = 'infinity'

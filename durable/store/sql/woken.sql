@@ -1,4 +1,4 @@
--- The wake rows of the runs that `:told` has something for; those that nobody holds are due at once.
+-- The wake rows of the runs that `:told` has something for; those without a holder are due at once.
 -- `= any(array[…])` and `+ 0`, here and elsewhere, leave a plan no other way than the index: docs/design/protocol.md, "Plans".
 wake as (
     select w.id, w.reserved_by, w.visible_at, w.stream_name, w.workflow_name, w.jid

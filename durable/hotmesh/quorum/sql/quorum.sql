@@ -6,7 +6,7 @@ from unnest(:consumers.*) as c(:consumers)
 on conflict (guid) do update set member_id = excluded.member_id
 
 -- name: leave
--- With the throttles that name these consumers: nobody else ever has their guids.
+-- With the throttles that name these consumers: their guids are never used again.
 with gone as (
     delete from durable.quorum q where q.guid = any(:guids::text[]) returning q.app_id, q.guid
 )
