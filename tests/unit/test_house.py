@@ -122,8 +122,6 @@ def test_rooms_below_the_front_door_export_nothing() -> None:
 
 CLASS_LINES_MAX, PUBLIC_METHODS_MAX, PARAMETERS_MAX = 300, 20, 6
 FACES = {"HotMesh", "Virtual", "Client", "Handle", "Worker"}  # what users call, in few lines each
-TOO_LARGE: set[str] = set()
-"""Today's exceptions: none is added, and what has become smaller is taken from here."""
 
 
 def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -157,4 +155,4 @@ def too_large(path: Path) -> Iterator[str]:
 
 def test_no_class_is_several_things() -> None:
     """At most 300 lines and 20 public methods a class, and six parameters a function."""
-    assert {name for path in SOURCES for name in too_large(path)} == TOO_LARGE
+    assert [name for path in SOURCES for name in too_large(path)] == []
