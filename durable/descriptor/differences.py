@@ -12,6 +12,7 @@ from durable.descriptor.commands import (
     GRAPH,
     SIGNAL,
     START,
+    Draft,
     Plain,
     graph_activity,
     is_generated_id,
@@ -19,6 +20,7 @@ from durable.descriptor.commands import (
 )
 from durable.descriptor.document import load_marked, load_stored, plain
 from durable.descriptor.edits import (
+    EDITABLE,
     SHARED,
     TRANSITION,
     Edit,
@@ -31,6 +33,9 @@ from durable.descriptor.edits import (
 from durable.descriptor.findings import Finding, refuse
 from durable.descriptor.identifiers import is_topic
 from durable.descriptor.layout import to_yaml
+from durable.descriptor.model import Activity, App
+from durable.descriptor.parts import Part, Retry
+from durable.descriptor.value_positions import key_of
 from durable.descriptor.yaml_reader import Mark
 
 
@@ -49,6 +54,7 @@ class EditedDocument:
     printed: int | None
     _app: Plain
     _marks: Mark | None
+    _nulls: tuple[Finding, ...]
 
     @classmethod
     def read(cls, source: str | Path | Mapping[str, object]) -> EditedDocument:
@@ -62,7 +68,14 @@ class EditedDocument:
             )
             refuse([Finding(("app", "version"), wrong)], marks)
         printed = int(number) if plus else None
-        return cls(app.id, version, printed, _completed(plain(app)), marks)
+        said = _completed(plain(app))
+        if app.shared is not None:  # what is written empty is not missing
+            said["shared"] = {
+                key: said.get("shared", {}).get(key, empty)
+                for key, empty in _EMPTY.items()
+                if key in app.shared.model_fields_set
+            }
+        return cls(app.id, version, printed, said, marks, tuple(_nulls_of(app)))
 
     def edits(self, generated: Plain) -> list[Edit]:
         """What was edited of the generated descriptor.
@@ -70,7 +83,7 @@ class EditedDocument:
         Raises `DescriptorError` for what only code can change, with paths and lines.
         """
         edits, findings = differences(generated, self._app)
-        refuse(findings, self._marks)
+        refuse((*self._nulls, *findings), self._marks)
         return edits
 
 
@@ -79,7 +92,33 @@ def plain_of(stored: str) -> Plain:
     return _completed(plain(load_stored(stored)))
 
 
-def _completed(app: Plain) -> Plain:
+_EMPTY: Final[Plain] = {"activities": {}, "transitions": ()}
+
+
+def _nulls_of(app: App) -> Iterator[Finding]:
+    """Fields of activities without a value, which may be meant as a default or as none."""
+    parts: list[tuple[tuple[str | int, ...], Mapping[str, Activity]]] = [
+        (("app", "graphs", place), graph.activities) for place, graph in enumerate(app.graphs)
+    ]
+    if app.shared is not None:
+        parts.append((("app", "shared"), app.shared.activities))
+    for where, activities in parts:
+        for name, activity in activities.items():
+            at = (*where, "activities", name)
+            for part, path in ((activity, at), (getattr(activity, "retry", None), (*at, "retry"))):
+                if isinstance(part, Retry) and not part.model_fields_set:
+                    yield Finding(path, f"an empty policy: {_LEAVE_OUT}")
+                elif isinstance(part, Part):
+                    keys = ((key_of(part, field), field) for field in part.model_fields_set)
+                    for key in sorted(k for k, f in keys if getattr(part, f) is None):
+                        if key in EDITABLE or key == "retry" or isinstance(part, Retry):
+                            yield Finding((*path, key), f"null is not a value: {_LEAVE_OUT}")
+
+
+_LEAVE_OUT: Final = "leave the field out for the default"
+
+
+def _completed(app: Plain) -> Draft:
     """The app with what its graphs have by this release, where an earlier one has written them.
 
     One that was edited to lead its command nowhere has the activity still.
@@ -154,6 +193,14 @@ class _Differences:
 
     def _of_shared(self, base: Plain, edited: Plain) -> None:
         where = ("app", "shared")
+        if missing := [f"`{key}`" for key in _EMPTY if base.get(key) and key not in edited]:
+            names = " and ".join(missing)
+            self._refuse(
+                where,
+                f"{names} are missing: print the document again; what is to be taken out is"
+                " deleted one by one",
+            )
+            return
         self._others(base, edited, where, {"activities", "transitions"})
         bases, now = base.get("activities", {}), edited.get("activities", {})
         for name in bases.keys() | now.keys():
@@ -247,12 +294,20 @@ class _Differences:
         self.findings.append(Finding(where, message))
 
 
+_CLASS: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.([^\W\d]\w*|<locals>))*")
+"""A class as `module:qualname`."""
+
+
 def _unusable(field: str, value: object) -> str:
     """Why an edit cannot set a field to a value that the language allows; "" if it can."""
     if isinstance(value, str) and value.startswith("{"):
         return "it can refer to nothing but what stood there: write a value"
     if field == "topic" and not (isinstance(value, str) and is_topic(value)):
         return "no activity can have this name"
+    if field == "retry.nonRetryable" and isinstance(value, list):
+        wrong = [name for name in value if ":" in name and not _CLASS.fullmatch(name)]
+        if wrong:
+            return f"{wrong[0]!r:.100} names no class: write `module:qualname`, or the bare name"
     return ""
 
 

@@ -142,6 +142,67 @@ def test_what_only_code_can_change_is_refused_where_it_stands(
     assert where in [".".join(map(str, f.path)) for f in findings]
 
 
+def _found(document: dict[str, Any]) -> str:
+    """What is wrong with a document that is to be deployed; "" for nothing."""
+    try:
+        EditedDocument.read({"app": document}).edits(plain_of(_stored()))
+    except DescriptorError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("retry", "finding"),
+    [
+        (None, "retry: null is not a value"),
+        ({}, "retry: an empty policy"),
+        ({"initialInterval": None, "maximumAttempts": 2}, "retry.initialInterval: null is not"),
+        ({"nonRetryable": None}, "retry.nonRetryable: null is not a value"),
+        ({"nonRetryable": ["Declined", "no such:class"]}, "'no such:class' names no class"),
+        ({"nonRetryable": ["orders:"]}, "'orders:' names no class"),
+        ({"nonRetryable": ["or.ders:f.<locals>.No", "decimal.Inexact", "card declined"]}, ""),
+        ({"nonRetryable": []}, ""),
+    ],
+)
+def test_a_policy_says_what_it_sets(retry: Any, finding: str) -> None:
+    """Nothing in its place is refused, and so is a class that cannot be one."""
+    wanted = app()
+    wanted["shared"]["activities"]["charge"]["retry"] = retry
+    assert (finding in _found(wanted)) if finding else (_found(wanted) == "")
+    if finding:
+        assert _found(wanted).startswith("app.shared.activities.charge.retry")
+
+
+@pytest.mark.parametrize("field", ["taskQueue", "startToCloseTimeout", "priority"])
+def test_null_is_not_a_value(field: str) -> None:
+    """A field goes back to its default by being left out."""
+    wanted = app()
+    wanted["shared"]["activities"]["charge"][field] = None
+    assert f"app.shared.activities.charge.{field}: null is not a value" in _found(wanted)
+    wanted = app()
+    wanted["graphs"][0]["activities"][".activity"][field] = None
+    assert f"app.graphs[0].activities..activity.{field}: null" in _found(wanted)
+
+
+@pytest.mark.parametrize(
+    ("shared", "missing"),
+    [
+        (..., "`activities` and `transitions` are missing"),
+        (None, "`activities` and `transitions` are missing"),
+        ({}, "`activities` and `transitions` are missing"),
+        ({"transitions": []}, "`activities` are missing"),
+        ({"activities": app()["shared"]["activities"]}, "`transitions` are missing"),
+        ({"activities": {}, "transitions": []}, ""),
+    ],
+)
+def test_what_is_shared_is_taken_out_one_by_one(shared: Any, missing: str) -> None:
+    """A document that lost the whole section is refused; one that was emptied is printed so."""
+    wanted = {**app(), "shared": shared}
+    if shared is ...:
+        del wanted["shared"]
+    assert (f"app.shared: {missing}" in _found(wanted)) if missing else (_found(wanted) == "")
+
+
 @pytest.mark.parametrize("part", ["activity", "transition"])
 def test_signals_cannot_be_taken_out(part: str) -> None:
     """They arrive whatever the graph says, so an edit of them would have no effect."""
