@@ -119,7 +119,7 @@ async def _serve(
     async with AsyncExitStack() as running:
         for one, serving in zip(served, workers, strict=True):
             await running.enter_async_context(serving)
-            session.out.event(_told(one), f"serving {_words(one)}")
+            session.out.event(_event(one), f"serving {_words(one)}")
             for line in elsewhere(one):
                 session.out.note(line)
         # One that cannot go on ends all: its error is raised at the end, and is the exit code.
@@ -136,7 +136,7 @@ async def _serve(
         session.out.note("stopped")
 
 
-def _told(served: Served) -> dict[str, object]:
+def _event(served: Served) -> dict[str, object]:
     return {
         "serving": served.queue,
         "workflows": list(served.workflows),
@@ -154,7 +154,7 @@ def _words(served: Served) -> str:
 
 
 def _stop_at_eof(ending: Ending) -> None:
-    """Stop when whoever started this process, and holds the other end of stdin, is gone."""
+    """Stop when the parent process, which holds the other end of stdin, has ended."""
     loop = asyncio.get_running_loop()
     stdin = sys.stdin.fileno()
 

@@ -160,7 +160,7 @@ def guarded(connection: Any, deadline: float) -> Iterator[None]:
             connection.terminate()
         raise translated(error) from error
     except asyncio.CancelledError:
-        connection.terminate()  # its answer is still to come, and nobody else may get that
+        connection.terminate()  # its late answer must not reach another caller
         raise
     finally:
         timer.cancel()

@@ -158,14 +158,14 @@ class Attributes:
 def number(value: object, what: str) -> int | float:
     """The value, proved to be a number; raises `StateError`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise StateError(f"{what} is no number: {value!r:.100}")
+        raise StateError(f"{what} is not a number: {value!r:.100}")
     return value
 
 
 def added(value: float, by: object, what: str) -> int | float:
     """The sum, as one calculates on paper: 0.1 and 0.2 are 0.3.
 
-    Raises `StateError` for what is no number, or has no finite sum.
+    Raises `StateError` for a value that is not a number, or has no finite sum.
     """
     other = number(by, f"what is added to {what}")
     if isinstance(value, int) and isinstance(other, int):

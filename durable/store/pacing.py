@@ -1,6 +1,6 @@
 """How fast one consumer may claim.
 
-The table `throttles` decides, which every claim reads; duress may ask for rests beside.
+The table `throttles` decides, which every claim reads; back pressure may add rests.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from durable.postgres.database import Row
 
 
 class Pace:
-    """The pace of one consumer, as its latest claim found it, or as it was told since.
+    """The pace of one consumer, as its latest claim found it, or as a notification set it since.
 
     A pause needs nothing from here: a claim finds nothing then. While a throttle asks for a delay,
-    a claim takes one message; duress asks for rests alone.
+    a claim takes one message; back pressure only adds rests.
 
     Args:
         consumer: the guid by which throttles may name this consumer.
-        duress: seconds that it rests between claims for duress.
+        back_pressure: seconds that it rests between claims under back pressure.
     """
 
-    def __init__(self, consumer: str, duress: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(self, consumer: str, back_pressure: Callable[[], float] = lambda: 0.0) -> None:
         self.consumer = consumer
-        self._duress = duress
+        self._back_pressure = back_pressure
         self._throttle = 0.0
         self._changed = asyncio.Event()
 
     @property
     def delay(self) -> float:
-        """Seconds between two claims, 0 for none: the longer of what throttle and duress ask."""
-        return max(self._throttle, self._duress())
+        """Seconds between two claims, 0 for none: the longer of throttle and back pressure."""
+        return max(self._throttle, self._back_pressure())
 
     def limit(self, wanted: int) -> int:
         """How many messages to claim."""

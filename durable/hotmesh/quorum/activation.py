@@ -53,5 +53,5 @@ def _insist(called: Called, version: str, waited: float) -> None:
     if found:
         raise ConfigurationError(
             f"version {version} was not activated: {'; '.join(found)}."
-            " Stop or mend what is named, and activate again"
+            " Stop or fix what is named, and activate again"
         )

@@ -25,7 +25,7 @@ MISFIT = f"The programs do not fit this system: set {PG_BIN} to another Postgres
 OTHER_MAKER = f"The data was made by another Postgres: set {PG_BIN} to that one."
 DAMAGED = "The data is damaged: restore it from a backup, or move it away to begin anew."
 SETTINGS = "Mend data/postgresql.conf at the place that the message names."
-CLOSED = "A file is closed to the user that Postgres runs as: mend its owner and mode."
+CLOSED = "A file is closed to the user that Postgres runs as: fix its owner and mode."
 MODELESS = (
     "The file system there keeps no owners and modes, which Postgres needs: run in a directory on "
     "another one."

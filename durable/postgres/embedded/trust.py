@@ -36,7 +36,7 @@ def examine(home: Home, owners: Collection[int]) -> None:
                 f" program talks to. Put a directory in its place, {OR_ELSEWHERE}."
             )
         if not stat.S_ISDIR(found.st_mode):
-            raise LauncherError(f"{path} is no directory. Move it away, {OR_ELSEWHERE}.")
+            raise LauncherError(f"{path} is not a directory. Move it away, {OR_ELSEWHERE}.")
         if found.st_uid not in owners:
             raise LauncherError(
                 f"{path} belongs to uid {found.st_uid}, who is neither you (uid {os.geteuid()})"

@@ -281,7 +281,9 @@ async def test_what_does_not_fit_fails_the_job(begin: Begin) -> None:
 
     mesh = await begin(FAILING, work=work)
     data = {"kind": "k", "state": [{"op": "entity.set", "value": {"name": "ann"}}]}
-    with pytest.raises(JobFailed, match=r"activity 'w1'.*the entity at 'name' is no number: 'ann'"):
+    with pytest.raises(
+        JobFailed, match=r"activity 'w1'.*the entity at 'name' is not a number: 'ann'"
+    ):
         await mesh.pubsub("t", data, timeout=100)
     with pytest.raises(JobFailed, match=r"state\[0\]: 'nonsense' is not an operation"):
         await mesh.pubsub("t", data, timeout=100)

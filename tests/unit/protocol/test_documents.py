@@ -93,10 +93,10 @@ def test_set_replaces_the_whole() -> None:
 
 
 REFUSED: list[tuple[Operation, type[DurableError], str]] = [
-    (lambda e: e.increment("name"), StateError, "the entity at 'name' is no number: 'Łódź"),
-    (lambda e: e.increment("yes"), StateError, "no number: True"),
-    (lambda e: e.increment("none"), StateError, "no number: None"),
-    (lambda e: e.increment("n", "1"), StateError, "what is added to the entity at 'n' is no number"),
+    (lambda e: e.increment("name"), StateError, "the entity at 'name' is not a number: 'Łódź"),
+    (lambda e: e.increment("yes"), StateError, "not a number: True"),
+    (lambda e: e.increment("none"), StateError, "not a number: None"),
+    (lambda e: e.increment("n", "1"), StateError, "added to the entity at 'n' is not a number"),
     (lambda e: e.increment("n", math.inf), StateError, "finite"),
     (lambda e: e.increment("half", 1.7e308) + e.increment("half", 1.7e308), StateError, "too large"),
     (lambda e: e.increment("deep.er.est.n"), StateError, 'has "x" at \'deep.er.est\', where an object is needed'),
