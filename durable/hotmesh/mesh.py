@@ -385,7 +385,8 @@ class HotMesh:
 
         Returns True when every live consumer concerned has confirmed: after a pause, that it claims
         no more. False: the ones that the log names have not, for whom it holds from their next
-        claim on. Raises `ConfigurationError` for options that make no sense.
+        claim on. Raises `ConfigurationError` for options that make no sense, and for a topic or
+        guid that nothing of the app has; the error lists the topics known.
 
         Example:
             await mesh.throttle(throttle=-1, topic="sort")

@@ -11,6 +11,7 @@ from durable.hotmesh.quorum.commands import Throttle
 from durable.hotmesh.quorum.function_throttles import FunctionThrottle
 from durable.hotmesh.quorum.roster import Consumer, Roster
 from durable.hotmesh.quorum.throttles import Throttles
+from durable.hotmesh.quorum.topics import check_topic
 from durable.postgres.database import Database
 from durable.protocol.clock import to_datetime
 from durable.protocol.graphs import Output
@@ -27,6 +28,7 @@ class QuorumCalls:
     def __init__(
         self, database: Database, app_id: str, bus: Bus, roster: Roster, announcer: Announcer
     ) -> None:
+        self._db = database
         self._schema = database.schema
         self._app_id = app_id
         self._bus = bus
@@ -35,7 +37,12 @@ class QuorumCalls:
         self._throttles = Throttles(database)
 
     async def throttle(self, throttle: Throttle) -> bool:
-        """Store a throttle, and wait until all whom it concerns have confirmed it."""
+        """Store a throttle, and wait until all whom it concerns have confirmed it.
+
+        Raises `ConfigurationError` for a guid, or a topic, that nothing of the app has.
+        """
+        if throttle.target == "topic":
+            await check_topic(self._db, self._app_id, throttle.name)
         if throttle.target != "guid":
             return await self._set(throttle)
         named = await self._named(throttle)

@@ -1,6 +1,7 @@
 """Quorum: the engines and workers of an app as one body, which answers calls and takes notices.
 
 commands.py    what a throttle may say
+topics.py      which topics a throttle can be for
 throttles.py   how fast each may claim, as stored
 function_throttles.py  how workers of functions confirm a throttle
 roster.py      the consumers that are alive

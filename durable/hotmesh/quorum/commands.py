@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from durable.errors import ConfigurationError
-from durable.protocol.limits import check_text
+from durable.protocol.limits import COUNT_MAX, check_text
 
 _KEYS = {"throttle", "guid", "topic", "scope"}
 _SCOPES = ("all", "engines", "workers")
@@ -55,9 +55,10 @@ def throttle_of(options: Mapping[str, object]) -> Throttle:
     if unknown := sorted(options.keys() - _KEYS):
         raise ConfigurationError(f"throttle has unknown options {unknown}; known: {sorted(_KEYS)}")
     value = options.get("throttle")
-    if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < 2**31:
+    if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value <= COUNT_MAX:
         raise ConfigurationError(
-            f"throttle={value!r}: give -1 (pause), 0 (resume), or whole milliseconds between claims"
+            f"throttle={value!r}: give -1 (pause), 0 (resume), or whole milliseconds between"
+            f" claims, {COUNT_MAX:,} at most"
         )
     scope = options.get("scope") or "all"
     if scope not in _SCOPES:

@@ -16,6 +16,7 @@ import durable
 from durable.cli.run_reports import run_shown
 from durable.client.client import Client
 from durable.composition import connect
+from durable.errors import ConfigurationError
 from durable.hotmesh.mesh import HotMesh
 from durable.postgres.database import Database
 from durable.store.activities import ActivityStream, Attempt
@@ -220,6 +221,23 @@ async def test_what_an_activity_has_begun_it_finishes_in_a_pause(
     await mesh.throttle(throttle=0)
     assert await handle.result(timeout=30) == result
     assert bench.calls["x"] == calls
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_name_of_no_function_is_refused(mesh: HotMesh) -> None:
+    """The error lists the workflows and activities, which a misspelt name may stand for."""
+    with pytest.raises(
+        ConfigurationError, match=r"has the topic 'stpe'; known: .*'single'.*'step'"
+    ):
+        await mesh.throttle(throttle=-1, topic="stpe")
+
+
+async def test_what_waits_for_its_first_worker_can_be_paused(client: Client, mesh: HotMesh) -> None:
+    """A started workflow is known by its run, as long as no worker has deployed its graph."""
+    with pytest.raises(ConfigurationError, match="known: none"):
+        await mesh.throttle(throttle=-1, topic="single")
+    await client.start(single("a"), task_queue=QUEUE)
+    assert await mesh.throttle(throttle=-1, topic="single")
 
 
 @pytest.mark.usefixtures("worker")

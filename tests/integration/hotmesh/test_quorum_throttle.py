@@ -206,6 +206,27 @@ async def test_one_consumer_of_several_is_paused(begin: Begin) -> None:
         await mesh.throttle(throttle=-1, guid="nobody")
 
 
+async def test_a_topic_that_nothing_has_is_refused_with_those_known(begin: Begin) -> None:
+    """A misspelt topic would pause nothing; a graph's can be paused before its first worker starts."""
+    mesh = await begin(ONE)
+    with pytest.raises(ConfigurationError, match="has the topic 'wrok'; known: 'more', 'work'"):
+        await mesh.throttle(throttle=-1, topic="wrok")
+    assert await mesh.throttle(throttle=-1, topic="work")
+    assert await mesh.throttle(throttle=0, topic="work")
+    await mesh.deploy(
+        ONE.replace("'1'", "'2'").replace("topic: more", "topic: '{t1.output.data.to}'")
+    )
+    assert await mesh.throttle(throttle=-1, topic="computed")
+
+
+async def test_a_topic_served_without_a_graph_is_known(begin: Begin) -> None:
+    """A worker that takes part makes its topic known, and the throttle set for it does."""
+    mesh = await begin(None, work=echo)
+    assert await mesh.throttle(throttle=-1, topic="work")
+    with pytest.raises(ConfigurationError, match="known: 'work'"):
+        await mesh.throttle(throttle=-1, topic="more")
+
+
 async def test_a_delay_lies_between_claims(begin: Begin) -> None:
     """With 100 ms, messages of a topic are taken 100 ms apart; 0 lets the rest go at once."""
     calls: list[float] = []
@@ -303,3 +324,11 @@ def test_what_a_throttle_may_say(options: Mapping[str, Any], meant: Throttle | N
     else:
         assert throttle_of(options) == meant
         assert json.dumps(meant.message())
+
+
+@pytest.mark.parametrize("milliseconds", [2**31, 10**12])
+def test_a_throttle_that_is_too_long_names_the_limit(milliseconds: int) -> None:
+    """A whole number is refused by the limit, not as if it were none."""
+    with pytest.raises(ConfigurationError, match="2,147,483,647 at most"):
+        throttle_of({"throttle": milliseconds})
+    assert throttle_of({"throttle": 2**31 - 1}).milliseconds == 2**31 - 1

@@ -257,8 +257,8 @@ async def test_names_are_never_part_of_sql(begin: Begin, database: Database, nam
     assert await mesh.query_state(name, [stored]) == {stored: "x"}
     assert await mesh.get_status(name) == 0
     assert (await mesh.get_raw(name))[":"] == 0
-    await mesh.throttle({"throttle": 0, "topic": name})
     for attempt in (
+        mesh.throttle({"throttle": 0, "topic": name}),
         mesh.hook(name, {"id": name}),
         mesh.pub(name, {}),
         mesh.sub(name, lambda _topic, _job: None),

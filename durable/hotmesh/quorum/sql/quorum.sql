@@ -73,6 +73,23 @@ group by w.topic
 -- name: deployed
 select true from durable.app_versions v where v.app_id = :app_id and v.version = :version and not v.generated
 
+-- name: known_topics
+-- Of workers, also of those that have died; of throttles that were set; and the one in question where work waits for it.
+select q.topic from durable.quorum q where q.app_id = :app_id and q.topic is not null
+union select t.name from durable.throttles t where t.app_id = :app_id and t.target = 'topic'
+union select :topic::text where exists (select from durable.worker_streams w
+    where w.stream_name = :app_id and w.expired_at is null
+      and :topic = case w.msg_type when 'turn' then w.workflow_name when 'activity' then w.topic end)
+
+-- name: descriptors
+-- The hand-written ones; of those made from functions the ones that workers serve, and the latest.
+select v.descriptor from durable.app_versions v
+where v.app_id = :app_id and (not v.generated
+    or v.version in (select m.app_version from durable.members m where m.app_id = :app_id)
+    or v.version in (select g.version from durable.app_versions g where g.app_id = :app_id and g.generated
+                     order by g.deployed_at desc limit 1))
+order by v.deployed_at desc
+
 -- name: post
 -- Who speaks clears away what everybody has read.
 with stale as (
