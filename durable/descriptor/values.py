@@ -15,6 +15,7 @@ from durable.descriptor.value_positions import Place, places, reference_problem
 from durable.descriptor.wildcards import problems as wildcard_problems
 from durable.errors import ConfigurationError
 from durable.protocol.durations import seconds
+from durable.protocol.limits import check_queue
 
 _FLAGS: Final = frozenset({"await", "throw", "descend", "emit", "persist", "persistent", "scrub"})
 _STATUSES: Final = ("success", "pending", "error")
@@ -61,6 +62,11 @@ def _constant(place: Place) -> Iterator[tuple[Path, str]]:
         yield place.path, "it must be a whole number from 0 on, a reference or a pipe"
     elif field == "code" and (isinstance(value, bool) or not isinstance(value, int)):
         yield place.path, "it must be a whole number, a reference or a pipe"
+    elif field == "app":
+        try:
+            check_queue("app", value, "")
+        except ConfigurationError as error:
+            yield place.path, str(error).removeprefix(": ")
     elif field == "status" and value not in _STATUSES:
         yield place.path, f"it must be one of {', '.join(_STATUSES)}"
 

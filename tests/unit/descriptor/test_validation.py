@@ -92,6 +92,7 @@ def test_the_shape_is_strict(activities, rest, expected):
     assert all(line.startswith("line ") for line in lines)
 
 
+TO_A = "transitions: {t1: [{to: a}]}"
 TO_H = "transitions: {t1: [{to: h}]}"
 TO_S = "transitions: {t1: [{to: h}, {to: s}]}"
 INDEXED = (
@@ -209,6 +210,11 @@ MEANING = [
     (T + "h: {type: hook, sleep: [1]}", TO_H, "seconds or a duration"),
     (T + "h: {type: hook, sleep: true}", TO_H, "seconds or a duration"),
     (T, "expire: never", "expire: 'never' is no duration"),
+    (T + "a: {type: await, topic: t, app: 5}", TO_A, "a.app: app=5: give text"),
+    (T + "a: {type: await, topic: t, app: ''}", TO_A, "a.app: app='': give text"),
+    (T + "a: {type: await, topic: t, app: [a]}", TO_A, "a.app: app=['a']: give text"),
+    (T + 'a: {type: await, topic: t, app: "a\\u0001"}', TO_A, "without control characters"),
+    (T + "a: {type: await, topic: t, app: far away}", TO_A, "has no blanks or braces"),
     (T + "a: {type: await, topic: t, await: 'no'}", "transitions: {t1: [{to: a}]}",
     "true, false, a reference"),
     (T + "i: {type: interrupt, code: '410'}", "transitions: {t1: [{to: i}]}",
