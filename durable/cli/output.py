@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
+from durable.errors import DescriptorError
 from durable.protocol.failures import Failure
 from durable.telemetry.terminal import CONTINUED, shown, shown_json, shown_lines
 
 if TYPE_CHECKING:
     from durable.cli.tables import Part
+
+FINDINGS_SHOWN = 20  # of what is wrong with a document, in text
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,11 +69,16 @@ class Output:
                 yield shown_status
 
     def error(self, kind: str, message: str, hint: str) -> None:
-        """What went wrong, and what to do next."""
+        """What went wrong, and what to do next; of many findings in a document, people see some."""
         if self.as_json:
             described = {"error": {"type": kind, "message": message, "hint": hint}}
             _print(json.dumps(described), sys.stderr)
             return
+        if kind == DescriptorError.__name__:
+            findings = message.split("\n")
+            if (more := len(findings) - FINDINGS_SHOWN) > 0:
+                rest = f"… and {more:,} more; --json has them all"
+                message = "\n".join((*findings[:FINDINGS_SHOWN], rest))
         _print("error: " + shown_lines(message).replace("\n", f"\n{CONTINUED}"), sys.stderr)
         if hint:
             _print(f"next:  {shown(hint)}", sys.stderr)

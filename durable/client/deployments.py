@@ -126,7 +126,8 @@ class Deployments:
         async with self._db.connection(LONG_DEADLINE) as connection:
             generated = await self._store.generated(connection, queue, version)
             if generated is None:
-                raise ConfigurationError(await self._unknown(connection, queue, version))
+                known = await self._store.generated_versions(connection, queue)
+                raise ConfigurationError(_unknown_document(queue, version, known))
         base = await asyncio.to_thread(plain_of, generated[1])
         edits = await asyncio.to_thread(document.edits, base)
         by = (version, author or _user())
@@ -146,6 +147,9 @@ class Deployments:
     async def reset(self, queue: str, path: str, *, open_runs: bool) -> Deployment:
         """Take edits back; see `Client.reset_deployment`."""
         check_queue("task_queue", queue, "client.reset_deployment()")
+        async with self._db.connection(LONG_DEADLINE) as connection:
+            if await self._store.generated(connection, queue) is None:  # before a row is locked
+                raise ConfigurationError(_unknown(queue, None, ()))
 
         def removed(_number: int, in_force: Sequence[EditInForce]) -> tuple[list[Edit], list[Edit]]:
             """Nothing to add, and the edits below the path to take back."""
@@ -207,7 +211,8 @@ class Deployments:
         if chosen not in apps:
             stored = await self._store.generated(connection, queue, chosen)
             if stored is None:
-                raise ConfigurationError(await self._unknown(connection, queue, chosen or ""))
+                known = await self._store.generated_versions(connection, queue)
+                raise ConfigurationError(_unknown(queue, chosen, known))
             chosen, text = stored
             apps[chosen] = await asyncio.to_thread(plain_of, text)
         edited = lay_over(apps[chosen], edits).app
@@ -260,19 +265,32 @@ class Deployments:
                 apps[version] = await asyncio.to_thread(plain_of, stored[1])
         return served, apps
 
-    async def _unknown(self, connection: Connection, queue: str, version: str) -> str:
-        known = await self._store.generated_versions(connection, queue)
-        if not known:
-            return (
-                f"app.id: no worker has generated a descriptor for the task queue {queue!r}: start"
-                " one, and edit what `durable deploy --document` prints; a hand-written app is"
-                " deployed by `HotMesh.deploy`"
-            )
+
+def _unknown(queue: str, version: str | None, known: Sequence[str]) -> str:
+    """What to say of a task queue, or a version of it, that is asked for."""
+    if not known:
         return (
-            f"app.version: {version!r} is no version that functions generated for the task queue"
-            f" {queue!r}; there are {', '.join(known)}. Edit what `durable deploy --document`"
-            " prints"
+            f"no worker has generated a descriptor for the task queue {queue!r}: check its name,"
+            " or start a worker that serves it"
         )
+    return (
+        f"{version!r} is no version that functions generated for the task queue {queue!r}; there"
+        f" are {', '.join(known)}"
+    )
+
+
+def _unknown_document(queue: str, version: str, known: Sequence[str]) -> str:
+    """The same of the one that a document names."""
+    if not known:
+        return (
+            f"app.id: no worker has generated a descriptor for the task queue {queue!r}: start"
+            " one, and edit what `durable deploy --document` prints; a hand-written app is"
+            " deployed by `HotMesh.deploy`"
+        )
+    return (
+        f"app.version: {_unknown(queue, version, known)}. Edit what `durable deploy --document`"
+        " prints"
+    )
 
 
 def _size(app: Plain) -> tuple[int, int]:

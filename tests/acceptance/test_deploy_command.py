@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+import durable
 from tests.waiting import wait_for
 
 Program = Callable[..., subprocess.Popen[str]]
@@ -89,3 +92,37 @@ def test_a_reset_says_whose_changes_it_takes_back(cli: Cli) -> None:
     refused(cli("deploy", "--reset", "--build", "a", "--queue", "q"), "--build goes", code=2)
     refused(cli("deploy", "--show", "--path", "a"), "--path goes with --reset", code=2)
     refused(cli("deploy"), "give the FILE", code=2)
+
+
+def test_people_see_the_first_of_many_findings(cli: Cli, shop: Path) -> None:
+    """A script gets them all; a line says how many are left out."""
+    unknown = "".join(f"      a{n}: {{type: worker, topic: a{n}}}\n" for n in range(1_100))
+    document = printed(cli).replace("    activities:\n", f"    activities:\n{unknown}", 1)
+    done = deployed(cli, shop, document)
+    refused(done, "… and 1,080 more; --json has them all", "no function is registered as 'a0'")
+    assert len(done.stderr.splitlines()) == 21
+    whole = json.loads(cli("deploy", shop.with_name("shop.yaml"), "--json").stderr)["error"]
+    assert len(whole["message"].splitlines()) == 1_100
+
+
+def test_what_was_asked_for_is_named_where_it_is_unknown(cli: Cli, shop: Path) -> None:
+    """Without a document none of its fields is named; nothing is stored of the task queue."""
+    for options in (("--show",), ("--document",), ("--reset",), ("--reset", "--open-runs")):
+        done = cli("deploy", *options, "--queue", "nowhere")
+        refused(done, "no worker has generated a descriptor for the task queue 'nowhere'")
+        assert "app." not in done.stderr
+        assert "Edit" not in done.stderr
+    done = cli("deploy", "--document", "--build", "nope", "--queue", "shop")
+    refused(done, "'nope' is no version that functions generated for the task queue 'shop'")
+    assert "app." not in done.stderr
+    wrong = re.sub("version: .*", "version: nope", printed(cli), count=1)
+    refused(deployed(cli, shop, wrong), "app.version: 'nope' is no version", "Edit what")
+
+
+async def test_a_reset_of_an_unknown_queue_stores_nothing(
+    client: durable.Client, direct: asyncpg.Connection
+) -> None:
+    """It is refused before its row is there to be locked."""
+    with pytest.raises(durable.ConfigurationError, match="no worker has generated"):
+        await client.reset_deployment("nowhere")
+    assert await direct.fetchval("select count(*) from apps where app_id = 'nowhere'") == 0
