@@ -153,14 +153,15 @@ def _standing(step: dict[str, Any], attempt: ActivityAttempt | None) -> str:
     if step.get("due") is not None:
         due = datetime.fromtimestamp(step["due"], tz=wall_clock().tzinfo)
         return f"due {_at(due)} ({_when(due)})"
+    waits = f"waiting for {step['waits_for']}" if "waits_for" in step else ""
     if attempt is None:
-        return f"waiting for {step['waits_for']}" if "waits_for" in step else ""
+        return waits
     which = _which(attempt)
     if attempt.state == "running":
         return f"{which}, running"
     if attempt.visible_at > wall_clock():
         return f"{which}, next try {_at(attempt.visible_at)} ({_when(attempt.visible_at)})"
-    return f"{which}, waiting for a worker of queue {attempt.task_queue}"
+    return f"{which}, {waits or f'waiting for a worker of queue {attempt.task_queue}'}"
 
 
 def _which(attempt: ActivityAttempt) -> str:

@@ -134,8 +134,9 @@ class RunDescription(RunSummary):
     """Everything that is known of a run but its history.
 
     `pending` lists the open commands that are written down (number, kind, name, due; `waits_for`
-    says in words what a graph waits for whose app has no engine); `activities` the attempts with
-    rows, of those that have ended the newest 100, and `earlier_attempts` counts the others;
+    says in words what a graph waits for whose app has no engine, or a paused activity);
+    `activities` the attempts with rows, of those that have ended the newest 100, and
+    `earlier_attempts` counts the others;
     `failure` why it failed or is suspended; `worker` the queue name of the member that holds it,
     None when none does; `wakes_at` when it is next due;
     `parent_run_id` is that of the run or job that awaits it; `put_aside` the signals that its code
@@ -187,10 +188,17 @@ def _attempt(row: Row) -> ActivityAttempt:
     )  # fmt: skip
 
 
-def _pending(row: Row) -> tuple[dict[str, Any], ...]:
+def _pending(row: Row, activities: Sequence[Row]) -> tuple[dict[str, Any], ...]:
     steps: list[dict[str, Any]] = json.loads(row["pending"] or "[]")
+    paused = {int(a["dad"]): a for a in activities if a["paused"]}
     for step in steps:
-        if step["kind"] == "graph" and step["app"] in row["without_engine"]:
+        if (of := paused.get(step["number"])) is not None:
+            queue = of["stream_name"]
+            step["waits_for"] = (
+                f"the end of a throttle that pauses {of['aid']} on queue {queue}: throttle(0) of"
+                f" HotMesh with app_id={queue!r}"
+            )
+        elif step["kind"] == "graph" and step["app"] in row["without_engine"]:
             step["waits_for"] = f"an engine of app {step['app']!r}, of which none runs"
     return tuple(steps)
 
@@ -204,7 +212,7 @@ def _description(row: Row, activities: Sequence[Row], aside: Sequence[Row]) -> R
         version=row["graph_version"], open_steps=max(0, row["status"] - 1),
         revision=row["revision"], input=plain_value(row["input"]) if row["input"] else None,
         output=plain_value(row["output"]) if row["output"] else None,
-        failure=failure_from_json(row["error"]), pending=_pending(row),
+        failure=failure_from_json(row["error"]), pending=_pending(row, activities),
         activities=tuple(_attempt(a) for a in activities), parent_run_id=row["parent_run_id"],
         worker=row["member"], wakes_at=None if wakes is None or wakes.year >= MAXYEAR else wakes,
         attributes=json.loads(row["attributes"] or "{}"),

@@ -78,7 +78,8 @@ select j.run_id, j.jid, j.app_id, j.graph, j.graph_version, j.state, j.status, j
             where p.step ->> 'kind' = 'graph' and j.finished_at is null) a
         where not exists (select from durable.quorum q join durable.members e on e.member_id = q.member_id
             where q.app_id = a.app and q.topic is null)) as without_engine,
-    w.id is not null and (select t.ms from durable.throttle_v1(j.app_id, j.graph, '') as t(ms)) < 0 as paused
+    w.id is not null and
+-- include: paused(queue = j.app_id; served = j.graph)
 from durable.jobs j
 left join durable.worker_streams w on w.id = j.run_id
 left join durable.members m on m.member_id = w.reserved_by
@@ -102,7 +103,9 @@ with ended as materialized (
     select id, 0 from durable.worker_streams where run_id = :run_id and msg_type = 'activity' and expired_at is null
 )
 select w.id, w.aid, w.dad, w.stream_name, w.retry_attempt, w.max_retry_attempts, w.visible_at, w.reserved_by,
-    w.expired_at, w.dead_lettered_at, w.error, c.all_ended
+    w.expired_at, w.dead_lettered_at, w.error, c.all_ended,
+    w.expired_at is null and w.reserved_by is null and
+-- include: paused(queue = w.stream_name; served = w.topic)
 from chosen c join durable.worker_streams w on w.id = c.id order by w.expired_at nulls last, w.id
 
 -- name: put_aside

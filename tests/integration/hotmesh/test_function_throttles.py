@@ -260,6 +260,33 @@ async def test_a_pause_of_one_topic_leaves_the_others_alone(client: Client, mesh
 
 
 @pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("by", ["topic", "guid"])
+async def test_a_paused_activity_is_shown_as_paused(client: Client, mesh: HotMesh, by: str) -> None:
+    """`durable show` and `pending` name the throttle: a worker of the queue is there."""
+    held = await client.start(both("c"), task_queue=QUEUE)
+    await eventually(lambda: bench.calls["c"])
+    (guid,) = [r["engine_id"] for r in await mesh.roll_call() if "runs" in r]
+    assert await mesh.throttle(throttle=-1, **{by: "step" if by == "topic" else guid})
+    await client.start(single("a"), task_queue=QUEUE, id="waits")
+    run = client.handle("waits")
+    if by == "guid":
+        assert (await run.describe()).paused
+    else:
+
+        async def shown() -> bool:
+            return any("waits_for" in step for step in (await run.describe()).pending)
+
+        await eventually(shown)
+        report = "\n".join(map(str, run_shown(await run.describe(), await run.history())))
+        assert "a throttle that pauses step on queue orders" in report
+        assert "waiting for a worker" not in report
+    bench.gate.set()
+    assert await mesh.throttle(throttle=0)
+    assert await run.result(timeout=30) == "a"
+    assert await held.result(timeout=30) == "cc after"
+
+
+@pytest.mark.usefixtures("worker")
 async def test_a_delay_paces_claims(client: Client, mesh: HotMesh) -> None:
     """One row, then the rest; a step starts with its claim, and never in its run's process."""
     assert await mesh.throttle(throttle=100)
