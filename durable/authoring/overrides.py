@@ -66,19 +66,21 @@ class WorkflowOverrides(TypedDict, total=False):
 _TIMEOUTS = {f"{name}_timeout": name for name in TIMEOUTS}
 
 
-def activity_options(base: ActivityOptions, given: ActivityOverrides, who: str) -> ActivityOptions:
-    """`base` with what is given; `who` begins the message of a `ConfigurationError`."""
-    _check_names(given, ActivityOverrides, who)
+def activity_options(
+    base: ActivityOptions, given: ActivityOverrides, caller: str
+) -> ActivityOptions:
+    """`base` with what is given; `caller` begins the message of a `ConfigurationError`."""
+    _check_names(given, ActivityOverrides, caller)
     changes: dict[str, Any] = dict(given)
     for option, field in _TIMEOUTS.items():
         if option in changes:
-            changes[field] = _timeout(option, changes.pop(option), who)
+            changes[field] = _timeout(option, changes.pop(option), caller)
     if not isinstance(changes.get("retry", base.retry), RetryPolicy):
         raise ConfigurationError(
-            f"{who}: retry={changes['retry']!r} is no RetryPolicy:"
+            f"{caller}: retry={changes['retry']!r} is no RetryPolicy:"
             " write retry=durable.RetryPolicy(maximum_attempts=…)"
         )
-    _check_placement(changes, who)
+    _check_placement(changes, caller)
     return dataclasses.replace(base, **changes)
 
 
@@ -92,41 +94,45 @@ def named(given: ActivityOverrides | WorkflowOverrides) -> frozenset[str]:
     return frozenset(_TIMEOUTS.get(name, name) for name in given) - {"id"}
 
 
-def workflow_options(base: WorkflowOptions, given: WorkflowOverrides, who: str) -> WorkflowOptions:
-    """`base` with what is given, `id` left aside; `who` begins the message of an error."""
-    _check_names(given, WorkflowOverrides, who)
+def workflow_options(
+    base: WorkflowOptions, given: WorkflowOverrides, caller: str
+) -> WorkflowOptions:
+    """`base` with what is given, `id` left aside; `caller` begins the message of an error."""
+    _check_names(given, WorkflowOverrides, caller)
     changes: dict[str, Any] = {key: value for key, value in given.items() if key != "id"}
-    _check_placement(changes, who)
+    _check_placement(changes, caller)
     return dataclasses.replace(base, **changes)
 
 
-def _check_names(given: Mapping[str, object], declared: type, who: str) -> None:
+def _check_names(given: Mapping[str, object], declared: type, caller: str) -> None:
     unknown = sorted(given.keys() - declared.__annotations__.keys())
     if unknown:
         raise ConfigurationError(
-            f"{who}: there is no option {', '.join(unknown)};"
+            f"{caller}: there is no option {', '.join(unknown)};"
             f" there are {', '.join(sorted(declared.__annotations__))}"
         )
 
 
-def _check_placement(changes: Mapping[str, object], who: str) -> None:
+def _check_placement(changes: Mapping[str, object], caller: str) -> None:
     if changes.get("task_queue") is not None:
-        queue = check_name("task_queue", changes["task_queue"], who)
+        queue = check_name("task_queue", changes["task_queue"], caller)
         if queue.startswith("{"):
             raise ConfigurationError(
-                f"{who}: task_queue={queue!r}: a brace begins a reference in the generated graph;"
-                " choose another name"
+                f"{caller}: task_queue={queue!r}: a brace begins a reference in the generated"
+                " graph; choose another name"
             )
-    check_priority(changes.get("priority", 0), who)
+    check_priority(changes.get("priority", 0), caller)
 
 
-def _timeout(option: str, value: Duration | None, who: str) -> float | None:
+def _timeout(option: str, value: Duration | None, caller: str) -> float | None:
     if value is None:
         return None
     try:
         result = seconds(value)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{who}: {option}: {error}") from error
+        raise ConfigurationError(f"{caller}: {option}: {error}") from error
     if result == 0:
-        raise ConfigurationError(f"{who}: {option}={value!r} leaves no time; None means no limit")
+        raise ConfigurationError(
+            f"{caller}: {option}={value!r} leaves no time; None means no limit"
+        )
     return None if result >= NEVER else result

@@ -62,11 +62,11 @@ class Workflow(Generic[P, R_co]):
             >>> ship.options(id="ship-7", priority=2).id
             'ship-7'
         """
-        who = f"{self.name}.options()"
-        options = workflow_options(self.definition.options, overrides, who)
+        caller = f"{self.name}.options()"
+        options = workflow_options(self.definition.options, overrides, caller)
         given = overrides.get("id", self.id)
         if given is not None:
-            check_text("id", given, who)
+            check_text("id", given, caller)
         definition = dataclasses.replace(
             self.definition, options=options, overrides=self.definition.overrides | named(overrides)
         )
@@ -122,7 +122,7 @@ def _defined(fn: Callable[..., Any], declared: WorkflowDeclaration) -> Workflow[
             why += "; what the decorator below @workflow returns must be async too"
         raise refused(plain, "@workflow", why)
     overrides = cast("WorkflowOverrides", {k: v for k, v in declared.items() if k != "name"})
-    who = f"@workflow {plain.__name__}"
+    caller = f"@workflow {plain.__name__}"
     if "id" in overrides:
         why = "an id belongs to one run: give it to client.start(…, id=…)"
         raise refused(plain, "@workflow", why)
@@ -131,7 +131,7 @@ def _defined(fn: Callable[..., Any], declared: WorkflowDeclaration) -> Workflow[
             name=name_of(plain, declared.get("name"), "@workflow"),
             fn=plain,
             signature=signature_of(plain),
-            options=workflow_options(WorkflowOptions(), overrides, who),
+            options=workflow_options(WorkflowOptions(), overrides, caller),
             site=site_of(plain),
             signals=partial(declared_signals, plain),
             calls=partial(called_by, plain),

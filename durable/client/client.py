@@ -327,35 +327,35 @@ class Client:
         return await self._runs.deployments.shown(task_queue, version)
 
     async def _begin(
-        self, who: str, call: Call[Any] | str, args: tuple[Any, ...], given: _Given
+        self, caller: str, call: Call[Any] | str, args: tuple[Any, ...], given: _Given
     ) -> Handle[Any]:
-        """Start a workflow; `who` was called, for messages."""
+        """Start a workflow; `caller` was called, for messages."""
         options: WorkflowOptions | None = None
         jid, definition = given.id, None
         if isinstance(call, str):
-            workflow = check_name("call", call, who)
+            workflow = check_name("call", call, caller)
             text = encode_positional(args)
         else:
-            taken = _workflow_call(call, args, who)
+            taken = _workflow_call(call, args, caller)
             definition = taken.definition
             workflow, options = definition.name, taken.options
             text = definition.signature.encode_arguments(taken.args, dict(taken.kwargs))
             jid = jid if jid is not None else taken.id
-        self._runs.home.check(who, _A_CHILD)
+        self._runs.home.check(caller, _A_CHILD)
         queue = given.task_queue
         if queue is None:
             queue = (options.task_queue if options else None) or "default"
         rank = given.priority
         if rank is None:
             rank = options.priority if options else 0
-        check_one_of("if_running", given.if_running, who, _IF_RUNNING)
-        check_one_of("if_ended", given.if_ended, who, _IF_ENDED)
-        check_priority(rank, who)
-        check_queue("task_queue", queue, who)
+        check_one_of("if_running", given.if_running, caller, _IF_RUNNING)
+        check_one_of("if_ended", given.if_ended, caller, _IF_ENDED)
+        check_priority(rank, caller)
+        check_queue("task_queue", queue, caller)
         if jid is not None:
-            check_id("id", jid, who)
+            check_id("id", jid, caller)
         chosen = StartOptions(
-            queue, rank, given.if_running, given.if_ended, encoded_state(given.state, who)
+            queue, rank, given.if_running, given.if_ended, encoded_state(given.state, caller)
         )
         if definition is None:
             await self._runs.declared.check_arguments(queue, workflow, text)
@@ -406,14 +406,14 @@ class _Given:
     state: InitialState
 
 
-def _workflow_call(call: Any, args: tuple[Any, ...], who: str) -> WorkflowCall[Any]:
-    example = who.replace("()", "(fulfil(order))")
+def _workflow_call(call: Any, args: tuple[Any, ...], caller: str) -> WorkflowCall[Any]:
+    example = caller.replace("()", "(fulfil(order))")
     if args:
         raise ConfigurationError(f"arguments go into the call: {example}, or follow a name")
     if not isinstance(call, WorkflowCall):
         given = "an activity's call" if isinstance(call, Call) else repr(call)
         raise ConfigurationError(
-            f"{who} takes the call of a workflow, such as {example}, not {given}"
+            f"{caller} takes the call of a workflow, such as {example}, not {given}"
         )
     return call.take()
 

@@ -34,14 +34,14 @@ class FilterOptions(TypedDict, total=False):
     attributes: Mapping[str, Value] | None
 
 
-def encoded_state(state: InitialState, who: str) -> str | None:
-    """The state as JSON, None when it is empty; messages name the caller `who`.
+def encoded_state(state: InitialState, caller: str) -> str | None:
+    """The state as JSON, None when it is empty; messages name the caller `caller`.
 
     Raises `PayloadError` and `StateError` for what a run could not set itself.
     """
     if not state:
         return None
-    _check(state, InitialState, _OPTIONS_OF_START, who)
+    _check(state, InitialState, _OPTIONS_OF_START, caller)
     encoded: dict[str, object] = {}
     if attributes := state.get("attributes"):
         encoded["attributes"] = Attributes(attributes).as_dict()
@@ -50,39 +50,39 @@ def encoded_state(state: InitialState, who: str) -> str | None:
     return compact_json(encoded) if encoded else None
 
 
-def run_filter(options: FilterOptions, who: str) -> RunFilter:
-    """The same as the store takes it; `who` asks, for messages.
+def run_filter(options: FilterOptions, caller: str) -> RunFilter:
+    """The same as the store takes it; `caller` asks, for messages.
 
     Raises `PayloadError` for attributes that no run could have, `ConfigurationError` for other
     things that none could.
     """
-    _check(options, FilterOptions, ("before", "limit") if who == "client.list()" else (), who)
+    _check(options, FilterOptions, ("before", "limit") if caller == "client.list()" else (), caller)
     attributes = options.get("attributes")
     wanted = {name: attribute(name, value) for name, value in (attributes or {}).items()}
     workflow = options.get("workflow")
     return RunFilter(
-        workflow.name if isinstance(workflow, Workflow) else _sought("workflow", workflow, who),
-        _states(options.get("state"), who),
-        _sought("task_queue", options.get("task_queue"), who),
-        _sought("id_prefix", options.get("id_prefix"), who),
+        workflow.name if isinstance(workflow, Workflow) else _sought("workflow", workflow, caller),
+        _states(options.get("state"), caller),
+        _sought("task_queue", options.get("task_queue"), caller),
+        _sought("id_prefix", options.get("id_prefix"), caller),
         compact_json(wanted) if wanted else None,
     )
 
 
-def _sought(option: str, value: Any, who: str) -> str | None:
-    return None if value is None else check_sought(option, value, who)
+def _sought(option: str, value: Any, caller: str) -> str | None:
+    return None if value is None else check_sought(option, value, caller)
 
 
-def _states(given: Any, who: str) -> tuple[RunState, ...] | None:
+def _states(given: Any, caller: str) -> tuple[RunState, ...] | None:
     if given is None:
         return None
     several = [given] if isinstance(given, str) or not isinstance(given, Collection) else given
     for state in several:
-        check_one_of("state", state, who, RUN_STATES)
+        check_one_of("state", state, caller, RUN_STATES)
     return tuple(several)
 
 
-def _check(given: Mapping[str, Any], known: type, beside: Collection[str], who: str) -> None:
+def _check(given: Mapping[str, Any], known: type, beside: Collection[str], caller: str) -> None:
     if unknown := sorted(given.keys() - known.__annotations__.keys()):
         there = sorted([*known.__annotations__, *beside])
-        raise ConfigurationError(f"{who}: unknown options {unknown}; known are {there}")
+        raise ConfigurationError(f"{caller}: unknown options {unknown}; known are {there}")

@@ -201,8 +201,8 @@ class _Migrator:
             tries += 1
             if tries % WAITING_EVERY == 0:
                 rows = await self._connection.fetch(*self._sql.bind("holder", key=key))
-                who = ", ".join(f"pid {r['pid']} ({r['name']} of {r['host']})" for r in rows)
-                logger.warning("waiting for another process to migrate the schema: %s", who)
+                holders = ", ".join(f"pid {r['pid']} ({r['name']} of {r['host']})" for r in rows)
+                logger.warning("waiting for another process to migrate the schema: %s", holders)
             await asyncio.sleep(LOCK_EVERY)
 
     # --- a new schema ------------------------------------------------------------------------

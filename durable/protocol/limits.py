@@ -23,22 +23,22 @@ _SHOWN_MAX = 100  # characters of what was given, in a message
 _CONTROL = frozenset({"Cc", "Cs"})  # control characters, and halves of surrogate pairs
 
 
-def check_id(option: str, value: object, who: str) -> str:
+def check_id(option: str, value: object, caller: str) -> str:
     """The id of a run that is to be started.
 
     Args:
         option: what it was given as, for the message.
         value: what was given.
-        who: where it was given.
+        caller: where it was given.
 
     Example:
         >>> check_id("id", "order-1", "client.start()")
         'order-1'
     """
-    return _sized(option, _text(option, value, who), who, ID_BYTES_MAX)
+    return _sized(option, _text(option, value, caller), caller, ID_BYTES_MAX)
 
 
-def check_name(option: str, value: object, who: str) -> str:
+def check_name(option: str, value: object, caller: str) -> str:
     """The name of a workflow, an activity, a signal or a task queue.
 
     Example:
@@ -47,10 +47,10 @@ def check_name(option: str, value: object, who: str) -> str:
         ...
         durable.errors.ConfigurationError: client.start(): task_queue=' gpu': give text that is...
     """
-    return _sized(option, check_text(option, value, who), who, NAME_BYTES_MAX)
+    return _sized(option, check_text(option, value, caller), caller, NAME_BYTES_MAX)
 
 
-def check_queue(option: str, value: object, who: str) -> str:
+def check_queue(option: str, value: object, caller: str) -> str:
     """The task queue of a workflow: the app that its graph is deployed to is called so.
 
     Example:
@@ -59,23 +59,23 @@ def check_queue(option: str, value: object, who: str) -> str:
         ...
         durable.errors.ConfigurationError: client.start(): task_queue='far away': the task queue...
     """
-    name = check_name(option, value, who)
+    name = check_name(option, value, caller)
     if len(name) > QUEUE_LONGEST or any(c.isspace() or c in "{}" for c in name):
         raise ConfigurationError(
-            f"{who}: {option}={_shown(name)}: the task queue of a workflow has no blanks or braces,"
-            f" and {QUEUE_LONGEST} characters at most"
+            f"{caller}: {option}={_shown(name)}: the task queue of a workflow has no blanks or"
+            f" braces, and {QUEUE_LONGEST} characters at most"
         )
     return name
 
 
-def check_text(option: str, value: object, who: str) -> str:
+def check_text(option: str, value: object, caller: str) -> str:
     """Text that is not empty, without control characters or surrounding blanks."""
     if isinstance(value, str) and value and value == value.strip() and value.isprintable():
         return value
-    raise _no_text(option, value, who)
+    raise _no_text(option, value, caller)
 
 
-def check_sought(option: str, value: object, who: str) -> str:
+def check_sought(option: str, value: object, caller: str) -> str:
     """Text by which something that is there is looked for: only what could not be there is refused.
 
     Example:
@@ -85,12 +85,12 @@ def check_sought(option: str, value: object, who: str) -> str:
     if isinstance(value, str) and _is_storable(value):
         return value
     raise ConfigurationError(
-        f"{who}: {option}={_shown(value)}: give text, without NUL and without halves of surrogate"
-        " pairs"
+        f"{caller}: {option}={_shown(value)}: give text, without NUL and without halves of"
+        " surrogate pairs"
     )
 
 
-def check_fields(option: str, value: object, who: str) -> dict[str, Any]:
+def check_fields(option: str, value: object, caller: str) -> dict[str, Any]:
     """Plain data by name, copied one level deep.
 
     Example:
@@ -99,21 +99,23 @@ def check_fields(option: str, value: object, who: str) -> dict[str, Any]:
     """
     if isinstance(value, Mapping):
         return dict(value)
-    raise ConfigurationError(f'{who}: {option}={_shown(value)}: give a dict such as {{"id": "a1"}}')
+    raise ConfigurationError(
+        f'{caller}: {option}={_shown(value)}: give a dict such as {{"id": "a1"}}'
+    )
 
 
-def check_priority(value: object, who: str) -> int:
+def check_priority(value: object, caller: str) -> int:
     """A priority, as the column holds it."""
     if type(value) is not int or abs(value) > PRIORITY_MAX:
         raise ConfigurationError(
-            f"{who}: priority={_shown(value)}: give an int between"
+            f"{caller}: priority={_shown(value)}: give an int between"
             f" -{PRIORITY_MAX} and {PRIORITY_MAX}; larger goes first"
         )
     return value
 
 
 def check_count(
-    option: str, value: object, who: str, *, least: int = 1, most: int = COUNT_MAX
+    option: str, value: object, caller: str, *, least: int = 1, most: int = COUNT_MAX
 ) -> int:
     """How many, at least and at most.
 
@@ -125,21 +127,21 @@ def check_count(
     """
     if type(value) is not int or not least <= value <= most:
         raise ConfigurationError(
-            f"{who}: {option}={_shown(value)}: give an int from {least:,} to {most:,}"
+            f"{caller}: {option}={_shown(value)}: give an int from {least:,} to {most:,}"
         )
     return value
 
 
-def check_one_of(option: str, value: object, who: str, known: tuple[str, ...]) -> str:
+def check_one_of(option: str, value: object, caller: str, known: tuple[str, ...]) -> str:
     """One of the words that there are."""
     if value not in known:
         raise ConfigurationError(
-            f"{who}: {option}={_shown(value)}: there are {', '.join(map(repr, known))}"
+            f"{caller}: {option}={_shown(value)}: there are {', '.join(map(repr, known))}"
         )
     return str(value)
 
 
-def check_several(option: str, value: object, who: str) -> list[Any]:
+def check_several(option: str, value: object, caller: str) -> list[Any]:
     """Several values: neither text, of which each character would be one, nor a single thing.
 
     Example:
@@ -149,31 +151,31 @@ def check_several(option: str, value: object, who: str) -> list[Any]:
         durable.errors.ConfigurationError: virtual.exec(): args='EUR': give a list
     """
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise ConfigurationError(f"{who}: {option}={_shown(value)}: give a list")
+        raise ConfigurationError(f"{caller}: {option}={_shown(value)}: give a list")
     return list(value)
 
 
-def _text(option: str, value: object, who: str) -> str:
+def _text(option: str, value: object, caller: str) -> str:
     if not isinstance(value, str) or not value or value != value.strip():
-        raise _no_text(option, value, who)
+        raise _no_text(option, value, caller)
     if any(unicodedata.category(char) in _CONTROL for char in value):
-        raise _no_text(option, value, who)
+        raise _no_text(option, value, caller)
     return value
 
 
-def _sized(option: str, value: str, who: str, most: int) -> str:
+def _sized(option: str, value: str, caller: str, most: int) -> str:
     size = len(value.encode())
     if size > most:
         raise ConfigurationError(
-            f"{who}: {option}={_shown(value)} has {size:,} bytes, and {most:,} is the most"
+            f"{caller}: {option}={_shown(value)} has {size:,} bytes, and {most:,} is the most"
         )
     return value
 
 
-def _no_text(option: str, value: object, who: str) -> ConfigurationError:
+def _no_text(option: str, value: object, caller: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{who}: {option}={_shown(value)}: give text that is not empty, without control characters"
-        " and without blanks around it"
+        f"{caller}: {option}={_shown(value)}: give text that is not empty, without control"
+        " characters and without blanks around it"
     )
 
 

@@ -127,9 +127,9 @@ class Steps:
         return taken
 
     @contextmanager
-    def freeze(self, who: str) -> Iterator[None]:
-        """Forbid commands meanwhile: `who` may only look."""
-        before, self.frozen = self.frozen, who
+    def freeze(self, caller: str) -> Iterator[None]:
+        """Forbid commands meanwhile: `caller` may only look."""
+        before, self.frozen = self.frozen, caller
         try:
             yield
         finally:

@@ -51,8 +51,8 @@ class Endpoint:
         if self.is_socket:
             where = f"host={quote(self.host)}&port={self.port}&sslmode=disable"
             return f"postgresql://{SUPERUSER}@/{DATABASE}?{where}"
-        who = f"{SUPERUSER}:{quote(password, safe='')}"
-        return f"postgresql://{who}@{self.host}:{self.port}/{DATABASE}?sslmode=disable"
+        user = f"{SUPERUSER}:{quote(password, safe='')}"
+        return f"postgresql://{user}@{self.host}:{self.port}/{DATABASE}?sslmode=disable"
 
 
 def choose(
