@@ -104,11 +104,9 @@ def _timeline(run: RunDescription, history: Sequence[HistoryEvent]) -> Iterator[
 
 
 def _why_empty(run: RunDescription) -> str:
-    """Why nothing of a run is recorded."""
+    """Why nothing of a run is recorded; the end of one is, so it is open."""
     if run.state == "suspended":
         return "nothing is recorded: it was suspended at its first step"
-    if run.finished_at is not None:
-        return "nothing is recorded: it ended before its first step"
     if run.worker:
         return (
             "nothing yet: a worker has it; its code is at its first step, or awaits a signal or an"
