@@ -17,6 +17,8 @@ from durable.protocol.searchable import Value
 from durable.protocol.states import RunState
 from durable.telemetry.terminal import shown
 
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 if TYPE_CHECKING:
     from durable.authoring.workflow import Workflow
     from durable.client.client import Client, IfRunning
@@ -231,5 +233,9 @@ def _called(workflow: Workflow[..., Any], args: object) -> Any:
         args = dict(zip(names, args, strict=False))
     if not isinstance(args, dict):
         raise ConfigurationError("--args is a JSON list, or an object with arguments by name")
+    parameters = inspect.signature(definition.fn).parameters.values()
+    required = [p.name for p in parameters if p.default is p.empty and p.kind not in _VARIADIC]
+    if missing := [name for name in required if name not in args]:
+        raise ConfigurationError(f"{workflow.name}() needs {', '.join(missing)}: give --args")
     positional, by_name = definition.signature.decode_arguments(json.dumps(args))
     return workflow(*positional, **by_name)
