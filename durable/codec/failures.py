@@ -255,7 +255,8 @@ class _Record:
             return
         if inspection.is_tampered_with(cls) or not (self._tries() or self._tries(bare=True)):
             self._record.pop("bare", None)
-            self._lose("class", "an equal one cannot be made without running code of its class")
+            note = f"an equal {inspection.name_of(cls)} cannot be made without running its code"
+            self._lose("class", note)
 
     def _tries(self, *, bare: bool = False) -> bool:
         """Rebuild it, put what differs into the record, and rebuild it once more to see.

@@ -50,7 +50,10 @@ def scalar_of(value: object) -> object:
     return found
 
 
-ANNOTATE: Final = "annotate it with the type that it has"
+ANNOTATE: Final = (
+    "annotate it with the type that it has; in a union of types that JSON writes alike, such as"
+    " str | Decimal, leave one type, or give each a model with a Literal field"
+)
 
 
 def advice_on(value: object, otherwise: str = ANNOTATE) -> str:

@@ -327,3 +327,10 @@ def test_types_that_cannot_be_written() -> None:
 def test_json_schema() -> None:
     """The schema of a type is at hand for descriptors."""
     assert Adapter(Item).json_schema()["required"] == ["sku"]
+
+
+def test_an_ambiguous_union_is_named_as_what_to_change():
+    """A value of a type that is annotated is refused with what its union lacks."""
+    adapter = Adapter(dict[str, str | Decimal])
+    with pytest.raises(PayloadError, match=r"would come back as '10.50' .*in a union of types"):
+        adapter.encode({"a": Decimal("10.50")})

@@ -131,6 +131,7 @@ def test_init_is_not_called():
     assert (declined.code, declined.reason) == (51, "funds")
     assert isinstance(made, ApplicationError)
     assert made.type == "Made"
+    assert "an equal Made cannot be made without running its code" in failures[1].traceback
 
 
 def test_application_errors():
