@@ -345,9 +345,9 @@ async def test_a_roll_call_lists_workers_of_functions(client: Client, mesh: HotM
         handle = await client.start(fulfil(1), id="x", task_queue=QUEUE)
 
         async def holding() -> list[dict[str, Any]]:
-            # One run waits for a worker that serves it; the other's step may still be on its way.
+            # Two runs wait for a worker that serves them: the first, and the child of the other.
             profiles = await mesh.roll_call(30)
-            return [p for p in profiles if (p.get("runs"), p["stream_depth"]) == (1, 1)]
+            return [p for p in profiles if (p.get("runs"), p["stream_depth"]) == (1, 2)]
 
         (profile,) = await eventually(holding)
         assert profile["version"]

@@ -204,7 +204,7 @@ async def test_work_goes_on_in_duress_in_whole_batches(begin: Begin) -> None:
         await mesh.pub("t", {"id": f"j{n}"})
     other = await begin(None, work=work)
     for loop in (*mesh._parts.quorum._consumers.values(), *other._parts.quorum._consumers.values()):
-        loop.pace._duress = lambda: 0.02
+        loop.pace._back_pressure = lambda: 0.02
     rests = 0
     pace = next(
         iter(loop.pace for loop in other._parts.quorum._consumers.values() if loop.topic == "work")
