@@ -191,7 +191,9 @@ async def test_engines_and_workers_of_all_processes_rest_and_roll_call_shows_it(
     await eventually(lambda: _status(mesh, "j", 0))
 
 
-async def test_work_goes_on_in_duress_in_whole_batches(begin: Begin) -> None:
+async def test_work_goes_on_under_back_pressure_in_whole_batches(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every job is done once though each claim is followed by a rest, and far fewer rests than jobs are needed."""
     calls: Counter[str] = Counter()
 
@@ -200,11 +202,9 @@ async def test_work_goes_on_in_duress_in_whole_batches(begin: Begin) -> None:
         return {"data": message["data"]}
 
     mesh = await begin(ONE, more=echo)
-    for n in range(40):
-        await mesh.pub("t", {"id": f"j{n}"})
     other = await begin(None, work=work)
     for loop in (*mesh._parts.quorum._consumers.values(), *other._parts.quorum._consumers.values()):
-        loop.pace._back_pressure = lambda: 0.02
+        monkeypatch.setattr(loop.pace, "_back_pressure", lambda: 0.02)
     rests = 0
     pace = next(
         iter(loop.pace for loop in other._parts.quorum._consumers.values() if loop.topic == "work")
@@ -216,7 +216,8 @@ async def test_work_goes_on_in_duress_in_whole_batches(begin: Begin) -> None:
         rests += 1
         await rest()
 
-    pace.rest = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(pace, "rest", counted)
+    await asyncio.gather(*[mesh.pub("t", {"id": f"j{n}"}) for n in range(40)])
 
     async def done() -> bool:
         states = [await mesh.get_status(f"j{n}") for n in range(40)]
