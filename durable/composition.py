@@ -110,7 +110,7 @@ async def connect(
     if where is None:
         embedded = _Embedded(os.environ.get("DURABLE_PG_BIN"), report)  # noqa: TID251
         where, direct_dsn = await embedded.start(), None
-        tasks = Tasks("the embedded Postgres", _nobody)
+        tasks = Tasks("the embedded Postgres", _left_to_others)
         keeper = tasks.keep("look after it", embedded.keep)
         migrate = True if migrate is None else migrate
     database = await Database.open(where, schema=namespace, direct=direct_dsn)
@@ -143,7 +143,7 @@ async def _connected(
         raise
 
 
-def _nobody(_name: str, _error: BaseException) -> None:
+def _left_to_others(_name: str, _error: BaseException) -> None:
     """It was logged as critical; the next process that connects looks after the server."""
 
 
@@ -157,7 +157,7 @@ class _Embedded:
 
     async def start(self) -> str:
         """Its DSN, when it accepts connections."""
-        # Loaded by who needs it: most have a database, and name it.
+        # Imported here, as most programs name a database of their own.
         from durable.postgres.embedded.errors import LauncherError, Terms  # noqa: PLC0415
         from durable.postgres.embedded.launcher import ensure_running  # noqa: PLC0415
 
@@ -176,7 +176,7 @@ class _Embedded:
         """Look after it for as long as the client lives; a look costs a third of a millisecond."""
         while True:
             await asyncio.sleep(KEEP_EVERY)
-            with contextlib.suppress(EmbeddedPostgresError):  # the next look may find it mended
+            with contextlib.suppress(EmbeddedPostgresError):  # the next look starts it again
                 await self.start()
 
 
