@@ -125,13 +125,16 @@ class WorkflowAwaits:
     async def given_up(self, connection: Connection, row: Row) -> tuple[int | None, bool]:
         """The running job of a step that its workflow has given up; else whether it may yet come.
 
-        It may while the message that asks for it is there: then look again.
+        It may while the message that asks for it is there: then look again. One transaction brings
+        the job and deletes that message, so the message is looked for first: what is committed
+        between the two looks is found by the second.
         """
         request = UUID(decode(row["message"])["request"])
+        may_come = await self._store.is_asked(connection, request)
         job = await self._jobs.requested(connection, request)
-        if job is not None:
-            return job["run_id"] if job["state"] == RUNNING else None, False
-        return None, await self._store.is_asked(connection, request)
+        if job is None:
+            return None, may_come
+        return job["run_id"] if job["state"] == RUNNING else None, False
 
     async def dead_letter(
         self, connection: Connection, message_id: int, error: Fault

@@ -19,6 +19,8 @@ from durable.client.client import Client
 from durable.client.deployments import Deployment
 from durable.errors import ChildFailed, JobFailed, WorkflowFailed
 from durable.postgres.database import Database
+from durable.store.graph_jobs import GraphJobStore
+from durable.store.interop import InteropStore
 from durable.worker.worker import Worker
 from tests.faults.test_commit_points import Gate, Point
 from tests.integration.hotmesh.conftest import Begin
@@ -360,6 +362,45 @@ async def test_a_graph_that_is_given_up_while_it_begins_is_interrupted(
             return gone and not await database.fetchval(count)
 
         await eventually(over)
+        await handle.signal(go)
+        assert await handle.result(timeout=60) == "gave up"
+
+
+async def test_a_graph_that_has_begun_while_its_step_is_given_up_is_interrupted(
+    begin: Begin, client: Client, database: Database, direct: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The job is committed between the two looks of the engine that applies the abandonment."""
+    await begin(GRAPHS, app_id="calc")
+    await begin(None, app_id="calc")
+    gate = Gate(direct, database.schema)
+    await gate.shut(Point("begins", _nothing, "insert", "jobs", "new.graph = 'wait'"))
+    looks: list[str] = []
+
+    def then_begun(store: type, name: str) -> None:
+        look = getattr(store, name)
+
+        async def looked(self: Any, connection: Any, request: Any) -> Any:
+            found = await look(self, connection, request)
+            looks.append(name)
+            if len(looks) == 1:
+                await direct.execute("select pg_advisory_unlock_all()")
+                await eventually(lambda: _states(database))
+            return found
+
+        monkeypatch.setattr(store, name, looked)
+
+    async with Worker(client, workflows=WORKFLOWS):
+        handle = await client.start(times_out())
+        await gate.standing()
+        then_begun(GraphJobStore, "requested")
+        then_begun(InteropStore, "is_asked")
+
+        async def interrupted() -> bool:
+            return await _states(database) == ["interrupted"]
+
+        await eventually(interrupted)
+        assert set(looks) == {"requested", "is_asked"}
         await handle.signal(go)
         assert await handle.result(timeout=60) == "gave up"
 
